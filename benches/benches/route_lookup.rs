@@ -1,0 +1,2 @@
+//! Route lookup.
+fn main() {}
