@@ -1,1 +1,41 @@
-//! Placeholder.
+//! Socket utilities for layer-4 proxies.
+//!
+//! What two sides of a proxied connection need between `accept` and `close`, each part usable alone:
+//!
+//! - [`dial`]: the only place that connects, always with a deadline, with an error that names the target;
+//! - [`stream`] and [`listen`]: the two seams behind which the network may be real ([`Socket`]) or simulated ([`mem`]);
+//! - [`header`]: the PROXY protocol, both versions, both ways, however a header is split;
+//! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
+//! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
+//! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
+//! - [`resolve`]: names, cached, with single flight and stale answers.
+//!
+//! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
+//! no configuration file.
+
+pub mod addr;
+pub mod ahead;
+pub mod bound;
+pub mod dial;
+pub mod header;
+pub mod hello;
+pub mod listen;
+pub mod mem;
+pub mod options;
+pub mod relay;
+pub mod resolve;
+pub mod socket;
+pub mod stream;
+mod scratch;
+mod sys;
+
+pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
+pub use ahead::ReadAhead;
+pub use bound::{Bound, ByteSize};
+pub use dial::{Dial, DialError, TcpDialer};
+pub use listen::{Listen, ListenError, TcpListener};
+pub use options::KeepAlive;
+pub use relay::{Relay, RelayEnd, Side};
+pub use resolve::Resolver;
+pub use socket::Socket;
+pub use stream::Stream;

@@ -1,0 +1,165 @@
+//! Bytes that were read before the relay began.
+//!
+//! The PROXY header, the ClientHello and what a client sends while its backend is being dialled are all read ahead of
+//! the relay. They stay here, in order: the header is consumed, the rest is replayed to the backend. Reading (rather than
+//! peeking with `MSG_PEEK`) matters: unread bytes keep a socket readable, so waiting for *more* of them would spin.
+//!
+//! ```text
+//! read from the client ─► [ consumed (header) | kept (hello, early data) ] ─► relay's first write
+//! ```
+
+use std::io;
+use std::task::{Poll, ready};
+
+use crate::scratch;
+use crate::stream::Stream;
+
+/// Bytes read ahead from one stream, and whether its end has been read too.
+///
+/// It holds no memory until the first byte arrives.
+#[derive(Debug, Default)]
+pub struct ReadAhead {
+    bytes: Vec<u8>,
+    /// How many of `bytes` have been consumed.
+    consumed: usize,
+    /// Bytes read in all, consumed ones too.
+    total: u64,
+    /// Whether the peer's FIN has been read.
+    ended: bool,
+}
+
+/// How the client left while it was being watched.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Left {
+    /// It closed without having sent anything that is still to be delivered.
+    Closed,
+    /// It reset the connection, or the kernel gave it up.
+    Reset,
+}
+
+impl ReadAhead {
+    /// The bytes that are kept, in order.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.consumed..).unwrap_or_default()
+    }
+
+    /// Whether the peer has ended its direction.
+    #[must_use]
+    pub const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes read from the stream in all.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Drops the first `n` kept bytes (all of them if there are fewer).
+    pub fn consume(&mut self, n: usize) {
+        self.consumed = self.consumed.saturating_add(n).min(self.bytes.len());
+    }
+
+    /// Reads once, at most `limit` bytes: 0 at the end. Cancel-safe: what was read is kept here.
+    ///
+    /// # Errors
+    /// What the stream says; a reset is an error.
+    pub async fn fill<S: Stream>(&mut self, stream: &S, limit: usize) -> io::Result<usize> {
+        let n = std::future::poll_fn(|cx| {
+            scratch::with(|buffer| {
+                let room = buffer.get_mut(..limit.min(scratch::SIZE)).unwrap_or_default();
+                let n = ready!(stream.poll_read(cx, room))?;
+                self.bytes.extend_from_slice(room.get(..n).unwrap_or_default());
+                Poll::Ready(io::Result::Ok(n))
+            })
+        })
+        .await?;
+        self.total += n as u64;
+        self.ended |= n == 0;
+        Ok(n)
+    }
+
+    /// Watches a client while something else is waited for: keeps what it sends, up to `limit` kept bytes, then
+    /// stops reading and watches for a reset only. Resolves only when the client has left. Cancel-safe.
+    ///
+    /// A client that sent something and ended (a half-close) has not left: it waits for its answer.
+    pub async fn watch<S: Stream>(&mut self, stream: &S, limit: usize) -> Left {
+        loop {
+            let room = limit.saturating_sub(self.bytes().len());
+            if self.ended && self.bytes().is_empty() {
+                return Left::Closed;
+            }
+            if self.ended || room == 0 {
+                stream.gone().await;
+                return Left::Reset;
+            }
+            if self.fill(stream, room).await.is_err() {
+                return Left::Reset;
+            }
+        }
+    }
+
+    /// The kept bytes, taken out, for the relay to send first.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.drain(..self.consumed);
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem;
+    use std::time::Duration;
+    use crate::stream::write_all;
+
+    const QUIET: Duration = Duration::from_secs(3600);
+
+    async fn is_still_there(ahead: &mut ReadAhead, near: &mem::MemStream, limit: usize) -> bool {
+        tokio::time::timeout(QUIET, ahead.watch(near, limit)).await.is_err()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_closes_without_a_byte_has_left() {
+        let (near, far) = mem::pair(1024);
+        far.finish();
+        assert!(matches!(ReadAhead::default().watch(&near, 64).await, Left::Closed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_resets_has_left_even_behind_a_full_buffer() {
+        let (near, far) = mem::pair(1024);
+        let mut ahead = ReadAhead::default();
+        write_all(&far, &[7; 100]).await.unwrap();
+        assert!(is_still_there(&mut ahead, &near, 64).await);
+        assert_eq!(ahead.bytes(), [7; 64], "kept up to the limit, and no further");
+        drop(far);
+        assert!(matches!(ahead.watch(&near, 64).await, Left::Reset));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sent_its_request_and_half_closed_is_still_there() {
+        let (near, far) = mem::pair(1024);
+        let mut ahead = ReadAhead::default();
+        write_all(&far, b"request").await.unwrap();
+        far.shutdown_write().unwrap();
+        assert!(is_still_there(&mut ahead, &near, 64).await);
+        assert!(ahead.ended());
+        assert_eq!(ahead.into_bytes(), b"request");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_consumed_header_is_not_a_request() {
+        let (near, far) = mem::pair(1024);
+        let mut ahead = ReadAhead::default();
+        write_all(&far, b"header").await.unwrap();
+        ahead.fill(&near, 64).await.unwrap();
+        ahead.consume(6);
+        far.finish();
+        assert!(matches!(ahead.watch(&near, 64).await, Left::Closed));
+        assert_eq!(ahead.total(), 6);
+    }
+}

@@ -1,0 +1,374 @@
+//! The only place that connects, and never without a deadline.
+//!
+//! The kernel gives up on a silent backend after about two minutes; a proxy that waits for it piles up connections for
+//! as long. So a dial is bounded as a whole, whatever the kernel does, over all targets and all their addresses: an
+//! attempt may take an equal share of the time that is left, so that one black hole cannot use up the others' time.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, UnixStream};
+use tokio::time::Instant;
+
+use crate::addr::{Endpoint, TargetAddr};
+use crate::bound::Bound;
+use crate::options::KeepAlive;
+use crate::resolve::{ResolveError, Resolver};
+use crate::socket::Socket;
+use crate::stream::Stream;
+
+/// Something that can connect to an endpoint, with no deadline of its own.
+///
+/// Its future owns the half-made connection: dropping it abandons the attempt and frees the descriptor.
+pub trait Dial: Send + Sync + 'static {
+    /// What a connection is.
+    type Stream: Stream;
+
+    /// Connects. Cancel-safe: dropping the future closes what it opened.
+    ///
+    /// # Errors
+    /// What the network says.
+    fn dial(
+        &self,
+        endpoint: &Endpoint,
+        keep_alive: &KeepAlive,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Dials over TCP and Unix sockets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TcpDialer;
+
+impl Dial for TcpDialer {
+    type Stream = Socket;
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
+    async fn dial(&self, endpoint: &Endpoint, keep_alive: &KeepAlive) -> io::Result<Socket> {
+        match endpoint {
+            Endpoint::Ip(addr) => {
+                let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                socket.set_nodelay(true)?;
+                keep_alive.apply(&socket2::SockRef::from(&socket))?;
+                Ok(socket.connect(*addr).await?.into())
+            }
+            Endpoint::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+        }
+    }
+}
+
+/// Why one attempt failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DialErrorKind {
+    /// The backend's machine refused: nothing listens there.
+    Refused,
+    /// There is no way to that machine or network.
+    Unreachable,
+    /// It neither accepted nor refused in time.
+    TimedOut,
+    /// It accepted and reset before the connection was made.
+    Reset,
+    /// Its name has no address.
+    Resolve(ResolveError),
+    /// This machine is out of descriptors, ports or memory.
+    Shortage(io::Error),
+    /// Anything else that the kernel said.
+    Other(io::Error),
+}
+
+impl From<io::Error> for DialErrorKind {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let shortage = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
+        if error.raw_os_error().is_some_and(|code| shortage.contains(&code)) {
+            return Self::Shortage(error);
+        }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest is kept whole")]
+        match error.kind() {
+            Kind::ConnectionRefused => Self::Refused,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
+            Kind::TimedOut => Self::TimedOut,
+            Kind::ConnectionReset | Kind::ConnectionAborted => Self::Reset,
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl fmt::Display for DialErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Reset => f.write_str("connection reset"),
+            Self::Resolve(error) => error.fmt(f),
+            Self::Shortage(error) => write!(f, "this machine ran short: {error}"),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+/// One attempt that failed.
+#[derive(Debug)]
+pub struct FailedAttempt {
+    /// What was to be reached.
+    pub target: TargetAddr,
+    /// The address tried, where a name was resolved to it.
+    pub endpoint: Option<Endpoint>,
+    /// How long the attempt took.
+    pub elapsed: Duration,
+    /// Why it failed.
+    pub kind: DialErrorKind,
+}
+
+impl fmt::Display for FailedAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.target)?;
+        match (&self.target, &self.endpoint) {
+            (TargetAddr::Name(..), Some(endpoint)) => write!(f, " ({endpoint})")?,
+            (TargetAddr::Name(..) | TargetAddr::Ip(_) | TargetAddr::Unix(_), _) => {}
+        }
+        write!(f, " {} after {:.3}s", self.kind, self.elapsed.as_secs_f64())
+    }
+}
+
+/// No target could be reached. Names each attempt: target, address, elapsed time and kind.
+#[derive(Debug, thiserror::Error)]
+pub struct DialError {
+    /// The attempts, in order. Empty only where there was no target.
+    pub attempts: Vec<FailedAttempt>,
+    /// The deadline of the whole.
+    pub within: Bound,
+    /// How long the whole took.
+    pub elapsed: Duration,
+}
+
+impl DialError {
+    /// Whether time ran out, as opposed to every target having answered no.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::TimedOut))
+    }
+
+    /// Whether this machine's own shortage was the last word.
+    #[must_use]
+    pub fn shortage(&self) -> bool {
+        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::Shortage(_)))
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.attempts.as_slice() {
+            [] => return f.write_str("cannot connect: the route has no target"),
+            [only] => write!(f, "cannot connect to {only}")?,
+            several => {
+                write!(f, "cannot connect to any of {} targets", several.len())?;
+                for (n, attempt) in several.iter().enumerate() {
+                    write!(f, "{} {attempt}", if n == 0 { ":" } else { ";" })?;
+                }
+            }
+        }
+        if self.timed_out() { write!(f, " (connection_timeout {})", self.within) } else { Ok(()) }
+    }
+}
+
+/// A connection that was made.
+#[derive(Debug)]
+pub struct Dialled<S> {
+    /// The connection.
+    pub stream: S,
+    /// The target that was reached.
+    pub target: TargetAddr,
+    /// The address it was reached at.
+    pub endpoint: Endpoint,
+    /// The attempts that failed before.
+    pub failed: Vec<FailedAttempt>,
+}
+
+/// Connects to the first of `targets` that can be reached, in order, all `within` one deadline.
+///
+/// Each address of each target is tried; an attempt may take an equal share of the time left among those still to be
+/// tried. Cancel-safe: dropping the future abandons the attempt in progress.
+///
+/// # Errors
+/// [`DialError`] where none was reached, with every attempt.
+pub async fn reach<D: Dial>(
+    dialer: &D,
+    resolver: &Resolver,
+    targets: &[TargetAddr],
+    within: Bound,
+    keep_alive: &KeepAlive,
+) -> Result<Dialled<D::Stream>, DialError> {
+    let started = Instant::now();
+    let deadline = started + within.get();
+    let mut failed = Vec::new();
+    for (n, target) in targets.iter().enumerate() {
+        let later = targets.len() - n - 1;
+        let begun = Instant::now();
+        let endpoints = match resolve(resolver, target, share(deadline, 1 + later)).await {
+            Ok(endpoints) => endpoints,
+            Err(error) => {
+                let kind = DialErrorKind::Resolve(error);
+                failed.push(FailedAttempt { target: target.clone(), endpoint: None, elapsed: begun.elapsed(), kind });
+                continue;
+            }
+        };
+        for (m, endpoint) in endpoints.iter().enumerate() {
+            let begun = Instant::now();
+            let patience = share(deadline, endpoints.len() - m + later);
+            match attempt(dialer, endpoint, keep_alive, patience).await {
+                Ok(stream) => {
+                    return Ok(Dialled { stream, target: target.clone(), endpoint: endpoint.clone(), failed });
+                }
+                Err(kind) => failed.push(FailedAttempt {
+                    target: target.clone(),
+                    endpoint: Some(endpoint.clone()),
+                    elapsed: begun.elapsed(),
+                    kind,
+                }),
+            }
+        }
+    }
+    Err(DialError { attempts: failed, within, elapsed: started.elapsed() })
+}
+
+/// An equal share of the time until `deadline` for one of `left` attempts.
+fn share(deadline: Instant, left: usize) -> Duration {
+    let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
+    deadline.saturating_duration_since(Instant::now()) / left
+}
+
+async fn attempt<D: Dial>(
+    dialer: &D,
+    endpoint: &Endpoint,
+    keep_alive: &KeepAlive,
+    patience: Duration,
+) -> Result<D::Stream, DialErrorKind> {
+    match tokio::time::timeout(patience, dialer.dial(endpoint, keep_alive)).await {
+        Ok(outcome) => outcome.map_err(DialErrorKind::from),
+        Err(_) => Err(DialErrorKind::TimedOut),
+    }
+}
+
+async fn resolve(
+    resolver: &Resolver,
+    target: &TargetAddr,
+    patience: Duration,
+) -> Result<Vec<Endpoint>, ResolveError> {
+    match target {
+        TargetAddr::Ip(addr) => Ok(vec![Endpoint::Ip(*addr)]),
+        TargetAddr::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
+        TargetAddr::Name(name, port) => {
+            let addrs = resolver.resolve(name, patience).await?;
+            Ok(addrs.iter().map(|ip| Endpoint::Ip(SocketAddr::new(*ip, *port))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem;
+    use std::collections::HashMap;
+
+    /// What an endpoint does when dialled.
+    #[derive(Clone, Copy)]
+    enum Does {
+        Accepts(Duration),
+        Refuses,
+        Nothing,
+    }
+
+    struct Script(HashMap<Endpoint, Does>);
+
+    impl Dial for Script {
+        type Stream = mem::MemStream;
+
+        async fn dial(&self, endpoint: &Endpoint, _: &KeepAlive) -> io::Result<mem::MemStream> {
+            match self.0.get(endpoint).copied().unwrap_or(Does::Nothing) {
+                Does::Accepts(after) => {
+                    tokio::time::sleep(after).await;
+                    Ok(mem::pair(1024).0)
+                }
+                Does::Refuses => Err(io::ErrorKind::ConnectionRefused.into()),
+                Does::Nothing => std::future::pending().await,
+            }
+        }
+    }
+
+    fn addr(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    async fn reach_scripted(script: &[(u16, Does)], within: Bound) -> (Result<u16, DialError>, Duration) {
+        let targets: Vec<_> = script.iter().map(|(port, _)| TargetAddr::Ip(addr(*port))).collect();
+        let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
+        let resolver = Resolver::fixed([]);
+        let started = Instant::now();
+        let outcome = reach(&dialer, &resolver, &targets, within, &KeepAlive::default()).await;
+        let port = outcome.map(|dialled| match dialled.endpoint {
+            Endpoint::Ip(addr) => addr.port(),
+            Endpoint::Unix(_) => 0,
+        });
+        (port, started.elapsed())
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn just_under_the_deadline_connects_and_just_over_it_does_not() {
+        let within = Bound::secs(10);
+        let (port, _) = reach_scripted(&[(1, Does::Accepts(Duration::from_millis(9_999)))], within).await;
+        assert_eq!(port.unwrap(), 1);
+        let (port, took) = reach_scripted(&[(1, Does::Accepts(Duration::from_millis(10_001)))], within).await;
+        let error = port.unwrap_err();
+        assert!(error.timed_out());
+        assert_eq!(took.as_millis(), 10_000);
+        insta::assert_snapshot!(error, @"cannot connect to 127.0.0.1:1 timed out after 10.000s (connection_timeout 10s)");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_target_is_tried_when_one_refuses_or_is_silent() {
+        let (port, took) =
+            reach_scripted(&[(1, Does::Refuses), (2, Does::Accepts(SECOND))], Bound::secs(10)).await;
+        assert_eq!((port.unwrap(), took), (2, SECOND));
+        let (port, took) =
+            reach_scripted(&[(1, Does::Nothing), (2, Does::Accepts(SECOND))], Bound::secs(10)).await;
+        assert_eq!((port.unwrap(), took), (2, 6 * SECOND), "a silent target has half of the time of two");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_targets_together_stay_within_the_deadline() {
+        let silent = [(1, Does::Nothing), (2, Does::Nothing), (3, Does::Refuses)];
+        let (port, took) = reach_scripted(&silent, Bound::secs(9)).await;
+        assert!(took <= 9 * SECOND, "{took:?}");
+        insta::assert_snapshot!(port.unwrap_err(), @"cannot connect to any of 3 targets: 127.0.0.1:1 timed out after 3.000s; 127.0.0.1:2 timed out after 3.000s; 127.0.0.1:3 connection refused after 0.000s");
+    }
+
+    #[tokio::test]
+    async fn a_refused_dial_on_a_real_socket_names_the_target() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = TargetAddr::Ip(free.local_addr().unwrap());
+        drop(free);
+        let resolver = Resolver::fixed([]);
+        let error = reach(&TcpDialer, &resolver, std::slice::from_ref(&target), Bound::secs(5), &KeepAlive::default())
+            .await
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_an_error_of_its_own() {
+        let resolver = Resolver::fixed([]);
+        let target = TargetAddr::Name("nowhere.invalid".into(), 80);
+        let error =
+            reach(&TcpDialer, &resolver, &[target], Bound::secs(5), &KeepAlive::default()).await.unwrap_err();
+        assert!(error.to_string().contains("nowhere.invalid:80 "), "{error}");
+        assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
+    }
+}

@@ -1,0 +1,175 @@
+//! The listen seam, and real listening sockets behind it.
+//!
+//! What it is not: an accept *loop*. It hands out one connection at a time and says what kind an accept error is;
+//! what to do about it (back off, go on) is the loop's business.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Type};
+
+use crate::addr::{BindAddr, PeerAddr};
+use crate::options::KeepAlive;
+use crate::socket::Socket;
+use crate::stream::Stream;
+
+/// Something that accepts connections.
+pub trait Listen: Send + Sync + 'static {
+    /// What it accepts.
+    type Stream: Stream;
+
+    /// The next connection and who is on its other end. Cancel-safe.
+    ///
+    /// # Errors
+    /// What the kernel says; see [`accept_error_is_shortage`] for those that call for a pause.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send;
+}
+
+/// Whether an accept failed for want of descriptors or memory, so that trying again at once would only spin.
+#[must_use]
+pub fn accept_error_is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
+/// How a listening socket is made.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenOptions {
+    /// Connections that the kernel completes ahead of `accept`; it caps this at `net.core.somaxconn`.
+    pub backlog: u32,
+    /// Several sockets on one port, one for each worker, among which the kernel spreads connections.
+    pub reuse_port: bool,
+    /// Keepalive and user timeout, which accepted sockets inherit.
+    pub keep_alive: KeepAlive,
+}
+
+/// A port that could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {addr}: {source}")]
+pub struct ListenError {
+    /// The address and port.
+    pub addr: SocketAddr,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl ListenError {
+    /// Whether another process (or another socket of this one) has the port.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+/// A listening TCP socket.
+#[derive(Debug)]
+pub struct TcpListener(tokio::net::TcpListener);
+
+impl TcpListener {
+    /// Hands a bound socket to this thread's runtime.
+    ///
+    /// # Errors
+    /// Where the runtime has no reactor or no descriptor left.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        tokio::net::TcpListener::from_std(listener).map(Self)
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Listen for TcpListener {
+    type Stream = Socket;
+
+    async fn accept(&self) -> io::Result<(Socket, PeerAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        Ok((stream.into(), PeerAddr::new(peer)))
+    }
+}
+
+/// Binds and listens. The socket is not blocking, and `TCP_NODELAY` and keepalive are set on it, so that accepted
+/// sockets inherit them without a system call each.
+///
+/// # Errors
+/// A [`ListenError`] that names the address.
+pub fn bind(addr: BindAddr, port: u16, options: &ListenOptions) -> Result<std::net::TcpListener, ListenError> {
+    match addr {
+        BindAddr::Ip(ip) => bind_one(SocketAddr::new(ip, port), true, options),
+        BindAddr::Dual => bind_one((Ipv6Addr::UNSPECIFIED, port).into(), false, options).or_else(|error| {
+            let no_ipv6 = matches!(error.source.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL));
+            if no_ipv6 { bind_one((Ipv4Addr::UNSPECIFIED, port).into(), true, options) } else { Err(error) }
+        }),
+    }
+}
+
+fn bind_one(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> Result<std::net::TcpListener, ListenError> {
+    open(addr, v6_only, options).map_err(|source| ListenError { addr, source })
+}
+
+fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<std::net::TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(v6_only)?;
+    }
+    // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(options.reuse_port)?;
+    socket.set_tcp_nodelay(true)?;
+    options.keep_alive.apply(&socket2::SockRef::from(&socket))?;
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: ListenOptions = ListenOptions {
+        backlog: 16,
+        reuse_port: false,
+        keep_alive: KeepAlive {
+            idle: crate::Bound::secs(75),
+            interval: crate::Bound::secs(15),
+            count: 3,
+            user_timeout: crate::Bound::secs(120),
+        },
+    };
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let first = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &OPTIONS).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let error = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &OPTIONS).unwrap_err();
+        assert!(error.is_taken());
+        assert!(error.to_string().starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    #[test]
+    fn a_port_is_shared_only_among_those_that_ask() {
+        let shared = ListenOptions { reuse_port: true, ..OPTIONS };
+        let first = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &shared).unwrap();
+        let port = first.local_addr().unwrap().port();
+        bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &shared).unwrap();
+        assert!(bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &OPTIONS).unwrap_err().is_taken());
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_inherit_what_the_listener_was_given() {
+        let listener = bind(BindAddr::Dual, 0, &OPTIONS).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::from_std(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let _client = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let (socket, peer) = listener.accept().await.unwrap();
+        assert!(peer.ip().is_ipv4(), "a v4 client of a dual socket is canonical: {peer}");
+        let socket = socket2::SockRef::from(&socket);
+        assert!(socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(75));
+    }
+}

@@ -1,0 +1,260 @@
+//! Both directions between a client and its backend, until they end.
+//!
+//! - Half-close is kept: a FIN goes on as a FIN when all before it is delivered, and the other direction stays open under
+//!   a deadline of its own.
+//! - A reset stays a reset: the other side gets one too, after the bytes that had been read were delivered. It is noticed
+//!   also on a side that nobody is reading from, because the other is slow.
+//! - Backpressure is kept: what one side does not take is held (at most one read's worth), and no more is read.
+//! - An idle relay holds no buffer: reads go through one buffer a thread.
+//! - Nothing lasts without a deadline: see [`RelayLimits`].
+//!
+//! What it is not: it does not own the streams. The caller does, and a caller that is dropped in the middle resets both.
+//!
+//! ```text
+//!            ┌──── lane: pending ───►┐
+//!    client ◄┤                       ├► backend      lane:  open ─FIN read─► ending ─flushed─► ended
+//!            └◄── pending :lane ─────┘
+//! ```
+
+mod deadline;
+mod lane;
+mod settle;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::stream::Stream;
+use deadline::Watch;
+use lane::{Lane, LaneError};
+
+pub use deadline::{RelayDeadline, RelayLimits};
+
+/// A side of a proxied connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The one that was accepted.
+    Client,
+    /// The one that was dialled.
+    Backend,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Client => "client",
+            Self::Backend => "backend",
+        })
+    }
+}
+
+/// How a relay ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RelayEnd {
+    /// Both sides ended (FIN), and everything was delivered. Only after this may the streams be finished.
+    Finished {
+        /// The side that ended first.
+        first: Side,
+    },
+    /// One side reset, or the kernel gave it up.
+    Reset {
+        /// The side.
+        by: Side,
+        /// What the kernel said; `TimedOut` where the peer vanished.
+        error: io::Error,
+    },
+    /// A deadline passed.
+    Deadline(RelayDeadline),
+}
+
+/// Whoever counts. Called on the byte path: it must not block.
+pub trait Meter: Send + Sync {
+    /// `bytes` were read from `from`, at `now`.
+    fn moved(&self, from: Side, bytes: u64, now: Instant);
+    /// `side` ended its direction (FIN): the connection is draining.
+    fn half_closed(&self, side: Side, now: Instant);
+    /// The nearest deadline is now `at`, because of `why`.
+    fn deadline(&self, at: Instant, why: RelayDeadline);
+}
+
+/// What the relay begins with.
+#[derive(Debug, Default)]
+pub struct Preface {
+    /// Bytes to write to the backend before anything else: a PROXY header, and what the client sent ahead.
+    pub to_backend: Vec<u8>,
+    /// Whether the client has already ended its direction.
+    pub client_ended: bool,
+}
+
+/// A relay in progress. Made by [`relay`]; public so that its size can be asserted.
+pub struct Relay<'a, C, B, M> {
+    client: &'a C,
+    backend: &'a B,
+    meter: &'a M,
+    /// Client to backend.
+    up: Lane,
+    /// Backend to client.
+    down: Lane,
+    watch: Watch,
+    first_end: Option<Side>,
+    client_gone: Option<Gone<'a>>,
+    backend_gone: Option<Gone<'a>>,
+}
+
+/// A watch for a reset, made only while its side is not being read.
+type Gone<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+impl<C, B, M> fmt::Debug for Relay<'_, C, B, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("up", &self.up).field("down", &self.down).finish_non_exhaustive()
+    }
+}
+
+/// Relays both ways until both sides have ended, one has reset, or a deadline has passed.
+///
+/// Bytes already read from a side that reset are delivered first, for as long as the other side takes them.
+/// Not resumable: dropped before its end, bytes it held are lost, so the streams must then be dropped too (which resets).
+pub async fn relay<C: Stream, B: Stream, M: Meter>(
+    client: &C,
+    backend: &B,
+    preface: Preface,
+    limits: &RelayLimits,
+    meter: &M,
+) -> RelayEnd {
+    let mut relay = Relay::new(client, backend, preface, *limits, meter);
+    let end = {
+        let mut timer = pin!(tokio::time::sleep_until(relay.arm()));
+        std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
+    };
+    if let RelayEnd::Reset { by, .. } = &end {
+        match by {
+            Side::Client => settle::settle(&mut relay.up, client, backend, limits.half_closed).await,
+            Side::Backend => settle::settle(&mut relay.down, backend, client, limits.half_closed).await,
+        }
+    }
+    end
+}
+
+impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
+    fn new(client: &'a C, backend: &'a B, preface: Preface, limits: RelayLimits, meter: &'a M) -> Self {
+        let up = Lane::new(preface.to_backend, preface.client_ended);
+        let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, Instant::now()));
+        Self { client, backend, meter, up, down, watch, first_end: None, client_gone: None, backend_gone: None }
+    }
+
+    /// The nearest deadline, told to the meter.
+    fn arm(&self) -> Instant {
+        let (at, why) = self.watch.due();
+        self.meter.deadline(at, why);
+        at
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<RelayEnd> {
+        let outcome = self.poll_lanes(cx);
+        self.account();
+        if let Some(end) = outcome {
+            return Poll::Ready(end);
+        }
+        if let Some(by) = self.poll_gone(cx) {
+            return Poll::Ready(RelayEnd::Reset { by, error: io::ErrorKind::ConnectionReset.into() });
+        }
+        loop {
+            let (at, why) = self.watch.due();
+            if at < timer.deadline() {
+                // A deadline came nearer (a half-close, a stall). One that moved away waits for the timer to look.
+                self.meter.deadline(at, why);
+                timer.as_mut().reset(at);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if at <= Instant::now() {
+                return Poll::Ready(RelayEnd::Deadline(why));
+            }
+            self.meter.deadline(at, why);
+            timer.as_mut().reset(at);
+        }
+    }
+
+    /// Moves what can be moved. Some: how it ended.
+    fn poll_lanes(&mut self, cx: &mut Context<'_>) -> Option<RelayEnd> {
+        let up = self.up.poll(cx, self.client, self.backend);
+        let down = match up {
+            Poll::Ready(Err(_)) => Poll::Pending,
+            _ => self.down.poll(cx, self.backend, self.client),
+        };
+        match (up, down) {
+            (Poll::Ready(Err(error)), _) => Some(broken(error, Side::Client, Side::Backend)),
+            (_, Poll::Ready(Err(error))) => Some(broken(error, Side::Backend, Side::Client)),
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
+                // Both in one poll, the first time: it counts for the client.
+                Some(RelayEnd::Finished { first: self.first_end.unwrap_or(Side::Client) })
+            }
+            (Poll::Pending | Poll::Ready(Ok(())), Poll::Pending | Poll::Ready(Ok(()))) => None,
+        }
+    }
+
+    /// Tells the meter and the deadlines what the lanes did.
+    fn account(&mut self) {
+        let (up, down) = (self.up.take_moved(), self.down.take_moved());
+        let ended = [(Side::Client, self.up.source_ended()), (Side::Backend, self.down.source_ended())];
+        let newly_ended = self.first_end.is_none() && ended.iter().any(|(_, ended)| *ended);
+        let stalled = self.up.is_stalled() || self.down.is_stalled();
+        if !(up.any() || down.any() || newly_ended || stalled != self.watch.is_stalled()) {
+            return;
+        }
+        let now = Instant::now();
+        for (from, moved) in [(Side::Client, up), (Side::Backend, down)] {
+            if moved.any() {
+                self.watch.moved(now);
+                self.meter.moved(from, moved.read, now);
+            }
+        }
+        self.watch.stalled(stalled, now);
+        if newly_ended {
+            self.first_end = ended.iter().find(|(_, ended)| *ended).map(|(side, _)| *side);
+            self.watch.half_closed(now);
+            if let Some(side) = self.first_end {
+                self.meter.half_closed(side, now);
+            }
+        }
+    }
+
+    /// Watches for resets on sides that are not being read: because the other side is slow, or they have ended.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Option<Side> {
+        let (client, backend) = (self.client, self.backend);
+        if poll_watch(cx, &mut self.client_gone, self.up.is_reading(), || client.gone()) {
+            return Some(Side::Client);
+        }
+        poll_watch(cx, &mut self.backend_gone, self.down.is_reading(), || backend.gone()).then_some(Side::Backend)
+    }
+}
+
+/// Keeps a watch just as long as its side is not read; whether it has seen a reset.
+fn poll_watch<'a>(
+    cx: &mut Context<'_>,
+    watch: &mut Option<Gone<'a>>,
+    reading: bool,
+    start: impl FnOnce() -> Gone<'a>,
+) -> bool {
+    if reading {
+        *watch = None;
+        return false;
+    }
+    watch.get_or_insert_with(start).as_mut().poll(cx).is_ready()
+}
+
+fn broken(error: LaneError, source: Side, sink: Side) -> RelayEnd {
+    match error {
+        LaneError::Source(error) => RelayEnd::Reset { by: source, error },
+        LaneError::Sink(error) => RelayEnd::Reset { by: sink, error },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! When a relay has lasted too long: the nearest of five deadlines, as pure logic that takes `now`.
+
+use std::fmt;
+
+use tokio::time::Instant;
+
+use crate::bound::Bound;
+
+/// The deadlines of a relay. None is optional: one that should not matter is very long.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayLimits {
+    /// Nothing moved, either way, for this long.
+    pub idle: Bound,
+    /// One side has ended and nothing moved since for this long. Any byte starts it anew.
+    pub half_closed: Bound,
+    /// Bytes wait for a side that takes none for this long.
+    pub write_stall: Bound,
+    /// Established for this long without one byte ever, either way.
+    pub no_data: Bound,
+    /// The end of the connection's life, whatever it does.
+    pub lifetime_end: Instant,
+}
+
+/// Which deadline of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RelayDeadline {
+    /// [`RelayLimits::idle`].
+    Idle,
+    /// [`RelayLimits::half_closed`].
+    HalfClosed,
+    /// [`RelayLimits::write_stall`].
+    WriteStall,
+    /// [`RelayLimits::no_data`].
+    NoData,
+    /// [`RelayLimits::lifetime_end`].
+    Lifetime,
+}
+
+impl fmt::Display for RelayDeadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::HalfClosed => "half-closed",
+            Self::WriteStall => "write stall",
+            Self::NoData => "no data",
+            Self::Lifetime => "lifetime",
+        })
+    }
+}
+
+/// What the deadlines depend on.
+#[derive(Debug)]
+pub(super) struct Watch {
+    limits: RelayLimits,
+    started: Instant,
+    /// When bytes last moved, read or written; the start before that.
+    last_moved: Instant,
+    ever_moved: bool,
+    half_closed_at: Option<Instant>,
+    stalled_at: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) const fn new(limits: RelayLimits, now: Instant) -> Self {
+        Self { limits, started: now, last_moved: now, ever_moved: false, half_closed_at: None, stalled_at: None }
+    }
+
+    pub(super) const fn moved(&mut self, now: Instant) {
+        self.last_moved = now;
+        self.ever_moved = true;
+    }
+
+    pub(super) fn half_closed(&mut self, now: Instant) {
+        self.half_closed_at.get_or_insert(now);
+    }
+
+    pub(super) const fn is_stalled(&self) -> bool {
+        self.stalled_at.is_some()
+    }
+
+    pub(super) fn stalled(&mut self, stalled: bool, now: Instant) {
+        self.stalled_at = if stalled { self.stalled_at.or(Some(now)) } else { None };
+    }
+
+    /// The nearest deadline and which it is.
+    pub(super) fn due(&self) -> (Instant, RelayDeadline) {
+        let limits = &self.limits;
+        let since = |at: Instant, bound: Bound| at.max(self.last_moved) + bound.get();
+        let never_a_byte = (!self.ever_moved).then(|| (self.started + limits.no_data.get(), RelayDeadline::NoData));
+        let half_closed = self.half_closed_at.map(|at| (since(at, limits.half_closed), RelayDeadline::HalfClosed));
+        let stalled = self.stalled_at.map(|at| (since(at, limits.write_stall), RelayDeadline::WriteStall));
+        let idle = (self.last_moved + limits.idle.get(), RelayDeadline::Idle);
+        let lifetime = (limits.lifetime_end, RelayDeadline::Lifetime);
+        let conditional = [half_closed, stalled, never_a_byte].into_iter().flatten();
+        conditional.chain([idle]).fold(lifetime, |nearest, next| if next.0 < nearest.0 { next } else { nearest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_nearest_deadline_is_the_one_that_applies() {
+        let start = Instant::now();
+        let at = |secs: u64| start + Duration::from_secs(secs);
+        let mut watch = Watch::new(
+            RelayLimits {
+                idle: Bound::secs(100),
+                half_closed: Bound::secs(10),
+                write_stall: Bound::secs(20),
+                no_data: Bound::secs(50),
+                lifetime_end: at(1000),
+            },
+            start,
+        );
+        assert_eq!(watch.due(), (at(50), RelayDeadline::NoData));
+        watch.moved(at(5));
+        assert_eq!(watch.due(), (at(105), RelayDeadline::Idle));
+        watch.stalled(true, at(7));
+        assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall));
+        watch.half_closed(at(8));
+        assert_eq!(watch.due(), (at(18), RelayDeadline::HalfClosed));
+        watch.moved(at(9));
+        assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "a byte starts it anew");
+        watch.moved(at(995));
+        assert_eq!(watch.due(), (at(1000), RelayDeadline::Lifetime));
+    }
+}

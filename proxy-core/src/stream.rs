@@ -1,0 +1,70 @@
+//! The stream seam: what the life of a connection needs of a byte stream, and no more.
+//!
+//! Behind it is a real socket ([`Socket`](crate::Socket)), an in-memory one ([`mem`](crate::mem)) or a simulator's.
+//! The rule that makes ends honest is part of the contract: **a stream that is dropped resets; only
+//! [`finish`](Stream::finish) closes it in an orderly way.** So a task that is aborted, panics or is cancelled at any
+//! `await` can never turn lost bytes into a clean end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::options::KeepAlive;
+
+/// A full-duplex byte stream with half-close and reset. Dropping it resets the connection.
+///
+/// All methods take `&self`: one task reads, writes and watches the same stream. At most one task may poll it.
+pub trait Stream: Send + Sync + Sized + 'static {
+    /// Reads into `buf`; `Ok(0)` is the peer's end (FIN). A reset is an error. Cancel-safe.
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes from `buf` as much as is accepted at once. Cancel-safe.
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Sends a FIN after what was written. The other direction stays open.
+    ///
+    /// # Errors
+    /// Where the stream is already gone.
+    fn shutdown_write(&self) -> io::Result<()>;
+
+    /// Resolves when the peer has reset the stream (or the kernel gave it up), also while nobody reads and unread bytes
+    /// are waiting. Never resolves for a FIN. Cancel-safe.
+    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Bytes that were written and that the peer has not acknowledged yet; 0 where nobody can tell.
+    fn unacknowledged(&self) -> usize;
+
+    /// The local address, where the stream has one.
+    fn local_addr(&self) -> Option<SocketAddr>;
+
+    /// Sets the kernel's keepalive and user timeout, where the stream has them.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()>;
+
+    /// Closes in an orderly way: for a stream whose both directions have ended.
+    fn finish(self);
+}
+
+/// Reads once into `buf`, as [`Stream::poll_read`]. Cancel-safe.
+///
+/// # Errors
+/// What the stream says; a reset is an error.
+pub async fn read<S: Stream>(stream: &S, buf: &mut [u8]) -> io::Result<usize> {
+    std::future::poll_fn(|cx| stream.poll_read(cx, buf)).await
+}
+
+/// Writes all of `buf`. Not cancel-safe: how much was written is lost with the future.
+///
+/// # Errors
+/// What the stream says, and `WriteZero` where it accepts nothing.
+pub async fn write_all<S: Stream>(stream: &S, mut buf: &[u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        let n = std::future::poll_fn(|cx| stream.poll_write(cx, buf)).await?;
+        buf = buf.get(n..).filter(|_| n > 0).ok_or(io::ErrorKind::WriteZero)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The system calls that neither std, socket2 nor rustix has a name for. The only unsafe code of the workspace.
+#![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Bytes in the send queue of a TCP socket that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
+/// 0 where the kernel cannot say.
+pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
+    let mut queued: libc::c_int = 0;
+    // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one c_int to the pointer, which points to one that lives
+    // for the call; the descriptor is borrowed, so it is open.
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut queued) };
+    if answer == 0 { usize::try_from(queued).unwrap_or(0) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn bytes_are_unacknowledged_until_the_peers_kernel_has_them() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the call below the dialler")]
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(unacknowledged(client.as_fd()), 0);
+        // Nobody reads: the peer's receive buffer fills, then ours.
+        while client.write(&[0; 65_536]).is_ok() {}
+        assert!(unacknowledged(client.as_fd()) > 0);
+    }
+}
