@@ -1,0 +1,160 @@
+//! Reads the name and the protocols a TLS client asks for, out of its first bytes, and decides early that a stream
+//! is not TLS at all.
+//!
+//! It is *sans IO*: bytes are pushed as they come, an answer comes out. It opens no socket, keeps no time and holds
+//! only the handshake bytes it has to put together; the caller keeps the raw bytes to replay them to the backend,
+//! and bounds the waiting with a deadline of its own.
+//!
+//! It is deliberately **not** a TLS server: it has no opinion on cipher suites, versions or key shares, and a hello
+//! no server would accept for such a reason is still a hello. What it insists on is the *shape*, because a proxy and
+//! a backend that read the same bytes differently are a way around the routes: lengths must add up, an extension may
+//! come once, a list that must not be empty is not.
+//!
+//! ```text
+//! stream     │ record            │ record            │ …      what is behind the hello is not looked at
+//!            ├────┬─────┬─────┬──┴────┬────┬─────┬───┴────┐
+//! record     │0x16│3 .. │ len │ bytes │0x16│3 .. │  bytes │    `record`:  a hello may be cut anywhere, even
+//!            └────┴─────┴─────┴───┬───┴────┴─────┴────┬───┘               inside its own header
+//!                                 ▼ put together      ▼
+//! handshake  ┌────┬───────┬──────────────────────────────────┐ `message`: type 1 (ClientHello), length in 3 bytes
+//!            │ 1  │  len  │ body                             │
+//!            └────┴───────┴─────────┬────────────────────────┘
+//!                                   ▼
+//! body       version · random · session id · cipher suites · compression · extensions      `body`
+//!                                   ┌──────────────────────────────────────────┘
+//!                                   ▼
+//! extensions  type len data │ type len data │ …                                            `extensions`
+//!               0  server_name                ─► [ type 0, len, host name ]                `host_name`
+//!              16  ALPN                       ─► [ len, protocol ] …
+//!              43  supported_versions         ─► [ version ] …
+//!          0xfe0d  encrypted_client_hello     ─► seen, not read
+//! ```
+//!
+//! The answer is a function of the bytes alone: how they were cut into chunks changes neither what it is nor the
+//! byte at which it is given. Each byte is looked at once until the hello is whole, and once more to read it.
+//!
+//! ```
+//! use proxy_core::hello::{HelloReader, NotTls, Progress};
+//!
+//! let mut reader = HelloReader::default();
+//! assert_eq!(reader.push(&[]), Progress::More);
+//! assert_eq!(reader.push(b"GET / HTTP/1.1\r\n"), Progress::NotTls(NotTls::FirstByte { found: b'G' }));
+//! ```
+
+mod body;
+mod client_hello;
+mod cursor;
+mod extensions;
+mod host_name;
+mod message;
+mod not_tls;
+mod record;
+
+pub use client_hello::{ClientHello, TlsVersion};
+pub use extensions::MAX_PROTOCOLS;
+pub use not_tls::{NotTls, Part};
+pub use record::MAX_RECORD;
+
+use message::Message;
+use record::{RECORD_HEADER, Records};
+
+/// How many bytes of a stream are read, at most, in search of a `ClientHello`: 16 KiB.
+///
+/// Ten times what browsers send today (0.5 KiB, or 1.8 KiB with a post-quantum key share), and as much as one TLS
+/// record can carry (RFC 8446, section 5.1).
+pub const MAX_HELLO: usize = 16 * 1024;
+
+/// Finds the `ClientHello` at the head of a stream.
+///
+/// Once it has answered with something else than [`Progress::More`] it looks at no further bytes, and gives the same
+/// answer to every push.
+#[derive(Debug)]
+pub struct HelloReader {
+    /// Bytes of the stream it may look at.
+    cap: usize,
+    /// Bytes of the stream it has looked at; never above `cap`.
+    taken: usize,
+    records: Records,
+    message: Message,
+    refused: Option<NotTls>,
+}
+
+/// What the bytes pushed so far amount to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// They may be the beginning of a hello: more are needed.
+    More,
+    /// They are not a TLS hello, or not one that is acceptable, whatever follows.
+    NotTls(NotTls),
+    /// The hello is whole.
+    Hello(ClientHello),
+}
+
+impl HelloReader {
+    /// A reader that looks at `cap` bytes at most, record headers included.
+    ///
+    /// A hello that fits exactly is read. One that cannot fit is refused as soon as its length is known.
+    #[must_use]
+    pub fn new(cap: usize) -> Self {
+        Self { cap, taken: 0, records: Records::default(), message: Message::default(), refused: None }
+    }
+
+    /// Looks at the next bytes of the stream, in order and without gaps.
+    ///
+    /// The chunk may be of any length, none included. It is not kept, nor consumed in the sense of a stream: what
+    /// stands behind the hello belongs to the caller like everything before it.
+    pub fn push(&mut self, chunk: &[u8]) -> Progress {
+        let outcome = match self.refused {
+            Some(why) => Err(why),
+            None => self.read(chunk),
+        };
+        match outcome {
+            Ok(Some(hello)) => Progress::Hello(hello),
+            Ok(None) => Progress::More,
+            Err(why) => self.refuse(why),
+        }
+    }
+
+    fn read(&mut self, chunk: &[u8]) -> Result<Option<ClientHello>, NotTls> {
+        let mut rest = chunk.get(..self.cap - self.taken).unwrap_or(chunk);
+        while !rest.is_empty() && !self.message.is_whole() {
+            let before = rest.len();
+            let fragment = self.records.next(&mut rest)?;
+            self.taken += before - rest.len();
+            self.message.absorb(fragment)?;
+            self.check_it_can_fit()?;
+        }
+        if self.message.is_whole() {
+            return body::parse(self.message.as_bytes()).map(Some);
+        }
+        if self.taken == self.cap {
+            return Err(NotTls::TooLarge { cap: self.cap });
+        }
+        Ok(None)
+    }
+
+    /// Refuses a hello that ends behind the cap, long before the cap is reached.
+    ///
+    /// Both numbers are settled by headers alone, so the answer comes at the same byte however the stream is cut.
+    fn check_it_can_fit(&self) -> Result<(), NotTls> {
+        let headers = self.records.headers() * RECORD_HEADER;
+        match self.message.total() {
+            Some(total) if headers + total > self.cap => Err(NotTls::TooLarge { cap: self.cap }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Remembers the refusal and frees what was put together for nothing.
+    fn refuse(&mut self, why: NotTls) -> Progress {
+        self.refused = Some(why);
+        self.message = Message::default();
+        Progress::NotTls(why)
+    }
+}
+
+impl Default for HelloReader {
+    /// A reader that looks at [`MAX_HELLO`] bytes at most.
+    fn default() -> Self {
+        Self::new(MAX_HELLO)
+    }
+}

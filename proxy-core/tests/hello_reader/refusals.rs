@@ -1,0 +1,147 @@
+//! What is refused, at which byte, and what is said about it.
+
+use proxy_core::hello::{HelloReader, MAX_HELLO, MAX_RECORD, NotTls, Progress};
+
+use crate::builder::*;
+
+/// The refusal of a stream pushed byte by byte, and the byte that brought it.
+#[track_caller]
+fn earliest(stream: &[u8]) -> String {
+    let (progress, pushed) = read_in_chunks(&mut HelloReader::default(), stream.chunks(1));
+    assert_eq!(progress, read(stream), "byte by byte and in one piece");
+    match progress {
+        Progress::NotTls(why) => format!("byte {pushed} of {}: {why}", stream.len()),
+        other @ (Progress::More | Progress::Hello(_)) => panic!("not refused: {other:?}"),
+    }
+}
+
+/// The refusal of a hello with one malformed extension.
+#[track_caller]
+fn malformed(number: u16, data: &[u8]) -> String {
+    refusal(&Hello { extensions: Some(vec![(number, data.to_vec())]), ..Hello::bare() }.whole()).to_string()
+}
+
+#[test]
+fn other_protocols_are_known_by_their_first_byte() {
+    insta::assert_snapshot!(earliest(b"GET / HTTP/1.1\r\n"), @"byte 1 of 16: the first byte is 0x47, a TLS handshake begins with 0x16");
+    insta::assert_snapshot!(earliest(b"SSH-2.0-OpenSSH_9.2\r\n"), @"byte 1 of 21: the first byte is 0x53, a TLS handshake begins with 0x16");
+    insta::assert_snapshot!(earliest(&[0x80, 0x2e, 0x01, 0x03, 0x01]), @"byte 1 of 5: the first byte is 0x80, a TLS handshake begins with 0x16");
+    insta::assert_snapshot!(earliest(&record(21, &[2, 40])), @"byte 1 of 7: the first byte is 0x15, a TLS handshake begins with 0x16");
+}
+
+#[test]
+fn what_only_begins_like_tls_is_known_soon() {
+    insta::assert_snapshot!(earliest(&[22, 2, 1, 0, 1, 1]), @"byte 2 of 6: the major version of a record is 2, all of TLS has 3");
+    insta::assert_snapshot!(earliest(&records(&handshake(2, &[0; 70]), 512)), @"byte 6 of 79: the first handshake message has type 2, a ClientHello has 1");
+    insta::assert_snapshot!(earliest(&records(&handshake(1, &[0; 40]), 512)), @"byte 9 of 49: malformed ClientHello: message length at byte 1");
+}
+
+#[test]
+fn records_must_be_of_handshake_and_hold_some() {
+    let hello = Hello::ordinary().message();
+    insta::assert_snapshot!(earliest(&record(22, &[])), @"byte 5 of 5: a handshake record is empty");
+    insta::assert_snapshot!(earliest(&[record(22, &hello[..60]), record(22, &[]), record(22, &hello[60..])].concat()), @"byte 70 of 150: a handshake record is empty");
+    insta::assert_snapshot!(earliest(&[record(22, &hello[..2]), record(21, &[1, 0])].concat()), @"byte 8 of 14: a record of type 21 interrupts the ClientHello, whose records have type 22");
+    insta::assert_snapshot!(earliest(&[record(22, &hello[..2]), record(23, &[1])].concat()), @"byte 8 of 13: a record of type 23 interrupts the ClientHello, whose records have type 22");
+    insta::assert_snapshot!(earliest(&[record(22, &hello[..60]), vec![22, 4]].concat()), @"byte 67 of 67: the major version of a record is 4, all of TLS has 3");
+}
+
+#[test]
+fn records_are_as_long_as_they_may_be_and_no_longer() {
+    let hello = Hello::ordinary().message();
+    let stream = |len: u16| [&[22, 3, 1], &len.to_be_bytes()[..], &hello].concat();
+    assert!(matches!(read(&stream(MAX_RECORD)), Progress::Hello(_)));
+    insta::assert_snapshot!(earliest(&stream(MAX_RECORD + 1)), @"byte 5 of 140: a record claims 18433 bytes, the most is 18432");
+}
+
+#[test]
+fn parts_of_the_body_must_add_up() {
+    let refused = |hello: Hello| refusal(&hello.whole()).to_string();
+    insta::assert_snapshot!(refused(Hello { session_id: vec![0; 33], ..Hello::bare() }), @"malformed ClientHello: session id at byte 39");
+    insta::assert_snapshot!(refused(Hello { ciphers: vec![], ..Hello::ordinary() }), @"malformed ClientHello: cipher suites at byte 73");
+    insta::assert_snapshot!(refused(Hello { compression: vec![], ..Hello::ordinary() }), @"malformed ClientHello: compression methods at byte 78");
+    let odd_ciphers = [&[3, 3][..], &[0; 32], &[0], &[0, 3, 0, 47, 0], &[1, 0], &[0, 0]].concat();
+    insta::assert_snapshot!(refusal(&records(&handshake(1, &odd_ciphers), 512)), @"malformed ClientHello: cipher suites at byte 41");
+}
+
+#[test]
+fn a_message_must_end_where_its_parts_end() {
+    let body = |hello: Hello| hello.message()[4..].to_vec();
+    let trailing = |mut body: Vec<u8>, more: &[u8]| {
+        body.extend(more);
+        refusal(&records(&handshake(1, &body), 512)).to_string()
+    };
+    insta::assert_snapshot!(trailing(body(Hello::bare()), &[0]), @"malformed ClientHello: extensions at byte 47");
+    insta::assert_snapshot!(trailing(body(Hello::bare()), &[0, 1]), @"malformed ClientHello: extensions at byte 49");
+    insta::assert_snapshot!(trailing(body(Hello::bare()), &[0, 0, 0]), @"malformed ClientHello: extensions at byte 49");
+    insta::assert_snapshot!(trailing(body(Hello::bare()), &[0, 3, 0, 99, 0]), @"malformed ClientHello: extensions at byte 51");
+    insta::assert_snapshot!(trailing(body(Hello::bare()), &[0, 4, 0, 99, 0, 1]), @"malformed ClientHello: extensions at byte 53");
+    insta::assert_snapshot!(trailing(body(Hello::ordinary()), &[0]), @"malformed ClientHello: extensions at byte 135");
+}
+
+#[test]
+fn names_must_be_one_and_add_up() {
+    insta::assert_snapshot!(malformed(0, &[]), @"malformed ClientHello: server_name at byte 53");
+    insta::assert_snapshot!(malformed(0, &[0, 0]), @"malformed ClientHello: server_name at byte 55");
+    insta::assert_snapshot!(malformed(0, &server_name(b"").1), @"malformed ClientHello: server_name at byte 55");
+    insta::assert_snapshot!(malformed(0, &server_names(&[(0, b"a.example"), (0, b"b.example")]).1), @"malformed ClientHello: server_name at byte 67");
+    insta::assert_snapshot!(malformed(0, &server_names(&[(0, b"192.0.2.1"), (0, b"b.example")]).1), @"malformed ClientHello: server_name at byte 67");
+    insta::assert_snapshot!(malformed(0, &[0, 4, 0, 0, 2, b'a']), @"malformed ClientHello: server_name at byte 58");
+    insta::assert_snapshot!(malformed(0, &[0, 4, 0, 0, 1, b'a', 0]), @"malformed ClientHello: server_name at byte 59");
+    insta::assert_snapshot!(malformed(0, &[0, 5, 0, 0, 1, b'a']), @"malformed ClientHello: server_name at byte 55");
+}
+
+#[test]
+fn protocols_must_not_be_empty_and_add_up() {
+    insta::assert_snapshot!(malformed(16, &[]), @"malformed ClientHello: ALPN at byte 53");
+    insta::assert_snapshot!(malformed(16, &alpn(&[]).1), @"malformed ClientHello: ALPN at byte 55");
+    insta::assert_snapshot!(malformed(16, &alpn(&[b"h2", b""]).1), @"malformed ClientHello: ALPN at byte 59");
+    insta::assert_snapshot!(malformed(16, &[0, 2, 2, b'h']), @"malformed ClientHello: ALPN at byte 56");
+    insta::assert_snapshot!(malformed(16, &[0, 2, 1, b'h', 0]), @"malformed ClientHello: ALPN at byte 57");
+}
+
+#[test]
+fn versions_must_come_in_pairs_of_bytes() {
+    insta::assert_snapshot!(malformed(43, &[]), @"malformed ClientHello: supported_versions at byte 53");
+    insta::assert_snapshot!(malformed(43, &[0]), @"malformed ClientHello: supported_versions at byte 54");
+    insta::assert_snapshot!(malformed(43, &[3, 3, 4, 3]), @"malformed ClientHello: supported_versions at byte 56");
+    insta::assert_snapshot!(malformed(43, &[2, 3, 4, 3]), @"malformed ClientHello: supported_versions at byte 56");
+}
+
+#[test]
+fn an_extension_comes_once() {
+    let twice = |number: u16, data: &[u8]| {
+        let hello =
+            Hello::ordinary().with((number, data.to_vec())).with((99, vec![])).with((number, data.to_vec()));
+        refusal(&hello.whole()).to_string()
+    };
+    insta::assert_snapshot!(twice(21, &[0; 9]), @"malformed ClientHello: extension 21 comes twice");
+    insta::assert_snapshot!(twice(0x0a0a, &[]), @"malformed ClientHello: extension 2570 comes twice");
+    insta::assert_snapshot!(twice(0, &server_name(b"other.example").1), @"malformed ClientHello: extension 0 comes twice");
+}
+
+#[test]
+fn a_hello_that_cannot_fit_is_refused_when_its_length_is_known() {
+    insta::assert_snapshot!(earliest(&records(&handshake(1, &[0; MAX_HELLO]), 2048)), @"byte 9 of 16433: no whole ClientHello fits in 16384 bytes");
+    insta::assert_snapshot!(earliest(&records(&handshake(1, &[0; MAX_HELLO]), 2)), @"byte 14 of 57358: no whole ClientHello fits in 16384 bytes");
+}
+
+#[test]
+fn the_cap_is_the_last_byte_that_counts() {
+    for size in [1, 2, 100, 1000] {
+        let stream = Hello::ordinary().stream(size);
+        let ask = |cap: usize, chunk: usize| read_in_chunks(&mut HelloReader::new(cap), stream.chunks(chunk));
+        for chunk in [1, 7, stream.len()] {
+            assert_eq!(
+                ask(stream.len(), chunk).0,
+                read(&stream),
+                "a hello of just the cap, records of {size}"
+            );
+            for cap in 0..stream.len() {
+                let (progress, pushed) = ask(cap, chunk);
+                assert_eq!(progress, Progress::NotTls(NotTls::TooLarge { cap }), "records of {size}");
+                assert!(pushed <= cap.max(1) + chunk, "said {pushed} bytes in, cap {cap}, chunks of {chunk}");
+            }
+        }
+    }
+}
