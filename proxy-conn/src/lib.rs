@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Connection tracking by ownership.
+//!
+//! A connection is one task running one function, and that function's frame owns a [`ConnGuard`]. The guard *is* the
+//! connection's entry in the [`Tracker`]: opened by making it, gone when it is dropped, and there is no other way out.
+//! So there is no cleanup queue, no timer that sweeps and no flag that says "destroyed": whatever ends the function
+//! (a return, an error, a cancel, an abort, a panic) ends the entry, exactly once, and says how ([`End`]).
+//!
+//! ```text
+//! accept ─► ConnGuard::open ─► header ─► peek ─► dial ─► relay ─► drain ─► Drop for ConnGuard ─► Ended
+//!                                 each with a deadline from Deadlines
+//! ```
+//!
+//! What it is not: it owns no sockets, dials nothing, spawns nothing and reads no configuration file. It needs no tokio
+//! runtime; it uses tokio's clock, so that tests can pause it.
+
+mod cancel;
+pub mod deadlines;
+mod end;
+mod entry;
+mod guard;
+mod id;
+pub mod limits;
+mod phase;
+mod tracker;
+
+pub use cancel::Reason;
+pub use deadlines::{DeadlineOverrides, Deadlines, KeepAliveTreatment, Switch};
+pub use end::{By, Cause, End};
+pub use entry::{ConnView, DeadlineKind, Facts};
+pub use guard::ConnGuard;
+pub use id::{ConnId, Trail};
+pub use limits::{Limit, Permit};
+pub use phase::{Phase, State};
+pub use tracker::{Ended, Opening, Subscriber, Tracker};

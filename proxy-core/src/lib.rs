@@ -8,6 +8,7 @@
 //! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
+//! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`resolve`]: names, cached, with single flight and stale answers.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
@@ -19,11 +20,14 @@ pub mod bound;
 pub mod dial;
 pub mod header;
 pub mod hello;
+#[doc(hidden)]
+pub mod layered;
 pub mod listen;
 pub mod mem;
 pub mod options;
 pub mod relay;
 pub mod resolve;
+pub mod screen;
 pub mod socket;
 pub mod stream;
 mod scratch;
@@ -34,7 +38,7 @@ pub use ahead::ReadAhead;
 pub use bound::{Bound, ByteSize};
 pub use dial::{Dial, DialError, TcpDialer};
 pub use listen::{Listen, ListenError, TcpListener};
-pub use options::KeepAlive;
+pub use options::{KeepAlive, KeepAliveOverrides, Probes};
 pub use relay::{Relay, RelayEnd, Side};
 pub use resolve::Resolver;
 pub use socket::Socket;

@@ -130,38 +130,31 @@ fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<
 mod tests {
     use super::*;
 
-    const OPTIONS: ListenOptions = ListenOptions {
-        backlog: 16,
-        reuse_port: false,
-        keep_alive: KeepAlive {
-            idle: crate::Bound::secs(75),
-            interval: crate::Bound::secs(15),
-            count: 3,
-            user_timeout: crate::Bound::secs(120),
-        },
-    };
+    fn options() -> ListenOptions {
+        ListenOptions { backlog: 16, reuse_port: false, keep_alive: KeepAlive::default() }
+    }
 
     #[test]
     fn a_port_that_is_taken_is_named() {
-        let first = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &OPTIONS).unwrap();
+        let first = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
         let port = first.local_addr().unwrap().port();
-        let error = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &OPTIONS).unwrap_err();
+        let error = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &options()).unwrap_err();
         assert!(error.is_taken());
         assert!(error.to_string().starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
     }
 
     #[test]
     fn a_port_is_shared_only_among_those_that_ask() {
-        let shared = ListenOptions { reuse_port: true, ..OPTIONS };
+        let shared = ListenOptions { reuse_port: true, ..options() };
         let first = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &shared).unwrap();
         let port = first.local_addr().unwrap().port();
         bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &shared).unwrap();
-        assert!(bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &OPTIONS).unwrap_err().is_taken());
+        assert!(bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &options()).unwrap_err().is_taken());
     }
 
     #[tokio::test]
     async fn accepted_sockets_inherit_what_the_listener_was_given() {
-        let listener = bind(BindAddr::Dual, 0, &OPTIONS).unwrap();
+        let listener = bind(BindAddr::Dual, 0, &options()).unwrap();
         let port = listener.local_addr().unwrap().port();
         let listener = TcpListener::from_std(listener).unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]

@@ -2,31 +2,70 @@
 
 use crate::bound::Bound;
 
-/// Keepalive probes and `TCP_USER_TIMEOUT`, set on both sockets of a connection.
-///
-/// The defaults find a dead peer within 75 s + 3 × 15 s = two minutes, and probe often enough to keep middle boxes from
-/// forgetting the flow (the shortest common one is 350 s).
+/// How many keepalive probes may go unanswered: 1 to 127, as the kernel takes (tcp(7), `TCP_KEEPCNT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeepAlive {
-    /// Silence before the first probe (`TCP_KEEPIDLE`); whole seconds.
-    pub idle: Bound,
-    /// Time between probes (`TCP_KEEPINTVL`); whole seconds.
-    pub interval: Bound,
-    /// Unanswered probes until the peer counts as gone (`TCP_KEEPCNT`).
-    pub count: u8,
-    /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`). It also overrides `count` for probes, so it
-    /// is best near `idle + interval × count`.
-    pub user_timeout: Bound,
+pub struct Probes(u8);
+
+impl Probes {
+    /// A number of probes, for constants.
+    ///
+    /// # Panics
+    /// At compile time (it is meant for constants) if `count` is not from 1 to 127.
+    #[must_use]
+    pub const fn new(count: u8) -> Self {
+        assert!(count >= 1 && count <= 127, "from 1 to 127 probes");
+        Self(count)
+    }
 }
 
-impl Default for KeepAlive {
-    fn default() -> Self {
-        Self {
-            idle: Bound::secs(75),
-            interval: Bound::secs(15),
-            count: 3,
-            user_timeout: Bound::secs(120),
-        }
+/// A number of probes that the kernel does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a number of probes from 1 to 127, found {0}")]
+pub struct ProbesError(i64);
+
+impl TryFrom<i64> for Probes {
+    type Error = ProbesError;
+
+    fn try_from(count: i64) -> Result<Self, ProbesError> {
+        u8::try_from(count).ok().filter(|n| (1..=127).contains(n)).map(Self).ok_or(ProbesError(count))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Probes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+        Self::try_from(count).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Probes {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Probes".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 127, "description": "a number of probes" })
+    }
+}
+
+crate::layered! {
+    /// Keepalive probes and `TCP_USER_TIMEOUT`, set on both sockets of a connection.
+    ///
+    /// The defaults find a dead peer within 75 s + 3 × 15 s = two minutes, and probe often enough to keep middle boxes
+    /// from forgetting the flow (the shortest common one is 350 s).
+    pub struct KeepAlive /
+    /// The kernel's keepalive and user timeout, for both sockets of a connection.
+    KeepAliveOverrides {
+        /// Silence before the first probe (`TCP_KEEPIDLE`); whole seconds. Default 75s.
+        idle: Bound = Bound::secs(75),
+        /// Time between probes (`TCP_KEEPINTVL`); whole seconds. Default 15s.
+        interval: Bound = Bound::secs(15),
+        /// Unanswered probes until the peer counts as gone (`TCP_KEEPCNT`). Default 3.
+        count: Probes = Probes::new(3),
+        /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`). It also overrides `count` for probes, so
+        /// it is best near `idle + interval × count`. Default 2m.
+        user_timeout: Bound = Bound::secs(120),
     }
 }
 
@@ -39,7 +78,7 @@ impl KeepAlive {
         let keepalive = socket2::TcpKeepalive::new()
             .with_time(self.idle.get())
             .with_interval(self.interval.get())
-            .with_retries(self.count.into());
+            .with_retries(self.count.0.into());
         socket.set_tcp_keepalive(&keepalive)?;
         socket.set_tcp_user_timeout(Some(self.user_timeout.get()))
     }

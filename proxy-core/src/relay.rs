@@ -43,9 +43,20 @@ pub enum Side {
     Backend,
 }
 
+impl Side {
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Backend,
+            Self::Backend => Self::Client,
+        }
+    }
+}
+
 impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Client => "client",
             Self::Backend => "backend",
         })
@@ -69,7 +80,12 @@ pub enum RelayEnd {
         error: io::Error,
     },
     /// A deadline passed.
-    Deadline(RelayDeadline),
+    Deadline {
+        /// Which one.
+        which: RelayDeadline,
+        /// The side that let it pass: the one that takes nothing, or that stays silent after the other has ended.
+        at_fault: Option<Side>,
+    },
 }
 
 /// Whoever counts. Called on the byte path: it must not block.
@@ -174,10 +190,19 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 return Poll::Pending;
             }
             if at <= Instant::now() {
-                return Poll::Ready(RelayEnd::Deadline(why));
+                return Poll::Ready(RelayEnd::Deadline { which: why, at_fault: self.at_fault(why) });
             }
             self.meter.deadline(at, why);
             timer.as_mut().reset(at);
+        }
+    }
+
+    /// Whose silence or slowness `which` is, where that is one side's.
+    fn at_fault(&self, which: RelayDeadline) -> Option<Side> {
+        match which {
+            RelayDeadline::HalfClosed => self.first_end.map(Side::other),
+            RelayDeadline::WriteStall => Some(if self.up.is_stalled() { Side::Backend } else { Side::Client }),
+            RelayDeadline::Idle | RelayDeadline::NoData | RelayDeadline::Lifetime => None,
         }
     }
 
@@ -186,7 +211,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         let up = self.up.poll(cx, self.client, self.backend);
         let down = match up {
             Poll::Ready(Err(_)) => Poll::Pending,
-            _ => self.down.poll(cx, self.backend, self.client),
+            Poll::Ready(Ok(())) | Poll::Pending => self.down.poll(cx, self.backend, self.client),
         };
         match (up, down) {
             (Poll::Ready(Err(error)), _) => Some(broken(error, Side::Client, Side::Backend)),

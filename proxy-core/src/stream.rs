@@ -16,7 +16,7 @@ use crate::options::KeepAlive;
 /// A full-duplex byte stream with half-close and reset. Dropping it resets the connection.
 ///
 /// All methods take `&self`: one task reads, writes and watches the same stream. At most one task may poll it.
-pub trait Stream: Send + Sync + Sized + 'static {
+pub trait Stream: Send + Sync + Sized {
     /// Reads into `buf`; `Ok(0)` is the peer's end (FIN). A reset is an error. Cancel-safe.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 

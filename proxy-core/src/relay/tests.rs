@@ -192,7 +192,7 @@ async fn ends_after<F: Future>(capacity: usize, script: impl FnOnce(MemStream, M
 #[tokio::test(start_paused = true)]
 async fn silence_from_the_start_is_ended_by_the_no_data_deadline() {
     let (end, secs) = ends_after(64, |client, backend| async { (tokio::time::sleep(Duration::from_secs(200)).await, client, backend) }).await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::NoData)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::NoData, at_fault: None }), "{end:?}");
     assert!((50.0..50.1).contains(&secs), "{secs}");
 }
 
@@ -210,7 +210,7 @@ async fn bytes_just_under_the_idle_deadline_keep_it_and_just_over_end_it() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::Idle)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Idle, at_fault: None }), "{end:?}");
     assert!((399.6..399.8).contains(&secs), "{secs}");
 }
 
@@ -224,7 +224,7 @@ async fn a_half_closed_connection_is_ended_when_the_other_side_never_speaks_agai
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::HalfClosed)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::HalfClosed, at_fault: Some(Side::Backend) }), "{end:?}");
     assert!((13.0..13.1).contains(&secs), "{secs}");
 }
 
@@ -236,7 +236,7 @@ async fn a_side_that_takes_nothing_is_ended_by_the_write_stall_deadline() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::WriteStall)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }), "{end:?}");
     assert!((20.0..20.1).contains(&secs), "{secs}");
 }
 
@@ -254,7 +254,7 @@ async fn a_slow_reader_is_not_a_stalled_one() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::WriteStall)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }), "{end:?}");
     assert!((210.0..210.1).contains(&secs), "{secs}");
 }
 
@@ -270,6 +270,6 @@ async fn the_lifetime_ends_even_a_busy_connection() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline(RelayDeadline::Lifetime)), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Lifetime, at_fault: None }), "{end:?}");
     assert!((1000.0..1000.1).contains(&secs), "{secs}");
 }

@@ -1,0 +1,192 @@
+//! How long each phase of a connection may last.
+//!
+//! Names and defaults are SmartProxy's. Every phase has a deadline: there is no way to leave one out, only to make it very long.
+
+use proxy_core::{Bound, layered};
+
+/// How silence is judged on an established connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub enum KeepAliveTreatment {
+    /// `inactivity_timeout` ends it.
+    #[default]
+    Standard,
+    /// `inactivity_timeout` × `keep_alive_inactivity_multiplier` ends it, and it may live for seven days.
+    Extended,
+    /// Silence never ends it. A dead peer still does (keepalive and user timeout), and so can an operator.
+    Immortal,
+}
+
+/// A deadline that a route may switch off: `"off"` or a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Switch {
+    /// It does not apply.
+    Off,
+    /// It applies after this long.
+    After(Bound),
+}
+
+impl Switch {
+    /// The duration; the longest bound where it is off.
+    #[must_use]
+    pub const fn bound(self) -> Bound {
+        match self {
+            Self::Off => Bound::MAX,
+            Self::After(bound) => bound,
+        }
+    }
+}
+
+impl std::str::FromStr for Switch {
+    type Err = proxy_core::bound::BoundError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::After) }
+    }
+}
+
+impl std::fmt::Display for Switch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::After(bound) => bound.fmt(f),
+        }
+    }
+}
+
+proxy_core::text_form!(
+    Switch,
+    "DurationOrOff",
+    r"^(off|([0-9]+(ms|s|m|h|d))+)$",
+    "a duration such as \"30s\", or \"off\""
+);
+
+/// How often silence is multiplied for an extended connection: 1 to 1 000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Multiplier(u32);
+
+impl Multiplier {
+    /// The default, SmartProxy's.
+    pub const SIX: Self = Self(6);
+
+    /// The factor.
+    #[must_use]
+    pub const fn factor(self) -> u32 {
+        self.0
+    }
+}
+
+/// A multiplier out of range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a multiplier from 1 to 1000, found {0}")]
+pub struct MultiplierError(i64);
+
+impl TryFrom<i64> for Multiplier {
+    type Error = MultiplierError;
+
+    fn try_from(factor: i64) -> Result<Self, MultiplierError> {
+        u32::try_from(factor).ok().filter(|n| (1..=1000).contains(n)).map(Self).ok_or(MultiplierError(factor))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Multiplier {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let factor = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+        Self::try_from(factor).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Multiplier {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Multiplier".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 1000, "description": "a multiplier" })
+    }
+}
+
+layered! {
+    /// The deadlines of one connection.
+    pub struct Deadlines /
+    /// Deadlines, where they differ from the layer above.
+    DeadlineOverrides {
+        /// For establishing the backend connection: all targets and attempts together. Default 30s.
+        connection_timeout: Bound = Bound::secs(30),
+        /// For a whole PROXY header, from accept. Not re-armed by bytes. Default 5s.
+        proxy_header_timeout: Bound = Bound::secs(5),
+        /// For a whole ClientHello, where a route of the port needs a name. Not re-armed by bytes. Default 15s.
+        initial_data_timeout: Bound = Bound::secs(15),
+        /// For silence both ways on an established connection. Default 1h.
+        inactivity_timeout: Bound = Bound::secs(3600),
+        /// For silence after one side has ended (FIN). Any byte starts it anew. Default 30s.
+        half_closed_timeout: Bound = Bound::secs(30),
+        /// For bytes that wait for a side that takes none. Default 5m.
+        write_stall_timeout: Bound = Bound::secs(300),
+        /// For an established connection on which no byte was ever sent, either way; `"off"` for services where that is
+        /// usual. Default 1m.
+        no_data_timeout: Switch = Switch::After(Bound::secs(60)),
+        /// For a connection's whole life. Default 24h (7d if extended).
+        max_connection_lifetime: Bound = Bound::secs(86_400),
+        /// How silence is judged: standard, extended or immortal. Default standard.
+        keep_alive_treatment: KeepAliveTreatment = KeepAliveTreatment::Standard,
+        /// For extended connections: `inactivity_timeout` times this. Default 6.
+        keep_alive_inactivity_multiplier: Multiplier = Multiplier::SIX,
+    }
+}
+
+/// The life of an extended connection, SmartProxy's.
+const EXTENDED_LIFETIME: Bound = Bound::secs(7 * 86_400);
+
+impl Deadlines {
+    /// How long silence is borne on an established connection, after the keep-alive treatment.
+    #[must_use]
+    pub fn idle(&self) -> Bound {
+        match self.keep_alive_treatment {
+            KeepAliveTreatment::Standard => self.inactivity_timeout,
+            KeepAliveTreatment::Extended => {
+                self.inactivity_timeout.times(self.keep_alive_inactivity_multiplier.factor())
+            }
+            KeepAliveTreatment::Immortal => Bound::MAX,
+        }
+    }
+
+    /// How long the connection may live, after the keep-alive treatment.
+    #[must_use]
+    pub fn lifetime(&self) -> Bound {
+        match self.keep_alive_treatment {
+            KeepAliveTreatment::Standard => self.max_connection_lifetime,
+            KeepAliveTreatment::Extended => self.max_connection_lifetime.max(EXTENDED_LIFETIME),
+            KeepAliveTreatment::Immortal => Bound::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_layer_that_says_something_wins() {
+        let pool = DeadlineOverrides { connection_timeout: Some(Bound::secs(10)), ..DeadlineOverrides::default() };
+        let route = DeadlineOverrides { inactivity_timeout: Some(Bound::secs(5)), ..DeadlineOverrides::default() };
+        let resolved = Deadlines::default().with(&pool).with(&route);
+        assert_eq!(resolved.connection_timeout, Bound::secs(10));
+        assert_eq!(resolved.inactivity_timeout, Bound::secs(5));
+        assert_eq!(resolved.half_closed_timeout, Bound::secs(30));
+    }
+
+    #[test]
+    fn treatments_stretch_silence_and_life() {
+        let treated = |keep_alive_treatment| Deadlines { keep_alive_treatment, ..Deadlines::default() };
+        let standard = treated(KeepAliveTreatment::Standard);
+        assert_eq!((standard.idle(), standard.lifetime()), (Bound::secs(3600), Bound::secs(86_400)));
+        let extended = treated(KeepAliveTreatment::Extended);
+        assert_eq!((extended.idle(), extended.lifetime()), (Bound::secs(6 * 3600), Bound::secs(7 * 86_400)));
+        let immortal = treated(KeepAliveTreatment::Immortal);
+        assert_eq!((immortal.idle(), immortal.lifetime()), (Bound::MAX, Bound::MAX));
+    }
+}

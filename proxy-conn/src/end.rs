@@ -1,0 +1,222 @@
+//! How a connection ended: in which phase, of what, and whose doing it was.
+//!
+//! A connection does not fail, it *ends*, and every end has one [`Cause`], counted once and logged once. The two-letter
+//! [`code`](End::code) follows HAProxy's: who and how, then in which phase.
+//!
+//! | first letter | meaning |
+//! |---|---|
+//! | `-` | both sides finished (then the second is `-` too) |
+//! | `C` / `c` | the client ended it / kept it waiting beyond a deadline |
+//! | `S` / `s` | the backend ended or refused it / kept it waiting beyond a deadline |
+//! | `P` / `p` | the proxy refused it by a rule / ended it by a policy of time (idle, lifetime) |
+//! | `R` | the proxy ran out of a resource, or a limit was reached |
+//! | `K` | an operator ended it: shutdown, kill |
+//! | `I` | a fault of the proxy itself: must never be seen |
+//!
+//! Second letter: the phase, `H` header, `P` peek, `C` dial, `D` relay, `L` drain.
+
+use std::fmt;
+
+use crate::phase::Phase;
+
+/// Whose doing an end was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The side that was accepted.
+    Client,
+    /// The side that was dialled.
+    Backend,
+    /// This proxy: a rule, a limit, a policy, a fault.
+    Proxy,
+    /// A person, or whatever acts for one: shutdown, kill.
+    Operator,
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Client => "client",
+            Self::Backend => "backend",
+            Self::Proxy => "proxy",
+            Self::Operator => "operator",
+        })
+    }
+}
+
+macro_rules! causes {
+    ($($(#[$meta:meta])* $cause:ident = $name:literal $letter:literal $by:ident,)*) => {
+        /// Why a connection ended. The names are stable: they are metric labels and log fields.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum Cause {
+            $($(#[$meta])* $cause,)*
+        }
+
+        impl Cause {
+            /// Every cause, in the order of a life.
+            pub const ALL: &[Self] = &[$(Self::$cause,)*];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$cause => $name,)* }
+            }
+
+            /// Whose doing it is, where the cause alone tells.
+            #[must_use]
+            pub const fn usual_culprit(self) -> By {
+                match self { $(Self::$cause => By::$by,)* }
+            }
+
+            const fn letter(self) -> char {
+                match self { $(Self::$cause => $letter,)* }
+            }
+        }
+    };
+}
+
+causes! {
+    /// Both sides ended (FIN), and every byte was delivered.
+    Finished = "finished" '-' Client,
+    /// The client closed before a backend was reached, with nothing left to deliver.
+    ClientLeft = "client_left" 'C' Client,
+    /// The client reset the connection.
+    ClientReset = "client_reset" 'C' Client,
+    /// The client's machine stopped answering: keepalive or user timeout.
+    ClientVanished = "client_vanished" 'c' Client,
+    /// The backend reset the connection.
+    BackendReset = "backend_reset" 'S' Backend,
+    /// The backend's machine stopped answering: keepalive or user timeout.
+    BackendVanished = "backend_vanished" 's' Backend,
+    /// The PROXY header was not complete in time.
+    HeaderTimeout = "header_timeout" 'c' Client,
+    /// The PROXY header is malformed, or is none where one is due.
+    HeaderMalformed = "header_malformed" 'P' Client,
+    /// A PROXY header (or any connection, where one is required) from a peer that is not trusted to send it.
+    HeaderUntrusted = "header_untrusted" 'P' Client,
+    /// The ClientHello was not complete in time.
+    HelloTimeout = "hello_timeout" 'c' Client,
+    /// No route matches.
+    NoRoute = "no_route" 'P' Proxy,
+    /// The route says to refuse.
+    RouteRefused = "route_refused" 'P' Proxy,
+    /// As many connections as may be are open.
+    GlobalLimit = "global_limit" 'R' Proxy,
+    /// The backend refused the connection.
+    DialRefused = "dial_refused" 'S' Backend,
+    /// There is no way to the backend.
+    DialUnreachable = "dial_unreachable" 'S' Backend,
+    /// The backend neither accepted nor refused in time.
+    DialTimeout = "dial_timeout" 's' Backend,
+    /// The backend reset while the connection was being made.
+    DialReset = "dial_reset" 'S' Backend,
+    /// The backend's name could not be resolved.
+    DialUnresolved = "dial_unresolved" 'S' Backend,
+    /// This machine had no descriptor, port or memory for the backend connection.
+    DialShortage = "dial_shortage" 'R' Proxy,
+    /// The dial failed in another way.
+    DialFailed = "dial_failed" 'S' Backend,
+    /// Silence both ways for too long.
+    Idle = "idle" 'p' Proxy,
+    /// Established, and never a byte either way.
+    NoData = "no_data" 'p' Proxy,
+    /// One side had ended and the other stayed silent for too long; it is the one at fault.
+    HalfClosed = "half_closed" 's' Backend,
+    /// Bytes waited too long for a side that took none; it is the one at fault.
+    WriteStall = "write_stall" 's' Backend,
+    /// The connection reached the end of its allowed life.
+    Lifetime = "lifetime" 'p' Proxy,
+    /// The proxy was told to stop, and the time to finish was over.
+    Shutdown = "shutdown" 'K' Operator,
+    /// An operator ended it.
+    Killed = "killed" 'K' Operator,
+    /// The task that served it panicked: a fault.
+    Panicked = "panicked" 'I' Proxy,
+    /// The task that served it was dropped before it said how it ended.
+    Aborted = "aborted" 'I' Proxy,
+    /// It tried a way between phases that does not exist: a fault.
+    IllegalTransition = "illegal_transition" 'I' Proxy,
+}
+
+impl Cause {
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// This cause, in `phase`, by whoever usually is at fault.
+    #[must_use]
+    pub const fn during(self, phase: Phase) -> End {
+        End { phase, cause: self, by: self.usual_culprit() }
+    }
+
+    /// This cause, in `phase`, by `by`.
+    #[must_use]
+    pub const fn during_by(self, phase: Phase, by: By) -> End {
+        End { phase, cause: self, by }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The one end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct End {
+    /// The phase it ended in.
+    pub phase: Phase,
+    /// Why.
+    pub cause: Cause,
+    /// Whose doing it was.
+    pub by: By,
+}
+
+impl End {
+    /// The two-letter code; see the module's table.
+    #[must_use]
+    pub fn code(&self) -> [char; 2] {
+        let first = match (self.cause.letter(), self.by) {
+            ('-', _) => return ['-', '-'],
+            ('s', By::Client) => 'c',
+            (letter, _) => letter,
+        };
+        [first, self.phase.letter()]
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.code();
+        write!(f, "{first}{second} {} by {} in {}", self.cause, self.by, self.phase)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_say_who_and_where() {
+        let code = |end: End| String::from_iter(end.code());
+        assert_eq!(code(Cause::Finished.during(Phase::Drain)), "--");
+        assert_eq!(code(Cause::DialTimeout.during(Phase::Dial)), "sC");
+        assert_eq!(code(Cause::ClientReset.during(Phase::Relay)), "CD");
+        assert_eq!(code(Cause::HalfClosed.during_by(Phase::Drain, By::Client)), "cL");
+        assert_eq!(code(Cause::HalfClosed.during_by(Phase::Drain, By::Backend)), "sL");
+        assert_eq!(code(Cause::HeaderTimeout.during(Phase::Header)), "cH");
+        let end = Cause::Shutdown.during(Phase::Relay);
+        assert_eq!(end.to_string(), "KD shutdown by operator in relay");
+    }
+
+    #[test]
+    fn the_table_of_causes() {
+        let row = |cause: &Cause| format!("{} {cause} ({})\n", cause.letter(), cause.usual_culprit());
+        let names: std::collections::HashSet<_> = Cause::ALL.iter().map(|cause| cause.name()).collect();
+        assert_eq!(names.len(), Cause::ALL.len(), "names are unique");
+        assert!(Cause::ALL.iter().enumerate().all(|(n, cause)| cause.index() == n));
+        insta::assert_snapshot!(Cause::ALL.iter().map(row).collect::<String>());
+    }
+}

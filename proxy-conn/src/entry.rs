@@ -1,0 +1,228 @@
+//! What the tracker knows of one connection.
+//!
+//! The connection's own task writes, others read through relaxed atomics: no lock is on the byte path. What is learnt
+//! once (client, route, target) is behind a lock that is taken once for each and by a snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_core::relay::{Meter, RelayDeadline, Side};
+use proxy_core::{ClientAddr, PeerAddr};
+use tokio::time::Instant;
+
+use crate::cancel::Cancel;
+use crate::end::{Cause, End};
+use crate::id::{ConnId, Trail};
+use crate::phase::Phase;
+
+/// What is learnt of a connection as it goes.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Who it is from, once the header phase is over.
+    pub client: Option<ClientAddr>,
+    /// Its ids on the hops before.
+    pub previous: Trail,
+    /// The server name in its ClientHello.
+    pub server_name: Option<Box<str>>,
+    /// The route it took.
+    pub route: Option<Arc<str>>,
+    /// The target it reached, or was last trying to reach.
+    pub target: Option<Arc<str>>,
+}
+
+/// Which deadline is the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadlineKind {
+    /// `proxy_header_timeout`.
+    Header,
+    /// `initial_data_timeout`.
+    Hello,
+    /// `connection_timeout`.
+    Dial,
+    /// One of the relay's.
+    Relay(RelayDeadline),
+}
+
+impl std::fmt::Display for DeadlineKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Header => f.write_str("header"),
+            Self::Hello => f.write_str("hello"),
+            Self::Dial => f.write_str("dial"),
+            Self::Relay(which) => which.fmt(f),
+        }
+    }
+}
+
+/// The kinds in the order of their codes.
+const KINDS: [DeadlineKind; 8] = [
+    DeadlineKind::Header,
+    DeadlineKind::Hello,
+    DeadlineKind::Dial,
+    DeadlineKind::Relay(RelayDeadline::Idle),
+    DeadlineKind::Relay(RelayDeadline::HalfClosed),
+    DeadlineKind::Relay(RelayDeadline::WriteStall),
+    DeadlineKind::Relay(RelayDeadline::NoData),
+    DeadlineKind::Relay(RelayDeadline::Lifetime),
+];
+
+/// One connection, as the tracker has it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: ConnId,
+    pub(crate) peer: PeerAddr,
+    pub(crate) listener: Arc<str>,
+    pub(crate) opened: Instant,
+    phase: AtomicU8,
+    /// Milliseconds after `opened`, here and below.
+    phase_entered: AtomicU64,
+    /// Time spent in each phase that was left.
+    spent: [AtomicU64; Phase::ALL.len()],
+    last_activity: AtomicU64,
+    from_client: AtomicU64,
+    from_backend: AtomicU64,
+    deadline_at: AtomicU64,
+    deadline_kind: AtomicU8,
+    pub(crate) facts: Mutex<Facts>,
+    pub(crate) cancel: Cancel,
+}
+
+impl Entry {
+    pub(crate) fn new(id: ConnId, peer: PeerAddr, listener: Arc<str>, now: Instant) -> Self {
+        Self {
+            id,
+            peer,
+            listener,
+            opened: now,
+            phase: AtomicU8::new(Phase::Header as u8),
+            phase_entered: AtomicU64::new(0),
+            spent: Default::default(),
+            last_activity: AtomicU64::new(0),
+            from_client: AtomicU64::new(0),
+            from_backend: AtomicU64::new(0),
+            deadline_at: AtomicU64::new(0),
+            deadline_kind: AtomicU8::new(0),
+            facts: Mutex::default(),
+            cancel: Cancel::default(),
+        }
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::from_index(self.phase.load(Ordering::Relaxed))
+    }
+
+    /// Goes to `next`. Only the connection's own task calls this.
+    pub(crate) fn enter(&self, next: Phase, now: Instant) -> Result<(), End> {
+        let phase = self.phase();
+        if !phase.may_enter(next) {
+            return Err(Cause::IllegalTransition.during(phase));
+        }
+        self.leave(phase, now);
+        self.phase.store(next as u8, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Books the time in the phase that is being left.
+    pub(crate) fn leave(&self, phase: Phase, now: Instant) {
+        let (entered, now) = (self.phase_entered.load(Ordering::Relaxed), self.millis(now));
+        if let Some(spent) = self.spent.get(phase.index()) {
+            spent.store(now.saturating_sub(entered), Ordering::Relaxed);
+        }
+        self.phase_entered.store(now, Ordering::Relaxed);
+    }
+
+    pub(crate) fn spent(&self, phase: Phase) -> Duration {
+        self.spent.get(phase.index()).map_or(Duration::ZERO, |ms| Duration::from_millis(ms.load(Ordering::Relaxed)))
+    }
+
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        (self.from_client.load(Ordering::Relaxed), self.from_backend.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_deadline(&self, at: Instant, kind: DeadlineKind) {
+        let code = KINDS.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
+        self.deadline_at.store(self.millis(at), Ordering::Relaxed);
+        self.deadline_kind.store(code, Ordering::Relaxed);
+    }
+
+    pub(crate) fn view(&self, now: Instant) -> ConnView {
+        let millis = |n: &AtomicU64| Duration::from_millis(n.load(Ordering::Relaxed));
+        let age = now.saturating_duration_since(self.opened);
+        let (from_client, from_backend) = self.bytes();
+        let kind = usize::from(self.deadline_kind.load(Ordering::Relaxed));
+        ConnView {
+            id: self.id,
+            peer: self.peer,
+            listener: Arc::clone(&self.listener),
+            facts: self.facts.lock().clone(),
+            phase: self.phase(),
+            age,
+            in_phase: age.saturating_sub(millis(&self.phase_entered)),
+            idle: age.saturating_sub(millis(&self.last_activity)),
+            from_client,
+            from_backend,
+            deadline_at: self.opened + millis(&self.deadline_at),
+            deadline: KINDS.get(kind).copied().unwrap_or(DeadlineKind::Header),
+        }
+    }
+}
+
+impl Meter for Entry {
+    fn moved(&self, from: Side, bytes: u64, now: Instant) {
+        let counter = match from {
+            Side::Client => &self.from_client,
+            Side::Backend => &self.from_backend,
+        };
+        // Only this connection's task writes: a plain add, readable by others.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+        self.last_activity.store(self.millis(now), Ordering::Relaxed);
+    }
+
+    fn half_closed(&self, _: Side, now: Instant) {
+        // A relay half-closes once. Should it ever say so twice, the first holds.
+        if self.phase() == Phase::Relay {
+            self.leave(Phase::Relay, now);
+            self.phase.store(Phase::Drain as u8, Ordering::Relaxed);
+        }
+    }
+
+    fn deadline(&self, at: Instant, why: RelayDeadline) {
+        self.set_deadline(at, DeadlineKind::Relay(why));
+    }
+}
+
+/// One connection as it was when somebody looked.
+#[derive(Debug, Clone)]
+pub struct ConnView {
+    /// Its id.
+    pub id: ConnId,
+    /// Who is on the accepted socket.
+    pub peer: PeerAddr,
+    /// The listener that accepted it.
+    pub listener: Arc<str>,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Since it was accepted.
+    pub age: Duration,
+    /// Since it entered its phase.
+    pub in_phase: Duration,
+    /// Since bytes last moved (since it was accepted, if none has).
+    pub idle: Duration,
+    /// Bytes read from the client.
+    pub from_client: u64,
+    /// Bytes read from the backend.
+    pub from_backend: u64,
+    /// When its nearest deadline is.
+    pub deadline_at: Instant,
+    /// Which deadline that is.
+    pub deadline: DeadlineKind,
+}

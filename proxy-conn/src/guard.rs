@@ -1,0 +1,113 @@
+//! The one cleanup.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proxy_core::PeerAddr;
+use proxy_core::relay::Meter;
+use tokio::time::Instant;
+
+use crate::cancel::Reason;
+use crate::end::{Cause, End};
+use crate::entry::{DeadlineKind, Entry, Facts};
+use crate::id::ConnId;
+use crate::phase::Phase;
+use crate::tracker::{Key, Tracker};
+
+/// A connection's entry in the tracker. It is there from [`Tracker::open`] until this is dropped, and `Drop` is the only
+/// place where an entry is removed, counted and told to the subscriber.
+///
+/// Keep it in a frame that outlives the sockets and permits of the connection (declare it first), so that *not tracked*
+/// implies *closed*.
+#[derive(Debug)]
+#[must_use = "dropping the guard ends the connection's entry"]
+pub struct ConnGuard {
+    tracker: Arc<Tracker>,
+    key: Key,
+    entry: Arc<Entry>,
+    /// How it ended, once somebody has said so; the first word holds.
+    last_word: Mutex<Option<LastWord>>,
+}
+
+#[derive(Debug)]
+struct LastWord {
+    end: End,
+    detail: Option<Box<str>>,
+}
+
+impl ConnGuard {
+    pub(crate) fn new(tracker: Arc<Tracker>, key: Key, entry: Arc<Entry>) -> Self {
+        Self { tracker, key, entry, last_word: Mutex::new(None) }
+    }
+
+    /// The connection's id.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.entry.id
+    }
+
+    /// Who is on the accepted socket.
+    #[must_use]
+    pub fn peer(&self) -> PeerAddr {
+        self.entry.peer
+    }
+
+    /// The phase it is in.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.entry.phase()
+    }
+
+    /// When it was accepted.
+    #[must_use]
+    pub fn opened(&self) -> Instant {
+        self.entry.opened
+    }
+
+    /// Enters `phase`, which has to end by `deadline`.
+    ///
+    /// # Errors
+    /// The [`End`] that the connection has to come to, if there is no way from its phase to `phase`.
+    pub fn enter(&self, phase: Phase, deadline: Instant, kind: DeadlineKind) -> Result<(), End> {
+        self.entry.enter(phase, Instant::now())?;
+        self.entry.set_deadline(deadline, kind);
+        Ok(())
+    }
+
+    /// Says when the present phase has to end.
+    pub fn deadline(&self, at: Instant, kind: DeadlineKind) {
+        self.entry.set_deadline(at, kind);
+    }
+
+    /// Notes what was learnt of the connection.
+    pub fn learn(&self, note: impl FnOnce(&mut Facts)) {
+        note(&mut self.entry.facts.lock());
+    }
+
+    /// Where the relay counts.
+    #[must_use]
+    pub fn meter(&self) -> &impl Meter {
+        &*self.entry
+    }
+
+    /// Resolves when somebody ends the connection from outside. Cancel-safe.
+    pub async fn cancelled(&self) -> Reason {
+        self.entry.cancel.cancelled().await
+    }
+
+    /// Says how the connection ended. The first word holds; the entry stays until the guard is dropped.
+    pub fn end(&self, end: End, detail: Option<Box<str>>) {
+        self.last_word.lock().get_or_insert(LastWord { end, detail });
+    }
+}
+
+impl Drop for ConnGuard {
+    fn drop(&mut self) {
+        let phase = self.entry.phase();
+        self.entry.leave(phase, Instant::now());
+        let unsaid = if std::thread::panicking() { Cause::Panicked } else { Cause::Aborted };
+        let last_word = self.last_word.get_mut().take();
+        let last_word = last_word.unwrap_or(LastWord { end: unsaid.during(phase), detail: None });
+        self.tracker.close(self.key, &self.entry, last_word.end, last_word.detail.as_deref());
+    }
+}

@@ -1,0 +1,133 @@
+//! The phases of a connection, and the ways from one to another.
+//!
+//! ```text
+//!               CONNECTING                 ESTABLISHED   CLOSING    CLOSED
+//!  ┌──────────────────────────────────┐       ┌───┐       ┌───┐
+//!  header ─────► peek ─────► dial ───────► relay ─────► drain ─────► (absent)
+//!     └───────────────────────►┘            one side has ended ─┘
+//! ```
+//! Every phase may also be left by the end of the connection: the entry is then absent.
+
+use std::fmt;
+
+/// Where a connection is in its life. Each phase has a deadline of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Phase {
+    /// Accepted; the PROXY header is read where one is due.
+    Header = 0,
+    /// The ClientHello is read, where a route of the port needs a name.
+    Peek = 1,
+    /// The route is chosen, the connection admitted, the backend dialled.
+    Dial = 2,
+    /// Both sides are connected, and both may still send.
+    Relay = 3,
+    /// One side has ended; the other may still send, under a deadline of its own.
+    Drain = 4,
+}
+
+/// How users see a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Header, peek or dial.
+    Connecting,
+    /// Relay.
+    Established,
+    /// Drain.
+    Closing,
+}
+
+/// The legal ways from one phase to another. The ends are not here: every phase may end.
+const TRANSITIONS: [(Phase, Phase); 5] = [
+    (Phase::Header, Phase::Peek),
+    (Phase::Header, Phase::Dial),
+    (Phase::Peek, Phase::Dial),
+    (Phase::Dial, Phase::Relay),
+    (Phase::Relay, Phase::Drain),
+];
+
+impl Phase {
+    /// All phases, in order.
+    pub const ALL: [Self; 5] = [Self::Header, Self::Peek, Self::Dial, Self::Relay, Self::Drain];
+
+    /// Whether a connection may go from this phase to `next`.
+    #[must_use]
+    pub fn may_enter(self, next: Self) -> bool {
+        TRANSITIONS.contains(&(self, next))
+    }
+
+    /// How users see it.
+    #[must_use]
+    pub const fn state(self) -> State {
+        match self {
+            Self::Header | Self::Peek | Self::Dial => State::Connecting,
+            Self::Relay => State::Established,
+            Self::Drain => State::Closing,
+        }
+    }
+
+    /// Its letter in an end's code: H, P, C (as HAProxy's for connecting), D (data), L (last bytes).
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Header => 'H',
+            Self::Peek => 'P',
+            Self::Dial => 'C',
+            Self::Relay => 'D',
+            Self::Drain => 'L',
+        }
+    }
+
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    pub(crate) fn from_index(index: u8) -> Self {
+        Self::ALL.get(usize::from(index)).copied().unwrap_or(Self::Header)
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Header => "header",
+            Self::Peek => "peek",
+            Self::Dial => "dial",
+            Self::Relay => "relay",
+            Self::Drain => "drain",
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Connecting => "CONNECTING",
+            Self::Established => "ESTABLISHED",
+            Self::Closing => "CLOSING",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_matrix() {
+        let mut matrix = String::from("from \\ to  header  peek  dial  relay  drain  state\n");
+        for from in Phase::ALL {
+            let mark = |to| if from.may_enter(to) { "yes" } else { "-" };
+            let [h, p, d, r, l] = Phase::ALL.map(mark);
+            matrix += &format!("{from:<9}  {h:<6}  {p:<4}  {d:<4}  {r:<5}  {l:<5}  {}\n", from.state());
+        }
+        insta::assert_snapshot!(matrix, @r"
+        from \ to  header  peek  dial  relay  drain  state
+        header     -       yes   yes   -      -      CONNECTING
+        peek       -       -     yes   -      -      CONNECTING
+        dial       -       -     -     yes    -      CONNECTING
+        relay      -       -     -     -      yes    ESTABLISHED
+        drain      -       -     -     -      -      CLOSING
+        ");
+    }
+}

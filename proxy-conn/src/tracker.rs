@@ -1,0 +1,317 @@
+//! All connections of a process, as a table of guards.
+//!
+//! The table is split into shards, one for each worker: a worker opens and closes in its own, and only a snapshot or a
+//! cancel looks into all. Keys are generational, so a stale key finds nothing rather than somebody else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_core::PeerAddr;
+use slotmap::{DefaultKey, SlotMap};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::cancel::Reason;
+use crate::end::{Cause, End};
+use crate::entry::{ConnView, Entry, Facts};
+use crate::guard::ConnGuard;
+use crate::id::ConnId;
+use crate::phase::Phase;
+
+/// What is known of a connection when it is accepted.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Who is on the socket.
+    pub peer: PeerAddr,
+    /// The listener that accepted it.
+    pub listener: Arc<str>,
+}
+
+/// A connection that has ended: its sockets and permits are gone, and so is its entry.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Its id.
+    pub id: ConnId,
+    /// Who was on the accepted socket.
+    pub peer: PeerAddr,
+    /// The listener that accepted it.
+    pub listener: &'a str,
+    /// What was learnt of it.
+    pub facts: &'a Facts,
+    /// How it ended.
+    pub end: End,
+    /// What there is to say beyond that: the dial's error, the header's fault.
+    pub detail: Option<&'a str>,
+    /// Bytes read from the client.
+    pub from_client: u64,
+    /// Bytes read from the backend.
+    pub from_backend: u64,
+    /// From accept to its end.
+    pub lifetime: Duration,
+    entry: &'a Entry,
+}
+
+impl Ended<'_> {
+    /// How long it was in `phase`; zero if it never was.
+    #[must_use]
+    pub fn spent(&self, phase: Phase) -> Duration {
+        self.entry.spent(phase)
+    }
+}
+
+/// Whoever wants to know of ends. Called once for each connection, from its own task, with no lock held.
+pub trait Subscriber: Send + Sync {
+    /// A connection has ended.
+    fn ended(&self, ended: &Ended<'_>);
+}
+
+impl Subscriber for () {
+    fn ended(&self, _: &Ended<'_>) {}
+}
+
+/// Where an entry is in the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Key {
+    shard: usize,
+    slot: DefaultKey,
+}
+
+type Shard = Mutex<SlotMap<DefaultKey, Arc<Entry>>>;
+
+/// The table of connections.
+pub struct Tracker {
+    shards: Box<[Shard]>,
+    instance: u32,
+    opened: AtomicU64,
+    ended: Box<[AtomicU64]>,
+    /// Told whenever the last entry has gone.
+    emptied: Notify,
+    subscriber: Box<dyn Subscriber>,
+}
+
+impl fmt::Debug for Tracker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracker").field("len", &self.len()).field("opened", &self.opened()).finish_non_exhaustive()
+    }
+}
+
+impl Tracker {
+    /// A table with `shards` shards (at least one), best one for each worker.
+    #[must_use]
+    pub fn new(shards: usize, subscriber: impl Subscriber + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
+            instance: fastrand::u32(..),
+            opened: AtomicU64::new(0),
+            ended: Cause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            emptied: Notify::new(),
+            subscriber: Box::new(subscriber),
+        })
+    }
+
+    /// Opens an entry, in the shard of `worker`, and hands out its guard. Call it first thing after accept.
+    pub fn open(self: &Arc<Self>, worker: usize, opening: Opening) -> ConnGuard {
+        let count = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = ConnId { instance: self.instance, count };
+        let entry = Arc::new(Entry::new(id, opening.peer, opening.listener, Instant::now()));
+        let shard = worker % self.shards.len();
+        let slot = self.shard(shard).lock().insert(Arc::clone(&entry));
+        ConnGuard::new(Arc::clone(self), Key { shard, slot }, entry)
+    }
+
+    /// The only way out of the table; called by the guard's `Drop`.
+    pub(crate) fn close(&self, key: Key, entry: &Entry, end: End, detail: Option<&str>) {
+        if let Some(count) = self.ended.get(end.cause.index()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let removed = self.shard(key.shard).lock().remove(key.slot);
+        debug_assert!(removed.is_some(), "an entry leaves once");
+        let facts = entry.facts.lock().clone();
+        let (from_client, from_backend) = entry.bytes();
+        self.subscriber.ended(&Ended {
+            id: entry.id,
+            peer: entry.peer,
+            listener: &entry.listener,
+            facts: &facts,
+            end,
+            detail,
+            from_client,
+            from_backend,
+            lifetime: entry.opened.elapsed(),
+            entry,
+        });
+        drop(removed);
+        if self.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "an index is always made modulo the number of shards")]
+    fn shard(&self, index: usize) -> &Shard {
+        &self.shards[index]
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().is_empty())
+    }
+
+    /// Connections opened since the start.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
+    /// Connections that ended of `cause` since the start.
+    #[must_use]
+    pub fn ended(&self, cause: Cause) -> u64 {
+        self.ended.get(cause.index()).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Every connection as it is now. Each shard is held just long enough to copy its list of entries.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<ConnView> {
+        let now = Instant::now();
+        self.entries().iter().map(|entry| entry.view(now)).collect()
+    }
+
+    /// Ends every connection for `reason`; how many were not being ended already. It does not wait; see
+    /// [`emptied`](Self::emptied).
+    pub fn cancel_all(&self, reason: Reason) -> usize {
+        self.entries().iter().filter(|entry| entry.cancel.cancel(reason)).count()
+    }
+
+    /// Resolves when no connection is open. Cancel-safe.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        let copy = |shard: &Shard| shard.lock().values().cloned().collect::<Vec<_>>();
+        self.shards.iter().flat_map(copy).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::DeadlineKind;
+    use proxy_core::relay::{Meter, Side};
+
+    type Seen = Arc<Mutex<Vec<String>>>;
+
+    struct Log(Seen);
+
+    impl Subscriber for Log {
+        fn ended(&self, ended: &Ended<'_>) {
+            let spent: Vec<_> = Phase::ALL.iter().map(|phase| ended.spent(*phase).as_secs()).collect();
+            let (up, down) = (ended.from_client, ended.from_backend);
+            self.0.lock().push(format!("{} {up}/{down} {spent:?} {:?}", ended.end, ended.detail));
+        }
+    }
+
+    fn opening() -> Opening {
+        Opening { peer: PeerAddr::new(([127, 0, 0, 1], 4000).into()), listener: "test".into() }
+    }
+
+    fn tracker() -> (Arc<Tracker>, Seen) {
+        let seen = Seen::default();
+        (Tracker::new(2, Log(Arc::clone(&seen))), seen)
+    }
+
+    fn secs(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_entry_lives_as_long_as_its_guard_and_ends_once() {
+        let (tracker, seen) = tracker();
+        let guard = tracker.open(0, opening());
+        tokio::time::sleep(secs(1)).await;
+        guard.enter(Phase::Dial, Instant::now() + secs(30), DeadlineKind::Dial).unwrap();
+        tokio::time::sleep(secs(2)).await;
+        guard.enter(Phase::Relay, Instant::now() + secs(60), DeadlineKind::Relay(proxy_core::relay::RelayDeadline::Idle)).unwrap();
+        guard.meter().moved(Side::Client, 7, Instant::now());
+        guard.meter().moved(Side::Backend, 9, Instant::now());
+        tokio::time::sleep(secs(3)).await;
+        guard.meter().half_closed(Side::Client, Instant::now());
+        tokio::time::sleep(secs(4)).await;
+        let view = tracker.snapshot().remove(0);
+        assert_eq!((view.phase, view.age, view.in_phase, view.idle), (Phase::Drain, secs(10), secs(4), secs(7)));
+        guard.end(Cause::Finished.during(Phase::Drain), None);
+        guard.end(Cause::Killed.during(Phase::Drain), Some("too late".into()));
+        assert_eq!(tracker.len(), 1, "ended is not gone");
+        drop(guard);
+        assert_eq!((tracker.len(), tracker.opened(), tracker.ended(Cause::Finished)), (0, 1, 1));
+        insta::assert_snapshot!(seen.lock().join("\n"), @"-- finished by client in drain 7/9 [1, 0, 2, 3, 4] None");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_aborted_or_panics_ends_too() {
+        let (tracker, seen) = tracker();
+        #[expect(clippy::disallowed_methods, reason = "the test is the one who spawns here")]
+        let spawn = |guard: ConnGuard, panics: bool| {
+            tokio::spawn(async move {
+                guard.enter(Phase::Peek, Instant::now(), DeadlineKind::Hello).unwrap();
+                tokio::time::sleep(secs(1)).await;
+                assert!(!panics, "a planted panic");
+                guard.cancelled().await
+            })
+        };
+        let (aborted, panicked) = (spawn(tracker.open(0, opening()), false), spawn(tracker.open(1, opening()), true));
+        tokio::time::sleep(secs(2)).await;
+        aborted.abort();
+        assert!(panicked.await.unwrap_err().is_panic());
+        assert!(aborted.await.unwrap_err().is_cancelled());
+        assert!(tracker.is_empty());
+        let mut seen = seen.lock().clone();
+        seen.sort();
+        insta::assert_snapshot!(seen.join("\n"), @r"
+        IP aborted by proxy in peek 0/0 [0, 2, 0, 0, 0] None
+        IP panicked by proxy in peek 0/0 [0, 1, 0, 0, 0] None
+        ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_illegal_way_between_phases_ends_the_connection_with_its_own_cause() {
+        let (tracker, _) = tracker();
+        let guard = tracker.open(0, opening());
+        let end = guard.enter(Phase::Drain, Instant::now(), DeadlineKind::Dial).unwrap_err();
+        assert_eq!(end, Cause::IllegalTransition.during(Phase::Header));
+        assert_eq!(guard.phase(), Phase::Header);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_can_be_ended_at_once_and_waited_for() {
+        let (tracker, _) = tracker();
+        for n in 0..10_000 {
+            let guard = tracker.open(n, opening());
+            #[expect(clippy::disallowed_methods, reason = "the test is the one who spawns here")]
+            tokio::spawn(async move {
+                let reason = guard.cancelled().await;
+                guard.end(reason.cause().during(guard.phase()), None);
+            });
+        }
+        assert_eq!(tracker.len(), 10_000);
+        assert_eq!(tracker.cancel_all(Reason::Shutdown), 10_000);
+        assert_eq!(tracker.cancel_all(Reason::Killed), 0, "the first reason wins");
+        tracker.emptied().await;
+        assert_eq!((tracker.len(), tracker.ended(Cause::Shutdown)), (0, 10_000));
+    }
+}

@@ -1,0 +1,151 @@
+//! Catches a PROXY header from a peer that is not trusted to send one.
+//!
+//! Where some peers of a listener must send a header and others must not, one from the others would be a forged client
+//! address to a backend that believes headers from this proxy. On a port whose clients may wait for the backend to speak
+//! first nothing can be waited for, so the first bytes are looked at whenever they come.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use parking_lot::Mutex;
+
+use crate::header::{Prefix, could_be_header};
+use crate::options::KeepAlive;
+use crate::stream::Stream;
+
+/// A borrowed stream whose first bytes must not be a PROXY header: reading one is an error of kind `InvalidData`.
+///
+/// Bytes that may still become a header (at most eleven) are held back until the next ones decide.
+#[derive(Debug)]
+pub struct Screened<'a, S> {
+    stream: &'a S,
+    /// What is held back; None once the first bytes have turned out harmless.
+    held: Mutex<Option<Vec<u8>>>,
+}
+
+impl<'a, S: Stream> Screened<'a, S> {
+    /// Screens what is read from `stream`, which begins with `first`: bytes that were read before and not passed on.
+    #[must_use]
+    pub const fn new(stream: &'a S, first: Vec<u8>) -> Self {
+        Self { stream, held: Mutex::new(Some(first)) }
+    }
+}
+
+/// Whether a read failed because it met a PROXY header that must not be there.
+#[must_use]
+pub fn is_forbidden_header(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData
+}
+
+impl<S: Stream> Stream for Screened<'_, S> {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut held = self.held.lock();
+        loop {
+            let Some(first) = held.as_mut() else {
+                return self.stream.poll_read(cx, buf);
+            };
+            let kept = first.len();
+            // INVARIANT: a relay reads into 64 KiB, and at most the prefix of a signature is held.
+            let Some((front, room)) = buf.split_at_mut_checked(kept).filter(|(_, room)| !room.is_empty()) else {
+                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+            };
+            front.copy_from_slice(first);
+            let n = ready!(self.stream.poll_read(cx, room))?;
+            let read = buf.get(..kept + n).unwrap_or_default();
+            match could_be_header(read) {
+                Prefix::Yes => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                Prefix::Partial if n > 0 => *first = read.to_vec(),
+                Prefix::Partial | Prefix::No => {
+                    *held = None;
+                    return Poll::Ready(Ok(kept + n));
+                }
+            }
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, buf)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown_write()
+    }
+
+    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.stream.gone()
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.stream.unacknowledged()
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.local_addr()
+    }
+
+    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
+        self.stream.keep_alive(keep_alive)
+    }
+
+    /// Nothing to do: the owner of the stream finishes it.
+    fn finish(self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem;
+    use crate::stream::{read, write_all};
+
+    /// What is read through a screen when `parts` arrive one at a time.
+    async fn screened(parts: &[&[u8]]) -> io::Result<Vec<u8>> {
+        let (near, far) = mem::pair(1024);
+        let screen = Screened::new(&near, Vec::new());
+        let (mut all, mut buf) = (Vec::new(), [0; 256]);
+        let send = async {
+            for part in parts {
+                write_all(&far, part).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            far.shutdown_write().unwrap();
+        };
+        let receive = async {
+            loop {
+                match read(&screen, &mut buf).await? {
+                    0 => return Ok(all),
+                    n => all.extend_from_slice(&buf[..n]),
+                }
+            }
+        };
+        tokio::join!(receive, send).0
+    }
+
+    #[tokio::test]
+    async fn other_bytes_pass_whole_however_they_arrive() {
+        for text in [&b"GET / HTTP/1.1"[..], b"PROXIED", b"P", b"", b"\r\n\r\n\0\r\nQUIZ"] {
+            let bytes: Vec<_> = text.chunks(1).collect();
+            assert_eq!(screened(&bytes).await.unwrap(), text);
+            assert_eq!(screened(&[text, b" and more"]).await.unwrap(), [text, b" and more"].concat());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_header_is_an_error_however_it_arrives() {
+        for header in [&b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
+            let bytes: Vec<_> = header.chunks(1).collect();
+            assert!(is_forbidden_header(&screened(&bytes).await.unwrap_err()));
+            assert!(is_forbidden_header(&screened(&[header]).await.unwrap_err()));
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_late_for_a_client_that_waits() {
+        let (near, far) = mem::pair(1024);
+        let screen = Screened::new(&near, Vec::new());
+        write_all(&screen, b"banner").await.unwrap();
+        assert_eq!(read(&far, &mut [0; 16]).await.unwrap(), 6);
+    }
+}
