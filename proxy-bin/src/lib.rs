@@ -1,1 +1,18 @@
-//! Placeholder.
+//! SmartProxy as a library: everything the `smartproxy` binary does, for embedding and for tests.
+//!
+//! - [`config`]: the one shape of the configuration, and errors that point into the file;
+//! - [`connection`]: the life of one connection, from accept to its end, in one screen of code;
+//! - [`proxy`]: what all connections share;
+//! - [`server`]: listening sockets, worker threads, starting and stopping;
+//! - [`access_log`]: one line for each connection, at its end;
+//! - [`demo`]: the embedded chain that runs without a configuration.
+
+mod accept;
+pub mod access_log;
+pub mod cli;
+pub mod config;
+pub mod connection;
+pub mod demo;
+pub mod descriptors;
+pub mod proxy;
+pub mod server;

@@ -1,1 +1,214 @@
-fn main() {}
+//! The `smartproxy` command.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to its user on stdout and stderr"
+)]
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{CommandFactory, Parser};
+use proxy_bin::access_log::AccessLog;
+use proxy_bin::cli::{Cli, Command};
+use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
+use proxy_bin::demo::{self, Ports};
+use proxy_bin::server::{Server, Stopped};
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::filter::LevelFilter;
+
+/// Exit codes beyond 0 (all finished) and 1 (could not start); `--help` lists them.
+const CONNECTIONS_WERE_ENDED: u8 = 3;
+const STOPPED_AT_ONCE: u8 = 4;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        None => demo(Ports::default()),
+        Some(Command::Demo(ports)) => demo(ports.into()),
+        Some(Command::Run { config }) => run(&config),
+        Some(Command::Check { file }) => check(&file),
+        Some(Command::Schema) => schema(),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("smartproxy: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Loads a configuration and says what there is to say about it; None where it is not fit to run.
+fn load(path: &Path) -> Option<Config> {
+    let ink = if std::io::stderr().is_terminal() { Ink::Colour } else { Ink::Plain };
+    match Config::load(path) {
+        Ok(config) => {
+            if !config.warnings.is_empty() {
+                eprintln!("{}\n", config.warnings.render(ink));
+            }
+            Some(config)
+        }
+        Err(LoadError::Invalid(errors)) => {
+            let count = errors.findings().len();
+            let plural = if count == 1 { "" } else { "s" };
+            eprintln!("{}\n\nsmartproxy: {} has {count} error{plural}", errors.render(ink), path.display());
+            None
+        }
+        Err(error) => {
+            eprintln!("smartproxy: {error}");
+            None
+        }
+    }
+}
+
+fn check(file: &Path) -> anyhow::Result<ExitCode> {
+    let Some(config) = load(file) else { return Ok(ExitCode::FAILURE) };
+    println!(
+        "{}: fine ({} routes, {} listening sockets)",
+        file.display(),
+        config.routes.len(),
+        config.listeners.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema() -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&Config::schema())?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
+    start_log(&config.log);
+    control_runtime()?.block_on(async {
+        let signals = Signals::new()?;
+        let server = Server::start(config, Handle::current(), AccessLog).map_err(|error| {
+            taken(error, "change the route's match.ports, or stop the process that has it")
+        })?;
+        let listeners = server.config().listeners.iter();
+        info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
+        Ok(signals.stop(vec![server]).await)
+    })
+}
+
+fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
+    let (outer, inner) = ports.configs();
+    let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
+    start_log(&outer.log);
+    control_runtime()?.block_on(async {
+        let signals = Signals::new()?;
+        let start = |config| {
+            Server::start(config, Handle::current(), AccessLog).map_err(|error| taken(error, DEMO_HINT))
+        };
+        let (outer, inner) = (start(outer)?, start(inner)?);
+        let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
+        println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
+        println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
+        println!("demo backend  127.0.0.1:{}", ports.backend);
+        println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
+        let stop = CancellationToken::new();
+        let stopping = async {
+            let code = signals.stop(vec![outer, inner]).await;
+            stop.cancel();
+            code
+        };
+        let (code, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
+        Ok(code)
+    })
+}
+
+const DEMO_HINT: &str = "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT";
+
+fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
+    Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
+}
+
+/// An error of starting, with what to do about it on a line of its own.
+fn taken(error: impl std::error::Error, hint: &str) -> anyhow::Error {
+    anyhow::anyhow!("{error}\n  {hint}")
+}
+
+/// The control plane's own runtime: signals, names, stopping. Connections live on the workers'.
+fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the control runtime")
+}
+
+fn start_log(log: &Log) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+/// The signals that stop the proxy, caught from the start so that none is lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("cannot catch signals");
+        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    /// Waits for a signal, then stops the servers, the first one first (an outer hop before the inner one, so that what is
+    /// on its way still gets through). A second signal ends what is left at once.
+    async fn stop(mut self, servers: Vec<Server>) -> ExitCode {
+        let signal = self.next().await;
+        info!(signal, "stopping; another signal stops at once");
+        let hurry = CancellationToken::new();
+        let stopping = async {
+            let mut ended = 0;
+            for server in servers {
+                match server.stop(hurry.cancelled()).await {
+                    Stopped::Finished => {}
+                    Stopped::Ended(connections) => ended += connections,
+                }
+            }
+            ended
+        };
+        tokio::pin!(stopping);
+        let ended = tokio::select! {
+            ended = &mut stopping => ended,
+            signal = self.next() => {
+                warn!(signal, "stopping at once");
+                hurry.cancel();
+                stopping.await
+            }
+        };
+        info!(connections_ended = ended, at_once = hurry.is_cancelled(), "stopped");
+        match (hurry.is_cancelled(), ended) {
+            (true, _) => ExitCode::from(STOPPED_AT_ONCE),
+            (false, 0) => ExitCode::SUCCESS,
+            (false, _) => ExitCode::from(CONNECTIONS_WERE_ENDED),
+        }
+    }
+}

@@ -46,7 +46,8 @@ pub(crate) struct Cancel {
 impl Cancel {
     /// Cancels; whether this was the first reason.
     pub(crate) fn cancel(&self, reason: Reason) -> bool {
-        let first = self.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let first =
+            self.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if first {
             // The permit is stored if nobody waits yet. There is one waiter: the connection's own task.
             self.notify.notify_one();

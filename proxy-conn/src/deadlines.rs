@@ -171,8 +171,10 @@ mod tests {
 
     #[test]
     fn the_nearest_layer_that_says_something_wins() {
-        let pool = DeadlineOverrides { connection_timeout: Some(Bound::secs(10)), ..DeadlineOverrides::default() };
-        let route = DeadlineOverrides { inactivity_timeout: Some(Bound::secs(5)), ..DeadlineOverrides::default() };
+        let pool =
+            DeadlineOverrides { connection_timeout: Some(Bound::secs(10)), ..DeadlineOverrides::default() };
+        let route =
+            DeadlineOverrides { inactivity_timeout: Some(Bound::secs(5)), ..DeadlineOverrides::default() };
         let resolved = Deadlines::default().with(&pool).with(&route);
         assert_eq!(resolved.connection_timeout, Bound::secs(10));
         assert_eq!(resolved.inactivity_timeout, Bound::secs(5));

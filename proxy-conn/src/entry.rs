@@ -77,7 +77,7 @@ pub(crate) struct Entry {
     pub(crate) listener: Arc<str>,
     pub(crate) opened: Instant,
     phase: AtomicU8,
-    /// Milliseconds after `opened`, here and below.
+    /// Microseconds after `opened`, here and below.
     phase_entered: AtomicU64,
     /// Time spent in each phase that was left.
     spent: [AtomicU64; Phase::ALL.len()],
@@ -110,8 +110,8 @@ impl Entry {
         }
     }
 
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    fn micros(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.opened).as_micros()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -131,7 +131,7 @@ impl Entry {
 
     /// Books the time in the phase that is being left.
     pub(crate) fn leave(&self, phase: Phase, now: Instant) {
-        let (entered, now) = (self.phase_entered.load(Ordering::Relaxed), self.millis(now));
+        let (entered, now) = (self.phase_entered.load(Ordering::Relaxed), self.micros(now));
         if let Some(spent) = self.spent.get(phase.index()) {
             spent.store(now.saturating_sub(entered), Ordering::Relaxed);
         }
@@ -139,7 +139,9 @@ impl Entry {
     }
 
     pub(crate) fn spent(&self, phase: Phase) -> Duration {
-        self.spent.get(phase.index()).map_or(Duration::ZERO, |ms| Duration::from_millis(ms.load(Ordering::Relaxed)))
+        self.spent
+            .get(phase.index())
+            .map_or(Duration::ZERO, |us| Duration::from_micros(us.load(Ordering::Relaxed)))
     }
 
     pub(crate) fn bytes(&self) -> (u64, u64) {
@@ -148,12 +150,12 @@ impl Entry {
 
     pub(crate) fn set_deadline(&self, at: Instant, kind: DeadlineKind) {
         let code = KINDS.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
-        self.deadline_at.store(self.millis(at), Ordering::Relaxed);
+        self.deadline_at.store(self.micros(at), Ordering::Relaxed);
         self.deadline_kind.store(code, Ordering::Relaxed);
     }
 
     pub(crate) fn view(&self, now: Instant) -> ConnView {
-        let millis = |n: &AtomicU64| Duration::from_millis(n.load(Ordering::Relaxed));
+        let micros = |n: &AtomicU64| Duration::from_micros(n.load(Ordering::Relaxed));
         let age = now.saturating_duration_since(self.opened);
         let (from_client, from_backend) = self.bytes();
         let kind = usize::from(self.deadline_kind.load(Ordering::Relaxed));
@@ -164,11 +166,11 @@ impl Entry {
             facts: self.facts.lock().clone(),
             phase: self.phase(),
             age,
-            in_phase: age.saturating_sub(millis(&self.phase_entered)),
-            idle: age.saturating_sub(millis(&self.last_activity)),
+            in_phase: age.saturating_sub(micros(&self.phase_entered)),
+            idle: age.saturating_sub(micros(&self.last_activity)),
             from_client,
             from_backend,
-            deadline_at: self.opened + millis(&self.deadline_at),
+            deadline_at: self.opened + micros(&self.deadline_at),
             deadline: KINDS.get(kind).copied().unwrap_or(DeadlineKind::Header),
         }
     }
@@ -182,7 +184,7 @@ impl Meter for Entry {
         };
         // Only this connection's task writes: a plain add, readable by others.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-        self.last_activity.store(self.millis(now), Ordering::Relaxed);
+        self.last_activity.store(self.micros(now), Ordering::Relaxed);
     }
 
     fn half_closed(&self, _: Side, now: Instant) {

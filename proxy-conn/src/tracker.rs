@@ -94,7 +94,10 @@ pub struct Tracker {
 
 impl fmt::Debug for Tracker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracker").field("len", &self.len()).field("opened", &self.opened()).finish_non_exhaustive()
+        f.debug_struct("Tracker")
+            .field("len", &self.len())
+            .field("opened", &self.opened())
+            .finish_non_exhaustive()
     }
 }
 
@@ -246,14 +249,23 @@ mod tests {
         tokio::time::sleep(secs(1)).await;
         guard.enter(Phase::Dial, Instant::now() + secs(30), DeadlineKind::Dial).unwrap();
         tokio::time::sleep(secs(2)).await;
-        guard.enter(Phase::Relay, Instant::now() + secs(60), DeadlineKind::Relay(proxy_core::relay::RelayDeadline::Idle)).unwrap();
+        guard
+            .enter(
+                Phase::Relay,
+                Instant::now() + secs(60),
+                DeadlineKind::Relay(proxy_core::relay::RelayDeadline::Idle),
+            )
+            .unwrap();
         guard.meter().moved(Side::Client, 7, Instant::now());
         guard.meter().moved(Side::Backend, 9, Instant::now());
         tokio::time::sleep(secs(3)).await;
         guard.meter().half_closed(Side::Client, Instant::now());
         tokio::time::sleep(secs(4)).await;
         let view = tracker.snapshot().remove(0);
-        assert_eq!((view.phase, view.age, view.in_phase, view.idle), (Phase::Drain, secs(10), secs(4), secs(7)));
+        assert_eq!(
+            (view.phase, view.age, view.in_phase, view.idle),
+            (Phase::Drain, secs(10), secs(4), secs(7))
+        );
         guard.end(Cause::Finished.during(Phase::Drain), None);
         guard.end(Cause::Killed.during(Phase::Drain), Some("too late".into()));
         assert_eq!(tracker.len(), 1, "ended is not gone");
@@ -274,7 +286,8 @@ mod tests {
                 guard.cancelled().await
             })
         };
-        let (aborted, panicked) = (spawn(tracker.open(0, opening()), false), spawn(tracker.open(1, opening()), true));
+        let (aborted, panicked) =
+            (spawn(tracker.open(0, opening()), false), spawn(tracker.open(1, opening()), true));
         tokio::time::sleep(secs(2)).await;
         aborted.abort();
         assert!(panicked.await.unwrap_err().is_panic());

@@ -118,7 +118,9 @@ pub enum BindAddr {
 
 /// A text that is not a [`BindAddr`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected an IPv4 or IPv6 address without a port, or \"dual\" for every address of both, found `{0}`")]
+#[error(
+    "expected an IPv4 or IPv6 address without a port, or \"dual\" for every address of both, found `{0}`"
+)]
 pub struct BindAddrError(String);
 
 impl FromStr for BindAddr {

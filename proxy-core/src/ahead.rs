@@ -113,8 +113,8 @@ impl ReadAhead {
 mod tests {
     use super::*;
     use crate::mem;
-    use std::time::Duration;
     use crate::stream::write_all;
+    use std::time::Duration;
 
     const QUIET: Duration = Duration::from_secs(3600);
 

@@ -82,11 +82,15 @@ pub enum DialErrorKind {
 impl From<io::Error> for DialErrorKind {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind as Kind;
-        let shortage = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
+        let shortage =
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
         if error.raw_os_error().is_some_and(|code| shortage.contains(&code)) {
             return Self::Shortage(error);
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest is kept whole")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "io::ErrorKind is open-ended; the rest is kept whole"
+        )]
         match error.kind() {
             Kind::ConnectionRefused => Self::Refused,
             Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
@@ -213,7 +217,12 @@ pub async fn reach<D: Dial>(
             Ok(endpoints) => endpoints,
             Err(error) => {
                 let kind = DialErrorKind::Resolve(error);
-                failed.push(FailedAttempt { target: target.clone(), endpoint: None, elapsed: begun.elapsed(), kind });
+                failed.push(FailedAttempt {
+                    target: target.clone(),
+                    endpoint: None,
+                    elapsed: begun.elapsed(),
+                    kind,
+                });
                 continue;
             }
         };
@@ -222,7 +231,12 @@ pub async fn reach<D: Dial>(
             let patience = share(deadline, endpoints.len() - m + later);
             match attempt(dialer, endpoint, keep_alive, patience).await {
                 Ok(stream) => {
-                    return Ok(Dialled { stream, target: target.clone(), endpoint: endpoint.clone(), failed });
+                    return Ok(Dialled {
+                        stream,
+                        target: target.clone(),
+                        endpoint: endpoint.clone(),
+                        failed,
+                    });
                 }
                 Err(kind) => failed.push(FailedAttempt {
                     target: target.clone(),
@@ -355,11 +369,20 @@ mod tests {
         let target = TargetAddr::Ip(free.local_addr().unwrap());
         drop(free);
         let resolver = Resolver::fixed([]);
-        let error = reach(&TcpDialer, &resolver, std::slice::from_ref(&target), Bound::secs(5), &KeepAlive::default())
-            .await
-            .unwrap_err();
+        let error = reach(
+            &TcpDialer,
+            &resolver,
+            std::slice::from_ref(&target),
+            Bound::secs(5),
+            &KeepAlive::default(),
+        )
+        .await
+        .unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")), "{text}");
+        assert!(
+            text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")),
+            "{text}"
+        );
     }
 
     #[tokio::test]

@@ -27,10 +27,10 @@ pub mod mem;
 pub mod options;
 pub mod relay;
 pub mod resolve;
+mod scratch;
 pub mod screen;
 pub mod socket;
 pub mod stream;
-mod scratch;
 mod sys;
 
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};

@@ -97,22 +97,32 @@ impl Listen for TcpListener {
 ///
 /// # Errors
 /// A [`ListenError`] that names the address.
-pub fn bind(addr: BindAddr, port: u16, options: &ListenOptions) -> Result<std::net::TcpListener, ListenError> {
+pub fn bind(
+    addr: BindAddr,
+    port: u16,
+    options: &ListenOptions,
+) -> Result<std::net::TcpListener, ListenError> {
     match addr {
         BindAddr::Ip(ip) => bind_one(SocketAddr::new(ip, port), true, options),
         BindAddr::Dual => bind_one((Ipv6Addr::UNSPECIFIED, port).into(), false, options).or_else(|error| {
-            let no_ipv6 = matches!(error.source.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL));
+            let no_ipv6 =
+                matches!(error.source.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL));
             if no_ipv6 { bind_one((Ipv4Addr::UNSPECIFIED, port).into(), true, options) } else { Err(error) }
         }),
     }
 }
 
-fn bind_one(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> Result<std::net::TcpListener, ListenError> {
+fn bind_one(
+    addr: SocketAddr,
+    v6_only: bool,
+    options: &ListenOptions,
+) -> Result<std::net::TcpListener, ListenError> {
     open(addr, v6_only, options).map_err(|source| ListenError { addr, source })
 }
 
 fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<std::net::TcpListener> {
-    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket =
+        socket2::Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(v6_only)?;
     }

@@ -55,7 +55,8 @@ struct Way {
 /// A connected pair whose every direction holds up to `capacity` bytes that nobody has read.
 #[must_use]
 pub fn pair(capacity: usize) -> (MemStream, MemStream) {
-    let wire = Arc::new(Mutex::new(Wire { ways: [Way::default(), Way::default()], reset_by: None, capacity }));
+    let wire =
+        Arc::new(Mutex::new(Wire { ways: [Way::default(), Way::default()], reset_by: None, capacity }));
     let end = |end| MemStream { wire: Arc::clone(&wire), end, finished: false, local: None };
     (end(0), end(1))
 }
@@ -318,7 +319,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_network_accepts_refuses_and_hangs() {
         let net = MemNet::default();
-        let (open, closed, hole) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into(), ([127, 0, 0, 1], 3).into());
+        let (open, closed, hole) =
+            (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into(), ([127, 0, 0, 1], 3).into());
         let listener = net.listen(open);
         let _hole = net.black_hole(hole);
         let keep_alive = KeepAlive::default();

@@ -160,7 +160,17 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn new(client: &'a C, backend: &'a B, preface: Preface, limits: RelayLimits, meter: &'a M) -> Self {
         let up = Lane::new(preface.to_backend, preface.client_ended);
         let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, Instant::now()));
-        Self { client, backend, meter, up, down, watch, first_end: None, client_gone: None, backend_gone: None }
+        Self {
+            client,
+            backend,
+            meter,
+            up,
+            down,
+            watch,
+            first_end: None,
+            client_gone: None,
+            backend_gone: None,
+        }
     }
 
     /// The nearest deadline, told to the meter.
@@ -201,7 +211,9 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn at_fault(&self, which: RelayDeadline) -> Option<Side> {
         match which {
             RelayDeadline::HalfClosed => self.first_end.map(Side::other),
-            RelayDeadline::WriteStall => Some(if self.up.is_stalled() { Side::Backend } else { Side::Client }),
+            RelayDeadline::WriteStall => {
+                Some(if self.up.is_stalled() { Side::Backend } else { Side::Client })
+            }
             RelayDeadline::Idle | RelayDeadline::NoData | RelayDeadline::Lifetime => None,
         }
     }
@@ -256,7 +268,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         if poll_watch(cx, &mut self.client_gone, self.up.is_reading(), || client.gone()) {
             return Some(Side::Client);
         }
-        poll_watch(cx, &mut self.backend_gone, self.down.is_reading(), || backend.gone()).then_some(Side::Backend)
+        poll_watch(cx, &mut self.backend_gone, self.down.is_reading(), || backend.gone())
+            .then_some(Side::Backend)
     }
 }
 

@@ -120,7 +120,8 @@ impl Resolver {
     #[must_use]
     pub fn fixed<const N: usize>(names: [(&'static str, IpAddr); N]) -> Self {
         Self::new(Handle::current(), ResolverOptions::default(), move |name| {
-            let found: Vec<IpAddr> = names.iter().filter(|(known, _)| **known == *name).map(|(_, ip)| *ip).collect();
+            let found: Vec<IpAddr> =
+                names.iter().filter(|(known, _)| **known == *name).map(|(_, ip)| *ip).collect();
             Box::pin(async move { Ok(found) })
         })
     }
@@ -134,7 +135,8 @@ impl Resolver {
             Known::Now(answer) => return answer,
             Known::After(flight, stale) => (flight, stale),
         };
-        let answer = tokio::time::timeout(patience, landed(flight)).await.unwrap_or(Err(ResolveError::TimedOut));
+        let answer =
+            tokio::time::timeout(patience, landed(flight)).await.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
             (Err(_), Some(stale)) => Ok(stale),
             (answer, _) => answer,
@@ -153,7 +155,11 @@ impl Resolver {
         if let Some((addrs, _)) = entry.good.as_ref().filter(|good| usable(good, options.ttl)) {
             return Known::Now(Ok(Arc::clone(addrs)));
         }
-        let stale = entry.good.as_ref().filter(|good| usable(good, options.stale)).map(|(addrs, _)| Arc::clone(addrs));
+        let stale = entry
+            .good
+            .as_ref()
+            .filter(|good| usable(good, options.stale))
+            .map(|(addrs, _)| Arc::clone(addrs));
         if let Some((error, _)) = entry.bad.as_ref().filter(|(_, at)| now.duration_since(*at) < RETRY) {
             return Known::Now(stale.ok_or_else(|| error.clone()));
         }
@@ -173,7 +179,9 @@ impl Resolver {
             let answer = match tokio::time::timeout(this.shared.options.timeout.get(), looked_up).await {
                 Err(_) => Err(ResolveError::TimedOut),
                 Ok(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
-                Ok(Ok(addrs)) if addrs.is_empty() => Err(ResolveError::Failed("the name has no address".into())),
+                Ok(Ok(addrs)) if addrs.is_empty() => {
+                    Err(ResolveError::Failed("the name has no address".into()))
+                }
                 Ok(Ok(addrs)) => Ok(addrs.into()),
             };
             this.land(&name, &answer);
@@ -210,7 +218,8 @@ fn make_room(names: &mut HashMap<Box<str>, Name>, capacity: usize) {
         return;
     }
     let idle = names.iter().filter(|(_, name)| name.flight.is_none());
-    let oldest = idle.min_by_key(|(_, name)| name.good.as_ref().map(|(_, at)| *at)).map(|(key, _)| key.clone());
+    let oldest =
+        idle.min_by_key(|(_, name)| name.good.as_ref().map(|(_, at)| *at)).map(|(key, _)| key.clone());
     if let Some(key) = oldest {
         names.remove(&key);
     }
@@ -232,7 +241,11 @@ mod tests {
             let down = *down.lock();
             Box::pin(async move {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                if down { Err(std::io::ErrorKind::HostUnreachable.into()) } else { Ok(vec![[10, 0, 0, u8::try_from(n).unwrap()].into()]) }
+                if down {
+                    Err(std::io::ErrorKind::HostUnreachable.into())
+                } else {
+                    Ok(vec![[10, 0, 0, u8::try_from(n).unwrap()].into()])
+                }
             })
         });
         (resolver, asked)
@@ -261,7 +274,11 @@ mod tests {
         assert_eq!(resolver.resolve("a.test", LONG).await, good);
         let (before, started) = (asked.load(Ordering::Relaxed), Instant::now());
         assert_eq!(resolver.resolve("a.test", LONG).await, good);
-        assert_eq!(started.elapsed(), Duration::ZERO, "a dial does not wait again for a resolver that just failed");
+        assert_eq!(
+            started.elapsed(),
+            Duration::ZERO,
+            "a dial does not wait again for a resolver that just failed"
+        );
         assert_eq!(asked.load(Ordering::Relaxed), before);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert!(resolver.resolve("a.test", LONG).await.is_err(), "not for ever");
@@ -274,7 +291,10 @@ mod tests {
         let answer = resolver.resolve("a.test", Duration::from_millis(500)).await;
         assert_eq!((answer, started.elapsed().as_millis()), (Err(ResolveError::TimedOut), 500));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(resolver.resolve("a.test", Duration::from_millis(1)).await.is_ok(), "the look-up landed all the same");
+        assert!(
+            resolver.resolve("a.test", Duration::from_millis(1)).await.is_ok(),
+            "the look-up landed all the same"
+        );
     }
 
     #[tokio::test(start_paused = true)]

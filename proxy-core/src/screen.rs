@@ -49,7 +49,8 @@ impl<S: Stream> Stream for Screened<'_, S> {
             };
             let kept = first.len();
             // INVARIANT: a relay reads into 64 KiB, and at most the prefix of a signature is held.
-            let Some((front, room)) = buf.split_at_mut_checked(kept).filter(|(_, room)| !room.is_empty()) else {
+            let Some((front, room)) = buf.split_at_mut_checked(kept).filter(|(_, room)| !room.is_empty())
+            else {
                 return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
             };
             front.copy_from_slice(first);

@@ -46,6 +46,7 @@ mod port;
 mod spec;
 mod table;
 #[cfg(feature = "serde")]
+pub mod target;
 mod text;
 
 pub use alpn::{Alpn, AlpnError};
@@ -54,3 +55,4 @@ pub use network::{ClientNet, ClientNetError};
 pub use port::{PortError, PortRange};
 pub use spec::{Match, RouteSpec};
 pub use table::{BuildError, BuildErrors, Collision, Matched, Query, RouteTable, Shadowed};
+pub use target::{Host, HostError, Rotation, Target, TargetError, TargetPort, TargetPortError};

@@ -63,7 +63,14 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) const fn new(limits: RelayLimits, now: Instant) -> Self {
-        Self { limits, started: now, last_moved: now, ever_moved: false, half_closed_at: None, stalled_at: None }
+        Self {
+            limits,
+            started: now,
+            last_moved: now,
+            ever_moved: false,
+            half_closed_at: None,
+            stalled_at: None,
+        }
     }
 
     pub(super) const fn moved(&mut self, now: Instant) {
@@ -87,13 +94,17 @@ impl Watch {
     pub(super) fn due(&self) -> (Instant, RelayDeadline) {
         let limits = &self.limits;
         let since = |at: Instant, bound: Bound| at.max(self.last_moved) + bound.get();
-        let never_a_byte = (!self.ever_moved).then(|| (self.started + limits.no_data.get(), RelayDeadline::NoData));
-        let half_closed = self.half_closed_at.map(|at| (since(at, limits.half_closed), RelayDeadline::HalfClosed));
+        let never_a_byte =
+            (!self.ever_moved).then(|| (self.started + limits.no_data.get(), RelayDeadline::NoData));
+        let half_closed =
+            self.half_closed_at.map(|at| (since(at, limits.half_closed), RelayDeadline::HalfClosed));
         let stalled = self.stalled_at.map(|at| (since(at, limits.write_stall), RelayDeadline::WriteStall));
         let idle = (self.last_moved + limits.idle.get(), RelayDeadline::Idle);
         let lifetime = (limits.lifetime_end, RelayDeadline::Lifetime);
         let conditional = [half_closed, stalled, never_a_byte].into_iter().flatten();
-        conditional.chain([idle]).fold(lifetime, |nearest, next| if next.0 < nearest.0 { next } else { nearest })
+        conditional
+            .chain([idle])
+            .fold(lifetime, |nearest, next| if next.0 < nearest.0 { next } else { nearest })
     }
 }
 

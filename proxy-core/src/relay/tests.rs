@@ -87,7 +87,11 @@ async fn the_preface_goes_first_then_what_the_client_sends() {
     assert_eq!(read_to_end(&rig.client).await, (b"answer".to_vec(), None));
     assert!(matches!(rig.task.await.unwrap(), RelayEnd::Finished { first: Side::Client }));
     let notes = rig.notes.0.lock().unwrap();
-    assert_eq!((notes.0, notes.1, &*notes.2), (7, 6, &[Side::Client][..]), "the preface is not the client's bytes");
+    assert_eq!(
+        (notes.0, notes.1, &*notes.2),
+        (7, 6, &[Side::Client][..]),
+        "the preface is not the client's bytes"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,12 +135,18 @@ async fn a_reset_becomes_a_reset_either_way_after_the_bytes_before_it() {
     let rig_down = rig(Preface::default(), 64);
     write_all(&rig_down.backend, b"last words").await.unwrap();
     drop(rig_down.backend);
-    assert_eq!(read_to_end(&rig_down.client).await, (b"last words".to_vec(), Some(io::ErrorKind::ConnectionReset)));
+    assert_eq!(
+        read_to_end(&rig_down.client).await,
+        (b"last words".to_vec(), Some(io::ErrorKind::ConnectionReset))
+    );
     assert!(matches!(rig_down.task.await.unwrap(), RelayEnd::Reset { by: Side::Backend, .. }));
     let rig_up = rig(Preface::default(), 64);
     write_all(&rig_up.client, b"last words").await.unwrap();
     drop(rig_up.client);
-    assert_eq!(read_to_end(&rig_up.backend).await, (b"last words".to_vec(), Some(io::ErrorKind::ConnectionReset)));
+    assert_eq!(
+        read_to_end(&rig_up.backend).await,
+        (b"last words".to_vec(), Some(io::ErrorKind::ConnectionReset))
+    );
     assert!(matches!(rig_up.task.await.unwrap(), RelayEnd::Reset { by: Side::Client, .. }));
 }
 
@@ -181,7 +191,10 @@ async fn lost_bytes_never_end_in_a_clean_fin() {
 }
 
 /// How a rig ends whose far ends do `script`, and when.
-async fn ends_after<F: Future>(capacity: usize, script: impl FnOnce(MemStream, MemStream) -> F) -> (RelayEnd, f64) {
+async fn ends_after<F: Future>(
+    capacity: usize,
+    script: impl FnOnce(MemStream, MemStream) -> F,
+) -> (RelayEnd, f64) {
     let rig = rig(Preface::default(), capacity);
     let started = Instant::now();
     let ended = async { (rig.task.await.unwrap(), started.elapsed().as_secs_f64()) };
@@ -191,7 +204,10 @@ async fn ends_after<F: Future>(capacity: usize, script: impl FnOnce(MemStream, M
 
 #[tokio::test(start_paused = true)]
 async fn silence_from_the_start_is_ended_by_the_no_data_deadline() {
-    let (end, secs) = ends_after(64, |client, backend| async { (tokio::time::sleep(Duration::from_secs(200)).await, client, backend) }).await;
+    let (end, secs) = ends_after(64, |client, backend| async {
+        (tokio::time::sleep(Duration::from_secs(200)).await, client, backend)
+    })
+    .await;
     assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::NoData, at_fault: None }), "{end:?}");
     assert!((50.0..50.1).contains(&secs), "{secs}");
 }
@@ -224,7 +240,10 @@ async fn a_half_closed_connection_is_ended_when_the_other_side_never_speaks_agai
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::HalfClosed, at_fault: Some(Side::Backend) }), "{end:?}");
+    assert!(
+        matches!(end, RelayEnd::Deadline { which: RelayDeadline::HalfClosed, at_fault: Some(Side::Backend) }),
+        "{end:?}"
+    );
     assert!((13.0..13.1).contains(&secs), "{secs}");
 }
 
@@ -236,7 +255,10 @@ async fn a_side_that_takes_nothing_is_ended_by_the_write_stall_deadline() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }), "{end:?}");
+    assert!(
+        matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }),
+        "{end:?}"
+    );
     assert!((20.0..20.1).contains(&secs), "{secs}");
 }
 
@@ -254,7 +276,10 @@ async fn a_slow_reader_is_not_a_stalled_one() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }), "{end:?}");
+    assert!(
+        matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }),
+        "{end:?}"
+    );
     assert!((210.0..210.1).contains(&secs), "{secs}");
 }
 

@@ -1,0 +1,114 @@
+//! One proxy, in this process.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use proxy_bin::config::Config;
+use proxy_bin::server::{Bound, Server};
+use proxy_conn::{Cause, Tracker};
+use proxy_core::KeepAlive;
+use proxy_core::listen::{ListenOptions, bind};
+use tokio::runtime::Handle;
+
+use crate::ends::{EndLine, Ends};
+use crate::ports;
+use crate::wait::{PATIENCE, becomes, eventually};
+
+/// What must never be seen: faults of the proxy itself.
+const FAULTS: [Cause; 3] = [Cause::Panicked, Cause::Aborted, Cause::IllegalTransition];
+
+/// A proxy in this process: the real server with its worker threads, on sockets that were bound before it started.
+#[derive(Debug)]
+pub struct Hop {
+    server: Server,
+    ports: Vec<u16>,
+    ends: Ends,
+}
+
+impl Hop {
+    /// Starts `config` (TOML), in which `PORT_A` to `PORT_D` stand for ports of 127.0.0.1 (and of `::1`, where it
+    /// listens there) that the kernel chooses.
+    #[must_use]
+    pub fn start(config: &str) -> Self {
+        let hosts: &[IpAddr] = match config.contains("\"::1\"") {
+            true => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            false => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        };
+        let mut bound = Bound::new();
+        let ports: Vec<_> = ports::placeholders(config).map(|_| bind_port(hosts, &mut bound)).collect();
+        let config = Config::parse(&ports::filled(config, &ports), "hop.toml")
+            .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        let ends = Ends::default();
+        let server = Server::start_with(config, bound, Handle::current(), ends.clone());
+        Self { server: server.expect("it starts on sockets that are bound"), ports, ends }
+    }
+
+    /// Where `PORT_A` is.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.at(0)
+    }
+
+    /// Where the `n`th port is: 0 for `PORT_A`.
+    #[must_use]
+    pub fn at(&self, n: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, *self.ports.get(n).expect("the configuration has as many ports")).into()
+    }
+
+    /// Its table of connections.
+    #[must_use]
+    pub fn tracker(&self) -> &Tracker {
+        self.server.tracker()
+    }
+
+    /// How many connections hold a permit.
+    #[must_use]
+    pub fn permits(&self) -> usize {
+        self.server.permits_in_use()
+    }
+
+    /// Bytes read from the clients of its open connections.
+    #[must_use]
+    pub fn read_from_clients(&self) -> u64 {
+        self.tracker().snapshot().iter().map(|view| view.from_client).sum()
+    }
+
+    /// The ends so far.
+    #[must_use]
+    pub fn ends(&self) -> Vec<EndLine> {
+        self.ends.all()
+    }
+
+    /// Waits for the first `count` ends, and no more.
+    pub async fn ended(&self, count: usize) -> Vec<EndLine> {
+        eventually(PATIENCE, || self.ends().len() >= count).await;
+        let ends = self.ends();
+        assert_eq!(ends.len(), count, "{ends:#?}");
+        ends
+    }
+
+    /// Waits for its one end.
+    pub async fn the_end(&self) -> EndLine {
+        self.ended(1).await.remove(0)
+    }
+
+    /// Waits until it has no connection and no permit is out, and makes sure that none ended by a fault of the proxy.
+    pub async fn empties(&self, bound: Duration) {
+        becomes(bound, (0, 0), || (self.tracker().len(), self.permits())).await;
+        let faults = FAULTS.map(|cause| self.tracker().ended(cause));
+        assert_eq!(faults, [0; FAULTS.len()], "faults of the proxy: {FAULTS:?}");
+    }
+}
+
+/// Binds the same port, which the kernel chooses, on each of `hosts`.
+fn bind_port(hosts: &[IpAddr], bound: &mut Bound) -> u16 {
+    let options = ListenOptions { backlog: 1024, reuse_port: false, keep_alive: KeepAlive::default() };
+    let mut port = 0;
+    for host in hosts {
+        let socket = bind(proxy_core::BindAddr::Ip(*host), port, &options).expect("there is a free port");
+        let addr = socket.local_addr().expect("it is bound");
+        port = addr.port();
+        bound.insert(addr, socket);
+    }
+    port
+}

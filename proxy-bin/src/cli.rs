@@ -1,0 +1,87 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::demo::Ports;
+
+/// A layer-4 proxy for proxy chains, in which connections cannot accumulate.
+///
+/// Without a command it runs an embedded chain (outer proxy, inner proxy, demo backend) to try things on.
+#[derive(Debug, Parser)]
+#[command(name = "smartproxy", version, max_term_width = 100, after_long_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do; the embedded chain if nothing.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  smartproxy                          run the embedded chain; then: curl http://127.0.0.1:8001/
+  smartproxy demo --outer 9001 --inner 9002 --backend 9003
+  smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
+  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one stops it at once
+
+Exit codes:
+  0  stopped, every connection had finished      3  stopped, but connections had to be ended after
+  1  could not start (configuration, port)          graceful_shutdown_timeout
+  2  the command line is wrong                   4  stopped at once, by a second signal";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a configuration until a signal stops it.
+    Run {
+        /// The configuration file (TOML).
+        #[arg(short, long, env = "SMARTPROXY_CONFIG", value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Check a configuration: every error at once, each with its place in the file. Opens no port.
+    Check {
+        /// The configuration file (TOML).
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print the JSON schema of the configuration, for editors.
+    Schema,
+    /// Run the embedded chain: outer proxy, inner proxy, demo backend.
+    Demo(DemoPorts),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// The ports of the embedded chain, all on 127.0.0.1.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct DemoPorts {
+    /// Port of the outer proxy: the one to connect to.
+    #[arg(long, default_value_t = Ports::default().outer, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub outer: u16,
+    /// Port of the inner proxy.
+    #[arg(long, default_value_t = Ports::default().inner, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub inner: u16,
+    /// Port of the demo backend.
+    #[arg(long, default_value_t = Ports::default().backend, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub backend: u16,
+}
+
+impl From<DemoPorts> for Ports {
+    fn from(ports: DemoPorts) -> Self {
+        Self { outer: ports.outer, inner: ports.inner, backend: ports.backend }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

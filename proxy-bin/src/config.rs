@@ -1,0 +1,217 @@
+//! The configuration: one file, read whole, refused with everything that is wrong with it.
+//!
+//! ```text
+//! text ─► peel ─► ConfigFile ─► routes, listeners ─► Config
+//!          │ wrong types, unknown keys  │ clashes      and warnings
+//!          └────────────► findings ◄────┘ ─► ConfigErrors: each points into the file
+//! ```
+//!
+//! A [`Config`] that exists is valid: what runs with it checks nothing again. Nothing is opened, resolved or bound
+//! here, and the only file that is read is the configuration itself.
+//!
+//! There is one shape of the file (`file` and `settings`, composed of the parameter types of the crates that use
+//! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
+//! that neither has to carry positions.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use proxy_conn::Deadlines;
+use proxy_core::{Bound, KeepAlive};
+use proxy_route::RouteTable;
+
+pub use bounded::{Size, Whole};
+pub use file::{AcceptProxy, Backlog, Workers};
+pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
+pub use listener::{Greeting, ListenerConfig};
+pub use route::{Action, RouteConfig, SendProxy, address};
+pub use settings::{Dns, Limits, Log, LogFormat, LogLevel, ProxyProtocol};
+
+use file::ConfigFile;
+use finding::Source;
+use peel::Peeled;
+use route::Defaults;
+
+mod bounded;
+mod choice;
+mod document;
+mod explain;
+mod file;
+mod finding;
+mod itself;
+mod kernel;
+mod listener;
+mod peel;
+mod route;
+mod schema;
+mod settings;
+mod spelling;
+
+/// The largest file that is read: a hundred thousand routes fit, a device that never ends does not.
+const LARGEST: usize = 16 << 20;
+
+/// A valid configuration, resolved: every default filled in, every layer applied.
+#[derive(Debug)]
+pub struct Config {
+    /// Threads that serve connections.
+    pub workers: Workers,
+    /// How long connections may go on after the proxy was told to stop.
+    pub graceful_shutdown_timeout: Bound,
+    /// Deadlines of a connection whose route is not known yet.
+    pub deadlines: Deadlines,
+    /// Kernel keepalive of a connection whose route is not known yet.
+    pub keep_alive: KeepAlive,
+    /// What the proxy and one connection may use at most.
+    pub limits: Limits,
+    /// PROXY headers that are received.
+    pub proxy_protocol: ProxyProtocol,
+    /// How long resolved names are kept.
+    pub dns: Dns,
+    /// What is logged, and how.
+    pub log: Log,
+    /// The listening sockets, by port: one for each address and port, never none.
+    pub listeners: Vec<ListenerConfig>,
+    /// Which connections are taken where.
+    pub routes: RouteTable<RouteConfig>,
+    /// What may not mean what its author thinks.
+    pub warnings: Findings,
+}
+
+impl Config {
+    /// Reads a configuration; `origin` is what errors call it, such as the path it came from.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
+    pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        let source = Source::new(&origin.as_ref().to_string_lossy(), text);
+        let mut errors = Vec::new();
+        let config = peel::read(text, &mut errors).and_then(|peeled| resolve(&peeled, &source, &mut errors));
+        config
+            .filter(|_| errors.is_empty())
+            .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Why the file cannot be read, or what is wrong with what it says.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        Ok(Self::parse(&text_of(path)?, path)?)
+    }
+
+    /// The JSON schema of the file (draft 2020-12), with a description of every key.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        schema::of::<ConfigFile>()
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// There is no file of that name.
+    #[error("there is no configuration file {}", path.display())]
+    Missing {
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// It is a directory.
+    #[error("{} is a directory: name the configuration file in it", path.display())]
+    Directory {
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// It cannot be read.
+    #[error("can not read the configuration file {}", path.display())]
+    Unreadable {
+        /// What was to be read.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is too large.
+    #[error("the configuration file {} has more than {} MiB", path.display(), LARGEST >> 20)]
+    TooLarge {
+        /// What was to be read.
+        path: PathBuf,
+    },
+    /// It is not UTF-8, which TOML is.
+    #[error("the configuration file {} is not UTF-8 text: see byte {} in line {line}", path.display(), offset + 1)]
+    NotUtf8 {
+        /// What was read.
+        path: PathBuf,
+        /// How many bytes are good.
+        offset: usize,
+        /// The line of the first bad byte, from 1.
+        line: usize,
+    },
+    /// What it says is wrong.
+    #[error(transparent)]
+    Invalid(#[from] ConfigErrors),
+}
+
+/// The text of a file.
+fn text_of(path: &Path) -> Result<String, LoadError> {
+    let owned = || path.to_path_buf();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| refusal(owned(), source))?;
+    if bytes.len() > LARGEST {
+        return Err(LoadError::TooLarge { path: owned() });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        let good = error.as_bytes().iter().take(offset);
+        LoadError::NotUtf8 { path: owned(), offset, line: good.filter(|byte| **byte == b'\n').count() + 1 }
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest is kept whole")]
+fn refusal(path: PathBuf, source: std::io::Error) -> LoadError {
+    match source.kind() {
+        std::io::ErrorKind::NotFound => LoadError::Missing { path },
+        std::io::ErrorKind::IsADirectory => LoadError::Directory { path },
+        _ => LoadError::Unreadable { path, source },
+    }
+}
+
+/// Checks what spans several values, and fills in what was left out. `None` only if there is an error.
+fn resolve(
+    Peeled { file, document }: &Peeled<'_>,
+    source: &Source,
+    errors: &mut Vec<Finding>,
+) -> Option<Config> {
+    let defaults = Defaults {
+        deadlines: Deadlines::default().with(&file.timeouts),
+        keep_alive: KeepAlive::default().with(&file.keep_alive),
+    };
+    kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
+    let routes = route::table(&file.routes, &defaults, document, errors);
+    let listeners = listener::expand(file, document, errors);
+    let routes = routes.filter(|_| !document.is_wounded())?;
+    itself::check(&routes, &listeners, document, errors);
+    let warnings = source.findings(Severity::Warning, route::shadowed(&routes, document));
+    Some(Config {
+        workers: file.workers.unwrap_or_else(one_for_each_core),
+        graceful_shutdown_timeout: file.graceful_shutdown_timeout,
+        deadlines: defaults.deadlines,
+        keep_alive: defaults.keep_alive,
+        limits: file.limits.clone(),
+        proxy_protocol: file.proxy_protocol.clone(),
+        dns: file.dns.clone(),
+        log: file.log,
+        listeners,
+        routes,
+        warnings,
+    })
+}
+
+fn one_for_each_core() -> Workers {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Workers::nearest(u32::try_from(cores).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,82 @@
+//! Values that are a word, or a table with one key and a list: `"refuse"`, `{ forward = ["10.0.0.1:80"] }`.
+//!
+//! This is the shape of an externally tagged enum. Serde's own reading of one answers a wrong value with "invalid
+//! type: unit variant, expected newtype variant"; this one says what may be written.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+/// A type that is written as a word, or as a table with one key and a list.
+pub(super) trait Choice: Sized {
+    /// What the lists hold.
+    type Entry: for<'de> Deserialize<'de>;
+    /// What is expected, as the end of a sentence.
+    const EXPECTED: &'static str;
+    /// The words.
+    const WORDS: &'static [&'static str];
+    /// The keys of the table form, one of which is written.
+    const LISTS: &'static [&'static str];
+
+    /// The value of one of [`Choice::WORDS`].
+    fn word(word: &str) -> Option<Self>;
+
+    /// The value of one of [`Choice::LISTS`].
+    fn list(key: &str, entries: Vec<Self::Entry>) -> Option<Self>;
+}
+
+/// Reads a [`Choice`].
+pub(super) fn read<'de, T: Choice, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Either(PhantomData))
+}
+
+struct Either<T>(PhantomData<T>);
+
+impl<'de, T: Choice> Visitor<'de> for Either<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
+        if T::LISTS.contains(&word) {
+            return Err(E::custom(format_args!("`{word}` needs a list: write {}", T::EXPECTED)));
+        }
+        T::word(word).ok_or_else(|| E::unknown_variant(word, T::WORDS))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let one = || A::Error::custom(format_args!("expected {}", T::EXPECTED));
+        let key = map.next_key_seed(Key::<T>(PhantomData))?.ok_or_else(one)?;
+        let entries = map.next_value()?;
+        if map.next_key_seed(Key::<T>(PhantomData))?.is_some() {
+            return Err(A::Error::custom(format_args!("only one key can be here: write {}", T::EXPECTED)));
+        }
+        T::list(key, entries).ok_or_else(one)
+    }
+}
+
+/// Reads a key, and refuses one that is not known while the deserializer still knows where it stands.
+struct Key<T>(PhantomData<T>);
+
+impl<'de, T: Choice> DeserializeSeed<'de> for Key<T> {
+    type Value = &'static str;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'static str, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<T: Choice> Visitor<'_> for Key<T> {
+    type Value = &'static str;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<&'static str, E> {
+        T::LISTS.iter().find(|known| **known == key).copied().ok_or_else(|| E::unknown_variant(key, T::LISTS))
+    }
+}

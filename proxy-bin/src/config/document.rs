@@ -1,0 +1,205 @@
+//! The file as a tree that knows where each value stands, and from which parts can be cut.
+//!
+//! Serde stops at the first error. So what is wrong is cut out and the rest is read again; the tree remembers the
+//! wounds, lest the absence of what was cut is held against the file.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
+
+use super::finding::Span;
+
+/// A parsed file.
+#[derive(Debug)]
+pub(super) struct Document<'t> {
+    root: Spanned<DeValue<'t>>,
+    /// What lost something, itself or further down.
+    wounds: HashSet<Identity>,
+    /// The keys that tables lost.
+    lost: HashSet<(Identity, String)>,
+}
+
+/// Which node of the tree: an array of tables and its first table have the same span.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Identity {
+    span: Span,
+    array: bool,
+}
+
+impl Identity {
+    fn of(node: &Spanned<DeValue<'_>>) -> Self {
+        Self { span: node.span(), array: node.get_ref().is_array() }
+    }
+}
+
+/// Which of the nodes that have one span is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The one furthest down: a table of an array of tables.
+    Innermost,
+    /// The one furthest up: the array of tables.
+    Outermost,
+}
+
+impl<'t> Document<'t> {
+    /// The tree of a text, or all of its syntax errors.
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<toml::de::Error>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+        Ok(Self { root, wounds: HashSet::new(), lost: HashSet::new() })
+    }
+
+    /// Reads what the tree holds now.
+    pub(super) fn read<T: Deserialize<'t>>(&self) -> Result<T, toml::de::Error> {
+        T::deserialize(ValueDeserializer::from(self.root.clone()))
+    }
+
+    /// The whole file.
+    pub(super) fn root(&self) -> Place<'_, 't> {
+        Place { document: self, node: Some(&self.root), span: 0..0 }
+    }
+
+    /// Whether something was cut out anywhere.
+    pub(super) fn is_wounded(&self) -> bool {
+        !self.wounds.is_empty()
+    }
+
+    /// Whether the table at this place once had the key.
+    pub(super) fn has_lost(&self, table: &Span, key: &str) -> bool {
+        let identity = Identity { span: table.clone(), array: false };
+        self.lost.contains(&(identity, key.to_owned()))
+    }
+
+    /// The span of the table of which this is the span of a key.
+    pub(super) fn table_of_key(&self, key: &Span) -> Option<Span> {
+        fn find(node: &Spanned<DeValue<'_>>, key: &Span) -> Option<Span> {
+            let here = node.get_ref().as_table().is_some_and(|table| table.keys().any(|k| k.span() == *key));
+            if here { Some(node.span()) } else { children(node).find_map(|child| find(child, key)) }
+        }
+        find(&self.root, key)
+    }
+
+    /// The spans of all dates: no key of ours takes one, and serde would show how they are passed along.
+    pub(super) fn dates(&self) -> Vec<Span> {
+        fn collect(node: &Spanned<DeValue<'_>>, dates: &mut Vec<Span>) {
+            if node.get_ref().is_datetime() {
+                dates.push(node.span());
+            }
+            children(node).for_each(|child| collect(child, dates));
+        }
+        let mut dates = Vec::new();
+        collect(&self.root, &mut dates);
+        dates
+    }
+
+    /// Cuts out the entry of which this is the span of the key or of the value. Whether there was one.
+    pub(super) fn cut(&mut self, span: &Span, depth: Depth) -> bool {
+        let Self { root, wounds, lost } = self;
+        Knife { span, depth, wounds, lost }.cut_below(root)
+    }
+}
+
+/// The values in a table or an array.
+fn children<'n, 't>(node: &'n Spanned<DeValue<'t>>) -> impl Iterator<Item = &'n Spanned<DeValue<'t>>> {
+    let table = node.get_ref().as_table().into_iter().flat_map(|table| table.values());
+    let array = node.get_ref().as_array().into_iter().flat_map(|array| array.iter());
+    table.chain(array)
+}
+
+/// One cut.
+struct Knife<'a> {
+    span: &'a Span,
+    depth: Depth,
+    wounds: &'a mut HashSet<Identity>,
+    lost: &'a mut HashSet<(Identity, String)>,
+}
+
+impl Knife<'_> {
+    fn cut_below(&mut self, node: &mut Spanned<DeValue<'_>>) -> bool {
+        let identity = Identity::of(node);
+        let innermost = self.depth == Depth::Innermost;
+        let done = (innermost && self.cut_deeper(node))
+            || self.cut_here(node, &identity)
+            || (!innermost && self.cut_deeper(node));
+        if done {
+            self.wounds.insert(identity);
+        }
+        done
+    }
+
+    fn cut_deeper(&mut self, node: &mut Spanned<DeValue<'_>>) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these two kinds have something below")]
+        match node.get_mut() {
+            DeValue::Table(table) => table.iter_mut().any(|(_, value)| self.cut_below(value)),
+            DeValue::Array(array) => array.iter_mut().any(|value| self.cut_below(value)),
+            _ => false,
+        }
+    }
+
+    fn cut_here(&mut self, node: &mut Spanned<DeValue<'_>>, identity: &Identity) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "only these two kinds have something below")]
+        match node.get_mut() {
+            DeValue::Table(table) => {
+                let mut entries = table.iter();
+                let found = entries.find(|(key, value)| [key.span(), value.span()].contains(self.span));
+                let Some(key) = found.map(|(key, _)| key.clone()) else { return false };
+                self.lost.insert((identity.clone(), key.get_ref().to_string()));
+                table.remove(&key).is_some()
+            }
+            DeValue::Array(array) => {
+                let before = array.len();
+                let kept = std::mem::replace(array, DeArray::new())
+                    .into_iter()
+                    .filter(|value| value.span() != *self.span);
+                *array = kept.collect::<DeArray<'_>>();
+                array.len() < before
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A value in the tree; where the file does not have it, the place of the nearest value around it.
+#[derive(Clone)]
+pub(super) struct Place<'d, 't> {
+    document: &'d Document<'t>,
+    node: Option<&'d Spanned<DeValue<'t>>>,
+    span: Span,
+}
+
+impl<'d, 't> Place<'d, 't> {
+    /// The value of this key.
+    pub(super) fn key(&self, key: &str) -> Self {
+        self.below(self.node.and_then(|node| node.get_ref().as_table()).and_then(|table| table.get(key)))
+    }
+
+    /// The value at this position.
+    pub(super) fn index(&self, index: usize) -> Self {
+        self.below(self.node.and_then(|node| node.get_ref().as_array()).and_then(|array| array.get(index)))
+    }
+
+    fn below(&self, node: Option<&'d Spanned<DeValue<'t>>>) -> Self {
+        let span = node.map_or_else(|| self.span.clone(), Spanned::span);
+        Self { document: self.document, node, span }
+    }
+
+    /// Where it is.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Whether the file has it.
+    pub(super) fn exists(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Whether something was cut out of it.
+    pub(super) fn is_wounded(&self) -> bool {
+        self.node.is_some_and(|node| self.document.wounds.contains(&Identity::of(node)))
+    }
+}

@@ -1,0 +1,108 @@
+//! From what serde and toml say to what an operator reads.
+//!
+//! Serde has no structured errors, so its sentences are taken apart here, and nowhere else. A sentence that is not
+//! recognised is shown as it is.
+
+use super::document::Document;
+use super::finding::{Finding, Span};
+use super::spelling;
+
+/// A syntax error.
+pub(super) fn syntax(error: &toml::de::Error) -> Finding {
+    let span = error.span().unwrap_or_default();
+    let (title, label) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
+    let title = if title.is_empty() { "not valid TOML" } else { title };
+    let finding = Finding::new(span, title);
+    if label.is_empty() { finding } else { finding.label(format!("expected {label}")) }
+}
+
+/// An error in what the file says; `None` if it only follows from one that was reported.
+pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>) -> Option<Finding> {
+    let (message, span) = (error.message(), error.span().unwrap_or_default());
+    if let Some(name) = between(message, "missing field `", "`") {
+        return (!document.has_lost(&span, name)).then(|| missing(span, name));
+    }
+    Some(
+        unknown(message, &span).or_else(|| wrong_type(message, &span)).unwrap_or_else(|| told(message, span)),
+    )
+}
+
+/// Whether a word is not one of those expected.
+pub(super) fn is_unknown_variant(message: &str) -> bool {
+    message.starts_with(UNKNOWN_VARIANT)
+}
+
+const UNKNOWN_FIELD: &str = "unknown field `";
+const UNKNOWN_VARIANT: &str = "unknown variant `";
+
+fn missing(span: Span, name: &str) -> Finding {
+    Finding::new(span, format!("missing key `{name}`")).label(format!("`{name}` has to be set here"))
+}
+
+/// "unknown field `x`, expected one of `a`, `b`" and the same of variants.
+fn unknown(message: &str, span: &Span) -> Option<Finding> {
+    let (what, rest) = if let Some(rest) = message.strip_prefix(UNKNOWN_FIELD) {
+        ("key", rest)
+    } else {
+        ("value", message.strip_prefix(UNKNOWN_VARIANT)?)
+    };
+    let (name, expected) = rest.rsplit_once("`, expected ")?;
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let finding = Finding::new(span.clone(), format!("unknown {what} `{name}`"));
+    let finding = match spelling::nearest(name, &known) {
+        Some(near) => finding.label(format!("did you mean `{near}`?")),
+        None => finding.label(format!("not a {what} that is known here")),
+    };
+    Some(finding.help(match known.as_slice() {
+        [one] => format!("the only {what} here is `{one}`"),
+        several => format!("the {what}s here are `{}`", several.join("`, `")),
+    }))
+}
+
+/// "invalid type: integer `3`, expected a string" and the same of values.
+fn wrong_type(message: &str, span: &Span) -> Option<Finding> {
+    // What toml says where a unit enum is expected, which takes a string only.
+    if message == "wanted string or table"
+        || ["expected table, found", "expected empty"].iter().any(|start| message.starts_with(start))
+    {
+        return Some(Finding::new(span.clone(), "expected a word in quotes"));
+    }
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.rsplit_once(", expected ")?;
+    let title = format!("expected {}", plain_expected(expected));
+    Some(Finding::new(span.clone(), title).label(format!("this is {}", plain_found(found))))
+}
+
+/// The names of Rust's types in TOML's words.
+fn plain_expected(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        "i32" => "a whole number that fits 32 bits",
+        "i64" => "a whole number",
+        "a boolean" => "true or false",
+        _ if expected.starts_with("struct ") => "a table",
+        _ => expected,
+    }
+}
+
+/// What serde found, in TOML's words.
+fn plain_found(found: &str) -> String {
+    match found.split_once(' ').unwrap_or((found, "")) {
+        ("integer", value) => format!("the number {}", value.trim_matches('`')),
+        ("floating", value) => format!("the number {}", value.trim_start_matches("point ").trim_matches('`')),
+        ("boolean", value) => format!("the boolean {}", value.trim_matches('`')),
+        ("string", _) => "a string".to_owned(),
+        ("sequence", _) => "a list".to_owned(),
+        ("map", _) => "a table".to_owned(),
+        _ => found.to_owned(),
+    }
+}
+
+/// What a type of ours said, which names what was expected and what was found.
+fn told(message: &str, span: Span) -> Finding {
+    Finding::new(span, message.replace('\n', "\\n"))
+}
+
+fn between<'m>(message: &'m str, start: &str, end: &str) -> Option<&'m str> {
+    message.strip_prefix(start)?.strip_suffix(end)
+}

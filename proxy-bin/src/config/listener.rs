@@ -1,0 +1,285 @@
+//! Listening sockets: which ports follows from the routes, on which addresses and how from `[[listeners]]`.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use proxy_core::BindAddr;
+use proxy_route::PortRange;
+
+use super::document::{Document, Place};
+use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile};
+use super::finding::Finding;
+
+/// Listening sockets at most. Each is held by every worker, and a route for all ports is a slip rather than a wish.
+pub(super) const MOST_SOCKETS: usize = 4096;
+
+/// One address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Its name in logs and metrics, such as `127.0.0.1:8001`, `[::1]:8001` or `*:8001`.
+    pub label: String,
+    /// The local address.
+    pub bind: BindAddr,
+    /// The local port.
+    pub port: u16,
+    /// Connections that wait in the kernel.
+    pub backlog: Backlog,
+    /// Whose PROXY headers are believed.
+    pub accept_proxy: AcceptProxy,
+}
+
+/// What a peer has to do before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greeting {
+    /// It has to send a PROXY header.
+    Header,
+    /// It sends none; it is the client.
+    Plain,
+    /// It is not let in at all.
+    Refused,
+}
+
+impl AcceptProxy {
+    /// What a peer of this address has to do.
+    #[must_use]
+    pub fn greeting(&self, peer: IpAddr) -> Greeting {
+        match self {
+            Self::Required(networks) if networks.iter().any(|network| network.contains(peer)) => {
+                Greeting::Header
+            }
+            Self::Optional(networks) if networks.iter().any(|network| network.contains(peer)) => {
+                Greeting::Header
+            }
+            Self::Required(_) => Greeting::Refused,
+            Self::Optional(_) | Self::Off => Greeting::Plain,
+        }
+    }
+}
+
+impl ListenerConfig {
+    fn new(file: &ListenerFile, bind: BindAddr, port: u16) -> Self {
+        let label = match bind {
+            BindAddr::Dual => format!("*:{port}"),
+            BindAddr::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
+            BindAddr::Ip(IpAddr::V4(ip)) => format!("{ip}:{port}"),
+        };
+        Self { label, bind, port, backlog: file.backlog, accept_proxy: file.accept_proxy.clone() }
+    }
+}
+
+/// The place of a listeners table.
+fn place<'d, 't>(document: &'d Document<'t>, table: usize) -> Place<'d, 't> {
+    document.root().key("listeners").index(table)
+}
+
+/// All listening sockets, by port.
+pub(super) fn expand(
+    file: &ConfigFile,
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) -> Vec<ListenerConfig> {
+    let enabled = file.routes.iter().filter(|route| route.enabled);
+    let ports = merged(enabled.flat_map(|route| route.matches.ports.iter().copied()).collect());
+    for (index, table) in file.listeners.iter().enumerate() {
+        check(table, &place(document, index), findings);
+        if !document.is_wounded() {
+            known_ports(table, &ports, &place(document, index), file, findings);
+        }
+    }
+    let wanted: usize = ports.iter().map(|range| usize::from(range.last() - range.first()) + 1).sum();
+    if wanted > MOST_SOCKETS {
+        findings.push(too_many(file, document));
+        return Vec::new();
+    }
+    let mut sockets = Sockets { file, document, findings, reported: HashSet::new(), listeners: Vec::new() };
+    for port in ports.into_iter().flat_map(|range| range.first()..=range.last()) {
+        sockets.open(port);
+        if sockets.listeners.len() > MOST_SOCKETS {
+            findings.push(too_many(file, document));
+            return Vec::new();
+        }
+    }
+    sockets.listeners
+}
+
+/// The sockets that were found so far.
+struct Sockets<'a, 'd, 't> {
+    file: &'a ConfigFile,
+    document: &'d Document<'t>,
+    findings: &'a mut Vec<Finding>,
+    /// Pairs of table and bind address that are known to collide; one port of each is enough.
+    reported: HashSet<[(usize, usize); 2]>,
+    listeners: Vec<ListenerConfig>,
+}
+
+impl Sockets<'_, '_, '_> {
+    /// Adds the sockets of one port.
+    fn open(&mut self, port: u16) {
+        let mut claims: Vec<(BindAddr, (usize, usize))> = Vec::new();
+        for (index, table) in
+            self.file.listeners.iter().enumerate().filter(|(_, table)| is_about(table, port))
+        {
+            for (nth, bind) in table.bind.iter().enumerate() {
+                let (bind, claim) = (canonical(*bind), (index, nth));
+                match claims.iter().find(|(taken, _)| collide(*taken, bind)) {
+                    Some((taken, first)) => self.collision(port, (*taken, *first), (bind, claim)),
+                    None => {
+                        self.listeners.push(ListenerConfig::new(table, bind, port));
+                        claims.push((bind, claim));
+                    }
+                }
+            }
+        }
+        if claims.is_empty() {
+            self.listeners.push(ListenerConfig::new(&ListenerFile::default(), BindAddr::Dual, port));
+        }
+    }
+
+    fn collision(
+        &mut self,
+        port: u16,
+        first: (BindAddr, (usize, usize)),
+        second: (BindAddr, (usize, usize)),
+    ) {
+        if !self.reported.insert([first.1, second.1]) {
+            return;
+        }
+        let document = self.document;
+        let span = |(table, nth): (usize, usize)| place(document, table).key("bind").index(nth).span();
+        let title = format!("port {port} is listened on twice at the same address");
+        self.findings.push(
+            Finding::new(span(second.1), title)
+                .label(format!("{} includes what is listened on already", name(second.0)))
+                .beside(span(first.1), format!("{} is listened on here", name(first.0)))
+                .help("give each of the two tables other `ports` or another `bind`"),
+        );
+    }
+}
+
+fn name(bind: BindAddr) -> String {
+    match bind {
+        BindAddr::Dual => "every address".to_owned(),
+        BindAddr::Ip(ip) => ip.to_string(),
+    }
+}
+
+fn is_about(table: &ListenerFile, port: u16) -> bool {
+    table.ports.as_ref().is_none_or(|ranges| ranges.iter().any(|range| range.contains(port)))
+}
+
+/// An IPv4-mapped address is the IPv4 address that it is.
+fn canonical(bind: BindAddr) -> BindAddr {
+    match bind {
+        BindAddr::Ip(ip) => BindAddr::Ip(ip.to_canonical()),
+        BindAddr::Dual => BindAddr::Dual,
+    }
+}
+
+/// Whether both would get the same connections. An address and all addresses do not: the kernel gives a connection to
+/// the socket that is bound to its address.
+fn collide(one: BindAddr, other: BindAddr) -> bool {
+    match (one, other) {
+        (BindAddr::Dual, BindAddr::Dual) => true,
+        (BindAddr::Ip(one), BindAddr::Ip(other)) => one == other,
+        (BindAddr::Dual, BindAddr::Ip(ip)) | (BindAddr::Ip(ip), BindAddr::Dual) => ip.is_unspecified(),
+    }
+}
+
+/// What is wrong with one table alone.
+fn check(table: &ListenerFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+    let mut refuse = |place: Place<'_, '_>, title: &str, label: &str| {
+        if !place.is_wounded() {
+            findings.push(Finding::new(place.span(), title).label(label));
+        }
+    };
+    if table.ports.as_ref().is_some_and(Vec::is_empty) {
+        refuse(
+            place.key("ports"),
+            "this listener is about no port",
+            "leave `ports` out for all ports of the routes",
+        );
+    }
+    if table.bind.is_empty() {
+        refuse(place.key("bind"), "this listener has no address", "leave `bind` out for every address");
+    }
+    let (key, networks) = match &table.accept_proxy {
+        AcceptProxy::Off => return,
+        AcceptProxy::Required(networks) => ("required", networks),
+        AcceptProxy::Optional(networks) => ("optional", networks),
+    };
+    if networks.is_empty() {
+        let place = place.key("accept_proxy").key(key);
+        refuse(
+            place,
+            "`accept_proxy` trusts nobody",
+            "name the networks that the proxies in front of this one are in",
+        );
+    }
+}
+
+/// That the table is about ports which are listened on.
+fn known_ports(
+    table: &ListenerFile,
+    known: &[PortRange],
+    place: &Place<'_, '_>,
+    file: &ConfigFile,
+    findings: &mut Vec<Finding>,
+) {
+    for (nth, range) in table.ports.iter().flatten().enumerate() {
+        if known.iter().any(|known| known.overlap(*range).is_some()) {
+            continue;
+        }
+        let disabled = file.routes.iter().find(|route| {
+            !route.enabled && route.matches.ports.iter().any(|ports| ports.overlap(*range).is_some())
+        });
+        let help = match disabled {
+            Some(route) => format!("route \"{}\" has it, but is not enabled", route.name.as_str()),
+            None => format!("ports are opened by routes; theirs are {}", listed(known)),
+        };
+        let span = place.key("ports").index(nth).span();
+        findings.push(Finding::new(span, format!("no enabled route has port {range}")).help(help));
+    }
+}
+
+fn listed(ranges: &[PortRange]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = ranges.iter().take(SHOWN).map(ToString::to_string).collect();
+    let more = if ranges.len() > SHOWN { ", …" } else { "" };
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") + more }
+}
+
+/// That the ports are too many, pointing at the range that is most of them.
+fn too_many(file: &ConfigFile, document: &Document<'_>) -> Finding {
+    let ranges =
+        file.routes.iter().enumerate().filter(|(_, route)| route.enabled).flat_map(|(index, route)| {
+            route
+                .matches
+                .ports
+                .iter()
+                .enumerate()
+                .map(move |(nth, range)| (range.last() - range.first(), index, nth))
+        });
+    let widest = ranges.max_by_key(|(width, ..)| *width).unwrap_or_default();
+    let (width, index, nth) = widest;
+    let span = super::route::place(document, index).key("match").key("ports").index(nth).span();
+    Finding::new(span, format!("more than {MOST_SOCKETS} listening sockets"))
+        .label(format!("this is the widest range, with {} ports", usize::from(width) + 1))
+        .help(
+            "each port needs a socket for each address in `bind`, which is one unless [[listeners]] has more",
+        )
+}
+
+/// The same ports in ascending ranges that do not overlap.
+fn merged(mut ranges: Vec<PortRange>) -> Vec<PortRange> {
+    ranges.sort_unstable();
+    let mut merged: Vec<PortRange> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.first() <= last.last() => {
+                *last = PortRange::new(last.first(), last.last().max(range.last())).unwrap_or(*last);
+            }
+            Some(_) | None => merged.push(range),
+        }
+    }
+    merged
+}

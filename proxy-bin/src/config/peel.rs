@@ -1,0 +1,73 @@
+//! Reading a file to the end, although serde stops at the first error.
+//!
+//! ```text
+//! text ─► tree ─► serde ─► ConfigFile
+//!          ▲        │ error
+//!          └─ cut ◄─┘ explain ─► Finding
+//! ```
+//!
+//! An error names the span of a key or a value; that entry is cut out of the tree and the rest is read again. A table
+//! that lacks a key goes as a whole, after everything else in it has been looked at; if the key is lacking because it
+//! was cut out, that is not reported again. The number of errors is bounded, and so is the work.
+
+use super::document::{Depth, Document};
+use super::explain;
+use super::file::ConfigFile;
+use super::finding::{Finding, Span};
+
+/// Errors that are reported of one file: beyond them, nobody reads on.
+pub(super) const MOST: usize = 50;
+
+/// What could be read of a file, and the tree that tells where it stands.
+pub(super) struct Peeled<'t> {
+    pub(super) file: ConfigFile,
+    pub(super) document: Document<'t>,
+}
+
+/// Reads a file. `None` if nothing of it can be used, for a reason that `findings` then has.
+pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'t>> {
+    let mut document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(errors) => {
+            findings.extend(errors.iter().take(MOST).map(explain::syntax));
+            return None;
+        }
+    };
+    for date in document.dates() {
+        findings
+            .push(Finding::new(date.clone(), "no key takes a date or a time").label("a date without quotes"));
+        document.cut(&date, Depth::Innermost);
+    }
+    let mut last = None;
+    while findings.len() < MOST {
+        let error = match document.read() {
+            Ok(file) => return Some(Peeled { file, document }),
+            Err(error) => error,
+        };
+        let again = last.as_ref() == Some(&error);
+        if !again {
+            findings.extend(explain::finding(&error, &document));
+        }
+        if !cut(&error, again, &mut document) {
+            return None;
+        }
+        last = Some(error);
+    }
+    let end = text.len()..text.len();
+    findings.push(Finding::new(end, format!("more than {MOST} errors: the rest is not shown")));
+    None
+}
+
+/// Takes what the error is about out of the document. Whether there was anything to take.
+fn cut(error: &toml::de::Error, again: bool, document: &mut Document<'_>) -> bool {
+    let Some(span) = error.span() else { return false };
+    // The same error for a second time: what went was the first table of an array of tables, and not the array.
+    let depth = if again { Depth::Outermost } else { Depth::Innermost };
+    document.cut(&guilty(error, span, document), depth)
+}
+
+/// What is to go: a table whose only key is wrong goes with it, or the next error would be that it is empty.
+fn guilty(error: &toml::de::Error, span: Span, document: &Document<'_>) -> Span {
+    let of_variant = explain::is_unknown_variant(error.message());
+    of_variant.then(|| document.table_of_key(&span)).flatten().unwrap_or(span)
+}

@@ -1,0 +1,252 @@
+//! Routes: from what is written to what a connection runs with.
+
+use std::sync::Arc;
+
+use proxy_conn::Deadlines;
+use proxy_core::{KeepAlive, TargetAddr};
+use proxy_route::{BuildError, Host, Rotation, RouteSpec, RouteTable, Shadowed, Target, TargetPort};
+
+use super::document::{Document, Place};
+use super::file::{ActionFile, RouteFile, SendProxyFile};
+use super::finding::Finding;
+use super::kernel;
+
+/// What a connection does once its route is known.
+#[derive(Debug)]
+pub struct RouteConfig {
+    /// The name in logs and metrics.
+    pub name: Arc<str>,
+    /// Where it goes.
+    pub action: Action,
+    /// Its deadlines: the defaults, `[timeouts]` over them, the route's own over both.
+    pub deadlines: Deadlines,
+    /// Kernel keepalive on both sockets, layered likewise.
+    pub keep_alive: KeepAlive,
+    /// The header that the backend gets.
+    pub send_proxy: SendProxy,
+}
+
+/// What a route does with a connection.
+#[derive(Debug)]
+pub enum Action {
+    /// Take it to a backend.
+    Forward {
+        /// The backends; never empty.
+        targets: Vec<Target>,
+        /// Whose turn it is.
+        rotation: Rotation,
+    },
+    /// Reset it.
+    Refuse,
+}
+
+/// The PROXY header that a backend gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendProxy {
+    /// None.
+    Off,
+    /// Version 1.
+    V1,
+    /// Version 2.
+    V2 {
+        /// With a checksum.
+        crc32c: bool,
+        /// With the fields of a received header that the proxy does not know.
+        pass_unknown_tlvs: bool,
+    },
+}
+
+impl Action {
+    /// The addresses to dial for a connection that arrived on `port`, in the order in which to try them: each call
+    /// starts with the next one. Empty for a route that refuses.
+    pub fn addresses(&self, port: u16) -> Vec<TargetAddr> {
+        match self {
+            Self::Forward { targets, rotation } => {
+                let order = rotation.order(targets.len());
+                order.filter_map(|turn| targets.get(turn)).map(|target| address(target, port)).collect()
+            }
+            Self::Refuse => Vec::new(),
+        }
+    }
+}
+
+/// Where a target leads a connection that arrived on `arrived`.
+#[must_use]
+pub fn address(target: &Target, arrived: u16) -> TargetAddr {
+    let on = |port: &TargetPort| port.on(arrived);
+    match target {
+        Target::Tcp { host: Host::Ip(ip), port } => TargetAddr::Ip((*ip, on(port)).into()),
+        Target::Tcp { host: Host::Name(name), port } => TargetAddr::Name(name.clone(), on(port)),
+        Target::Unix(path) => TargetAddr::Unix(path.to_path_buf()),
+    }
+}
+
+/// What holds for a connection before its route is known, and for routes that say nothing else.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Defaults {
+    pub(super) deadlines: Deadlines,
+    pub(super) keep_alive: KeepAlive,
+}
+
+/// The place of a route.
+pub(super) fn place<'d, 't>(document: &'d Document<'t>, route: usize) -> Place<'d, 't> {
+    document.root().key("routes").index(route)
+}
+
+/// The table of all routes, if nothing is wrong with them.
+pub(super) fn table(
+    files: &[RouteFile],
+    defaults: &Defaults,
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<RouteTable<RouteConfig>> {
+    if !document.is_wounded() {
+        some_route(files, document, findings);
+    }
+    // A match that lost a part is wider than it was meant, and would clash where nothing clashes.
+    let whole = |index: &usize| !place(document, *index).key("match").is_wounded();
+    let (mut positions, mut routes) = (Vec::new(), Vec::new());
+    for (index, file) in files.iter().enumerate() {
+        check(file, &place(document, index), findings);
+        if whole(&index) {
+            positions.push(index);
+            routes.push((spec(file), config(file, defaults)));
+        }
+    }
+    match RouteTable::build(routes) {
+        Ok(table) => Some(table),
+        Err(errors) => {
+            findings.extend(errors.iter().map(|error| clash(error, &positions, document)));
+            None
+        }
+    }
+}
+
+/// A warning for each route that can never match.
+pub(super) fn shadowed(table: &RouteTable<RouteConfig>, document: &Document<'_>) -> Vec<Finding> {
+    let pairs = table.shadowed();
+    let by_loser = pairs.chunk_by(|a, b| a.loser == b.loser);
+    by_loser
+        .filter_map(|pairs| Some((pairs.first()?, pairs)))
+        .map(|(first, pairs)| dead(first, pairs, document))
+        .collect()
+}
+
+fn dead(first: &Shadowed<'_>, winners: &[Shadowed<'_>], document: &Document<'_>) -> Finding {
+    let span = place(document, first.loser).key("match").span();
+    let finding = Finding::new(span, format!("route \"{}\" never matches", first.loser_name))
+        .label("all of this is taken by routes of higher priority")
+        .help("give it a higher priority, narrow the other routes, or remove it");
+    winners.iter().fold(finding, |finding, pair| {
+        finding.beside(
+            place(document, pair.winner).key("match").span(),
+            format!("\"{}\" takes it", pair.winner_name),
+        )
+    })
+}
+
+/// That there is something to do at all.
+fn some_route(files: &[RouteFile], document: &Document<'_>, findings: &mut Vec<Finding>) {
+    let place = document.root().key("routes");
+    let example = "a route is written as\n[[routes]]\nname = \"web\"\nmatch = { ports = [8080] }\n\
+        action = { forward = [\"127.0.0.1:3000\"] }";
+    if files.is_empty() {
+        findings.push(
+            Finding::new(place.span(), "the file has no routes, so there is nothing to do").help(example),
+        );
+    } else if !files.iter().any(|file| file.enabled) {
+        let span = place.index(0).key("enabled").span();
+        let title = "no route is enabled, so there is nothing to do";
+        findings.push(Finding::new(span, title).label("this and every other route is off"));
+    }
+}
+
+/// What is wrong with one route alone.
+fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+    let forward = place.key("action").key("forward");
+    if let ActionFile::Forward(targets) = &file.action
+        && targets.is_empty()
+        && !forward.is_wounded()
+    {
+        let title = format!("route \"{}\" forwards to nothing", file.name.as_str());
+        findings.push(
+            Finding::new(forward.span(), title)
+                .label("at least one target has to be here")
+                .help("to turn its connections away, write action = \"refuse\""),
+        );
+    }
+    let proxy_v2 = place.key("proxy_v2");
+    let send_proxy = place.key("send_proxy");
+    let lost = !send_proxy.exists() && place.is_wounded();
+    if file.proxy_v2.is_some() && file.send_proxy != SendProxyFile::V2 && !lost {
+        let finding = Finding::new(proxy_v2.span(), "`proxy_v2` needs `send_proxy = \"v2\"`");
+        findings.push(if send_proxy.exists() {
+            finding.label("this has no effect").beside(send_proxy.span(), "no header of version 2 is sent")
+        } else {
+            finding.label("this has no effect: without `send_proxy`, no header is sent")
+        });
+    }
+    kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
+}
+
+fn spec(file: &RouteFile) -> RouteSpec {
+    RouteSpec {
+        name: file.name.as_str().to_owned(),
+        priority: file.priority,
+        enabled: file.enabled,
+        matches: file.matches.clone(),
+    }
+}
+
+fn config(file: &RouteFile, defaults: &Defaults) -> RouteConfig {
+    RouteConfig {
+        name: file.name.as_str().into(),
+        action: match &file.action {
+            ActionFile::Forward(targets) => {
+                Action::Forward { targets: targets.clone(), rotation: Rotation::default() }
+            }
+            ActionFile::Refuse => Action::Refuse,
+        },
+        deadlines: defaults.deadlines.with(&file.timeouts),
+        keep_alive: defaults.keep_alive.with(&file.keep_alive),
+        send_proxy: match file.send_proxy {
+            SendProxyFile::Off => SendProxy::Off,
+            SendProxyFile::V1 => SendProxy::V1,
+            SendProxyFile::V2 => {
+                let extra = file.proxy_v2.unwrap_or_default();
+                SendProxy::V2 { crc32c: extra.crc32c, pass_unknown_tlvs: extra.pass_unknown_tlvs }
+            }
+        },
+    }
+}
+
+/// An error that the table found, with the positions it knows turned into places of the file.
+fn clash(error: &BuildError, positions: &[usize], document: &Document<'_>) -> Finding {
+    let routes: Vec<_> = error
+        .routes()
+        .iter()
+        .filter_map(|route| positions.get(*route))
+        .map(|position| place(document, *position))
+        .collect();
+    let span = |at: usize, key: &str| routes.get(at).map_or(0..0, |place| place.key(key).span());
+    match error {
+        BuildError::DuplicateName { name, .. } => {
+            Finding::new(span(1, "name"), format!("two routes are named \"{name}\""))
+                .label("give this one another name")
+                .beside(span(0, "name"), "the first one is here")
+        }
+        BuildError::NoPorts { name, .. } => {
+            let ports = routes.first().map_or(0..0, |place| place.key("match").key("ports").span());
+            Finding::new(ports, format!("route \"{name}\" has no ports"))
+                .label("at least one port has to be here")
+        }
+        BuildError::Ambiguous { names: [first, second], priority, collision, .. } => {
+            let title = format!("routes \"{first}\" and \"{second}\" can not be told apart");
+            Finding::new(span(1, "match"), title)
+                .label(format!("with priority {priority}, both match {collision}"))
+                .beside(span(0, "match"), format!("\"{first}\" is here"))
+                .help("give one of them a higher priority or a narrower match")
+        }
+        other => Finding::new(span(0, "match"), other.to_string()),
+    }
+}

@@ -1,0 +1,112 @@
+//! Settings of the whole proxy that are used as they are written.
+
+use proxy_core::Bound;
+use proxy_core::resolve::ResolverOptions;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::bounded::{Size, Whole};
+
+/// What the proxy and one connection may use at most.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at one time, in all; at least 1. Default: as many as the limit of open files allows.
+    pub max_connections: Option<Whole<1, { u32::MAX }>>,
+    /// Bytes kept from a client while its backend is being dialled; more wait in the kernel. At most 16MiB. Default
+    /// 64KiB.
+    pub early_data: Size<0, { 16 << 20 }>,
+    /// Bytes of a TLS ClientHello that are read in search of a name; a longer one has none. From 1KiB to 64KiB.
+    /// Default 16KiB.
+    pub max_client_hello: Size<1024, { 64 << 10 }>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_connections: None, early_data: Size::kib(64), max_client_hello: Size::kib(16) }
+    }
+}
+
+/// The longest header of version 2: 16 bytes, and a length of 16 bits (PROXY protocol, section 2.2).
+const LONGEST_HEADER: usize = 16 + 65_535;
+
+/// PROXY headers that are received.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxyProtocol {
+    /// The longest header of version 2 that is taken; a longer one ends the connection. From 16B to 65551B. Default
+    /// 4KiB.
+    pub max_header: Size<16, LONGEST_HEADER>,
+}
+
+impl Default for ProxyProtocol {
+    fn default() -> Self {
+        Self { max_header: Size::kib(4) }
+    }
+}
+
+/// How long the addresses of backends given by name are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dns {
+    /// How long an answer is used before the name is looked up again. Default 30s.
+    pub ttl: Bound,
+    /// How long a look-up may take. Default 5s.
+    pub timeout: Bound,
+    /// How old an answer may become that is still used while look-ups fail. Default 1h.
+    pub stale: Bound,
+}
+
+impl Dns {
+    /// These, for the resolver.
+    #[must_use]
+    pub fn options(&self) -> ResolverOptions {
+        let Self { ttl, timeout, stale } = *self;
+        ResolverOptions { ttl, timeout, stale, ..ResolverOptions::default() }
+    }
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        let ResolverOptions { ttl, timeout, stale, .. } = ResolverOptions::default();
+        Self { ttl, timeout, stale }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `"text"` for people, `"json"` for machines, one object a line. Default text.
+    pub format: LogFormat,
+    /// The least serious events that are logged: `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`. Default info.
+    pub level: LogLevel,
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How serious an event has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Something is broken and needs an operator.
+    Error,
+    /// Something is likely to become a problem.
+    Warn,
+    /// Each connection's end, and what the proxy does as a whole.
+    #[default]
+    Info,
+    /// What leads to that.
+    Debug,
+    /// Every step.
+    Trace,
+}

@@ -1,0 +1,51 @@
+//! What was probably meant.
+
+/// The known name that is nearest to one that is not known, if any is near.
+///
+/// `connectionTimeout` and `connection-timeout` count as `connection_timeout`: the first is how SmartProxy's settings
+/// were written before there was a file.
+pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let name = snake(name);
+    // One slip for each three letters, as cargo allows its subcommands.
+    let most = (name.chars().count() / 3).max(1);
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), *candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn snake(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    let mut after_lower = false;
+    for letter in name.chars() {
+        if letter.is_uppercase() && after_lower {
+            snake.push('_');
+        }
+        after_lower = letter.is_lowercase();
+        if letter == '-' { snake.push('_') } else { snake.extend(letter.to_lowercase()) }
+    }
+    snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_another_case_and_another_separator_are_near() {
+        let known = ["connection_timeout", "idle", "v1"];
+        for name in ["conection_timeout", "connectionTimeout", "connection-timeout", "ConnectionTimeout"] {
+            assert_eq!(nearest(name, &known), Some("connection_timeout"), "{name}");
+        }
+        assert_eq!(nearest("idel", &known), Some("idle"));
+        assert_eq!(nearest("v3", &known), Some("v1"));
+    }
+
+    #[test]
+    fn what_is_far_is_not_offered() {
+        assert_eq!(nearest("colour", &["connection_timeout", "idle"]), None);
+        assert_eq!(nearest("", &["idle"]), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The dial stage: a backend, within one deadline, for as long as the client is there.
+
+use std::net::SocketAddr;
+
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase};
+use proxy_core::ahead::Left;
+use proxy_core::dial::{DialError, DialErrorKind, reach};
+use proxy_core::header::{Command, Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
+use proxy_core::hello::ClientHello;
+use proxy_core::relay::{Meter as _, Preface};
+use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
+use tokio::time::Instant;
+
+use super::admit::Admitted;
+use super::header::{Origin, enter};
+use super::route::Routed;
+use super::verdict::Verdict;
+use crate::config::{RouteConfig, SendProxy};
+
+/// A connection with both its sides. Dropped in this order: backend, permit, client.
+pub(super) struct Dialled<'p, S, B> {
+    pub(super) backend: B,
+    pub(super) _permit: Permit,
+    pub(super) client: S,
+    pub(super) route: &'p RouteConfig,
+    /// The route's keepalive, where it is not what accepted sockets have anyway.
+    pub(super) keep_alive: Option<KeepAlive>,
+    /// What the backend is sent before anything else: the PROXY header.
+    pub(super) header: Vec<u8>,
+    pub(super) ahead: ReadAhead,
+    pub(super) screened: bool,
+}
+
+/// Dials the route's targets, and watches the client meanwhile: one that resets or closes without having sent anything
+/// abandons the dial at once; one that sent its request and half-closed is served.
+pub(super) async fn dial<'p, S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    admitted: Admitted<'p, S, D>,
+) -> Result<Dialled<'p, S, D::Stream>, Verdict> {
+    let Admitted { permit, routed } = admitted;
+    let Routed { client, mut ahead, origin, hello, route, targets, proxy } = routed;
+    let timeout = route.deadlines.connection_timeout;
+    enter(conn, Phase::Dial, timeout, DeadlineKind::Dial)?;
+    conn.learn(|facts| facts.target = targets.first().map(|target| target.to_string().into()));
+    let read_before = ahead.total();
+    let early_data = proxy.config.limits.early_data.bytes();
+    let outcome = tokio::select! {
+        biased;
+        left = ahead.watch(&client, early_data) => Err(left),
+        dialled = reach(&proxy.dialer, &proxy.resolver, &targets, timeout, &route.keep_alive) => Ok(dialled),
+    };
+    conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
+    let dialled = outcome.map_err(|left| client_left(conn, &left))?.map_err(|error| failed(conn, &error))?;
+    conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
+    let header = announce(conn, &origin, hello.as_ref(), route)?;
+    let keep_alive = Some(route.keep_alive).filter(|own| *own != proxy.config.keep_alive);
+    let screened = origin.screened;
+    Ok(Dialled {
+        backend: dialled.stream,
+        _permit: permit,
+        client,
+        route,
+        keep_alive,
+        header,
+        ahead,
+        screened,
+    })
+}
+
+/// The relay's first bytes: the header, then what the client sent ahead.
+pub(super) fn preface(header: Vec<u8>, ahead: ReadAhead) -> Preface {
+    let client_ended = ahead.ended();
+    let mut to_backend = header;
+    if to_backend.is_empty() {
+        to_backend = ahead.into_bytes();
+    } else {
+        to_backend.extend_from_slice(ahead.bytes());
+    }
+    Preface { to_backend, client_ended }
+}
+
+fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
+    let cause = match left {
+        Left::Closed => Cause::ClientLeft,
+        _ => Cause::ClientReset,
+    };
+    Verdict::of(conn, cause)
+}
+
+fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
+    let cause = match error.attempts.last().map(|last| &last.kind) {
+        Some(DialErrorKind::Refused) => Cause::DialRefused,
+        Some(DialErrorKind::Unreachable) => Cause::DialUnreachable,
+        Some(DialErrorKind::TimedOut) => Cause::DialTimeout,
+        Some(DialErrorKind::Reset) => Cause::DialReset,
+        Some(DialErrorKind::Resolve(_)) => Cause::DialUnresolved,
+        Some(DialErrorKind::Shortage(_)) => Cause::DialShortage,
+        _ => Cause::DialFailed,
+    };
+    Verdict::explained(conn, cause, error.to_string())
+}
+
+/// The PROXY header for the backend, as the route wants it: the client, where it was going, and this connection's id
+/// after those of the hops before.
+fn announce(
+    conn: &ConnGuard,
+    origin: &Origin,
+    hello: Option<&ClientHello>,
+    route: &RouteConfig,
+) -> Result<Vec<u8>, Verdict> {
+    let endpoints = match (origin.client, origin.destination) {
+        (Some(client), Some(destination)) => {
+            let destination = SocketAddr::new(destination.ip().to_canonical(), destination.port());
+            Endpoints::Inet { source: client.socket_addr(), destination }
+        }
+        (Some(_) | None, Some(_) | None) => Endpoints::Unknown,
+    };
+    match route.send_proxy {
+        SendProxy::Off => Ok(Vec::new()),
+        SendProxy::V1 => Ok(encode_v1(&endpoints)),
+        SendProxy::V2 { crc32c, pass_unknown_tlvs } => {
+            let tlvs = tell(conn, origin, hello, pass_unknown_tlvs);
+            encode_v2(&Outgoing { command: Command::Proxy, endpoints, tlvs, crc32c }).map_err(|error| {
+                Verdict::explained(conn, Cause::DialFailed, format!("cannot write a PROXY header: {error}"))
+            })
+        }
+    }
+}
+
+/// What the header says beyond addresses. Nothing is made up: a name and a protocol are sent where the client (or the hop
+/// before) gave them; of several protocols that the client offers, the one that it prefers.
+fn tell(conn: &ConnGuard, origin: &Origin, hello: Option<&ClientHello>, pass_unknown: bool) -> Tlvs {
+    let from_hop = &origin.tlvs;
+    let name = hello.and_then(|hello| hello.server_name.as_deref()).map(|name| name.as_bytes().to_vec());
+    let protocol = hello.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(|p| p.to_vec());
+    let mut tlvs = Tlvs {
+        authority: name.or_else(|| from_hop.authority.clone()),
+        alpn: protocol.or_else(|| from_hop.alpn.clone()),
+        unique_id: Some(origin.previous.then(conn.id()).as_str().as_bytes().to_vec()),
+        ..Tlvs::default()
+    };
+    if pass_unknown {
+        tlvs.ssl.clone_from(&from_hop.ssl);
+        tlvs.netns.clone_from(&from_hop.netns);
+        tlvs.other.clone_from(&from_hop.other);
+    }
+    tlvs
+}
+
+/// Whether a protocol is one of those that clients offer only to keep servers used to unknown ones (RFC 8701).
+fn is_grease(protocol: &[u8]) -> bool {
+    matches!(protocol, [a, b] if a == b && a & 0x0f == 0x0a)
+}

@@ -1,0 +1,164 @@
+//! The embedded chain: outer proxy → PROXY v2 → inner proxy → a backend that tells what it learned.
+//!
+//! It is what runs without a configuration, so that somebody new sees a whole chain work with one command.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use proxy_conn::Trail;
+use proxy_core::ListenError;
+use proxy_core::header::{self, HeaderLimits};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+/// The outer proxy's configuration, with its ports as they are by default.
+pub const OUTER: &str = include_str!("demo/outer.toml");
+/// The inner proxy's configuration, with its ports as they are by default.
+pub const INNER: &str = include_str!("demo/inner.toml");
+
+/// The ports of the embedded chain.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Where the outer proxy listens.
+    pub outer: u16,
+    /// Where the inner proxy listens.
+    pub inner: u16,
+    /// Where the demo backend listens.
+    pub backend: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self { outer: 8001, inner: 8002, backend: 8003 }
+    }
+}
+
+impl Ports {
+    /// The outer and the inner proxy's configuration with these ports.
+    #[must_use]
+    pub fn configs(&self) -> (String, String) {
+        let at = |port: u16| format!("127.0.0.1:{port}");
+        let defaults = Self::default();
+        let outer = OUTER
+            .replace(&format!("[{}]", defaults.outer), &format!("[{}]", self.outer))
+            .replace(&at(defaults.inner), &at(self.inner));
+        let inner = INNER
+            .replace(&format!("[{}]", defaults.inner), &format!("[{}]", self.inner))
+            .replace(&at(defaults.backend), &at(self.backend));
+        (outer, inner)
+    }
+}
+
+/// How long a client of the demo backend has for a header: it is a demonstration, not a server.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The demo backend, listening.
+#[derive(Debug)]
+pub struct Backend(TcpListener);
+
+impl Backend {
+    /// Listens on `port` of 127.0.0.1.
+    ///
+    /// # Errors
+    /// What the kernel says, with the address.
+    pub async fn bind(port: u16) -> Result<Self, ListenError> {
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        TcpListener::bind(addr).await.map(Self).map_err(|source| ListenError { addr, source })
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Answers until `stop`.
+    pub async fn serve(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        while let Some(accepted) = stop.run_until_cancelled(self.0.accept()).await {
+            match accepted {
+                Ok((stream, _)) => drop(tasks.spawn(stop.clone().run_until_cancelled_owned(answer(stream)))),
+                Err(error) => {
+                    debug!(%error, "the demo backend cannot accept");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// Reads the PROXY header, then answers requests with what it said.
+async fn answer(mut stream: TcpStream) {
+    let learned = match tokio::time::timeout(PATIENCE, learn(&mut stream)).await {
+        Ok(Ok(learned)) => learned,
+        Ok(Err(error)) => {
+            let page = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n{error}\n");
+            return drop(stream.write_all(page.as_bytes()).await);
+        }
+        Err(_) => return,
+    };
+    let service = service_fn(|request| {
+        let page = learned.page(&request);
+        async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(page)))) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        debug!(%error, "a connection of the demo backend ended badly");
+    }
+}
+
+/// What the PROXY header told.
+struct Learned {
+    client: String,
+    trail: Trail,
+}
+
+/// Reads exactly the header, byte by byte, so that nothing of the request is taken with it: a demonstration can afford it.
+async fn learn(stream: &mut TcpStream) -> io::Result<Learned> {
+    let mut bytes = Vec::new();
+    loop {
+        bytes.push(stream.read_u8().await?);
+        let decoded = header::decode(&bytes, &HeaderLimits::default());
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+        if let Some(decoded) = decoded.map_err(invalid)? {
+            let header = decoded.header;
+            let client =
+                header.endpoints.source().map_or_else(|| "unknown".to_owned(), |addr| addr.to_string());
+            let trail = header.tlvs.unique_id.as_deref().map_or_else(Trail::default, Trail::from_header);
+            return Ok(Learned { client, trail });
+        }
+    }
+}
+
+impl Learned {
+    fn page(&self, request: &Request<Incoming>) -> String {
+        let ids: Vec<_> = self.trail.ids().collect();
+        format!(
+            "SmartProxy: this came through a chain of {} proxies.\n\n\
+             client   {}   (as the PROXY header told it)\n\
+             ids      {}   (the connection's id on each hop, outermost first)\n\
+             request  {} {}\n",
+            ids.len(),
+            self.client,
+            ids.join(" -> "),
+            request.method(),
+            request.uri(),
+        )
+    }
+}
