@@ -48,6 +48,7 @@ mod route;
 mod schema;
 mod settings;
 mod spelling;
+mod stray;
 
 /// The largest file that is read: a hundred thousand routes fit, a device that never ends does not.
 const LARGEST: usize = 16 << 20;

@@ -21,7 +21,7 @@ mod verdict;
 use std::sync::Arc;
 
 use proxy_conn::ConnGuard;
-use proxy_core::{Dial, ReadAhead, Stream};
+use proxy_core::{Dial, ReadAhead, Side, Stream};
 
 use crate::config::ListenerConfig;
 use crate::proxy::Proxy;
@@ -48,6 +48,7 @@ pub(crate) struct Newcomer<S, D> {
 pub(crate) async fn serve<S: Stream, D: Dial>(newcomer: Newcomer<S, D>) {
     let conn = newcomer.conn;
     let (at, proxy) = (newcomer.at, newcomer.proxy);
+    conn.hold(Side::Client, newcomer.client.descriptor());
     let accepted = Accepted { client: newcomer.client, ahead: ReadAhead::default(), at: &at, proxy: &proxy };
     let verdict = tokio::select! {
         biased;

@@ -4,11 +4,12 @@
 //! once (client, route, target) is behind a lock that is taken once for each and by a snapshot.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use proxy_core::relay::{Meter, RelayDeadline, Side};
+use proxy_core::relay::{RelayDeadline, Side};
 use proxy_core::{ClientAddr, PeerAddr};
 use tokio::time::Instant;
 
@@ -86,6 +87,8 @@ pub(crate) struct Entry {
     from_backend: AtomicU64,
     deadline_at: AtomicU64,
     deadline_kind: AtomicU8,
+    /// The descriptors it holds, -1 for none: client's, backend's.
+    descriptors: [AtomicI32; 2],
     pub(crate) facts: Mutex<Facts>,
     pub(crate) cancel: Cancel,
 }
@@ -105,6 +108,7 @@ impl Entry {
             from_backend: AtomicU64::new(0),
             deadline_at: AtomicU64::new(0),
             deadline_kind: AtomicU8::new(0),
+            descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             facts: Mutex::default(),
             cancel: Cancel::default(),
         }
@@ -154,11 +158,32 @@ impl Entry {
         self.deadline_kind.store(code, Ordering::Relaxed);
     }
 
+    pub(crate) fn moved(&self, from: Side, bytes: u64, now: Instant) {
+        let counter = match from {
+            Side::Client => &self.from_client,
+            Side::Backend => &self.from_backend,
+        };
+        // Only this connection's task writes: a plain add, readable by others.
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
+        self.last_activity.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    pub(crate) fn hold(&self, side: Side, descriptor: Option<RawFd>) {
+        let [client, backend] = &self.descriptors;
+        let held = match side {
+            Side::Client => client,
+            Side::Backend => backend,
+        };
+        held.store(descriptor.unwrap_or(-1), Ordering::Relaxed);
+    }
+
     pub(crate) fn view(&self, now: Instant) -> ConnView {
         let micros = |n: &AtomicU64| Duration::from_micros(n.load(Ordering::Relaxed));
         let age = now.saturating_duration_since(self.opened);
         let (from_client, from_backend) = self.bytes();
         let kind = usize::from(self.deadline_kind.load(Ordering::Relaxed));
+        let held = |descriptor: &AtomicI32| Some(descriptor.load(Ordering::Relaxed)).filter(|fd| *fd >= 0);
+        let [client, backend] = &self.descriptors;
         ConnView {
             id: self.id,
             peer: self.peer,
@@ -172,31 +197,9 @@ impl Entry {
             from_backend,
             deadline_at: self.opened + micros(&self.deadline_at),
             deadline: KINDS.get(kind).copied().unwrap_or(DeadlineKind::Header),
+            client_descriptor: held(client),
+            backend_descriptor: held(backend),
         }
-    }
-}
-
-impl Meter for Entry {
-    fn moved(&self, from: Side, bytes: u64, now: Instant) {
-        let counter = match from {
-            Side::Client => &self.from_client,
-            Side::Backend => &self.from_backend,
-        };
-        // Only this connection's task writes: a plain add, readable by others.
-        counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-        self.last_activity.store(self.micros(now), Ordering::Relaxed);
-    }
-
-    fn half_closed(&self, _: Side, now: Instant) {
-        // A relay half-closes once. Should it ever say so twice, the first holds.
-        if self.phase() == Phase::Relay {
-            self.leave(Phase::Relay, now);
-            self.phase.store(Phase::Drain as u8, Ordering::Relaxed);
-        }
-    }
-
-    fn deadline(&self, at: Instant, why: RelayDeadline) {
-        self.set_deadline(at, DeadlineKind::Relay(why));
     }
 }
 
@@ -227,4 +230,8 @@ pub struct ConnView {
     pub deadline_at: Instant,
     /// Which deadline that is.
     pub deadline: DeadlineKind,
+    /// The accepted socket's descriptor, where there is one.
+    pub client_descriptor: Option<RawFd>,
+    /// The dialled socket's descriptor, once there is one.
+    pub backend_descriptor: Option<RawFd>,
 }

@@ -1,10 +1,11 @@
 //! The one cleanup.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proxy_core::PeerAddr;
-use proxy_core::relay::Meter;
+use proxy_core::relay::{Meter, RelayDeadline, Side};
 use tokio::time::Instant;
 
 use crate::cancel::Reason;
@@ -71,6 +72,7 @@ impl ConnGuard {
     pub fn enter(&self, phase: Phase, deadline: Instant, kind: DeadlineKind) -> Result<(), End> {
         self.entry.enter(phase, Instant::now())?;
         self.entry.set_deadline(deadline, kind);
+        self.tracker.entered(self.id(), phase);
         Ok(())
     }
 
@@ -84,10 +86,15 @@ impl ConnGuard {
         note(&mut self.entry.facts.lock());
     }
 
+    /// Notes the descriptor that the connection holds on `side`, for whoever compares entries with open sockets.
+    pub fn hold(&self, side: Side, descriptor: Option<RawFd>) {
+        self.entry.hold(side, descriptor);
+    }
+
     /// Where the relay counts.
     #[must_use]
     pub fn meter(&self) -> &impl Meter {
-        &*self.entry
+        self
     }
 
     /// Resolves when somebody ends the connection from outside. Cancel-safe.
@@ -98,6 +105,23 @@ impl ConnGuard {
     /// Says how the connection ended. The first word holds; the entry stays until the guard is dropped.
     pub fn end(&self, end: End, detail: Option<Box<str>>) {
         self.last_word.lock().get_or_insert(LastWord { end, detail });
+    }
+}
+
+impl Meter for ConnGuard {
+    fn moved(&self, from: Side, bytes: u64, now: Instant) {
+        self.entry.moved(from, bytes, now);
+    }
+
+    fn half_closed(&self, _: Side, now: Instant) {
+        // A relay half-closes once. Should it ever say so twice, the first holds.
+        if self.entry.phase() == Phase::Relay && self.entry.enter(Phase::Drain, now).is_ok() {
+            self.tracker.entered(self.id(), Phase::Drain);
+        }
+    }
+
+    fn deadline(&self, at: Instant, why: RelayDeadline) {
+        self.entry.set_deadline(at, DeadlineKind::Relay(why));
     }
 }
 

@@ -62,15 +62,26 @@ impl Ended<'_> {
     }
 }
 
-/// Whoever wants to know of ends. Called once for each connection, from its own task, with no lock held.
+/// Whoever wants to know what becomes of connections. Called from the connection's own task, with no lock held, never on
+/// the byte path; it must not block.
 pub trait Subscriber: Send + Sync {
-    /// A connection has ended.
-    fn ended(&self, ended: &Ended<'_>);
+    /// A connection was accepted and has its entry.
+    fn opened(&self, id: ConnId, opening: &Opening) {
+        let _ = (id, opening);
+    }
+
+    /// A connection has entered a phase.
+    fn entered(&self, id: ConnId, phase: Phase) {
+        let _ = (id, phase);
+    }
+
+    /// A connection has ended. Called once for each.
+    fn ended(&self, ended: &Ended<'_>) {
+        let _ = ended;
+    }
 }
 
-impl Subscriber for () {
-    fn ended(&self, _: &Ended<'_>) {}
-}
+impl Subscriber for () {}
 
 /// Where an entry is in the table.
 #[derive(Debug, Clone, Copy)]
@@ -119,6 +130,7 @@ impl Tracker {
     pub fn open(self: &Arc<Self>, worker: usize, opening: Opening) -> ConnGuard {
         let count = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
         let id = ConnId { instance: self.instance, count };
+        self.subscriber.opened(id, &opening);
         let entry = Arc::new(Entry::new(id, opening.peer, opening.listener, Instant::now()));
         let shard = worker % self.shards.len();
         let slot = self.shard(shard).lock().insert(Arc::clone(&entry));
@@ -150,6 +162,10 @@ impl Tracker {
         if self.is_empty() {
             self.emptied.notify_waiters();
         }
+    }
+
+    pub(crate) fn entered(&self, id: ConnId, phase: Phase) {
+        self.subscriber.entered(id, phase);
     }
 
     #[expect(clippy::indexing_slicing, reason = "an index is always made modulo the number of shards")]

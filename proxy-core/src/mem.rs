@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -166,6 +167,10 @@ impl Stream for MemStream {
 
     fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
         Ok(())
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        None
     }
 
     fn finish(mut self) {

@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -89,6 +90,10 @@ impl<S: Stream> Stream for Screened<'_, S> {
 
     fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
         self.stream.keep_alive(keep_alive)
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        self.stream.descriptor()
     }
 
     /// Nothing to do: the owner of the stream finishes it.

@@ -7,7 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -147,6 +147,10 @@ impl Stream for Socket {
             Kind::Tcp(tcp) => keep_alive.apply(&SockRef::from(tcp)),
             Kind::Unix(_) => Ok(()),
         }
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.as_fd().as_raw_fd())
     }
 
     fn finish(mut self) {

@@ -8,6 +8,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -44,6 +45,9 @@ pub trait Stream: Send + Sync + Sized {
     /// # Errors
     /// What the kernel says.
     fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()>;
+
+    /// The descriptor behind it, where it is a real socket: for whoever compares what is tracked with what is open.
+    fn descriptor(&self) -> Option<RawFd>;
 
     /// Closes in an orderly way: for a stream whose both directions have ended.
     fn finish(self);

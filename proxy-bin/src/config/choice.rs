@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::spelling;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 /// A type that is written as a word, or as a table with one key and a list.
@@ -44,7 +45,11 @@ impl<'de, T: Choice> Visitor<'de> for Either<T> {
         if T::LISTS.contains(&word) {
             return Err(E::custom(format_args!("`{word}` needs a list: write {}", T::EXPECTED)));
         }
-        T::word(word).ok_or_else(|| E::unknown_variant(word, T::WORDS))
+        T::word(word).ok_or_else(|| {
+            let near = spelling::nearest(word, T::WORDS).or_else(|| spelling::nearest(word, T::LISTS));
+            let near = near.map(|near| format!(", perhaps `{near}`")).unwrap_or_default();
+            E::custom(format_args!("unknown value `{word}`{near}: write {}", T::EXPECTED))
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {

@@ -69,10 +69,19 @@ impl<'t> Document<'t> {
         !self.wounds.is_empty()
     }
 
-    /// Whether the table at this place once had the key.
-    pub(super) fn has_lost(&self, table: &Span, key: &str) -> bool {
-        let identity = Identity { span: table.clone(), array: false };
-        self.lost.contains(&(identity, key.to_owned()))
+    /// The keys that the table at this place once had.
+    pub(super) fn lost(&self, table: &Span) -> impl Iterator<Item = &str> {
+        let lost = self.lost.iter().filter(move |(identity, _)| !identity.array && identity.span == *table);
+        lost.map(|(_, key)| &**key)
+    }
+
+    /// Whether the table at this place had keys, of which none is left.
+    pub(super) fn is_emptied(&self, table: &Span) -> bool {
+        fn find(node: &Spanned<DeValue<'_>>, table: &Span) -> bool {
+            let empty = node.get_ref().as_table().is_some_and(toml::map::Map::is_empty);
+            (empty && node.span() == *table) || children(node).any(|child| find(child, table))
+        }
+        self.lost(table).next().is_some() && find(&self.root, table)
     }
 
     /// The span of the table of which this is the span of a key.
@@ -84,17 +93,9 @@ impl<'t> Document<'t> {
         find(&self.root, key)
     }
 
-    /// The spans of all dates: no key of ours takes one, and serde would show how they are passed along.
-    pub(super) fn dates(&self) -> Vec<Span> {
-        fn collect(node: &Spanned<DeValue<'_>>, dates: &mut Vec<Span>) {
-            if node.get_ref().is_datetime() {
-                dates.push(node.span());
-            }
-            children(node).for_each(|child| collect(child, dates));
-        }
-        let mut dates = Vec::new();
-        collect(&self.root, &mut dates);
-        dates
+    /// The tree as it is now.
+    pub(super) fn tree(&self) -> &Spanned<DeValue<'t>> {
+        &self.root
     }
 
     /// Cuts out the entry of which this is the span of the key or of the value. Whether there was one.
@@ -105,7 +106,9 @@ impl<'t> Document<'t> {
 }
 
 /// The values in a table or an array.
-fn children<'n, 't>(node: &'n Spanned<DeValue<'t>>) -> impl Iterator<Item = &'n Spanned<DeValue<'t>>> {
+pub(super) fn children<'n, 't>(
+    node: &'n Spanned<DeValue<'t>>,
+) -> impl Iterator<Item = &'n Spanned<DeValue<'t>>> {
     let table = node.get_ref().as_table().into_iter().flat_map(|table| table.values());
     let array = node.get_ref().as_array().into_iter().flat_map(|array| array.iter());
     table.chain(array)

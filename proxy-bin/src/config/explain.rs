@@ -7,23 +7,39 @@ use super::document::Document;
 use super::finding::{Finding, Span};
 use super::spelling;
 
-/// A syntax error.
-pub(super) fn syntax(error: &toml::de::Error) -> Finding {
+/// A syntax error in this text.
+pub(super) fn syntax(error: &toml::de::Error, text: &str) -> Finding {
     let span = error.span().unwrap_or_default();
-    let (title, label) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
-    let title = if title.is_empty() { "not valid TOML" } else { title };
-    let finding = Finding::new(span, title);
-    if label.is_empty() { finding } else { finding.label(format!("expected {label}")) }
+    let written = text.get(span.clone()).unwrap_or_default();
+    match error.message().split_once(", expected ").unwrap_or((error.message(), "")) {
+        // What toml makes of nothing, and of a word that may have wanted to be infinite.
+        ("string values must be quoted", _) if written.trim().is_empty() => {
+            Finding::new(span, "a value is missing")
+        }
+        ("invalid float", _) if written.starts_with(char::is_alphabetic) => {
+            Finding::new(span, "a word has to be in quotes").label(format!("write \"{written}\""))
+        }
+        ("", _) => Finding::new(span, "not valid TOML"),
+        (title, "") => Finding::new(span, title),
+        (title, expected) => Finding::new(span, title).label(format!("expected {expected}")),
+    }
 }
 
 /// An error in what the file says; `None` if it only follows from one that was reported.
 pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>) -> Option<Finding> {
     let (message, span) = (error.message(), error.span().unwrap_or_default());
     if let Some(name) = between(message, "missing field `", "`") {
-        return (!document.has_lost(&span, name)).then(|| missing(span, name));
+        // It was there with a bad value, or by a name that was nearly right.
+        let was_there = document.lost(&span).any(|lost| spelling::nearest(lost, &[name]).is_some());
+        return (!was_there).then(|| missing(span, name));
+    }
+    if document.is_emptied(&span) {
+        return None;
     }
     Some(
-        unknown(message, &span).or_else(|| wrong_type(message, &span)).unwrap_or_else(|| told(message, span)),
+        unknown(message, &span, document)
+            .or_else(|| wrong_type(message, &span))
+            .unwrap_or_else(|| told(message, span)),
     )
 }
 
@@ -40,12 +56,9 @@ fn missing(span: Span, name: &str) -> Finding {
 }
 
 /// "unknown field `x`, expected one of `a`, `b`" and the same of variants.
-fn unknown(message: &str, span: &Span) -> Option<Finding> {
-    let (what, rest) = if let Some(rest) = message.strip_prefix(UNKNOWN_FIELD) {
-        ("key", rest)
-    } else {
-        ("value", message.strip_prefix(UNKNOWN_VARIANT)?)
-    };
+fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Finding> {
+    let rest = message.strip_prefix(UNKNOWN_FIELD).or_else(|| message.strip_prefix(UNKNOWN_VARIANT))?;
+    let what = if document.table_of_key(span).is_some() { "key" } else { "value" };
     let (name, expected) = rest.rsplit_once("`, expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let finding = Finding::new(span.clone(), format!("unknown {what} `{name}`"));
@@ -62,9 +75,9 @@ fn unknown(message: &str, span: &Span) -> Option<Finding> {
 /// "invalid type: integer `3`, expected a string" and the same of values.
 fn wrong_type(message: &str, span: &Span) -> Option<Finding> {
     // What toml says where a unit enum is expected, which takes a string only.
-    if message == "wanted string or table"
-        || ["expected table, found", "expected empty"].iter().any(|start| message.starts_with(start))
-    {
+    let no_word =
+        ["wanted string or table", "wanted exactly 1 element", "expected table, found", "expected empty"];
+    if no_word.iter().any(|start| message.starts_with(start)) {
         return Some(Finding::new(span.clone(), "expected a word in quotes"));
     }
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
@@ -88,9 +101,8 @@ fn plain_expected(expected: &str) -> &str {
 /// What serde found, in TOML's words.
 fn plain_found(found: &str) -> String {
     match found.split_once(' ').unwrap_or((found, "")) {
-        ("integer", value) => format!("the number {}", value.trim_matches('`')),
-        ("floating", value) => format!("the number {}", value.trim_start_matches("point ").trim_matches('`')),
-        ("boolean", value) => format!("the boolean {}", value.trim_matches('`')),
+        ("integer" | "floating", value) => format!("the number {}", quoted(value)),
+        ("boolean", value) => format!("the boolean {}", quoted(value)),
         ("string", _) => "a string".to_owned(),
         ("sequence", _) => "a list".to_owned(),
         ("map", _) => "a table".to_owned(),
@@ -98,9 +110,21 @@ fn plain_found(found: &str) -> String {
     }
 }
 
-/// What a type of ours said, which names what was expected and what was found.
+/// What a type of ours said, which names what was expected and what was found, and may end with what to write.
 fn told(message: &str, span: Span) -> Finding {
-    Finding::new(span, message.replace('\n', "\\n"))
+    if message == "integer number overflowed" {
+        return Finding::new(span, "a number this large is nowhere taken");
+    }
+    let message = message.replace('\n', "\\n");
+    match message.rsplit_once(": write ") {
+        Some((title, help)) => Finding::new(span, title).help(format!("write {help}")),
+        None => Finding::new(span, message),
+    }
+}
+
+/// What stands between the first two backticks.
+fn quoted(value: &str) -> &str {
+    value.split('`').nth(1).unwrap_or(value)
 }
 
 fn between<'m>(message: &'m str, start: &str, end: &str) -> Option<&'m str> {

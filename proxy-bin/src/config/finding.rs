@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// Findings that are shown of one file: beyond them, nobody reads on.
+pub(super) const MOST: usize = 50;
+
 /// A place in the text, in bytes.
 pub type Span = Range<usize>;
 
@@ -102,6 +105,14 @@ impl Source {
             }
         }
         list.sort_by_key(|finding| finding.span.start);
+        if list.len() > MOST {
+            list.truncate(MOST);
+            let end = self.text.trim_end().len();
+            list.push(Finding::new(
+                end..end,
+                format!("there is more than these {MOST}: the rest is not shown"),
+            ));
+        }
         Findings { source: self.clone(), severity, list }
     }
 }

@@ -146,12 +146,17 @@ impl Sockets<'_, '_, '_> {
         }
         let document = self.document;
         let span = |(table, nth): (usize, usize)| place(document, table).key("bind").index(nth).span();
-        let title = format!("port {port} is listened on twice at the same address");
+        let label = if first.0 == second.0 { "the same again" } else { "a connection could go to either" };
+        let one_table = first.1.0 == second.1.0;
         self.findings.push(
-            Finding::new(span(second.1), title)
-                .label(format!("{} includes what is listened on already", name(second.0)))
+            Finding::new(span(second.1), format!("port {port} is listened on twice at the same address"))
+                .label(label)
                 .beside(span(first.1), format!("{} is listened on here", name(first.0)))
-                .help("give each of the two tables other `ports` or another `bind`"),
+                .help(if one_table {
+                    "remove one of them"
+                } else {
+                    "give the two tables different `ports` or `bind`"
+                }),
         );
     }
 }

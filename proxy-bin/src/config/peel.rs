@@ -13,10 +13,8 @@
 use super::document::{Depth, Document};
 use super::explain;
 use super::file::ConfigFile;
-use super::finding::{Finding, Span};
-
-/// Errors that are reported of one file: beyond them, nobody reads on.
-pub(super) const MOST: usize = 50;
+use super::finding::{Finding, MOST, Span};
+use super::stray;
 
 /// What could be read of a file, and the tree that tells where it stands.
 pub(super) struct Peeled<'t> {
@@ -29,17 +27,16 @@ pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Pee
     let mut document = match Document::parse(text) {
         Ok(document) => document,
         Err(errors) => {
-            findings.extend(errors.iter().take(MOST).map(explain::syntax));
+            findings.extend(errors.iter().take(MOST + 1).map(|error| explain::syntax(error, text)));
             return None;
         }
     };
-    for date in document.dates() {
-        findings
-            .push(Finding::new(date.clone(), "no key takes a date or a time").label("a date without quotes"));
-        document.cut(&date, Depth::Innermost);
+    for stray in stray::find(&document).into_iter().take(MOST + 1) {
+        document.cut(&stray.span, Depth::Outermost);
+        findings.push(stray);
     }
     let mut last = None;
-    while findings.len() < MOST {
+    while findings.len() <= MOST {
         let error = match document.read() {
             Ok(file) => return Some(Peeled { file, document }),
             Err(error) => error,
@@ -53,8 +50,6 @@ pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Pee
         }
         last = Some(error);
     }
-    let end = text.len()..text.len();
-    findings.push(Finding::new(end, format!("more than {MOST} errors: the rest is not shown")));
     None
 }
 

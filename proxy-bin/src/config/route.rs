@@ -103,20 +103,18 @@ pub(super) fn table(
     if !document.is_wounded() {
         some_route(files, document, findings);
     }
-    // A match that lost a part is wider than it was meant, and would clash where nothing clashes.
-    let whole = |index: &usize| !place(document, *index).key("match").is_wounded();
-    let (mut positions, mut routes) = (Vec::new(), Vec::new());
     for (index, file) in files.iter().enumerate() {
         check(file, &place(document, index), findings);
-        if whole(&index) {
-            positions.push(index);
-            routes.push((spec(file), config(file, defaults)));
-        }
     }
+    let routes = files.iter().enumerate().map(|(index, file)| {
+        // A match that lost a part is wider than it was meant, and would clash where nothing clashes.
+        let whole = !place(document, index).key("match").is_wounded();
+        (spec(file).enabled(file.enabled && whole), config(file, defaults))
+    });
     match RouteTable::build(routes) {
         Ok(table) => Some(table),
         Err(errors) => {
-            findings.extend(errors.iter().map(|error| clash(error, &positions, document)));
+            findings.extend(errors.iter().filter_map(|error| clash(error, document)));
             None
         }
     }
@@ -220,24 +218,23 @@ fn config(file: &RouteFile, defaults: &Defaults) -> RouteConfig {
     }
 }
 
-/// An error that the table found, with the positions it knows turned into places of the file.
-fn clash(error: &BuildError, positions: &[usize], document: &Document<'_>) -> Finding {
-    let routes: Vec<_> = error
-        .routes()
-        .iter()
-        .filter_map(|route| positions.get(*route))
-        .map(|position| place(document, *position))
-        .collect();
+/// An error that the table found, with the positions it knows turned into places of the file; `None` if it only
+/// follows from one that was reported.
+fn clash(error: &BuildError, document: &Document<'_>) -> Option<Finding> {
+    let routes: Vec<_> = error.routes().iter().map(|route| place(document, *route)).collect();
     let span = |at: usize, key: &str| routes.get(at).map_or(0..0, |place| place.key(key).span());
-    match error {
+    Some(match error {
         BuildError::DuplicateName { name, .. } => {
             Finding::new(span(1, "name"), format!("two routes are named \"{name}\""))
                 .label("give this one another name")
                 .beside(span(0, "name"), "the first one is here")
         }
         BuildError::NoPorts { name, .. } => {
-            let ports = routes.first().map_or(0..0, |place| place.key("match").key("ports").span());
-            Finding::new(ports, format!("route \"{name}\" has no ports"))
+            let ports = routes.first()?.key("match").key("ports");
+            if ports.is_wounded() {
+                return None;
+            }
+            Finding::new(ports.span(), format!("route \"{name}\" has no ports"))
                 .label("at least one port has to be here")
         }
         BuildError::Ambiguous { names: [first, second], priority, collision, .. } => {
@@ -248,5 +245,5 @@ fn clash(error: &BuildError, positions: &[usize], document: &Document<'_>) -> Fi
                 .help("give one of them a higher priority or a narrower match")
         }
         other => Finding::new(span(0, "match"), other.to_string()),
-    }
+    })
 }

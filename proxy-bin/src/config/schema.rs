@@ -7,8 +7,9 @@ use serde_json::Value;
 
 /// The schema of a type, as draft 2020-12.
 pub(super) fn of<T: JsonSchema>() -> Value {
-    let settings =
-        SchemaSettings::draft2020_12().for_deserialize().with_transform(RecursiveTransform(without_null));
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    let settings = settings.with_transform(RecursiveTransform(without_null));
+    let settings = settings.with_transform(RecursiveTransform(described));
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
@@ -29,5 +30,17 @@ fn without_null(schema: &mut Schema) {
         for (key, value) in one {
             schema.ensure_object().entry(key).or_insert(value);
         }
+    }
+}
+
+/// A variant of an enum that is written as a table: its description is that of the one key.
+fn described(schema: &mut Schema) {
+    let Some(description) = schema.get("description").cloned() else { return };
+    let Some(Value::Object(keys)) = schema.get_mut("properties") else { return };
+    if keys.len() != 1 {
+        return;
+    }
+    for key in keys.values_mut().filter_map(Value::as_object_mut) {
+        key.entry("description").or_insert_with(|| description.clone());
     }
 }

@@ -10,10 +10,17 @@ pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
     let most = (name.chars().count() / 3).max(1);
     known
         .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), *candidate))
+        .map(|candidate| (distance(&name, candidate), *candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// A name that the other begins with is one slip away: `warning` for `warn`, `conn` for `connection_timeout`.
+fn distance(name: &str, candidate: &str) -> usize {
+    let part =
+        name.len().min(candidate.len()) >= 3 && (name.starts_with(candidate) || candidate.starts_with(name));
+    if part { 1 } else { strsim::damerau_levenshtein(name, candidate) }
 }
 
 fn snake(name: &str) -> String {
@@ -41,6 +48,8 @@ mod tests {
         }
         assert_eq!(nearest("idel", &known), Some("idle"));
         assert_eq!(nearest("v3", &known), Some("v1"));
+        assert_eq!(nearest("conn", &known), Some("connection_timeout"));
+        assert_eq!(nearest("idle_time", &known), Some("idle"));
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
     };
     conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
     let dialled = outcome.map_err(|left| client_left(conn, &left))?.map_err(|error| failed(conn, &error))?;
+    conn.hold(Side::Backend, dialled.stream.descriptor());
     conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
     let header = announce(conn, &origin, hello.as_ref(), route)?;
     let keep_alive = Some(route.keep_alive).filter(|own| *own != proxy.config.keep_alive);

@@ -1,0 +1,53 @@
+//! Values that serde would take, or show its inside over, although the file has no place for them.
+//!
+//! - A date: toml passes it along as a table with a private key, which would turn up in the error.
+//! - A list where a table belongs: serde fills a struct from it by position, so that `limits = [10]` would mean
+//!   something. Where tables belong is known from the schema.
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::document::{Document, children};
+use super::file::ConfigFile;
+use super::finding::Finding;
+use super::schema;
+
+/// One error for each.
+pub(super) fn find(document: &Document<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    dates(document.tree(), &mut found);
+    let whole = schema::of::<ConfigFile>();
+    lists(document.tree(), &whole, &whole, &mut found);
+    found
+}
+
+fn dates(node: &Spanned<DeValue<'_>>, found: &mut Vec<Finding>) {
+    if node.get_ref().is_datetime() {
+        found.push(
+            Finding::new(node.span(), "no key takes a date or a time").label("this is a date or a time"),
+        );
+    }
+    children(node).for_each(|child| dates(child, found));
+}
+
+fn lists(node: &Spanned<DeValue<'_>>, schema: &Value, whole: &Value, found: &mut Vec<Finding>) {
+    let named = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|name| whole.pointer(name.trim_start_matches('#')));
+    let schema = named.unwrap_or(schema);
+    let keys = schema.get("properties");
+    if keys.is_some() && node.get_ref().is_array() {
+        found.push(Finding::new(node.span(), "expected a table").label("this is a list"));
+        return;
+    }
+    for (key, value) in node.get_ref().as_table().into_iter().flatten() {
+        if let Some(below) = keys.and_then(|keys| keys.get(key.get_ref().as_ref())) {
+            lists(value, below, whole, found);
+        }
+    }
+    if let (Some(below), Some(entries)) = (schema.get("items"), node.get_ref().as_array()) {
+        entries.iter().for_each(|entry| lists(entry, below, whole, found));
+    }
+}

@@ -1,0 +1,88 @@
+//! The files in `config/`, which an operator reads first.
+
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+use proxy_bin::config::{Action, Config};
+
+fn load(name: &str) -> Config {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config").join(name);
+    Config::load(path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What listens, and what is taken where.
+fn picture(name: &str) -> String {
+    let config = load(name);
+    assert!(config.warnings.is_empty(), "{name} has no warnings");
+    let listeners = config.listeners.iter().map(|one| format!("{} {:?}", one.label, one.accept_proxy));
+    let routes = config.routes.routes().map(|route| {
+        let domains: Vec<String> = route.spec.matches.domains.iter().map(ToString::to_string).collect();
+        let targets = match &route.payload.action {
+            Action::Forward { targets, .. } => {
+                targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }
+            Action::Refuse => "refuse".to_owned(),
+        };
+        format!("{} {domains:?} -> {targets} {:?}", route.name(), route.payload.send_proxy)
+    });
+    listeners.chain(routes).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn one_port() {
+    assert_snapshot!(picture("one-port.toml"), @"
+*:8080 Off
+web [] -> 127.0.0.1:3000 Off
+");
+}
+
+#[test]
+fn the_outer_proxy_of_a_chain() {
+    assert_snapshot!(picture("chain-outer.toml"), @"
+*:8001 Off
+to-inner [] -> 127.0.0.1:8002 V2 { crc32c: true, pass_unknown_tlvs: false }
+");
+}
+
+#[test]
+fn the_inner_proxy_of_a_chain() {
+    assert_snapshot!(picture("chain-inner.toml"), @"
+127.0.0.1:8002 Required([ClientNet(127.0.0.1/32)])
+backend [] -> 127.0.0.1:8080 Off
+");
+}
+
+#[test]
+fn names_to_backends() {
+    assert_snapshot!(picture("sni-routing.toml"), @r#"
+*:8443 Off
+api ["api.example.com"] -> 127.0.0.1:9001 127.0.0.1:9002 Off
+shop ["*.shop.example.com"] -> 127.0.0.1:9003 Off
+fallback [] -> 127.0.0.1:9000 Off
+"#);
+}
+
+#[test]
+fn the_outer_proxy_sends_what_the_inner_one_takes() {
+    let (outer, inner) = (load("chain-outer.toml"), load("chain-inner.toml"));
+    let to: Vec<String> = outer
+        .routes
+        .route(0)
+        .unwrap()
+        .payload
+        .action
+        .addresses(8001)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(to, [inner.listeners[0].label.clone()]);
+}
+
+#[test]
+fn no_other_file_is_there_untested() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(!name.ends_with(".toml") || !load(&name).routes.is_empty());
+    }
+}

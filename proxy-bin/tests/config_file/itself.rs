@@ -1,0 +1,92 @@
+//! A route that forwards to the proxy's own port, and those that only look like it.
+
+use insta::assert_snapshot;
+use proxy_bin::config::Config;
+
+/// A file with one route, from the bind address, what the match has beside port 8080, and the target.
+fn file(bind: &str, matching: &str, target: &str) -> String {
+    format!(
+        "[[listeners]]\nbind = [\"{bind}\"]\n\n[[routes]]\nname = \"web\"\n\
+         match = {{ ports = [8080, 9090]{matching} }}\naction = {{ forward = [\"10.9.9.9:80\", \"{target}\"] }}\n"
+    )
+}
+
+fn is_loop(bind: &str, matching: &str, target: &str) -> bool {
+    Config::parse(&file(bind, matching, target), "proxy.toml").is_err()
+}
+
+#[test]
+fn the_own_port_is_refused() {
+    let error = Config::parse(&file("dual", "", "127.0.0.1:8080"), "proxy.toml").unwrap_err();
+    assert_snapshot!(error, @r#"
+error: route "web" forwards to itself
+ --> proxy.toml:7:38
+  |
+6 | match = { ports = [8080, 9090] }
+  |                   ------------ which this route takes
+7 | action = { forward = ["10.9.9.9:80", "127.0.0.1:8080"] }
+  |                                      ^^^^^^^^^^^^^^^^ this is the proxy's own port 8080
+  |
+  = help: each connection would open another one without end: name the backend's address and port
+"#);
+}
+
+#[test]
+fn a_preserved_port_is_refused_with_the_port_it_would_be() {
+    let error = Config::parse(&file("127.0.0.1", "", "localhost:preserve"), "proxy.toml").unwrap_err();
+    assert_snapshot!(error, @r#"
+error: route "web" forwards to itself
+ --> proxy.toml:7:38
+  |
+6 | match = { ports = [8080, 9090] }
+  |                   ------------ which this route takes
+7 | action = { forward = ["10.9.9.9:80", "localhost:preserve"] }
+  |                                      ^^^^^^^^^^^^^^^^^^^^ this is the proxy's own port 8080
+  |
+  = help: each connection would open another one without end: name the backend's address and port
+"#);
+}
+
+#[test]
+fn an_address_is_the_own_one_if_the_socket_takes_it() {
+    for (bind, own, other) in [
+        ("dual", "[::1]:8080", "10.0.0.1:8080"),
+        ("0.0.0.0", "127.0.0.2:8080", "[::1]:8080"),
+        ("::", "[::1]:8080", "127.0.0.1:8080"),
+        ("10.0.0.1", "10.0.0.1:8080", "127.0.0.1:8080"),
+        ("127.0.0.1", "0.0.0.0:8080", "127.0.0.2:8080"),
+        ("127.0.0.1", "127.0.0.1:9090", "127.0.0.1:9091"),
+        ("127.0.0.1", "localhost:8080", "unix:/run/8080"),
+    ] {
+        assert!(is_loop(bind, "", own), "{own} is {bind}");
+        assert!(!is_loop(bind, "", other), "{other} is not {bind}");
+    }
+}
+
+#[test]
+fn it_is_a_loop_only_if_the_route_takes_the_connection_again() {
+    assert!(is_loop("dual", ", domains = [\"*.a.com\"]", "127.0.0.1:8080"), "the name is passed on");
+    assert!(is_loop("dual", ", alpn = [\"h2\"]", "127.0.0.1:8080"), "so is the protocol");
+    assert!(is_loop("dual", ", clients = [\"127.0.0.0/8\"]", "127.0.0.1:8080"));
+    assert!(
+        !is_loop("dual", ", clients = [\"10.0.0.0/8\"]", "127.0.0.1:8080"),
+        "the client is this machine then"
+    );
+}
+
+#[test]
+fn with_a_header_the_client_stays_the_same() {
+    let text = file("dual", ", clients = [\"10.0.0.0/8\"]", "127.0.0.1:8080");
+    let trusting = text.replacen("\n\n", "\naccept_proxy = { optional = [\"127.0.0.1\"] }\n\n", 1);
+    assert!(Config::parse(&trusting, "proxy.toml").is_ok());
+    assert!(Config::parse(&format!("{trusting}send_proxy = \"v2\"\n"), "proxy.toml").is_err());
+    assert!(Config::parse(&format!("{text}send_proxy = \"v2\"\n"), "proxy.toml").is_ok());
+}
+
+#[test]
+fn a_route_of_higher_priority_may_end_the_round() {
+    let text = file("dual", "", "127.0.0.1:8080");
+    let other = "[[routes]]\nname = \"inner\"\npriority = 1\naction = { forward = [\"10.0.0.1:80\"] }\n\
+                 match = { ports = [8080], clients = [\"127.0.0.0/8\"] }\n";
+    assert!(Config::parse(&format!("{text}{other}"), "proxy.toml").is_ok());
+}

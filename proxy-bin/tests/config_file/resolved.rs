@@ -1,0 +1,61 @@
+//! What a good file becomes: every default, every layer.
+
+use insta::{assert_debug_snapshot, assert_snapshot};
+use proxy_bin::config::{Action, SendProxy};
+use proxy_core::Bound;
+
+use crate::{ROUTE, good};
+
+#[test]
+fn the_smallest_file_has_every_default() {
+    let mut config = good(ROUTE);
+    assert!((1..=256).contains(&config.workers.get()), "one for each core");
+    config.workers = proxy_bin::config::Whole::nearest(1);
+    assert_debug_snapshot!(config);
+}
+
+#[test]
+fn the_nearest_layer_wins() {
+    let config = good(&format!(
+        "[timeouts]\nconnection_timeout = \"9s\"\ninactivity_timeout = \"9m\"\n[keep_alive]\nidle = \"9s\"\n{ROUTE}{}",
+        "timeouts = { connection_timeout = \"5s\" }\nkeep_alive = { interval = \"5s\" }\n"
+    ));
+    let route = config.routes.route(0).unwrap().payload;
+    assert_eq!(config.deadlines.connection_timeout, Bound::secs(9));
+    assert_eq!(route.deadlines.connection_timeout, Bound::secs(5));
+    assert_eq!(route.deadlines.inactivity_timeout, Bound::secs(540));
+    assert_eq!(route.deadlines.half_closed_timeout, Bound::secs(30));
+    assert_eq!((route.keep_alive.idle, route.keep_alive.interval), (Bound::secs(9), Bound::secs(5)));
+    assert_eq!((config.keep_alive.idle, config.keep_alive.interval), (Bound::secs(9), Bound::secs(15)));
+}
+
+#[test]
+fn every_key_together() {
+    let config = good(include_str!("every_key.toml"));
+    assert!(config.warnings.is_empty());
+    let route = config.routes.route(0).unwrap().payload;
+    assert_eq!(route.send_proxy, SendProxy::V2 { crc32c: true, pass_unknown_tlvs: true });
+    let Action::Forward { targets, .. } = &route.action else { panic!("it forwards") };
+    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    assert_snapshot!(targets.join("\n"), @"
+127.0.0.1:3000
+[::1]:3000
+backend.internal:3000
+unix:/run/app.sock
+10.0.0.1:preserve
+");
+}
+
+#[test]
+fn targets_take_turns_and_keep_or_replace_the_port() {
+    let config = good(include_str!("every_key.toml"));
+    let action = &config.routes.route(0).unwrap().payload.action;
+    let first = |port| action.addresses(port).first().map(ToString::to_string);
+    assert_eq!(first(443).as_deref(), Some("127.0.0.1:3000"));
+    assert_eq!(first(443).as_deref(), Some("[::1]:3000"));
+    assert_eq!(first(443).as_deref(), Some("backend.internal:3000"));
+    assert_eq!(first(443).as_deref(), Some("unix:/run/app.sock"));
+    assert_eq!(first(8005).as_deref(), Some("10.0.0.1:8005"));
+    assert_eq!(first(443).as_deref(), Some("127.0.0.1:3000"));
+    assert!(Action::Refuse.addresses(443).is_empty());
+}
