@@ -4,7 +4,7 @@
 //! accept ─► header ─► peek ─► route ─► admit ─► dial ─► relay ─► (drain) ─► gone
 //! ```
 //!
-//! One task runs [`serve`], and its frame owns everything: the guard, the two streams, the permit. A stage takes what the
+//! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permit. A stage takes what the
 //! stage before it made, so their order is the compiler's business. Whatever ends a stage (its verdict, a deadline, a
 //! cancel, an abort, a panic) drops what it owns: the backend's stream, the permit, the client's stream, and last
 //! the guard. A stream that is dropped resets; only a relay in which both sides finished closes them in an orderly way.

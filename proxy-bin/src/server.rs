@@ -88,7 +88,7 @@ impl Server {
         control: Handle,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, Bound::new(), control, ends)
+        Self::start_with(config, &Bound::new(), control, ends)
     }
 
     /// The same with some sockets bound already.
@@ -97,12 +97,12 @@ impl Server {
     /// [`StartError`]; nothing is left behind.
     pub fn start_with(
         config: Config,
-        bound: Bound,
+        bound: &Bound,
         control: Handle,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
         let workers = config.workers.get() as usize;
-        let sockets = bind_all(&config, &bound)?;
+        let sockets = bind_all(&config, bound)?;
         let proxy = Arc::new(Proxy {
             tracker: Tracker::new(workers, ends),
             connections: Limit::new(max_connections(&config)),

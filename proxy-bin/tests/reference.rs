@@ -2,6 +2,8 @@
 //!
 //! After a change of the types: `UPDATE_DOCS=1 cargo test -p proxy-bin --test reference`
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -32,7 +34,8 @@ struct Reference<'s> {
 impl Reference<'_> {
     fn resolve<'a>(&'a self, value: &'a Value) -> (Option<&'a str>, &'a Value) {
         let target = value["$ref"].as_str().and_then(|path| path.strip_prefix("#/$defs/"));
-        let nullable = value["anyOf"].as_array().and_then(|options| options.iter().find(|o| o["type"] != "null"));
+        let nullable =
+            value["anyOf"].as_array().and_then(|options| options.iter().find(|o| o["type"] != "null"));
         match (target, nullable) {
             (Some(name), _) => (Some(name), &self.schema["$defs"][name]),
             (None, Some(option)) => self.resolve(option),
@@ -48,13 +51,12 @@ impl Reference<'_> {
             let shown: Vec<_> = options.iter().map(|option| self.option(option)).collect();
             return shown.join(" or ");
         }
-        let kind = match &resolved["type"] {
-            Value::Array(kinds) => kinds.iter().find_map(|kind| kind.as_str().filter(|kind| *kind != "null")),
-            kind => kind.as_str(),
-        };
+        let kinds = resolved["type"].as_array().map_or(std::slice::from_ref(&resolved["type"]), Vec::as_slice);
+        let kind = kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null");
         match kind {
             Some("array") => format!("list of: {}", self.kind(&resolved["items"])),
-            Some("object") => name.map_or("table".to_owned(), |name| format!("table, see [{name}](#{})", name.to_lowercase())),
+            Some("object") => name
+                .map_or("table".to_owned(), |name| format!("table, see [{name}](#{})", name.to_lowercase())),
             Some(kind) => name.map_or(kind.to_owned(), |name| format!("{kind} ({name})")),
             None => "any of several forms".to_owned(),
         }
@@ -81,12 +83,19 @@ impl Reference<'_> {
         }
         self.text += "| key | value | meaning |\n|---|---|---|\n";
         let keys = object["properties"].as_object().unwrap();
-        let required: Vec<_> = object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<_> =
+            object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for (key, value) in keys {
-            let about = value["description"].as_str().or(self.resolve(value).1["description"].as_str()).unwrap_or("");
+            let about =
+                value["description"].as_str().or(self.resolve(value).1["description"].as_str()).unwrap_or("");
             let must = if required.contains(&key.as_str()) { " **Required.**" } else { "" };
             let kind = self.kind(value).replace('|', "\\|");
-            writeln!(self.text, "| `{key}` | {kind} | {}{must} |", about.replace('\n', " ").replace('|', "\\|")).unwrap();
+            writeln!(
+                self.text,
+                "| `{key}` | {kind} | {}{must} |",
+                about.replace('\n', " ").replace('|', "\\|")
+            )
+            .unwrap();
         }
         for value in keys.values() {
             self.sections_within(value);
@@ -129,5 +138,8 @@ fn the_reference_is_up_to_date() {
         std::fs::write(&path, &reference.text).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == reference.text, "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p proxy-bin --test reference");
+    assert!(
+        written == reference.text,
+        "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test -p proxy-bin --test reference"
+    );
 }

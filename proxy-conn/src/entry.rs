@@ -3,8 +3,8 @@
 //! The connection's own task writes, others read through relaxed atomics: no lock is on the byte path. What is learnt
 //! once (client, route, target) is behind a lock that is taken once for each and by a snapshot.
 
-use std::sync::Arc;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 

@@ -30,7 +30,6 @@ pub struct ReadAhead {
 
 /// How the client left while it was being watched.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Left {
     /// It closed without having sent anything that is still to be delivered.
     Closed,

@@ -65,7 +65,6 @@ impl fmt::Display for Side {
 
 /// How a relay ended.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum RelayEnd {
     /// Both sides ended (FIN), and everything was delivered. Only after this may the streams be finished.
     Finished {

@@ -45,8 +45,8 @@ mod network;
 mod port;
 mod spec;
 mod table;
-#[cfg(feature = "serde")]
 pub mod target;
+#[cfg(feature = "serde")]
 mod text;
 
 pub use alpn::{Alpn, AlpnError};

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::spelling;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+
+use super::spelling;
 
 /// A type that is written as a word, or as a table with one key and a list.
 pub(super) trait Choice: Sized {

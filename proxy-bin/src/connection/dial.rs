@@ -83,7 +83,7 @@ pub(super) fn preface(header: Vec<u8>, ahead: ReadAhead) -> Preface {
 fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
     let cause = match left {
         Left::Closed => Cause::ClientLeft,
-        _ => Cause::ClientReset,
+        Left::Reset => Cause::ClientReset,
     };
     Verdict::of(conn, cause)
 }

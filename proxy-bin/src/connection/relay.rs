@@ -93,11 +93,10 @@ fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
                 RelayDeadline::HalfClosed => Cause::HalfClosed,
                 RelayDeadline::WriteStall => Cause::WriteStall,
                 RelayDeadline::NoData => Cause::NoData,
-                _ => Cause::Lifetime,
+                RelayDeadline::Lifetime => Cause::Lifetime,
             };
             cause.during_by(phase, at_fault.map_or(cause.usual_culprit(), side)).into()
         }
-        _ => Verdict::of(conn, Cause::Aborted),
     }
 }
 

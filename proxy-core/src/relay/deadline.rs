@@ -23,7 +23,6 @@ pub struct RelayLimits {
 
 /// Which deadline of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum RelayDeadline {
     /// [`RelayLimits::idle`].
     Idle,

@@ -1,0 +1,216 @@
+//! Limits for each client address: connections at once, and connections a minute.
+//!
+//! Both are decided together, in one step under the lock of one shard, and an attempt that is refused costs the client
+//! nothing. The table is for addresses that attackers choose, so:
+//!
+//! - its hash is SipHash, keyed at random for each table: nobody can aim at one shard or one bucket;
+//! - it is bounded: a million addresses cannot make it larger than its capacity;
+//! - what counts is never pushed out: a client with a permit stays, whoever else comes;
+//! - what says nothing goes: a client without permits whose rate's debt is repaid is forgotten, and the memory given
+//!   back, bit by bit with the admissions. There is no task that sweeps.
+//!
+//! When the table is full, a client that is new takes the place of one without permits that is still in debt: of the
+//! next 128 places, the one nearest to being repaid. That one loses at most a minute's debt, usually a fraction of a
+//! second. If there is none, the new client is refused ([`AddressRefusal::TableFull`]); those that are known are not.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_core::layered;
+use tokio::time::Instant;
+
+use super::address::{AddressKey, V6Prefix};
+use super::shard::{Policy, Shard};
+
+layered! {
+    /// What one client may have, and what the table of clients may hold.
+    pub struct AddressLimitsOptions /
+    /// Limits for each client, where they differ from the layer above.
+    AddressLimitsOverrides {
+        /// Connections that one client may have at once. Default 100.
+        connections_per_client: NonZeroU32 = at_least_one(100),
+        /// Connections that one client may open in a minute: as many at once, then one at a time. Default 300.
+        connections_per_client_per_minute: NonZeroU32 = at_least_one(300),
+        /// How many leading bits of an IPv6 address name a client, 32 to 128. Default 64.
+        ipv6_prefix: V6Prefix = V6Prefix::LINK,
+        /// Clients that are counted at once. Default 524288: a process has at most 1048576 descriptors (Linux'
+        /// `fs.nr_open`), and a connection needs two. They take 30 MiB at most.
+        client_table_capacity: NonZeroU32 = at_least_one(1 << 19),
+    }
+}
+
+const fn at_least_one(n: u32) -> NonZeroU32 {
+    match NonZeroU32::new(n) {
+        Some(n) => n,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// Why a client is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddressRefusal {
+    /// It has as many connections as it may.
+    #[error("the client has {most} connections open, the most it may have")]
+    AtOnce {
+        /// The most it may have.
+        most: u32,
+    },
+    /// It opens connections too fast.
+    #[error("the client opens more than {per_minute} connections a minute; the next may come in {retry_after:?}")]
+    Rate {
+        /// How many it may open in a minute.
+        per_minute: u32,
+        /// After how long it would be admitted, if nothing else happens.
+        retry_after: Duration,
+    },
+    /// It is new, and the table is full of clients that have connections open.
+    #[error("the table of clients is full")]
+    TableFull,
+}
+
+/// The most shards a table has: more than the workers that want one at the same time, on any machine we know of.
+const MOST_SHARDS: usize = 32;
+/// With fewer entries than this in a shard, chance alone would fill one shard long before the others (its deviation is
+/// the square root: 3 % of 1 024).
+const FEWEST_IN_SHARD: usize = 1024;
+
+/// The limits of each client. Cheap to clone; clones are the same table.
+#[derive(Clone)]
+pub struct AddressLimits(Arc<Table>);
+
+struct Table {
+    shards: Box<[Padded]>,
+    keys: RandomState,
+    prefix: V6Prefix,
+    began: Instant,
+}
+
+/// A shard on cache lines of its own (128 bytes: processors fetch them in pairs), so that workers do not slow each other
+/// down in shards next to each other.
+#[repr(align(128))]
+struct Padded(Mutex<Shard>);
+
+impl AddressLimits {
+    /// An empty table. It takes memory as clients come.
+    ///
+    /// The capacity is split evenly between up to 32 shards, so a shard may be full when the table as a whole is not
+    /// quite (some 3 % short of it at the default capacity, a tenth at the least that is split).
+    #[must_use]
+    pub fn new(options: AddressLimitsOptions) -> Self {
+        let capacity = usize::try_from(options.client_table_capacity.get()).unwrap_or(usize::MAX);
+        // A power of two, at least one.
+        let shards = 1 << (capacity / FEWEST_IN_SHARD).clamp(1, MOST_SHARDS).ilog2();
+        let policy = policy(options);
+        let shard = |_| Padded(Mutex::new(Shard::new(policy, capacity / shards)));
+        Self(Arc::new(Table {
+            shards: (0..shards).map(shard).collect(),
+            keys: RandomState::new(),
+            prefix: options.ipv6_prefix,
+            began: Instant::now(),
+        }))
+    }
+
+    /// Admits one connection of `ip` at `now`, if it has fewer than it may and does not open them too fast. One step: a
+    /// refused attempt counts for nothing, and two attempts never share one permit.
+    ///
+    /// # Errors
+    /// Which limit it has met, and when to come again.
+    pub fn admit(&self, ip: IpAddr, now: Instant) -> Result<AddressPermit, AddressRefusal> {
+        let table = &self.0;
+        let key = AddressKey::of(ip, table.prefix);
+        let now = u64::try_from(now.saturating_duration_since(table.began).as_nanos()).unwrap_or(u64::MAX);
+        table.shard(key).lock().admit(key, now, &table.keys)?;
+        Ok(AddressPermit { table: Arc::clone(table), key })
+    }
+
+    /// Changes what one client may have, as a reload does. Counts and debts stay. The prefix and the capacity are those
+    /// that the table was made with: to change them is to make a new one.
+    pub fn set_rates(&self, options: AddressLimitsOptions) {
+        let policy = policy(options);
+        for shard in &self.0.shards {
+            shard.0.lock().set_policy(policy);
+        }
+    }
+
+    /// Clients in the table: those with permits out, those in debt, and those about to be forgotten.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sum(Shard::len)
+    }
+
+    /// Whether no client is in the table.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Permits that are out, of all clients. Shards are looked at one after the other.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.sum(Shard::permits)
+    }
+
+    /// Permits that are out for the client that `ip` counts as.
+    #[must_use]
+    pub fn count(&self, ip: IpAddr) -> u32 {
+        let key = AddressKey::of(ip, self.0.prefix);
+        self.0.shard(key).lock().count(key, &self.0.keys)
+    }
+
+    fn sum(&self, of: impl Fn(&Shard) -> usize) -> usize {
+        self.0.shards.iter().map(|shard| of(&shard.0.lock())).sum()
+    }
+}
+
+fn policy(options: AddressLimitsOptions) -> Policy {
+    Policy::new(options.connections_per_client, options.connections_per_client_per_minute)
+}
+
+impl Table {
+    #[expect(clippy::indexing_slicing, reason = "a power of two less one masks the index")]
+    fn shard(&self, key: AddressKey) -> &Mutex<Shard> {
+        // A shard's own table uses the lowest bits of the hash and the highest seven: these are between.
+        let bits = self.keys.hash_one(key) >> 48;
+        let index = usize::try_from(bits).unwrap_or(0) & (self.shards.len() - 1);
+        &self.shards[index].0
+    }
+}
+
+impl fmt::Debug for AddressLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AddressLimits").field("len", &self.len()).field("total", &self.total()).finish_non_exhaustive()
+    }
+}
+
+/// Leave for one connection of one client. Dropping it gives it back.
+#[must_use = "a permit that is dropped is given back at once"]
+pub struct AddressPermit {
+    table: Arc<Table>,
+    key: AddressKey,
+}
+
+impl AddressPermit {
+    /// The client it counts for.
+    #[must_use]
+    pub const fn key(&self) -> AddressKey {
+        self.key
+    }
+}
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
+        self.table.shard(self.key).lock().give_back(self.key, &self.table.keys);
+    }
+}
+
+impl fmt::Debug for AddressPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AddressPermit").field(&format_args!("{}", self.key)).finish()
+    }
+}
