@@ -51,7 +51,8 @@ impl Reference<'_> {
             let shown: Vec<_> = options.iter().map(|option| self.option(option)).collect();
             return shown.join(" or ");
         }
-        let kinds = resolved["type"].as_array().map_or(std::slice::from_ref(&resolved["type"]), Vec::as_slice);
+        let kinds =
+            resolved["type"].as_array().map_or(std::slice::from_ref(&resolved["type"]), Vec::as_slice);
         let kind = kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null");
         match kind {
             Some("array") => format!("list of: {}", self.kind(&resolved["items"])),

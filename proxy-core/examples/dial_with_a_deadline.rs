@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 
-use proxy_core::dial::reach;
+use proxy_core::dial::{AllOpen, reach};
 use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Resolver, TargetAddr, TcpDialer};
 use socket2::{Domain, Socket, Type};
 
@@ -21,7 +21,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => black_hole().await?,
     };
     let resolver = Resolver::fixed([]);
-    match reach(&TcpDialer, &resolver, &[TargetAddr::Ip(target)], within, &KeepAlive::default()).await {
+    match reach(&TcpDialer, &resolver, &[TargetAddr::Ip(target)], &AllOpen, within, &KeepAlive::default())
+        .await
+    {
         Ok(dialled) => println!("connected to {}", dialled.endpoint),
         Err(error) => println!("{error}"),
     }

@@ -59,10 +59,61 @@ impl Dial for TcpDialer {
     }
 }
 
+/// Whoever decides which targets may be dialled, and learns how it went: limits and breakers of targets.
+///
+/// A ticket is taken before a target is dialled and given back with the outcome; dropping it (the dial was abandoned) is
+/// no outcome.
+pub trait Gate: Send + Sync {
+    /// Leave to dial one target.
+    type Ticket: Send;
+    /// What a connection to the target holds for as long as it lives.
+    type Pass: Send;
+
+    /// Leave to dial the target that is `n`th in the list.
+    ///
+    /// # Errors
+    /// Why it is not to be dialled now.
+    fn enter(&self, n: usize) -> Result<Self::Ticket, Closed>;
+
+    /// The target was reached.
+    fn reached(&self, ticket: Self::Ticket) -> Self::Pass;
+
+    /// It was not.
+    fn failed(&self, ticket: Self::Ticket);
+}
+
+/// Every target may be dialled.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllOpen;
+
+impl Gate for AllOpen {
+    type Ticket = ();
+    type Pass = ();
+
+    fn enter(&self, _: usize) -> Result<(), Closed> {
+        Ok(())
+    }
+
+    fn reached(&self, (): ()) {}
+
+    fn failed(&self, (): ()) {}
+}
+
+/// Why a target is not to be dialled now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// Its breaker is open: it failed too often in a row. It may be tried again after this long.
+    Breaker(Duration),
+    /// It has as many connections as it may have.
+    Full(usize),
+}
+
 /// Why one attempt failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DialErrorKind {
+    /// It was not dialled at all.
+    Closed(Closed),
     /// The backend's machine refused: nothing listens there.
     Refused,
     /// There is no way to that machine or network.
@@ -104,6 +155,10 @@ impl From<io::Error> for DialErrorKind {
 impl fmt::Display for DialErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Closed(Closed::Breaker(left)) => {
+                write!(f, "skipped: it failed too often, next try in {:.0}s", left.as_secs_f64().ceil())
+            }
+            Self::Closed(Closed::Full(most)) => write!(f, "skipped: it has its {most} connections"),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
             Self::TimedOut => f.write_str("timed out"),
@@ -135,7 +190,11 @@ impl fmt::Display for FailedAttempt {
             (TargetAddr::Name(..), Some(endpoint)) => write!(f, " ({endpoint})")?,
             (TargetAddr::Name(..) | TargetAddr::Ip(_) | TargetAddr::Unix(_), _) => {}
         }
-        write!(f, " {} after {:.3}s", self.kind, self.elapsed.as_secs_f64())
+        write!(f, " {}", self.kind)?;
+        if matches!(self.kind, DialErrorKind::Closed(_)) {
+            return Ok(());
+        }
+        write!(f, " after {:.3}s", self.elapsed.as_secs_f64())
     }
 }
 
@@ -155,6 +214,17 @@ impl DialError {
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::TimedOut))
+    }
+
+    /// Why no target was dialled at all, where none was.
+    #[must_use]
+    pub fn all_closed(&self) -> Option<&Closed> {
+        let mut last = None;
+        for attempt in &self.attempts {
+            let DialErrorKind::Closed(closed) = &attempt.kind else { return None };
+            last = Some(closed);
+        }
+        last
     }
 
     /// Whether this machine's own shortage was the last word.
@@ -182,9 +252,11 @@ impl fmt::Display for DialError {
 
 /// A connection that was made.
 #[derive(Debug)]
-pub struct Dialled<S> {
+pub struct Dialled<S, P = ()> {
     /// The connection.
     pub stream: S,
+    /// What the gate gave for it: to be kept for as long as the connection.
+    pub pass: P,
     /// The target that was reached.
     pub target: TargetAddr,
     /// The address it was reached at.
@@ -196,58 +268,81 @@ pub struct Dialled<S> {
 /// Connects to the first of `targets` that can be reached, in order, all `within` one deadline.
 ///
 /// Each address of each target is tried; an attempt may take an equal share of the time left among those still to be
-/// tried. Cancel-safe: dropping the future abandons the attempt in progress.
+/// tried. Targets that `gate` keeps closed are skipped. Cancel-safe: dropping the future abandons the attempt in progress.
 ///
 /// # Errors
 /// [`DialError`] where none was reached, with every attempt.
-pub async fn reach<D: Dial>(
+pub async fn reach<D: Dial, G: Gate>(
     dialer: &D,
     resolver: &Resolver,
     targets: &[TargetAddr],
+    gate: &G,
     within: Bound,
     keep_alive: &KeepAlive,
-) -> Result<Dialled<D::Stream>, DialError> {
+) -> Result<Dialled<D::Stream, G::Pass>, DialError> {
     let started = Instant::now();
-    let deadline = started + within.get();
-    let mut failed = Vec::new();
+    let mut reach =
+        Reach { dialer, resolver, keep_alive, deadline: started + within.get(), failed: Vec::new() };
     for (n, target) in targets.iter().enumerate() {
-        let later = targets.len() - n - 1;
-        let begun = Instant::now();
-        let endpoints = match resolve(resolver, target, share(deadline, 1 + later)).await {
-            Ok(endpoints) => endpoints,
-            Err(error) => {
-                let kind = DialErrorKind::Resolve(error);
-                failed.push(FailedAttempt {
-                    target: target.clone(),
-                    endpoint: None,
-                    elapsed: begun.elapsed(),
-                    kind,
-                });
+        let ticket = match gate.enter(n) {
+            Ok(ticket) => ticket,
+            Err(closed) => {
+                reach.note(target, None, Duration::ZERO, DialErrorKind::Closed(closed));
                 continue;
             }
         };
-        for (m, endpoint) in endpoints.iter().enumerate() {
-            let begun = Instant::now();
-            let patience = share(deadline, endpoints.len() - m + later);
-            match attempt(dialer, endpoint, keep_alive, patience).await {
-                Ok(stream) => {
-                    return Ok(Dialled {
-                        stream,
-                        target: target.clone(),
-                        endpoint: endpoint.clone(),
-                        failed,
-                    });
-                }
-                Err(kind) => failed.push(FailedAttempt {
-                    target: target.clone(),
-                    endpoint: Some(endpoint.clone()),
-                    elapsed: begun.elapsed(),
-                    kind,
-                }),
+        match reach.target(target, targets.len() - n - 1).await {
+            Some((stream, endpoint)) => {
+                let pass = gate.reached(ticket);
+                return Ok(Dialled { stream, pass, target: target.clone(), endpoint, failed: reach.failed });
             }
+            None => gate.failed(ticket),
         }
     }
-    Err(DialError { attempts: failed, within, elapsed: started.elapsed() })
+    Err(DialError { attempts: reach.failed, within, elapsed: started.elapsed() })
+}
+
+/// A dial over several targets, in progress.
+struct Reach<'a, D> {
+    dialer: &'a D,
+    resolver: &'a Resolver,
+    keep_alive: &'a KeepAlive,
+    deadline: Instant,
+    failed: Vec<FailedAttempt>,
+}
+
+impl<D: Dial> Reach<'_, D> {
+    /// Tries every address of one target, with `later` targets still to come.
+    async fn target(&mut self, target: &TargetAddr, later: usize) -> Option<(D::Stream, Endpoint)> {
+        let begun = Instant::now();
+        let endpoints = match resolve(self.resolver, target, share(self.deadline, 1 + later)).await {
+            Ok(endpoints) => endpoints,
+            Err(error) => {
+                self.note(target, None, begun.elapsed(), DialErrorKind::Resolve(error));
+                return None;
+            }
+        };
+        let count = endpoints.len();
+        for (n, endpoint) in endpoints.into_iter().enumerate() {
+            let begun = Instant::now();
+            let patience = share(self.deadline, count - n + later);
+            match attempt(self.dialer, &endpoint, self.keep_alive, patience).await {
+                Ok(stream) => return Some((stream, endpoint)),
+                Err(kind) => self.note(target, Some(endpoint), begun.elapsed(), kind),
+            }
+        }
+        None
+    }
+
+    fn note(
+        &mut self,
+        target: &TargetAddr,
+        endpoint: Option<Endpoint>,
+        elapsed: Duration,
+        kind: DialErrorKind,
+    ) {
+        self.failed.push(FailedAttempt { target: target.clone(), endpoint, elapsed, kind });
+    }
 }
 
 /// An equal share of the time until `deadline` for one of `left` attempts.
@@ -323,7 +418,7 @@ mod tests {
         let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
         let resolver = Resolver::fixed([]);
         let started = Instant::now();
-        let outcome = reach(&dialer, &resolver, &targets, within, &KeepAlive::default()).await;
+        let outcome = reach(&dialer, &resolver, &targets, &AllOpen, within, &KeepAlive::default()).await;
         let port = outcome.map(|dialled| match dialled.endpoint {
             Endpoint::Ip(addr) => addr.port(),
             Endpoint::Unix(_) => 0,
@@ -363,6 +458,50 @@ mod tests {
         insta::assert_snapshot!(port.unwrap_err(), @"cannot connect to any of 3 targets: 127.0.0.1:1 timed out after 3.000s; 127.0.0.1:2 timed out after 3.000s; 127.0.0.1:3 connection refused after 0.000s");
     }
 
+    /// Keeps some targets closed, and notes what becomes of the others.
+    #[derive(Default)]
+    struct Ledger {
+        closed: Vec<(usize, Closed)>,
+        outcomes: parking_lot::Mutex<Vec<(usize, bool)>>,
+    }
+
+    impl Gate for Ledger {
+        type Ticket = usize;
+        type Pass = usize;
+
+        fn enter(&self, n: usize) -> Result<usize, Closed> {
+            self.closed.iter().find(|(closed, _)| *closed == n).map_or(Ok(n), |(_, why)| Err(why.clone()))
+        }
+
+        fn reached(&self, n: usize) -> usize {
+            self.outcomes.lock().push((n, true));
+            n
+        }
+
+        fn failed(&self, n: usize) {
+            self.outcomes.lock().push((n, false));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closed_targets_are_skipped_and_outcomes_are_told_once() {
+        let targets: Vec<_> = (1..=3).map(|port| TargetAddr::Ip(addr(port))).collect();
+        let accepts = Does::Accepts(Duration::ZERO);
+        let script = [(1, accepts), (2, Does::Refuses), (3, accepts)];
+        let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
+        let (resolver, keep_alive) = (Resolver::fixed([]), KeepAlive::default());
+        let gate = Ledger { closed: vec![(0, Closed::Breaker(SECOND))], ..Ledger::default() };
+        let dialled = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap();
+        assert_eq!((dialled.pass, gate.outcomes.into_inner()), (2, vec![(1, false), (2, true)]));
+        let closed =
+            vec![(0, Closed::Breaker(SECOND)), (1, Closed::Full(7)), (2, Closed::Breaker(5 * SECOND))];
+        let gate = Ledger { closed, ..Ledger::default() };
+        let error =
+            reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();
+        assert_eq!(error.all_closed(), Some(&Closed::Breaker(5 * SECOND)));
+        insta::assert_snapshot!(error, @"cannot connect to any of 3 targets: 127.0.0.1:1 skipped: it failed too often, next try in 1s; 127.0.0.1:2 skipped: it has its 7 connections; 127.0.0.1:3 skipped: it failed too often, next try in 5s");
+    }
+
     #[tokio::test]
     async fn a_refused_dial_on_a_real_socket_names_the_target() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -373,6 +512,7 @@ mod tests {
             &TcpDialer,
             &resolver,
             std::slice::from_ref(&target),
+            &AllOpen,
             Bound::secs(5),
             &KeepAlive::default(),
         )
@@ -389,8 +529,9 @@ mod tests {
     async fn an_unknown_name_is_an_error_of_its_own() {
         let resolver = Resolver::fixed([]);
         let target = TargetAddr::Name("nowhere.invalid".into(), 80);
-        let error =
-            reach(&TcpDialer, &resolver, &[target], Bound::secs(5), &KeepAlive::default()).await.unwrap_err();
+        let error = reach(&TcpDialer, &resolver, &[target], &AllOpen, Bound::secs(5), &KeepAlive::default())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("nowhere.invalid:80 "), "{error}");
         assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
     }

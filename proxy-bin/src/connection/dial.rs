@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase};
 use proxy_core::ahead::Left;
-use proxy_core::dial::{DialError, DialErrorKind, reach};
+use proxy_core::dial::{AllOpen, DialError, DialErrorKind, reach};
 use proxy_core::header::{Command, Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
 use proxy_core::hello::ClientHello;
 use proxy_core::relay::{Meter as _, Preface};
@@ -47,7 +47,7 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
     let outcome = tokio::select! {
         biased;
         left = ahead.watch(&client, early_data) => Err(left),
-        dialled = reach(&proxy.dialer, &proxy.resolver, &targets, timeout, &route.keep_alive) => Ok(dialled),
+        dialled = reach(&proxy.dialer, &proxy.resolver, &targets, &AllOpen, timeout, &route.keep_alive) => Ok(dialled),
     };
     conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
     let dialled = outcome.map_err(|left| client_left(conn, &left))?.map_err(|error| failed(conn, &error))?;
