@@ -15,6 +15,10 @@ pub enum Reason {
     Shutdown = 1,
     /// An operator wants it ended.
     Killed = 2,
+    /// Its pool is overloaded, and it is of least use to anybody.
+    Overload = 3,
+    /// It outlived a deadline, which must never happen: the audit found it.
+    Overdue = 4,
 }
 
 impl Reason {
@@ -24,6 +28,8 @@ impl Reason {
         match self {
             Self::Shutdown => Cause::Shutdown,
             Self::Killed => Cause::Killed,
+            Self::Overload => Cause::Overload,
+            Self::Overdue => Cause::Overdue,
         }
     }
 
@@ -31,6 +37,8 @@ impl Reason {
         match code {
             1 => Some(Self::Shutdown),
             2 => Some(Self::Killed),
+            3 => Some(Self::Overload),
+            4 => Some(Self::Overdue),
             _ => None,
         }
     }

@@ -103,6 +103,28 @@ causes! {
     RouteRefused = "route_refused" 'P' Proxy,
     /// As many connections as may be are open.
     GlobalLimit = "global_limit" 'R' Proxy,
+    /// As many connections as the pool may have are open.
+    PoolLimit = "pool_limit" 'R' Proxy,
+    /// As many connections as the listener may have are open.
+    ListenerLimit = "listener_limit" 'R' Proxy,
+    /// As many connections as the route may have are open.
+    RouteLimit = "route_limit" 'R' Proxy,
+    /// The client has as many connections as one may have.
+    ClientLimit = "client_limit" 'P' Client,
+    /// The client opens connections faster than one may.
+    ClientRate = "client_rate" 'P' Client,
+    /// So many distinct clients are connected that another cannot be counted.
+    ClientTable = "client_table" 'R' Proxy,
+    /// As many connections as may wait for a place are waiting.
+    QueueFull = "queue_full" 'R' Proxy,
+    /// It waited for a place for as long as one may.
+    QueueTimeout = "queue_timeout" 'R' Proxy,
+    /// The pool sheds: it is overloaded and takes no new connections.
+    Shed = "shed" 'R' Proxy,
+    /// Every target failed too often lately to be tried again yet.
+    TargetsDown = "targets_down" 'S' Backend,
+    /// Every target has as many connections as it may have.
+    TargetLimit = "target_limit" 'R' Proxy,
     /// The backend refused the connection.
     DialRefused = "dial_refused" 'S' Backend,
     /// There is no way to the backend.
@@ -131,6 +153,10 @@ causes! {
     Shutdown = "shutdown" 'K' Operator,
     /// An operator ended it.
     Killed = "killed" 'K' Operator,
+    /// Ended to relieve an overloaded pool: among those of least use.
+    Overload = "overload" 'R' Proxy,
+    /// It outlived a deadline and the audit ended it: a fault.
+    Overdue = "overdue" 'I' Proxy,
     /// The task that served it panicked: a fault.
     Panicked = "panicked" 'I' Proxy,
     /// The task that served it was dropped before it said how it ended.

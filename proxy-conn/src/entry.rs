@@ -70,6 +70,9 @@ const KINDS: [DeadlineKind; 8] = [
     DeadlineKind::Relay(RelayDeadline::Lifetime),
 ];
 
+/// The number that stands for no pool.
+pub(crate) const NO_POOL: u8 = u8::MAX;
+
 /// One connection, as the tracker has it.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -87,6 +90,8 @@ pub(crate) struct Entry {
     from_backend: AtomicU64,
     deadline_at: AtomicU64,
     deadline_kind: AtomicU8,
+    /// The number of its pool; [`NO_POOL`] until it is known.
+    pool: AtomicU8,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
     pub(crate) facts: Mutex<Facts>,
@@ -108,6 +113,7 @@ impl Entry {
             from_backend: AtomicU64::new(0),
             deadline_at: AtomicU64::new(0),
             deadline_kind: AtomicU8::new(0),
+            pool: AtomicU8::new(NO_POOL),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             facts: Mutex::default(),
             cancel: Cancel::default(),
@@ -168,6 +174,29 @@ impl Entry {
         self.last_activity.store(self.micros(now), Ordering::Relaxed);
     }
 
+    pub(crate) fn join(&self, pool: u8) {
+        self.pool.store(pool, Ordering::Relaxed);
+    }
+
+    pub(crate) fn pool(&self) -> Option<u8> {
+        Some(self.pool.load(Ordering::Relaxed)).filter(|pool| *pool != NO_POOL)
+    }
+
+    /// Since it entered its phase.
+    pub(crate) fn in_phase(&self, now: Instant) -> Duration {
+        self.since(&self.phase_entered, now)
+    }
+
+    /// Since bytes last moved.
+    pub(crate) fn idle(&self, now: Instant) -> Duration {
+        self.since(&self.last_activity, now)
+    }
+
+    fn since(&self, mark: &AtomicU64, now: Instant) -> Duration {
+        let age = now.saturating_duration_since(self.opened);
+        age.saturating_sub(Duration::from_micros(mark.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn hold(&self, side: Side, descriptor: Option<RawFd>) {
         let [client, backend] = &self.descriptors;
         let held = match side {
@@ -189,10 +218,11 @@ impl Entry {
             peer: self.peer,
             listener: Arc::clone(&self.listener),
             facts: self.facts.lock().clone(),
+            pool: self.pool(),
             phase: self.phase(),
             age,
-            in_phase: age.saturating_sub(micros(&self.phase_entered)),
-            idle: age.saturating_sub(micros(&self.last_activity)),
+            in_phase: self.in_phase(now),
+            idle: self.idle(now),
             from_client,
             from_backend,
             deadline_at: self.opened + micros(&self.deadline_at),
@@ -214,6 +244,8 @@ pub struct ConnView {
     pub listener: Arc<str>,
     /// What is known of it.
     pub facts: Facts,
+    /// The number of its pool, once it is known.
+    pub pool: Option<u8>,
     /// Where it is in its life.
     pub phase: Phase,
     /// Since it was accepted.

@@ -81,6 +81,11 @@ impl ConnGuard {
         self.entry.set_deadline(at, kind);
     }
 
+    /// Counts the connection to a pool, by its number.
+    pub fn join(&self, pool: u8) {
+        self.entry.join(pool);
+    }
+
     /// Notes what was learnt of the connection.
     pub fn learn(&self, note: impl FnOnce(&mut Facts)) {
         note(&mut self.entry.facts.lock());

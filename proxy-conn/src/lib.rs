@@ -31,4 +31,4 @@ pub use guard::ConnGuard;
 pub use id::{ConnId, Trail};
 pub use limits::{Limit, Permit};
 pub use phase::{Phase, State};
-pub use tracker::{Ended, Opening, Subscriber, Tracker};
+pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};

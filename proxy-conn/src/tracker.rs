@@ -83,6 +83,60 @@ pub trait Subscriber: Send + Sync {
 
 impl Subscriber for () {}
 
+/// A connection that was in the table when somebody looked. It may have ended since; looking at it does no harm, and
+/// holds nothing but memory.
+#[derive(Debug, Clone)]
+pub struct Tracked(Arc<Entry>);
+
+impl Tracked {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.0.id
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.0.phase()
+    }
+
+    /// The number of its pool, once it is known.
+    #[must_use]
+    pub fn pool(&self) -> Option<u8> {
+        self.0.pool()
+    }
+
+    /// Since it entered its phase.
+    #[must_use]
+    pub fn in_phase(&self, now: Instant) -> Duration {
+        self.0.in_phase(now)
+    }
+
+    /// Since bytes last moved; since it was accepted, if none has.
+    #[must_use]
+    pub fn idle(&self, now: Instant) -> Duration {
+        self.0.idle(now)
+    }
+
+    /// Bytes read from the client and from the backend.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        self.0.bytes()
+    }
+
+    /// All there is to see of it.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> ConnView {
+        self.0.view(now)
+    }
+
+    /// Ends it; whether it was not being ended already.
+    pub fn cancel(&self, reason: Reason) -> bool {
+        self.0.cancel.cancel(reason)
+    }
+}
+
 /// Where an entry is in the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
@@ -202,6 +256,13 @@ impl Tracker {
     pub fn snapshot(&self) -> Vec<ConnView> {
         let now = Instant::now();
         self.entries().iter().map(|entry| entry.view(now)).collect()
+    }
+
+    /// Every connection, to look at and to end. Cheaper than a [`snapshot`](Self::snapshot): nothing is copied but
+    /// references.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Tracked> {
+        self.entries().into_iter().map(Tracked).collect()
     }
 
     /// Ends every connection for `reason`; how many were not being ended already. It does not wait; see
