@@ -109,6 +109,53 @@ impl schemars::JsonSchema for Multiplier {
     }
 }
 
+/// How far deadlines are spread against herds: up to this many percent, either way; 0 to 50.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Jitter(u8);
+
+impl Jitter {
+    /// `bound`, off by up to the jitter either way; `chance` is a uniform random number from 0 to 1.
+    #[must_use]
+    pub fn spread(self, bound: Bound, chance: f64) -> Bound {
+        if self.0 == 0 || bound == Bound::MAX {
+            return bound;
+        }
+        let factor = 1.0 + f64::from(self.0) / 100.0 * (chance.clamp(0.0, 1.0) * 2.0 - 1.0);
+        Bound::try_from(bound.get().mul_f64(factor)).unwrap_or(bound)
+    }
+}
+
+/// A jitter out of range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a percentage from 0 to 50, found {0}")]
+pub struct JitterError(i64);
+
+impl TryFrom<i64> for Jitter {
+    type Error = JitterError;
+
+    fn try_from(percent: i64) -> Result<Self, JitterError> {
+        u8::try_from(percent).ok().filter(|n| *n <= 50).map(Self).ok_or(JitterError(percent))
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Jitter {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let percent = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+        Self::try_from(percent).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl schemars::JsonSchema for Jitter {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Jitter".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 0, "maximum": 50, "description": "a percentage" })
+    }
+}
+
 layered! {
     /// The deadlines of one connection.
     pub struct Deadlines /
@@ -135,6 +182,9 @@ layered! {
         keep_alive_treatment: KeepAliveTreatment = KeepAliveTreatment::Standard,
         /// For extended connections: `inactivity_timeout` times this. Default 6.
         keep_alive_inactivity_multiplier: Multiplier = Multiplier::SIX,
+        /// How far `inactivity_timeout` and `max_connection_lifetime` are spread at random for each connection, in percent
+        /// either way (0 to 50), so that connections opened together do not end together. Default 0.
+        jitter: Jitter = Jitter(0),
     }
 }
 
@@ -179,6 +229,16 @@ mod tests {
         assert_eq!(resolved.connection_timeout, Bound::secs(10));
         assert_eq!(resolved.inactivity_timeout, Bound::secs(5));
         assert_eq!(resolved.half_closed_timeout, Bound::secs(30));
+    }
+
+    #[test]
+    fn jitter_spreads_both_ways_and_never_the_endless() {
+        let five = Jitter::try_from(5).unwrap();
+        let spread = |chance| five.spread(Bound::secs(100), chance).get().as_secs_f64();
+        assert!((spread(0.0) - 95.0).abs() < 1e-6 && (spread(0.5) - 100.0).abs() < 1e-6 && (spread(1.0) - 105.0).abs() < 1e-6);
+        assert_eq!(five.spread(Bound::MAX, 0.0), Bound::MAX);
+        assert_eq!(Jitter::default().spread(Bound::secs(100), 0.0), Bound::secs(100));
+        assert!(Jitter::try_from(51).is_err());
     }
 
     #[test]

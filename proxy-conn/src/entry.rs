@@ -5,7 +5,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -41,6 +41,8 @@ pub enum DeadlineKind {
     Header,
     /// `initial_data_timeout`.
     Hello,
+    /// The longest wait for a place, where a limit queues.
+    Queue,
     /// `connection_timeout`.
     Dial,
     /// One of the relay's.
@@ -52,6 +54,7 @@ impl std::fmt::Display for DeadlineKind {
         match self {
             Self::Header => f.write_str("header"),
             Self::Hello => f.write_str("hello"),
+            Self::Queue => f.write_str("queue"),
             Self::Dial => f.write_str("dial"),
             Self::Relay(which) => which.fmt(f),
         }
@@ -59,9 +62,10 @@ impl std::fmt::Display for DeadlineKind {
 }
 
 /// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 8] = [
+const KINDS: [DeadlineKind; 9] = [
     DeadlineKind::Header,
     DeadlineKind::Hello,
+    DeadlineKind::Queue,
     DeadlineKind::Dial,
     DeadlineKind::Relay(RelayDeadline::Idle),
     DeadlineKind::Relay(RelayDeadline::HalfClosed),
@@ -92,6 +96,8 @@ pub(crate) struct Entry {
     deadline_kind: AtomicU8,
     /// The number of its pool; [`NO_POOL`] until it is known.
     pool: AtomicU8,
+    /// Whether it may be silent for ever.
+    immortal: AtomicBool,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
     pub(crate) facts: Mutex<Facts>,
@@ -114,6 +120,7 @@ impl Entry {
             deadline_at: AtomicU64::new(0),
             deadline_kind: AtomicU8::new(0),
             pool: AtomicU8::new(NO_POOL),
+            immortal: AtomicBool::new(false),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             facts: Mutex::default(),
             cancel: Cancel::default(),
@@ -174,8 +181,13 @@ impl Entry {
         self.last_activity.store(self.micros(now), Ordering::Relaxed);
     }
 
-    pub(crate) fn join(&self, pool: u8) {
+    pub(crate) fn join(&self, pool: u8, immortal: bool) {
         self.pool.store(pool, Ordering::Relaxed);
+        self.immortal.store(immortal, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_immortal(&self) -> bool {
+        self.immortal.load(Ordering::Relaxed)
     }
 
     pub(crate) fn pool(&self) -> Option<u8> {

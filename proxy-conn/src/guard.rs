@@ -81,9 +81,9 @@ impl ConnGuard {
         self.entry.set_deadline(at, kind);
     }
 
-    /// Counts the connection to a pool, by its number.
-    pub fn join(&self, pool: u8) {
-        self.entry.join(pool);
+    /// Counts the connection to a pool, by its number. An `immortal` one is never ended for its silence.
+    pub fn join(&self, pool: u8, immortal: bool) {
+        self.entry.join(pool, immortal);
     }
 
     /// Notes what was learnt of the connection.

@@ -13,22 +13,32 @@
 //! What it is not: it owns no sockets, dials nothing, spawns nothing and reads no configuration file. It needs no tokio
 //! runtime; it uses tokio's clock, so that tests can pause it.
 
+pub mod breaker;
 mod cancel;
 pub mod deadlines;
 mod end;
 mod entry;
+mod figures;
 mod guard;
+pub mod histogram;
 mod id;
 pub mod limits;
+pub mod overload;
 mod phase;
 mod tracker;
 
+pub use breaker::{Admission, BreakerOptions, BreakerState, TargetBreaker, Ticket};
 pub use cancel::Reason;
-pub use deadlines::{DeadlineOverrides, Deadlines, KeepAliveTreatment, Switch};
+pub use deadlines::{DeadlineOverrides, Deadlines, Jitter, KeepAliveTreatment, Switch};
 pub use end::{By, Cause, End};
 pub use entry::{ConnView, DeadlineKind, Facts};
+pub use figures::Figures;
 pub use guard::ConnGuard;
+pub use histogram::Histogram;
 pub use id::{ConnId, Trail};
-pub use limits::{Limit, Permit};
+pub use limits::{
+    AddressLimits, AddressLimitsOptions, AddressPermit, AddressRefusal, Limit, Permit, QueueError, QueueLimits,
+};
+pub use overload::{Level, LevelCell, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};

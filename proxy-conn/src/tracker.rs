@@ -17,7 +17,9 @@ use tokio::time::Instant;
 use crate::cancel::Reason;
 use crate::end::{Cause, End};
 use crate::entry::{ConnView, Entry, Facts};
+use crate::figures::Figures;
 use crate::guard::ConnGuard;
+use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
 use crate::phase::Phase;
 
@@ -107,6 +109,18 @@ impl Tracked {
         self.0.pool()
     }
 
+    /// Whether it may be silent for ever.
+    #[must_use]
+    pub fn is_immortal(&self) -> bool {
+        self.0.is_immortal()
+    }
+
+    /// Since it was accepted.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0.opened)
+    }
+
     /// Since it entered its phase.
     #[must_use]
     pub fn in_phase(&self, now: Instant) -> Duration {
@@ -152,6 +166,7 @@ pub struct Tracker {
     instance: u32,
     opened: AtomicU64,
     ended: Box<[AtomicU64]>,
+    figures: Figures,
     /// Told whenever the last entry has gone.
     emptied: Notify,
     subscriber: Box<dyn Subscriber>,
@@ -175,6 +190,7 @@ impl Tracker {
             instance: fastrand::u32(..),
             opened: AtomicU64::new(0),
             ended: Cause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            figures: Figures::new(shards.max(1)),
             emptied: Notify::new(),
             subscriber: Box::new(subscriber),
         })
@@ -200,6 +216,8 @@ impl Tracker {
         debug_assert!(removed.is_some(), "an entry leaves once");
         let facts = entry.facts.lock().clone();
         let (from_client, from_backend) = entry.bytes();
+        let lifetime = entry.opened.elapsed();
+        self.figures.record(key.shard, entry, lifetime);
         self.subscriber.ended(&Ended {
             id: entry.id,
             peer: entry.peer,
@@ -209,7 +227,7 @@ impl Tracker {
             detail,
             from_client,
             from_backend,
-            lifetime: entry.opened.elapsed(),
+            lifetime,
             entry,
         });
         drop(removed);
@@ -249,6 +267,22 @@ impl Tracker {
     #[must_use]
     pub fn ended(&self, cause: Cause) -> u64 {
         self.ended.get(cause.index()).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// The distributions of what has ended: lifetimes, times in phases, bytes.
+    #[must_use]
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// The distribution of ages of those that live, in milliseconds.
+    #[must_use]
+    pub fn ages(&self) -> histogram::Snapshot {
+        let (now, ages) = (Instant::now(), Histogram::new(histogram::Bounds::MILLIS, 1));
+        for connection in self.connections() {
+            ages.record_time(0, connection.age(now));
+        }
+        ages.snapshot()
     }
 
     /// Every connection as it is now. Each shard is held just long enough to copy its list of entries.

@@ -78,8 +78,8 @@ pub trait Gate: Send + Sync {
     /// The target was reached.
     fn reached(&self, ticket: Self::Ticket) -> Self::Pass;
 
-    /// It was not.
-    fn failed(&self, ticket: Self::Ticket);
+    /// It was not, and `why` is the last thing that it said.
+    fn failed(&self, ticket: Self::Ticket, why: &DialErrorKind);
 }
 
 /// Every target may be dialled.
@@ -96,14 +96,15 @@ impl Gate for AllOpen {
 
     fn reached(&self, (): ()) {}
 
-    fn failed(&self, (): ()) {}
+    fn failed(&self, (): (), _: &DialErrorKind) {}
 }
 
 /// Why a target is not to be dialled now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
-    /// Its breaker is open: it failed too often in a row. It may be tried again after this long.
-    Breaker(Duration),
+    /// Its breaker is open: it failed too often in a row. It may be tried again after this long; None while somebody else
+    /// tries it.
+    Breaker(Option<Duration>),
     /// It has as many connections as it may have.
     Full(usize),
 }
@@ -155,9 +156,10 @@ impl From<io::Error> for DialErrorKind {
 impl fmt::Display for DialErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed(Closed::Breaker(left)) => {
+            Self::Closed(Closed::Breaker(Some(left))) => {
                 write!(f, "skipped: it failed too often, next try in {:.0}s", left.as_secs_f64().ceil())
             }
+            Self::Closed(Closed::Breaker(None)) => f.write_str("skipped: it failed too often, it is being tried"),
             Self::Closed(Closed::Full(most)) => write!(f, "skipped: it has its {most} connections"),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
@@ -296,7 +298,11 @@ pub async fn reach<D: Dial, G: Gate>(
                 let pass = gate.reached(ticket);
                 return Ok(Dialled { stream, pass, target: target.clone(), endpoint, failed: reach.failed });
             }
-            None => gate.failed(ticket),
+            None => {
+                if let Some(last) = reach.failed.last() {
+                    gate.failed(ticket, &last.kind);
+                }
+            }
         }
     }
     Err(DialError { attempts: reach.failed, within, elapsed: started.elapsed() })
@@ -478,7 +484,7 @@ mod tests {
             n
         }
 
-        fn failed(&self, n: usize) {
+        fn failed(&self, n: usize, _: &DialErrorKind) {
             self.outcomes.lock().push((n, false));
         }
     }
@@ -490,15 +496,15 @@ mod tests {
         let script = [(1, accepts), (2, Does::Refuses), (3, accepts)];
         let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
         let (resolver, keep_alive) = (Resolver::fixed([]), KeepAlive::default());
-        let gate = Ledger { closed: vec![(0, Closed::Breaker(SECOND))], ..Ledger::default() };
+        let gate = Ledger { closed: vec![(0, Closed::Breaker(Some(SECOND)))], ..Ledger::default() };
         let dialled = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap();
         assert_eq!((dialled.pass, gate.outcomes.into_inner()), (2, vec![(1, false), (2, true)]));
         let closed =
-            vec![(0, Closed::Breaker(SECOND)), (1, Closed::Full(7)), (2, Closed::Breaker(5 * SECOND))];
+            vec![(0, Closed::Breaker(Some(SECOND))), (1, Closed::Full(7)), (2, Closed::Breaker(Some(5 * SECOND)))];
         let gate = Ledger { closed, ..Ledger::default() };
         let error =
             reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();
-        assert_eq!(error.all_closed(), Some(&Closed::Breaker(5 * SECOND)));
+        assert_eq!(error.all_closed(), Some(&Closed::Breaker(Some(5 * SECOND))));
         insta::assert_snapshot!(error, @"cannot connect to any of 3 targets: 127.0.0.1:1 skipped: it failed too often, next try in 1s; 127.0.0.1:2 skipped: it has its 7 connections; 127.0.0.1:3 skipped: it failed too often, next try in 5s");
     }
 

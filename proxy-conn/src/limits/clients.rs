@@ -9,9 +9,10 @@
 //! - what says nothing goes: a client without permits whose rate's debt is repaid is forgotten, and the memory given
 //!   back, bit by bit with the admissions. There is no task that sweeps.
 //!
-//! When the table is full, a client that is new takes the place of one without permits that is still in debt: of the
-//! next 128 places, the one nearest to being repaid. That one loses at most a minute's debt, usually a fraction of a
-//! second. If there is none, the new client is refused ([`AddressRefusal::TableFull`]); those that are known are not.
+//! When the table is full, a client that is new takes the place of one without permits that is still in debt: of sixteen
+//! such, the one nearest to being repaid, which is forgiven at most a minute, and usually a fraction of a second. If
+//! the next 128 places have none, the new client is refused ([`AddressRefusal::TableFull`]); a known one never is for
+//! that.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

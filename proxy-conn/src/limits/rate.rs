@@ -11,10 +11,9 @@
 //!             └─────────── admitted while due is in here ───┘
 //! ```
 //!
-//! Times are nanoseconds since the table began; `u64` lasts 584 years. The numbers are governor's
-//! (`Quota::per_minute`), whose decisions the tests compare: the interval is cut to whole nanoseconds, to the client's
-//! favour by less than one in a hundred million at 300 a minute (none at all, as it divides) and by under 8 % at worst,
-//! at 2³² − 1 a minute.
+//! Times are nanoseconds since the table began; a `u64` of them lasts 584 years. The numbers are those of governor's
+//! `Quota::per_minute`, with which the tests compare every decision: an interval is cut to whole nanoseconds, to the
+//! client's favour, by nothing at 300 a minute and by less than a millionth below 60 000.
 
 use std::num::NonZeroU32;
 
@@ -45,7 +44,7 @@ impl Gcra {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom_model)))]
 mod tests {
     use super::*;
 

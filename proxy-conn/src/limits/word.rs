@@ -149,38 +149,42 @@ fn sized(count: u64) -> usize {
     usize::try_from(count).unwrap_or(MOST)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom_model)))]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn word(in_use: u64, most: u64, queued: bool) -> Word {
-        Word(AtomicU64::new(Fields { in_use, most, queued }.pack()))
-    }
-
     /// What each step makes of each kind of word, as in the module's table.
     #[test]
     fn the_whole_matrix() {
-        let kinds = [(0, 1, false), (1, 1, false), (2, 1, false), (1, 1, true), (2, 1, true), (0, 1, true)];
-        let mut matrix = String::new();
-        let mut row = |name: &str, step: &dyn Fn(&Word) -> String| {
-            matrix += &format!("{name:<16}");
-            for (in_use, most, queued) in kinds {
-                let word = word(in_use, most, queued);
-                let said = step(&word);
-                let Fields { in_use, queued, .. } = word.fields();
-                let cell = format!("{said} {in_use}{}", if queued { "q" } else { "" });
-                matrix += &format!(" | {cell:<10}");
+        let words = [(0, 1, false), (1, 1, false), (2, 1, false), (1, 1, true), (2, 1, true), (0, 1, true)];
+        let shown = |Fields { in_use, most, queued }| format!("{in_use}/{most}{}", if queued { "q" } else { "" });
+        let mut matrix = format!("{:<15}", "before");
+        for (in_use, most, queued) in words {
+            matrix += &format!("  {:<8}", shown(Fields { in_use, most, queued }));
+        }
+        let mut row = |name: &str, step: fn(&Word) -> bool| {
+            matrix += &format!("\n{name:<15}");
+            for (in_use, most, queued) in words {
+                let word = Word(AtomicU64::new(Fields { in_use, most, queued }.pack()));
+                let yes = if step(&word) { "yes" } else { "no" };
+                matrix += &format!("  {yes:<3} {:<4}", shown(word.fields()));
             }
-            matrix += "\n";
         };
-        row("", &|_| String::new());
-        row("take", &|word| word.take().map_or("-".into(), |n| n.to_string()));
-        row("give", &|word| word.give().to_string());
-        row("take_or_queue", &|word| word.take_or_queue().map_or("-".into(), |n| n.to_string()));
-        row("give_or_pass", &|word| format!("{:?}", word.give_or_pass()));
-        row("take_for_waiter", &|word| word.take_for_waiter().to_string());
-        insta::assert_snapshot!(matrix);
+        row("take", |word| word.take().is_some());
+        row("give", Word::give);
+        row("take_or_queue", |word| word.take_or_queue().is_some());
+        row("passed on", |word| word.give_or_pass() == Given::PassOn);
+        row("take_for_waiter", Word::take_for_waiter);
+        let matrix: Vec<_> = matrix.lines().map(str::trim_end).collect();
+        insta::assert_snapshot!(matrix.join("\n"), @r"
+        before           0/1       1/1       2/1       1/1q      2/1q      0/1q
+        take             yes 1/1   no  1/1   no  2/1   no  1/1q  no  2/1q  no  0/1q
+        give             yes 0/1   yes 0/1   yes 1/1   no  1/1q  no  2/1q  no  0/1q
+        take_or_queue    yes 1/1   no  1/1q  no  2/1q  no  1/1q  no  2/1q  no  0/1q
+        passed on        no  0/1   no  0/1   no  1/1   yes 1/1q  no  1/1q  yes 0/1q
+        take_for_waiter  yes 1/1   no  1/1   no  2/1   no  1/1q  no  2/1q  yes 1/1q
+        ");
     }
 
     proptest! {

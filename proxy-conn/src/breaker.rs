@@ -1,0 +1,172 @@
+//! The breaker of one target: after some failed dials in a row it is left alone for a while, then tried by one connection.
+//!
+//! ```text
+//!            N failures in a row                   the cool-down is over
+//!  ┌────────┐ ─────────────────────────► ┌──────┐ ─────────────────────────► ┌───────────┐
+//!  │ closed │                            │ open │   (the next to ask probes) │ half-open │
+//!  └────────┘                            └──────┘ ◄───────────────────────── └───────────┘
+//!      ▲                                     the probe failed: open for twice as long │
+//!      │                                     the probe left without a word: may be    │
+//!      │                                       tried again at once                    │
+//!      └──────────────────────────────────────────────────────────────────────────────┘
+//!                                     the probe succeeded
+//! ```
+//!
+//! Whoever is admitted holds a [`Ticket`], and the verdict is given by consuming it: it cannot be given twice, and one
+//! that is dropped instead (its client left, its task was aborted) gives none and blocks nobody.
+//!
+//! A verdict counts only in the state in which its ticket was given out. Dials that were under way when the breaker opened
+//! are of yesterday: their failures do not prolong the cool-down, and their successes do not end it; only the probe does.
+//! (linkerd2-proxy ignores what arrives while its breaker is shut, too.)
+//!
+//! What it is not: it dials nothing, has no timer, and does not choose among targets.
+
+mod options;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_core::Bound;
+use tokio::time::Instant;
+
+pub use options::BreakerOptions;
+pub use state::BreakerState;
+
+use state::Gate;
+
+/// The breaker of one target. Cheap to clone; clones are the same breaker, for all workers.
+#[derive(Debug, Clone)]
+pub struct TargetBreaker(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    options: BreakerOptions,
+    /// Held for a few instructions, twice a dial; never across an await, never while bytes are moved.
+    gate: Mutex<Gate>,
+}
+
+/// Whether a target may be dialled.
+#[derive(Debug)]
+#[must_use = "an admission holds the ticket through which the outcome is told"]
+pub enum Admission {
+    /// Yes: it is in order, as far as is known.
+    Closed(Ticket),
+    /// Yes, as the only one: whether the target is well again depends on this dial.
+    Probe(Ticket),
+    /// No: take another target.
+    Open {
+        /// When to ask again: the rest of the cool-down; `None` while a probe is under way, for that depends on the probe.
+        retry_in: Option<Duration>,
+    },
+}
+
+impl Admission {
+    /// The ticket, if it was given.
+    #[must_use]
+    pub fn ticket(self) -> Option<Ticket> {
+        match self {
+            Self::Closed(ticket) | Self::Probe(ticket) => Some(ticket),
+            Self::Open { .. } => None,
+        }
+    }
+}
+
+/// Leave to dial a target once, and the duty to say how that went: [`succeeded`](Self::succeeded) or
+/// [`failed`](Self::failed). Dropping it says nothing, and is right when the dial came to no end of its own.
+#[derive(Debug)]
+#[must_use = "a ticket that is dropped gives no verdict"]
+pub struct Ticket {
+    breaker: Arc<Shared>,
+    /// The state of the gate for which it was given.
+    era: u64,
+}
+
+impl Ticket {
+    /// The target took the connection.
+    pub fn succeeded(self) -> Option<Change> {
+        self.breaker.gate.lock().succeeded(self.era)
+    }
+
+    /// The target refused the connection, or did not take it in time.
+    pub fn failed(self, now: Instant) -> Option<Change> {
+        self.breaker.gate.lock().failed(self.era, now, &self.breaker.options)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // After a verdict of the probe the era is over, and this does nothing.
+        self.breaker.gate.lock().left(self.era);
+    }
+}
+
+impl TargetBreaker {
+    /// A closed breaker.
+    #[must_use]
+    pub fn new(options: BreakerOptions) -> Self {
+        Self(Arc::new(Shared { options, gate: Mutex::new(Gate::new()) }))
+    }
+
+    /// Whether the target may be dialled at `now`.
+    pub fn admit(&self, now: Instant) -> Admission {
+        let mut gate = self.0.gate.lock();
+        let state = match gate.admit(now) {
+            Ok(state) => state,
+            Err(retry_in) => return Admission::Open { retry_in },
+        };
+        let ticket = Ticket { breaker: Arc::clone(&self.0), era: gate.era() };
+        match state {
+            BreakerState::HalfOpen => Admission::Probe(ticket),
+            BreakerState::Closed | BreakerState::Open => Admission::Closed(ticket),
+        }
+    }
+
+    /// How it is, for a metric or a listing.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> BreakerView {
+        self.0.gate.lock().view(now)
+    }
+}
+
+/// A breaker as it was when somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerView {
+    /// Its state.
+    pub state: BreakerState,
+    /// Failures since the last success, those of probes included.
+    pub failures_in_a_row: u32,
+    /// How often it opened since it was made; probes that failed do not count.
+    pub opened: u64,
+    /// The rest of the cool-down; zero unless it is open, and once the cool-down is over.
+    pub retry_in: Duration,
+}
+
+/// A breaker went from one state to another. Its text is a line of the log, less the target's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The state it left.
+    pub from: BreakerState,
+    /// The state it is in now.
+    pub to: BreakerState,
+    /// Failures in a row, up to this change.
+    pub failures_in_a_row: u32,
+    /// The cool-down that begins, if it opened.
+    pub cool_down: Option<Bound>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, failures_in_a_row, cool_down } = self;
+        write!(f, "{from} → {to}: ")?;
+        match (from, cool_down) {
+            (_, None) => write!(f, "the probe succeeded, after {failures_in_a_row} failures in a row"),
+            (BreakerState::HalfOpen, Some(time)) => write!(f, "the probe failed, the next is in {time}"),
+            (_, Some(time)) => write!(f, "{failures_in_a_row} dials failed in a row, a probe is in {time}"),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Which connections of an overloaded pool are ended first.
+
+use std::cmp::Reverse;
+use std::fmt;
+use std::time::Duration;
+
+use super::level::Strength;
+use super::options::OverloadOptions;
+use crate::entry::ConnView;
+use crate::id::ConnId;
+use crate::phase::Phase;
+
+/// A connection that may have to go: what there is to know of it for the choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its id.
+    pub id: ConnId,
+    /// Its phase.
+    pub phase: Phase,
+    /// Since bytes last moved (since it was accepted, if none has).
+    pub idle: Duration,
+    /// Bytes that have moved, both ways together.
+    pub moved: u64,
+}
+
+impl From<&ConnView> for Candidate {
+    fn from(view: &ConnView) -> Self {
+        let moved = view.from_client.saturating_add(view.from_backend);
+        Self { id: view.id, phase: view.phase, idle: view.idle, moved }
+    }
+}
+
+/// Why a connection was chosen, the first to go first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Useless {
+    /// Established, and never a byte either way.
+    NoData,
+    /// One side has ended, and the other is silent.
+    HalfClosed,
+    /// Established, and silent.
+    Idle,
+}
+
+impl fmt::Display for Useless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoData => "no data",
+            Self::HalfClosed => "half-closed",
+            Self::Idle => "idle",
+        })
+    }
+}
+
+/// A connection that is to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Victim {
+    /// Its id.
+    pub id: ConnId,
+    /// Why it was chosen.
+    pub why: Useless,
+    /// For how long it was silent.
+    pub idle: Duration,
+}
+
+impl Candidate {
+    /// Why it may go, if it may. One that is busy may not, nor may one that is still being connected: that has a short
+    /// deadline of its own.
+    fn useless(&self, options: &OverloadOptions) -> Option<Useless> {
+        if self.idle < options.victims_idle.get() {
+            return None;
+        }
+        match self.phase {
+            Phase::Header | Phase::Peek | Phase::Dial => None,
+            Phase::Relay if self.moved == 0 => Some(Useless::NoData),
+            Phase::Relay => Some(Useless::Idle),
+            Phase::Drain => Some(Useless::HalfClosed),
+        }
+    }
+}
+
+/// The victims among `candidates`, in the order in which they should go: those without data, the half-closed, the idle;
+/// among each the longest silent first. At most the options' share of all candidates, times `strength`, rounded down.
+pub(super) fn choose(candidates: &[Candidate], strength: Strength, options: &OverloadOptions) -> Vec<Victim> {
+    let share = options.victims_share.of(candidates.len());
+    let most =
+        share.saturating_mul(usize::from(strength.thousandths())) / usize::from(Strength::FULL.thousandths());
+    if most == 0 {
+        return Vec::new();
+    }
+    let order = |victim: &Victim| (victim.why, Reverse(victim.idle), victim.id);
+    let as_victim =
+        |one: &Candidate| one.useless(options).map(|why| Victim { id: one.id, why, idle: one.idle });
+    let mut victims: Vec<_> = candidates.iter().filter_map(as_victim).collect();
+    if victims.len() > most {
+        // Of a hundred thousand, only those that go are sorted.
+        victims.select_nth_unstable_by_key(most, order);
+        victims.truncate(most);
+    }
+    victims.sort_unstable_by_key(order);
+    victims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::percent::Percent;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn candidate(count: u64, phase: Phase, idle_secs: u64, moved: u64) -> Candidate {
+        let id = ConnId { instance: 0, count };
+        Candidate { id, phase, idle: Duration::from_secs(idle_secs), moved }
+    }
+
+    fn greedy() -> OverloadOptions {
+        OverloadOptions { victims_share: Percent::MAX, ..OverloadOptions::default() }
+    }
+
+    #[test]
+    fn who_goes_first() {
+        let candidates = [
+            candidate(1, Phase::Relay, 9_000, 5),
+            candidate(2, Phase::Relay, 9, 5),
+            candidate(3, Phase::Relay, 10, 5),
+            candidate(4, Phase::Drain, 20, 5),
+            candidate(5, Phase::Drain, 30, 0),
+            candidate(6, Phase::Relay, 10, 0),
+            candidate(7, Phase::Relay, 9, 0),
+            candidate(8, Phase::Relay, 40, 0),
+            candidate(9, Phase::Header, 90, 0),
+            candidate(10, Phase::Peek, 90, 0),
+            candidate(11, Phase::Dial, 90, 0),
+            candidate(12, Phase::Drain, 9, 5),
+        ];
+        let line = |v: Victim| format!("{:>2} {:<11} {:>4}s\n", v.id.count, v.why, v.idle.as_secs());
+        let chosen = choose(&candidates, Strength::FULL, &greedy());
+        insta::assert_snapshot!(chosen.into_iter().map(line).collect::<String>(), @r"
+        8 no data       40s
+        6 no data       10s
+        5 half-closed   30s
+        4 half-closed   20s
+        1 idle        9000s
+        3 idle          10s
+        ");
+        let half: Vec<_> = choose(&candidates, Strength::from_thousandths(250), &greedy());
+        assert_eq!(half.iter().map(|v| v.id.count).collect::<Vec<_>>(), [8, 6, 5]);
+    }
+
+    #[test]
+    fn the_share_rounds_down_and_follows_the_strength() {
+        let idle = |n| (0..n).map(|id| candidate(id, Phase::Relay, 60, 1)).collect::<Vec<_>>();
+        let options = OverloadOptions::default();
+        let number = |n, strength| choose(&idle(n), Strength::from_thousandths(strength), &options).len();
+        assert_eq!([19, 20, 39, 40, 1000].map(|n| number(n, 1000)), [0, 1, 1, 2, 50]);
+        assert_eq!([0, 19, 20, 500, 1000].map(|strength| number(1000, strength)), [0, 0, 1, 25, 50]);
+    }
+
+    fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
+        let one = (0_usize..5, 0_u64..30, 0_u64..3);
+        prop::collection::vec(one, 0..200).prop_map(|all| {
+            let numbered = all.into_iter().zip(0..);
+            numbered.map(|((phase, idle, moved), id)| candidate(id, Phase::ALL[phase], idle, moved)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_share_never_a_busy_one_and_none_that_should_go_later(
+            candidates in candidates(), share in 1_i64..=100, strength in 0_u64..=1000
+        ) {
+            let options = OverloadOptions { victims_share: Percent::try_from(share).unwrap(), ..greedy() };
+            let victims = choose(&candidates, Strength::from_thousandths(strength), &options);
+            prop_assert!(victims.len() * 100 <= candidates.len() * usize::try_from(share).unwrap());
+            let chosen = |c: &&Candidate| victims.iter().any(|v| v.id == c.id);
+            let (gone, kept): (Vec<&Candidate>, Vec<_>) = candidates.iter().partition(chosen);
+            prop_assert_eq!(gone.len(), victims.len(), "nobody is chosen twice");
+            prop_assert!(gone.iter().all(|c| c.idle >= options.victims_idle.get()));
+            prop_assert!(gone.iter().all(|c| matches!(c.phase, Phase::Relay | Phase::Drain)));
+            let order = |c: &Candidate| c.useless(&options).map(|why| (why, Reverse(c.idle)));
+            let last_to_go = gone.iter().filter_map(|c| order(c)).max();
+            let first_to_stay = kept.iter().filter_map(|c| order(c)).min();
+            if let (Some(last), Some(first)) = (last_to_go, first_to_stay) {
+                prop_assert!(last <= first);
+            }
+        }
+    }
+}
