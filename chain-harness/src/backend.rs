@@ -40,7 +40,8 @@ impl Backend {
         Self::on(listener, behave)
     }
 
-    fn on<F, B>(listener: TcpListener, behave: F) -> Self
+    /// The same on a socket that listens already.
+    pub fn on<F, B>(listener: TcpListener, behave: F) -> Self
     where
         F: Fn(Wire) -> B + Send + 'static,
         B: Future<Output = ()> + Send + 'static,

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::hop::Hop;
-use crate::scenario::open_descriptors;
-use crate::wait::{PATIENCE, becomes};
+use crate::wait::PATIENCE;
 use crate::wire::Wire;
 
 /// Client → outer → PROXY v2 → inner → backend, in this process.
@@ -16,8 +15,6 @@ pub struct Chain {
     pub outer: Hop,
     /// The hop that only the outer one may connect to.
     pub inner: Hop,
-    /// Descriptors that were open when the chain stood and nobody had connected.
-    quiet: usize,
 }
 
 impl Chain {
@@ -30,9 +27,16 @@ impl Chain {
     /// A chain to `targets`, in their order, with more lines (TOML) at the start of each hop's configuration.
     #[must_use]
     pub fn with(outer: &str, inner: &str, targets: &[&dyn Display]) -> Self {
-        let inner = Hop::start(&inner_config(inner, targets));
+        Self::in_front(outer, &inner_config(inner, targets))
+    }
+
+    /// A chain whose inner hop has a configuration of its own, with its first port for the outer hop.
+    #[must_use]
+    pub fn in_front(outer: &str, inner_config: &str) -> Self {
+        let inner = Hop::start(inner_config);
+        // The last one to start: with it the whole chain stands.
         let outer = Hop::start(&outer_config(outer, inner.addr()));
-        Self { outer, inner, quiet: open_descriptors() }
+        Self { outer, inner }
     }
 
     /// A client of the chain.
@@ -47,9 +51,8 @@ impl Chain {
 
     /// The same, within `bound`.
     pub async fn settles_within(&self, bound: Duration) {
-        self.outer.empties(bound).await;
         self.inner.empties(bound).await;
-        becomes(bound, self.quiet, open_descriptors).await;
+        self.outer.settles_within(bound).await;
     }
 }
 

@@ -3,15 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::server::{Bound, Server};
-use proxy_conn::{Cause, Tracker};
+use proxy_conn::{Cause, Phase, Tracker};
 use proxy_core::KeepAlive;
 use proxy_core::listen::{ListenOptions, bind};
 use tokio::runtime::Handle;
 
 use crate::ends::{EndLine, Ends};
 use crate::ports;
+use crate::scenario::open_descriptors;
 use crate::wait::{PATIENCE, becomes, eventually};
 
 /// What must never be seen: faults of the proxy itself.
@@ -23,6 +25,16 @@ pub struct Hop {
     server: Server,
     ports: Vec<u16>,
     ends: Ends,
+    /// Descriptors that were open when it stood and nobody had connected.
+    quiet: usize,
+}
+
+/// What lets a whole crowd come from 127.0.0.1, unless the scenario is about just that.
+fn crowd(config: &str) -> &'static str {
+    if config.contains("connections_per_client") || config.contains("[limits]") {
+        return "";
+    }
+    "limits.connections_per_client = \"off\"\nlimits.connections_per_client_per_minute = \"off\"\n"
 }
 
 impl Hop {
@@ -36,11 +48,21 @@ impl Hop {
         };
         let mut bound = Bound::new();
         let ports: Vec<_> = ports::placeholders(config).map(|_| bind_port(hosts, &mut bound)).collect();
-        let config = Config::parse(&ports::filled(config, &ports), "hop.toml")
-            .unwrap_or_else(|errors| panic!("{}", errors.render(false)));
+        let config = format!("{}{config}", crowd(config));
+        let config = Config::parse(&ports::filled(&config, &ports), "hop.toml")
+            .unwrap_or_else(|errors| panic!("{errors}"));
         let ends = Ends::default();
-        let server = Server::start_with(config, bound, Handle::current(), ends.clone());
-        Self { server: server.expect("it starts on sockets that are bound"), ports, ends }
+        let server = Server::start_with(config, &bound, &Handle::current(), Sockets::Shared, ends.clone());
+        let server = server.expect("it starts on sockets that are bound");
+        // The workers have sockets of their own.
+        drop(bound);
+        Self { server, ports, ends, quiet: open_descriptors() }
+    }
+
+    /// Audits it now, and expects that nothing is found.
+    pub async fn is_clean(&self) {
+        let report = self.server.audit().run_once().await;
+        assert!(report.is_clean(), "{report:?}");
     }
 
     /// Where `PORT_A` is.
@@ -73,6 +95,12 @@ impl Hop {
         self.tracker().snapshot().iter().map(|view| view.from_client).sum()
     }
 
+    /// Waits until `count` of its connections are in `phase`.
+    pub async fn has_in(&self, phase: Phase, count: usize) {
+        let in_phase = || self.tracker().snapshot().iter().filter(|view| view.phase == phase).count();
+        becomes(PATIENCE, count, in_phase).await;
+    }
+
     /// The ends so far.
     #[must_use]
     pub fn ends(&self) -> Vec<EndLine> {
@@ -97,6 +125,18 @@ impl Hop {
         becomes(bound, (0, 0), || (self.tracker().len(), self.permits())).await;
         let faults = FAULTS.map(|cause| self.tracker().ended(cause));
         assert_eq!(faults, [0; FAULTS.len()], "faults of the proxy: {FAULTS:?}");
+    }
+
+    /// The laws, once everybody has gone who came after it stood: it is empty, every permit is back, and every socket of
+    /// this process (its own, the clients' and the backends') is closed.
+    pub async fn settles(&self) {
+        self.settles_within(PATIENCE).await;
+    }
+
+    /// The same, within `bound`.
+    pub async fn settles_within(&self, bound: Duration) {
+        self.empties(bound).await;
+        becomes(bound, self.quiet, open_descriptors).await;
     }
 }
 

@@ -100,8 +100,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // Both fail only for a child that has stopped already.
-        self.child.kill().unwrap_or_default();
-        self.child.wait().map_or((), drop);
+        drop(self.child.kill());
+        drop(self.child.wait());
+        // Its pipes have ended with it: none of the programs that are run here leaves children behind.
+        self.readers.drain(..).for_each(|reader| drop(reader.join()));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real binary, as a child process.
 
+use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +22,12 @@ pub struct Smartproxy {
 }
 
 impl Smartproxy {
+    /// Runs a [`scenario`](crate::scenario()) in which the binary is needed. It is built before the scenario's time starts.
+    pub fn scenario(body: impl Future<Output = ()>) {
+        binary();
+        crate::scenario(body);
+    }
+
     /// Runs `config` (TOML; `PORT_A` to `PORT_D` stand for free ports) and waits until it accepts.
     pub async fn run(config: &str) -> Self {
         let mut started = Self::start(config);
@@ -55,12 +62,27 @@ impl Smartproxy {
         (Ipv4Addr::LOCALHOST, *self.ports.first().expect("the configuration has a port")).into()
     }
 
+    /// Whether it listens on `PORT_A`.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        ports::is_listened_on(self.addr().port())
+    }
+
+    /// How its connections have ended so far, where it logs in JSON.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        let causes = self.access_log().into_iter().map(|line| line.get("cause").cloned().unwrap_or_default());
+        causes.map(|cause| cause.as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// Its access log so far, where it logs in JSON.
     #[must_use]
     pub fn access_log(&self) -> Vec<Value> {
         let lines = self.process.lines();
         let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        parsed.filter(|line| line.get("target").is_some() && line.get("cause").is_some()).collect()
+        parsed
+            .filter(|line| line.get("message").is_some_and(|message| message == "connection ended"))
+            .collect()
     }
 }
 
@@ -78,14 +100,16 @@ fn binary() -> &'static Path {
     })
 }
 
-/// Builds it; that is next to nothing where it is up to date.
+/// Builds it; that is next to nothing where it is up to date. With this crate named too, cargo chooses the same features
+/// of dependencies as for this test, and builds none of them again.
 fn build(profile: &Path) {
     let Some(cargo) = std::env::var_os("CARGO") else { return };
     let (target, name) =
         (profile.parent().expect("it has a name"), profile.file_name().expect("it has a name"));
     let name = if name == "debug" { "dev".as_ref() } else { name };
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--offline", "--package", "proxy-bin", "--bin", "smartproxy"]);
+    command.args(["build", "--quiet", "--offline", "--bin", "smartproxy"]);
+    command.args(["--package", "proxy-bin", "--package", env!("CARGO_PKG_NAME")]);
     command
         .arg("--profile")
         .arg(name)

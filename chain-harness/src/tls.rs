@@ -76,7 +76,7 @@ pub struct Handshake {
 impl Handshake {
     /// Shakes hands at `addr`, asking for `name` (or for none), sends a request and reads the answer.
     pub async fn at(addr: SocketAddr, name: Option<&str>) -> Self {
-        let mut command = Command::new("openssl");
+        let mut command = Command::new(program("openssl").expect("it made the servers' certificates"));
         command.args(["s_client", "-ign_eof", "-connect", &addr.to_string()]);
         match name {
             Some(name) => command.args(["-servername", name]),

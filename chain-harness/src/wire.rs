@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 
@@ -51,10 +52,18 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Connects.
+    /// Connects. Whether that came to anything is told to whoever reads: a proxy may accept and reset before a client
+    /// could look, and then that is what the client has received.
     pub async fn connect(addr: SocketAddr) -> Self {
+        let stream = begin_to_connect(addr).expect("there is a descriptor");
+        within(PATIENCE, stream.writable()).await.expect("the runtime runs");
+        Self::noting(stream, Arc::default())
+    }
+
+    /// Whether a connect to `addr` is refused.
+    pub async fn is_refused(addr: SocketAddr) -> bool {
         let connected = within(PATIENCE, dial(addr)).await;
-        Self::noting(connected.expect("somebody listens"), Arc::default())
+        connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
     pub(crate) fn noting(stream: TcpStream, notes: Arc<Mutex<Received>>) -> Self {
@@ -78,7 +87,12 @@ impl Wire {
     /// # Errors
     /// What the kernel says.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        within(PATIENCE, self.stream.write_all(bytes.as_ref())).await
+        let sent = within(PATIENCE, self.stream.write_all(bytes.as_ref())).await;
+        // The kernel tells of a reset once, and then it is an end like any other to whoever reads.
+        if sent.as_ref().is_err_and(is_reset) {
+            self.notes().end = Some(Ending::Reset);
+        }
+        sent
     }
 
     /// Sends `bytes` one at a time.
@@ -102,15 +116,18 @@ impl Wire {
 
     /// Reads once: nothing where the other side has ended, either way. Cancel-safe.
     pub async fn read_some(&mut self) -> Vec<u8> {
+        if self.notes().end.is_some() {
+            return Vec::new();
+        }
         let mut buffer = vec![0; 16 * 1024];
         let (n, end) = match within(PATIENCE, self.stream.read(&mut buffer)).await {
             Ok(0) => (0, Some(Ending::Fin)),
             Ok(n) => (n, None),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => (0, Some(Ending::Reset)),
+            Err(error) if is_reset(&error) => (0, Some(Ending::Reset)),
             Err(error) => panic!("neither bytes nor an end: {error}"),
         };
         buffer.truncate(n);
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes();
         notes.bytes.extend_from_slice(&buffer);
         notes.end = end;
         buffer
@@ -122,8 +139,12 @@ impl Wire {
         self.received()
     }
 
+    fn notes(&self) -> MutexGuard<'_, Received> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn has(&self, enough: impl Fn(&[u8]) -> bool) -> bool {
-        enough(&self.notes.lock().unwrap_or_else(PoisonError::into_inner).bytes)
+        enough(&self.notes().bytes)
     }
 
     /// Everything received since the start, once the other side has ended.
@@ -139,18 +160,38 @@ impl Wire {
 
     /// Reads nothing until the other side has reset.
     pub async fn wait_for_a_reset(&mut self) {
+        // A reset that has been read is told to nobody again.
+        if self.notes().end == Some(Ending::Reset) {
+            return;
+        }
         // The reactor reports it also behind unread bytes. It fails only where its runtime ends.
-        within(PATIENCE, self.stream.ready(Interest::ERROR)).await.map_or((), drop);
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).end = Some(Ending::Reset);
+        within(PATIENCE, self.stream.ready(Interest::ERROR)).await.expect("the runtime runs");
+        self.notes().end = Some(Ending::Reset);
     }
 
     /// Everything received so far.
     #[must_use]
     pub fn received(&self) -> Received {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.notes().clone()
     }
 }
 
+fn is_reset(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+/// A socket that is connecting.
+fn begin_to_connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
+    match socket.connect(&addr.into()) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Err(error)
+        }
+        Ok(()) | Err(_) => TcpStream::from_std(socket.into()),
+    }
+}
+
+/// Connects, for those who want to know how it went.
 #[expect(clippy::disallowed_methods, reason = "a test's client is no proxy; its caller bounds it")]
 pub(crate) async fn dial(addr: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(addr).await

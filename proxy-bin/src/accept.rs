@@ -6,26 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_conn::Opening;
-use proxy_core::{Dial, Listen};
+use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use crate::config::ListenerConfig;
 use crate::connection::{Newcomer, serve};
-use crate::proxy::Proxy;
+use crate::proxy::{Listener, Proxy};
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
 /// there is no descriptor; longer would leave clients in the backlog after there is one again.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// While there is no room, how often it is looked for. The backlog waits in the kernel meanwhile.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(5);
+
 /// Where the connections of a listener go.
 pub(crate) struct Accepting<D> {
-    /// The listener's configuration.
-    pub(crate) at: Arc<ListenerConfig>,
-    /// Its name, as every connection's entry has it.
-    pub(crate) label: Arc<str>,
+    /// The listener.
+    pub(crate) at: Arc<Listener>,
     /// Which worker this is.
     pub(crate) worker: usize,
     /// What connections share.
@@ -41,14 +41,11 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
     stop: CancellationToken,
 ) {
     let mut pause = SHORTEST_PAUSE;
-    while let Some(accepted) = unless(&stop, listener.accept()).await {
+    while let Some(accepted) = unless(&stop, next(&listener, &accepting)).await {
         match accepted {
             Ok((client, peer)) => {
                 pause = SHORTEST_PAUSE;
-                let opening = Opening { peer, listener: Arc::clone(&accepting.label) };
-                let conn = accepting.proxy.tracker.open(accepting.worker, opening);
-                let (at, proxy) = (Arc::clone(&accepting.at), Arc::clone(&accepting.proxy));
-                accepting.tasks.spawn(serve(Newcomer { client, at, proxy, conn }));
+                accepting.open(client, peer);
             }
             // The client left while it was in the backlog: its business, not a shortage of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
@@ -56,11 +53,43 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
             }
             Err(error) => {
                 let shortage = proxy_core::listen::accept_error_is_shortage(&error);
-                warn!(listener = %accepting.at.label, %error, shortage, pause_ms = pause.as_millis(), "cannot accept; will try again");
+                let pause_ms = pause.as_millis();
+                warn!(listener = %accepting.at.label, %error, shortage, pause_ms, "cannot accept; will try again");
                 unless(&stop, tokio::time::sleep(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// The next connection, once there is room for one.
+async fn next<L: Listen, D: Dial>(
+    listener: &L,
+    accepting: &Accepting<D>,
+) -> io::Result<(L::Stream, PeerAddr)> {
+    let limit = &accepting.proxy.connections;
+    if limit.in_use() >= limit.most() {
+        info!(listener = %accepting.at.label, connections = limit.in_use(), "no room: not accepting");
+        // Not before a sixteenth is free again: a limit that is just met would else be met again at once.
+        let low = limit.most() - limit.most().div_ceil(16);
+        while limit.in_use() > low {
+            tokio::time::sleep(LOOK_FOR_ROOM).await;
+        }
+        info!(listener = %accepting.at.label, connections = limit.in_use(), "room again: accepting");
+    }
+    listener.accept().await
+}
+
+impl<D: Dial> Accepting<D> {
+    /// Opens the entry of a connection and spawns its task.
+    fn open<S: Stream + 'static>(&self, client: S, peer: PeerAddr) {
+        let opening = Opening { peer, listener: Arc::clone(&self.at.label) };
+        let conn = self.proxy.tracker.open(self.worker, opening);
+        conn.hold(Side::Client, client.descriptor());
+        // Several workers may have seen the last free place: whoever comes too late waits for one.
+        let permit = self.proxy.connections.acquire();
+        let (at, proxy) = (Arc::clone(&self.at), Arc::clone(&self.proxy));
+        self.tasks.spawn(serve(Newcomer { client, permit, at, proxy, conn }));
     }
 }
 
@@ -77,8 +106,8 @@ async fn unless<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Out
 mod tests {
     use super::*;
     use proxy_conn::Tracker;
+    use proxy_core::Resolver;
     use proxy_core::mem::{MemNet, MemStream};
-    use proxy_core::{PeerAddr, Resolver};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Fails whenever it is asked, and counts.
@@ -99,16 +128,9 @@ mod tests {
     /// How often a loop asks in an hour in which every accept fails with `code`.
     async fn asked_in_an_hour(code: i32) -> usize {
         let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
-        let at = Arc::new(config.listeners[0].clone());
-        let proxy = Arc::new(Proxy {
-            config,
-            tracker: Tracker::new(1, ()),
-            connections: proxy_conn::Limit::new(1),
-            dialer: MemNet::default(),
-            resolver: Resolver::fixed([]),
-        });
-        let label = at.label.as_str().into();
-        let accepting = Accepting { label, at, worker: 0, proxy, tasks: TaskTracker::new() };
+        let at = Listener::new(&config.listeners[0]);
+        let proxy = Proxy::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([]));
+        let accepting = Accepting { at, worker: 0, proxy: Arc::new(proxy), tasks: TaskTracker::new() };
         let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let running = accept_loop(Failing { asked: Arc::clone(&asked), code }, accepting, stop.clone());
         let stopping = async {
@@ -123,5 +145,41 @@ mod tests {
     async fn a_shortage_neither_ends_the_loop_nor_makes_it_spin() {
         let asked = asked_in_an_hour(rustix::io::Errno::MFILE.raw_os_error()).await;
         assert!((3500..3700).contains(&asked), "once a second, after the first pauses: {asked}");
+    }
+
+    const ONE_AT_A_TIME: &str = r#"
+[limits]
+max_connections = 1
+[[listeners]]
+ports = [8000]
+bind = ["127.0.0.1"]
+[[routes]]
+name = "only"
+match = { ports = [8000] }
+action = { forward = ["127.0.0.1:9000"] }
+"#;
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_limit_clients_wait_in_the_backlog_and_are_served_when_there_is_room() {
+        let (net, front) = (MemNet::default(), ([127, 0, 0, 1], 8000).into());
+        let (listener, backend) = (net.listen(front), net.listen(([127, 0, 0, 1], 9000).into()));
+        let config = crate::config::Config::parse(ONE_AT_A_TIME, "one.toml").unwrap();
+        let at = Listener::new(&config.listeners[0]);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), net.clone(), Resolver::fixed([])));
+        let accepting = Accepting { at, worker: 0, proxy: Arc::clone(&proxy), tasks: TaskTracker::new() };
+        let stop = CancellationToken::new();
+        let clients = async {
+            let front = proxy_core::Endpoint::Ip(front);
+            let connect = || net.connect(([10, 0, 0, 1], 1).into(), &front);
+            let (first, _second) = (connect().await.unwrap(), connect().await.unwrap());
+            let (_to_first, _) = backend.accept().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            assert_eq!((proxy.tracker.len(), proxy.tracker.opened()), (1, 1), "the second one waits");
+            drop(first);
+            backend.accept().await.unwrap();
+            assert_eq!((proxy.tracker.len(), proxy.tracker.opened()), (1, 2), "and is served");
+            stop.cancel();
+        };
+        tokio::join!(accept_loop(listener, accepting, stop.clone()), clients);
     }
 }

@@ -1,13 +1,29 @@
 //! One line for each connection, at its end: who, where to, how far it came, how it ended and whose doing that was.
 
-use proxy_conn::{Ended, Phase, Subscriber};
-use tracing::info;
+use proxy_conn::{ConnView, Ended, Phase, Subscriber};
+use proxy_core::relay::RelayDeadline;
+use tokio::time::Instant;
+use tracing::{info, warn};
 
 /// Writes ends as `tracing` events with the target `smartproxy::access`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AccessLog;
 
 impl Subscriber for AccessLog {
+    fn warned(&self, about: &ConnView, at: Instant, why: RelayDeadline) {
+        warn!(
+            target: "smartproxy::access",
+            id = %about.id,
+            client = about.facts.client.map(tracing::field::display),
+            route = about.facts.route.as_deref(),
+            target = about.facts.target.as_deref(),
+            idle_s = about.idle.as_secs(),
+            left_s = at.saturating_duration_since(Instant::now()).as_secs(),
+            deadline = %why,
+            "connection will be cut unless something moves"
+        );
+    }
+
     fn ended(&self, ended: &Ended<'_>) {
         let facts = ended.facts;
         let [first, second] = ended.end.code();

@@ -18,23 +18,32 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use proxy_conn::Deadlines;
+use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_route::RouteTable;
 
+pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
+pub use cap::Cap;
 pub use file::{AcceptProxy, Backlog, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
+pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
+pub use memory::{Memory, MemoryError};
+pub use pool::{PoolChoice, PoolConfig, RoutePools};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, Limits, Log, LogFormat, LogLevel, ProxyProtocol};
+pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol};
 
 use file::ConfigFile;
 use finding::Source;
 use peel::Peeled;
+use pool::Pools;
 use route::Defaults;
 
+mod at_limit;
 mod bounded;
+mod breaker;
+mod cap;
 mod choice;
 mod document;
 mod explain;
@@ -42,8 +51,11 @@ mod file;
 mod finding;
 mod itself;
 mod kernel;
+mod limits;
 mod listener;
+mod memory;
 mod peel;
+mod pool;
 mod route;
 mod schema;
 mod settings;
@@ -66,6 +78,12 @@ pub struct Config {
     pub keep_alive: KeepAlive,
     /// What the proxy and one connection may use at most.
     pub limits: Limits,
+    /// What each client address may use at most; `None` if clients need not be counted.
+    pub clients: Option<AddressLimitsOptions>,
+    /// The pools by number: `direct` is 0, `chain` is 1. At most 64.
+    pub pools: Vec<PoolConfig>,
+    /// How often the tracker is compared with the kernel, and how patiently.
+    pub audit: AuditOptions,
     /// PROXY headers that are received.
     pub proxy_protocol: ProxyProtocol,
     /// How long resolved names are kept.
@@ -188,27 +206,36 @@ fn resolve(
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let defaults = Defaults {
-        deadlines: Deadlines::default().with(&file.timeouts),
+        pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),
+        at_limit: file.limits.at_limit,
+        breaker: file.breaker.over(&BreakerOptions::default()),
     };
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
+    breaker::check(file, document, errors);
+    pool::check(&defaults.pools, file, document, errors);
     let routes = route::table(&file.routes, &defaults, document, errors);
     let listeners = listener::expand(file, document, errors);
     let routes = routes.filter(|_| !document.is_wounded())?;
     itself::check(&routes, &listeners, document, errors);
-    let warnings = source.findings(Severity::Warning, route::shadowed(&routes, document));
+    let mut warnings = route::shadowed(&routes, document);
+    warnings.extend(pool::unused(file, document));
+    warnings.extend(limits::warnings(file, document));
     Some(Config {
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
-        deadlines: defaults.deadlines,
+        deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
+        clients: file.limits.clients(),
         limits: file.limits.clone(),
+        pools: defaults.pools.resolved(file.limits.at_limit),
+        audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
         log: file.log,
         listeners,
         routes,
-        warnings,
+        warnings: source.findings(Severity::Warning, warnings),
     })
 }
 

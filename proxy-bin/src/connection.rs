@@ -20,18 +20,17 @@ mod verdict;
 
 use std::sync::Arc;
 
-use proxy_conn::ConnGuard;
-use proxy_core::{Dial, ReadAhead, Side, Stream};
+use proxy_conn::{ConnGuard, Permit};
+use proxy_core::{Dial, ReadAhead, Stream};
 
-use crate::config::ListenerConfig;
-use crate::proxy::Proxy;
+use crate::proxy::{Listener, Proxy};
 use verdict::Verdict;
 
 /// A connection as it comes from the listener.
 struct Accepted<'p, S, D> {
     client: S,
     ahead: ReadAhead,
-    at: &'p ListenerConfig,
+    at: &'p Listener,
     proxy: &'p Proxy<D>,
 }
 
@@ -39,7 +38,9 @@ struct Accepted<'p, S, D> {
 /// before it has run at all.
 pub(crate) struct Newcomer<S, D> {
     pub(crate) client: S,
-    pub(crate) at: Arc<ListenerConfig>,
+    /// Its place among all that may be served; None if others were faster, and it has to wait for one.
+    pub(crate) permit: Option<Permit>,
+    pub(crate) at: Arc<Listener>,
     pub(crate) proxy: Arc<Proxy<D>>,
     pub(crate) conn: ConnGuard,
 }
@@ -47,24 +48,28 @@ pub(crate) struct Newcomer<S, D> {
 /// Serves one connection from accept to its end. `conn` is bound first, so it is dropped last.
 pub(crate) async fn serve<S: Stream, D: Dial>(newcomer: Newcomer<S, D>) {
     let conn = newcomer.conn;
-    let (at, proxy) = (newcomer.at, newcomer.proxy);
-    conn.hold(Side::Client, newcomer.client.descriptor());
+    let (permit, at, proxy) = (newcomer.permit, newcomer.at, newcomer.proxy);
     let accepted = Accepted { client: newcomer.client, ahead: ReadAhead::default(), at: &at, proxy: &proxy };
     let verdict = tokio::select! {
         biased;
         reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
-        verdict = live(&conn, accepted) => verdict,
+        verdict = live(&conn, permit, accepted) => verdict,
     };
     conn.end(verdict.end, verdict.detail);
 }
 
 /// Every stage in order; the first that cannot go on says why.
-async fn live<S: Stream, D: Dial>(conn: &ConnGuard, accepted: Accepted<'_, S, D>) -> Verdict {
+async fn live<S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    permit: Option<Permit>,
+    accepted: Accepted<'_, S, D>,
+) -> Verdict {
     let whole = async {
+        let _permit = admit::to_the_process(conn, permit, accepted.proxy).await?;
         let greeted = header::greet(conn, accepted).await?;
         let peeked = peek::peek(conn, greeted).await?;
         let routed = route::route(conn, peeked)?;
-        let admitted = admit::admit(conn, routed)?;
+        let admitted = admit::admit(conn, routed).await?;
         let dialled = dial::dial(conn, admitted).await?;
         Ok(relay::relay(conn, dialled).await)
     };

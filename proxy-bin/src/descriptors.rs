@@ -1,4 +1,6 @@
-//! How many connections the process has descriptors for.
+//! What the process has of descriptors and memory, and how many connections there is room for.
+
+use std::fs;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -21,6 +23,32 @@ pub fn raise_limit() -> u64 {
     wanted.unwrap_or(UNLIMITED)
 }
 
+/// How many descriptors the process may have.
+#[must_use]
+pub fn limit() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED)
+}
+
+/// How many it has. The one through which it looks is among them.
+///
+/// # Errors
+/// Where `/proc` cannot be read.
+pub fn in_use() -> std::io::Result<u64> {
+    Ok(fs::read_dir("/proc/self/fd")?.count() as u64)
+}
+
+/// Its resident bytes.
+///
+/// # Errors
+/// Where `/proc` cannot be read, or says what it never said.
+pub fn resident() -> std::io::Result<u64> {
+    let statm = fs::read_to_string("/proc/self/statm")?;
+    let pages: Option<u64> = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok());
+    pages
+        .map(|pages| pages * rustix::param::page_size() as u64)
+        .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+}
+
 /// How many connections there is room for: two descriptors each, after the reserve.
 #[must_use]
 pub fn room_for_connections(descriptors: u64) -> usize {
@@ -36,5 +64,8 @@ mod tests {
         assert_eq!(room_for_connections(1024), 448);
         assert_eq!(room_for_connections(100), 1, "a proxy that can serve nobody is no use");
         assert!(raise_limit() > RESERVE);
+        assert_eq!(limit(), raise_limit());
+        assert!(in_use().unwrap() > 3);
+        assert!(resident().unwrap() > 1 << 20);
     }
 }

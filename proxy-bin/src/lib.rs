@@ -9,10 +9,14 @@
 
 mod accept;
 pub mod access_log;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod descriptors;
+pub mod pool;
 pub mod proxy;
 pub mod server;
+pub mod target;
+mod watch;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use proxy_bin::access_log::AccessLog;
+use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
 use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
 use proxy_bin::demo::{self, Ports};
@@ -88,9 +89,10 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
     start_log(&config.log);
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let server = Server::start(config, Handle::current(), AccessLog).map_err(|error| {
-            taken(error, "change the route's match.ports, or stop the process that has it")
-        })?;
+        let server =
+            Server::start(config, &Handle::current(), Sockets::ItsOwn, AccessLog).map_err(|error| {
+                taken(error, "change the route's match.ports, or stop the process that has it")
+            })?;
         let listeners = server.config().listeners.iter();
         info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
         Ok(signals.stop(vec![server]).await)
@@ -104,7 +106,8 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
         let start = |config| {
-            Server::start(config, Handle::current(), AccessLog).map_err(|error| taken(error, DEMO_HINT))
+            Server::start(config, &Handle::current(), Sockets::Shared, AccessLog)
+                .map_err(|error| taken(error, DEMO_HINT))
         };
         let (outer, inner) = (start(outer)?, start(inner)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
@@ -156,7 +159,7 @@ fn start_log(log: &Log) {
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
     }
 }
 

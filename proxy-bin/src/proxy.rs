@@ -1,12 +1,15 @@
-//! What all connections of a process share.
+//! What all connections of a process share: the configuration in force, and the counts that go with it.
 
 use std::fmt;
 use std::sync::Arc;
 
-use proxy_conn::{Limit, Tracker};
+use proxy_conn::{AddressLimits, Limit, Tracker};
 use proxy_core::{Dial, Resolver};
 
-use crate::config::Config;
+use crate::config::{Config, ListenerConfig};
+use crate::descriptors;
+use crate::pool::Pool;
+use crate::target::RouteTargets;
 
 /// The configuration in force, the table of connections, the limits, and the way to backends.
 pub struct Proxy<D> {
@@ -14,12 +17,69 @@ pub struct Proxy<D> {
     pub config: Config,
     /// Every connection, from accept to its end.
     pub tracker: Arc<Tracker>,
-    /// How many connections may be served at once.
+    /// How many connections may be open at once, from accept on.
     pub connections: Limit,
+    /// What each client may have; None where clients are not limited.
+    pub clients: Option<AddressLimits>,
+    /// The pools, by their numbers.
+    pub pools: Vec<Pool>,
+    /// What is counted for each route, by its place in the table.
+    pub routes: Vec<RouteState>,
     /// How backends are reached.
     pub dialer: D,
     /// How their names are resolved.
     pub resolver: Resolver,
+}
+
+/// What is counted for a route.
+#[derive(Debug)]
+pub struct RouteState {
+    /// How many connections it may have; None where that is not limited.
+    pub limit: Option<Limit>,
+    /// Its targets' limits and breakers.
+    pub targets: RouteTargets,
+}
+
+/// A listener: its configuration, and what is counted for it, for all workers together.
+#[derive(Debug)]
+pub struct Listener {
+    /// Its configuration.
+    pub config: ListenerConfig,
+    /// Its name, as every connection's entry has it.
+    pub label: Arc<str>,
+    /// How many connections it may have; None where that is not limited.
+    pub limit: Option<Limit>,
+}
+
+impl Listener {
+    /// A listener with nothing counted yet.
+    #[must_use]
+    pub fn new(config: &ListenerConfig) -> Arc<Self> {
+        let limit = config.max_connections.map(|most| Limit::new(most.get() as usize));
+        Arc::new(Self { label: config.label.as_str().into(), limit, config: config.clone() })
+    }
+}
+
+impl<D: Dial> Proxy<D> {
+    /// A proxy that has served nobody yet.
+    #[must_use]
+    pub fn new(config: Config, tracker: Arc<Tracker>, dialer: D, resolver: Resolver) -> Self {
+        let connections = Limit::new(max_connections(&config));
+        let pools = config.pools.iter().map(|pool| Pool::new(pool, connections.most())).collect();
+        let state = |route: &crate::config::RouteConfig| RouteState {
+            limit: route.max_connections.map(|most| Limit::new(most.get() as usize)),
+            targets: RouteTargets::new(route),
+        };
+        let routes = config.routes.routes().map(|route| state(route.payload)).collect();
+        let clients = config.clients.map(AddressLimits::new);
+        Self { tracker, connections, clients, pools, routes, dialer, resolver, config }
+    }
+}
+
+/// What the configuration says, or what there are descriptors for.
+fn max_connections(config: &Config) -> usize {
+    let room = || descriptors::room_for_connections(descriptors::raise_limit());
+    config.limits.max_connections.map_or_else(room, |most| most.get() as usize)
 }
 
 impl<D: Dial> fmt::Debug for Proxy<D> {

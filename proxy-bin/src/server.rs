@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use proxy_conn::{Limit, Reason, Subscriber, Tracker};
+use proxy_conn::{Audit, Reason, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_core::{BindAddr, ListenError, Resolver, TcpDialer, TcpListener};
 use tokio::runtime::Handle;
@@ -23,9 +23,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::accept::{Accepting, accept_loop};
+use crate::audit::{Sockets, audit};
 use crate::config::{Config, ListenerConfig};
-use crate::descriptors;
-use crate::proxy::Proxy;
+use crate::proxy::{Listener, Proxy};
+use crate::watch;
 
 /// How long connections that are being ended may take to do so. Ending is dropping, except that bytes already read are
 /// delivered; two seconds is ten times what a loaded worker needs for ten thousand.
@@ -68,27 +69,33 @@ pub struct Server {
     stop: CancellationToken,
     /// Ends the workers.
     quit: CancellationToken,
+    /// Connections' tasks, and nothing else.
     tasks: TaskTracker,
+    /// Accept loops' tasks.
+    loops: TaskTracker,
     workers: Vec<JoinHandle<()>>,
+    audit: Audit,
 }
 
 /// A listening socket and what it is for.
 struct Listening {
     socket: std::net::TcpListener,
-    at: Arc<ListenerConfig>,
+    at: Arc<Listener>,
 }
 
 impl Server {
-    /// Binds every listener and starts the workers. Look-ups run on `control`.
+    /// Binds every listener and starts the workers. Look-ups, watch and audit run on `control`; the audit takes sockets in
+    /// no entry for orphans only where the process's sockets are its own.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left behind.
     pub fn start(
         config: Config,
-        control: Handle,
+        control: &Handle,
+        sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, &Bound::new(), control, ends)
+        Self::start_with(config, &Bound::new(), control, sockets_are, ends)
     }
 
     /// The same with some sockets bound already.
@@ -98,26 +105,34 @@ impl Server {
     pub fn start_with(
         config: Config,
         bound: &Bound,
-        control: Handle,
+        control: &Handle,
+        sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
         let workers = config.workers.get() as usize;
         let sockets = bind_all(&config, bound)?;
-        let proxy = Arc::new(Proxy {
-            tracker: Tracker::new(workers, ends),
-            connections: Limit::new(max_connections(&config)),
-            dialer: TcpDialer,
-            resolver: Resolver::system(control, config.dns.options()),
-            config,
-        });
+        let listeners: Vec<_> = config.listeners.iter().map(Listener::new).collect();
+        let resolver = Resolver::system(control.clone(), config.dns.options());
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, ends), TcpDialer, resolver));
+        let tasks = TaskTracker::new();
         let mut server = Self {
+            audit: audit(&proxy, &tasks, sockets_are),
             proxy,
             stop: CancellationToken::new(),
             quit: CancellationToken::new(),
-            tasks: TaskTracker::new(),
+            tasks,
+            loops: TaskTracker::new(),
             workers: Vec::with_capacity(workers),
         };
+        // The control plane's own tasks end with the workers.
+        drop(control.spawn(watch::watch(Arc::clone(&server.proxy), server.quit.clone())));
+        drop(control.spawn(server.audit.clone().watch(server.quit.clone().cancelled_owned())));
         for (worker, sockets) in sockets.into_iter().enumerate() {
+            let sockets = sockets
+                .into_iter()
+                .zip(&listeners)
+                .map(|(socket, at)| Listening { socket, at: Arc::clone(at) });
+            let sockets = sockets.collect();
             let thread = server
                 .start_worker(worker, sockets)
                 .map_err(|source| StartError::Worker { worker, source })?;
@@ -128,21 +143,15 @@ impl Server {
 
     fn start_worker(&self, worker: usize, sockets: Vec<Listening>) -> std::io::Result<JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (proxy, tasks) = (Arc::clone(&self.proxy), self.tasks.clone());
+        let (proxy, tasks, loops) = (Arc::clone(&self.proxy), self.tasks.clone(), self.loops.clone());
         let (stop, quit) = (self.stop.clone(), self.quit.clone());
         std::thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
             runtime.block_on(async {
                 for Listening { socket, at } in sockets {
-                    let label: Arc<str> = at.label.as_str().into();
-                    let accepting = Accepting {
-                        at,
-                        label: Arc::clone(&label),
-                        worker,
-                        proxy: Arc::clone(&proxy),
-                        tasks: tasks.clone(),
-                    };
+                    let label = Arc::clone(&at.label);
+                    let accepting = Accepting { at, worker, proxy: Arc::clone(&proxy), tasks: tasks.clone() };
                     match TcpListener::from_std(socket) {
-                        Ok(listener) => drop(tasks.spawn(accept_loop(listener, accepting, stop.clone()))),
+                        Ok(listener) => drop(loops.spawn(accept_loop(listener, accepting, stop.clone()))),
                         Err(error) => error!(listener = %label, %error, "cannot listen"),
                     }
                 }
@@ -156,6 +165,12 @@ impl Server {
     #[must_use]
     pub fn tracker(&self) -> &Arc<Tracker> {
         &self.proxy.tracker
+    }
+
+    /// The audit of its connections: to run one now, and for its heartbeat.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// How many connections hold a permit of the global limit.
@@ -209,14 +224,8 @@ impl Drop for Server {
     }
 }
 
-/// What the configuration says, or what there are descriptors for.
-pub(crate) fn max_connections(config: &Config) -> usize {
-    let room = || descriptors::room_for_connections(descriptors::raise_limit());
-    config.limits.max_connections.map_or_else(room, |most| most.get() as usize)
-}
-
-/// A set of sockets for each worker.
-fn bind_all(config: &Config, bound: &Bound) -> Result<Vec<Vec<Listening>>, StartError> {
+/// A set of sockets for each worker, in the order of the listeners.
+fn bind_all(config: &Config, bound: &Bound) -> Result<Vec<Vec<std::net::TcpListener>>, StartError> {
     // First each port alone: sharing is for our own workers, not for another process that happens to share too.
     for at in &config.listeners {
         if find_bound(bound, at).is_none() {
@@ -228,12 +237,11 @@ fn bind_all(config: &Config, bound: &Bound) -> Result<Vec<Vec<Listening>>, Start
         .collect()
 }
 
-fn listen(config: &Config, bound: &Bound, at: &ListenerConfig) -> Result<Listening, StartError> {
-    let socket = match find_bound(bound, at) {
-        Some((addr, socket)) => socket.try_clone().map_err(|source| ListenError { addr, source })?,
-        None => bind(at.bind, at.port, &options(config, at, true))?,
-    };
-    Ok(Listening { socket, at: Arc::new(at.clone()) })
+fn listen(config: &Config, bound: &Bound, at: &ListenerConfig) -> Result<std::net::TcpListener, StartError> {
+    match find_bound(bound, at) {
+        Some((addr, socket)) => Ok(socket.try_clone().map_err(|source| ListenError { addr, source })?),
+        None => Ok(bind(at.bind, at.port, &options(config, at, true))?),
+    }
 }
 
 fn find_bound<'b>(bound: &'b Bound, at: &ListenerConfig) -> Option<(SocketAddr, &'b std::net::TcpListener)> {

@@ -56,6 +56,9 @@ impl Reference<'_> {
         let kind = kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null");
         match kind {
             Some("array") => format!("list of: {}", self.kind(&resolved["items"])),
+            Some("object") if resolved["additionalProperties"].is_object() => {
+                format!("table of names, each with: {}", self.kind(&resolved["additionalProperties"]))
+            }
             Some("object") => name
                 .map_or("table".to_owned(), |name| format!("table, see [{name}](#{})", name.to_lowercase())),
             Some(kind) => name.map_or(kind.to_owned(), |name| format!("{kind} ({name})")),

@@ -204,6 +204,14 @@ impl Deadlines {
         }
     }
 
+    /// How long before an extended connection is cut for silence or age somebody is told: a twentieth of the silence that
+    /// is borne, at least a second. None for other treatments.
+    #[must_use]
+    pub fn warning(&self) -> Option<Bound> {
+        let extended = self.keep_alive_treatment == KeepAliveTreatment::Extended;
+        extended.then(|| Bound::try_from(self.idle().get() / 20).unwrap_or(Bound::MIN).max(Bound::secs(1)))
+    }
+
     /// How long the connection may live, after the keep-alive treatment.
     #[must_use]
     pub fn lifetime(&self) -> Bound {
@@ -235,7 +243,11 @@ mod tests {
     fn jitter_spreads_both_ways_and_never_the_endless() {
         let five = Jitter::try_from(5).unwrap();
         let spread = |chance| five.spread(Bound::secs(100), chance).get().as_secs_f64();
-        assert!((spread(0.0) - 95.0).abs() < 1e-6 && (spread(0.5) - 100.0).abs() < 1e-6 && (spread(1.0) - 105.0).abs() < 1e-6);
+        assert!(
+            (spread(0.0) - 95.0).abs() < 1e-6
+                && (spread(0.5) - 100.0).abs() < 1e-6
+                && (spread(1.0) - 105.0).abs() < 1e-6
+        );
         assert_eq!(five.spread(Bound::MAX, 0.0), Bound::MAX);
         assert_eq!(Jitter::default().spread(Bound::secs(100), 0.0), Bound::secs(100));
         assert!(Jitter::try_from(51).is_err());

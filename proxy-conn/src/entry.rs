@@ -13,6 +13,7 @@ use proxy_core::relay::{RelayDeadline, Side};
 use proxy_core::{ClientAddr, PeerAddr};
 use tokio::time::Instant;
 
+use crate::audit::{Claim, TableEntry};
 use crate::cancel::Cancel;
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
@@ -216,6 +217,37 @@ impl Entry {
             Side::Backend => backend,
         };
         held.store(descriptor.unwrap_or(-1), Ordering::Relaxed);
+    }
+
+    /// What the audit compares: no lock, no allocation.
+    pub(crate) fn audited(&self, now: Instant) -> TableEntry {
+        let age = now.saturating_duration_since(self.opened);
+        let (phase, (from_client, from_backend)) = (self.phase(), self.bytes());
+        // The backend's descriptor is noted just before the relay phase is entered.
+        let before: Duration =
+            [Phase::Header, Phase::Peek, Phase::Dial].map(|phase| self.spent(phase)).iter().sum();
+        let connected = if phase < Phase::Relay { Duration::ZERO } else { age.saturating_sub(before) };
+        let claim = |descriptor: &AtomicI32, held_for| {
+            let fd = descriptor.load(Ordering::Relaxed);
+            (fd >= 0).then_some(Claim { fd, held_for })
+        };
+        let due = Some(self.deadline_at.load(Ordering::Relaxed)).filter(|micros| *micros > 0);
+        let kind = KINDS.get(usize::from(self.deadline_kind.load(Ordering::Relaxed))).copied();
+        let [client, backend] = &self.descriptors;
+        TableEntry {
+            id: self.id,
+            peer: self.peer,
+            pool: self.pool(),
+            phase,
+            age,
+            in_phase: self.in_phase(now),
+            idle: self.idle(now),
+            from_client,
+            from_backend,
+            deadline: due.map(|micros| self.opened + Duration::from_micros(micros)).zip(kind),
+            client: claim(client, age),
+            backend: claim(backend, connected),
+        }
     }
 
     pub(crate) fn view(&self, now: Instant) -> ConnView {

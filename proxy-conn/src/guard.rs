@@ -128,6 +128,10 @@ impl Meter for ConnGuard {
     fn deadline(&self, at: Instant, why: RelayDeadline) {
         self.entry.set_deadline(at, DeadlineKind::Relay(why));
     }
+
+    fn warned(&self, at: Instant, why: RelayDeadline) {
+        self.tracker.warned(&self.entry, at, why);
+    }
 }
 
 impl Drop for ConnGuard {

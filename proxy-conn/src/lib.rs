@@ -13,6 +13,7 @@
 //! What it is not: it owns no sockets, dials nothing, spawns nothing and reads no configuration file. It needs no tokio
 //! runtime; it uses tokio's clock, so that tests can pause it.
 
+pub mod audit;
 pub mod breaker;
 mod cancel;
 pub mod deadlines;
@@ -27,6 +28,7 @@ pub mod overload;
 mod phase;
 mod tracker;
 
+pub use audit::{Audit, AuditOptions, AuditReport, AuditState, AuditSubscriber};
 pub use breaker::{Admission, BreakerOptions, BreakerState, TargetBreaker, Ticket};
 pub use cancel::Reason;
 pub use deadlines::{DeadlineOverrides, Deadlines, Jitter, KeepAliveTreatment, Switch};
@@ -37,8 +39,9 @@ pub use guard::ConnGuard;
 pub use histogram::Histogram;
 pub use id::{ConnId, Trail};
 pub use limits::{
-    AddressLimits, AddressLimitsOptions, AddressPermit, AddressRefusal, Limit, Permit, QueueError, QueueLimits,
+    AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
+    Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
-pub use overload::{Level, LevelCell, Overload, OverloadOptions, Percent, Pressure, Readings};
+pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};

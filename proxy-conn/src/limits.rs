@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use address::{AddressKey, V6Prefix, V6PrefixError};
-pub use clients::{AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal};
+pub use clients::{
+    AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
+};
 pub use queue::{QueueError, QueueLimits};
 
 use self::queue::Line;
@@ -109,7 +111,11 @@ impl Counter {
 impl fmt::Debug for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (in_use, most) = (self.in_use(), self.most());
-        f.debug_struct("Limit").field("in_use", &in_use).field("most", &most).field("waiting", &self.waiting()).finish()
+        f.debug_struct("Limit")
+            .field("in_use", &in_use)
+            .field("most", &most)
+            .field("waiting", &self.waiting())
+            .finish()
     }
 }
 
@@ -135,7 +141,7 @@ impl fmt::Debug for Permit {
     }
 }
 
-#[cfg(all(test, not(loom_model)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

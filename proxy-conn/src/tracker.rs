@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_core::PeerAddr;
+use proxy_core::relay::RelayDeadline;
 use slotmap::{DefaultKey, SlotMap};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::audit::TableEntry;
 use crate::cancel::Reason;
 use crate::end::{Cause, End};
 use crate::entry::{ConnView, Entry, Facts};
@@ -75,6 +77,12 @@ pub trait Subscriber: Send + Sync {
     /// A connection has entered a phase.
     fn entered(&self, id: ConnId, phase: Phase) {
         let _ = (id, phase);
+    }
+
+    /// A connection is going to be ended at `at` because of `why`, unless something moves. Told for those that are kept
+    /// alive longer than usual, so that whoever minds can do something.
+    fn warned(&self, about: &ConnView, at: Instant, why: RelayDeadline) {
+        let _ = (about, at, why);
     }
 
     /// A connection has ended. Called once for each.
@@ -143,6 +151,11 @@ impl Tracked {
     #[must_use]
     pub fn view(&self, now: Instant) -> ConnView {
         self.0.view(now)
+    }
+
+    /// What the audit compares.
+    pub(crate) fn audited(&self, now: Instant) -> TableEntry {
+        self.0.audited(now)
     }
 
     /// Ends it; whether it was not being ended already.
@@ -234,6 +247,10 @@ impl Tracker {
         if self.is_empty() {
             self.emptied.notify_waiters();
         }
+    }
+
+    pub(crate) fn warned(&self, entry: &Entry, at: Instant, why: RelayDeadline) {
+        self.subscriber.warned(&entry.view(Instant::now()), at, why);
     }
 
     pub(crate) fn entered(&self, id: ConnId, phase: Phase) {

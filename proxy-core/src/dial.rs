@@ -159,7 +159,9 @@ impl fmt::Display for DialErrorKind {
             Self::Closed(Closed::Breaker(Some(left))) => {
                 write!(f, "skipped: it failed too often, next try in {:.0}s", left.as_secs_f64().ceil())
             }
-            Self::Closed(Closed::Breaker(None)) => f.write_str("skipped: it failed too often, it is being tried"),
+            Self::Closed(Closed::Breaker(None)) => {
+                f.write_str("skipped: it failed too often, it is being tried")
+            }
             Self::Closed(Closed::Full(most)) => write!(f, "skipped: it has its {most} connections"),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
@@ -499,8 +501,11 @@ mod tests {
         let gate = Ledger { closed: vec![(0, Closed::Breaker(Some(SECOND)))], ..Ledger::default() };
         let dialled = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap();
         assert_eq!((dialled.pass, gate.outcomes.into_inner()), (2, vec![(1, false), (2, true)]));
-        let closed =
-            vec![(0, Closed::Breaker(Some(SECOND))), (1, Closed::Full(7)), (2, Closed::Breaker(Some(5 * SECOND)))];
+        let closed = vec![
+            (0, Closed::Breaker(Some(SECOND))),
+            (1, Closed::Full(7)),
+            (2, Closed::Breaker(Some(5 * SECOND))),
+        ];
         let gate = Ledger { closed, ..Ledger::default() };
         let error =
             reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();

@@ -95,6 +95,11 @@ pub trait Meter: Send + Sync {
     fn half_closed(&self, side: Side, now: Instant);
     /// The nearest deadline is now `at`, because of `why`.
     fn deadline(&self, at: Instant, why: RelayDeadline);
+    /// At `at` the connection is going to be ended because of `why`, unless something moves; see
+    /// [`RelayLimits::warn_before`].
+    fn warned(&self, at: Instant, why: RelayDeadline) {
+        let _ = (at, why);
+    }
 }
 
 /// What the relay begins with.
@@ -102,6 +107,8 @@ pub trait Meter: Send + Sync {
 pub struct Preface {
     /// Bytes to write to the backend before anything else: a PROXY header, and what the client sent ahead.
     pub to_backend: Vec<u8>,
+    /// How many of those, at the front, are the proxy's own: a header does not make a silent client one that spoke.
+    pub own: usize,
     /// Whether the client has already ended its direction.
     pub client_ended: bool,
 }
@@ -147,6 +154,8 @@ pub async fn relay<C: Stream, B: Stream, M: Meter>(
         std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
     };
     if let RelayEnd::Reset { by, .. } = &end {
+        // What is left is delivered under a deadline, and whoever watches is told of it.
+        meter.deadline(Instant::now() + limits.half_closed.get(), RelayDeadline::HalfClosed);
         match by {
             Side::Client => settle::settle(&mut relay.up, client, backend, limits.half_closed).await,
             Side::Backend => settle::settle(&mut relay.down, backend, client, limits.half_closed).await,
@@ -157,8 +166,9 @@ pub async fn relay<C: Stream, B: Stream, M: Meter>(
 
 impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn new(client: &'a C, backend: &'a B, preface: Preface, limits: RelayLimits, meter: &'a M) -> Self {
+        let spoken = preface.to_backend.len() > preface.own;
         let up = Lane::new(preface.to_backend, preface.client_ended);
-        let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, Instant::now()));
+        let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, spoken, Instant::now()));
         Self {
             client,
             backend,
@@ -176,7 +186,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn arm(&self) -> Instant {
         let (at, why) = self.watch.due();
         self.meter.deadline(at, why);
-        at
+        self.watch.warning(at, why).unwrap_or(at)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<RelayEnd> {
@@ -190,19 +200,27 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
         loop {
             let (at, why) = self.watch.due();
-            if at < timer.deadline() {
+            let look = self.watch.warning(at, why).unwrap_or(at);
+            if look < timer.deadline() {
                 // A deadline came nearer (a half-close, a stall). One that moved away waits for the timer to look.
                 self.meter.deadline(at, why);
-                timer.as_mut().reset(at);
+                timer.as_mut().reset(look);
             }
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if at <= Instant::now() {
+            let now = Instant::now();
+            if look < at && look <= now && now < at {
+                self.watch.warned(at);
+                self.meter.warned(at, why);
+                timer.as_mut().reset(at);
+                continue;
+            }
+            if at <= now {
                 return Poll::Ready(RelayEnd::Deadline { which: why, at_fault: self.at_fault(why) });
             }
             self.meter.deadline(at, why);
-            timer.as_mut().reset(at);
+            timer.as_mut().reset(look);
         }
     }
 
@@ -247,7 +265,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         let now = Instant::now();
         for (from, moved) in [(Side::Client, up), (Side::Backend, down)] {
             if moved.any() {
-                self.watch.moved(now);
+                self.watch.moved(moved.read > 0, now);
                 self.meter.moved(from, moved.read, now);
             }
         }

@@ -58,7 +58,11 @@ impl<S: Stream> Stream for Screened<'_, S> {
             let n = ready!(self.stream.poll_read(cx, room))?;
             let read = buf.get(..kept + n).unwrap_or_default();
             match could_be_header(read) {
-                Prefix::Yes => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                Prefix::Yes => {
+                    // Held for good: a relay reads on after an error, to deliver what is left, and must not get past it.
+                    *first = read.to_vec();
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 Prefix::Partial if n > 0 => *first = read.to_vec(),
                 Prefix::Partial | Prefix::No => {
                     *held = None;
@@ -144,6 +148,24 @@ mod tests {
             let bytes: Vec<_> = header.chunks(1).collect();
             assert!(is_forbidden_header(&screened(&bytes).await.unwrap_err()));
             assert!(is_forbidden_header(&screened(&[header]).await.unwrap_err()));
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_reads_on_after_a_header_gets_nothing_of_it() {
+        for header in [&b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
+            let (near, far) = mem::pair(1024);
+            let screen = Screened::new(&near, Vec::new());
+            let mut buf = [0; 256];
+            for part in header.chunks(1) {
+                write_all(&far, part).await.unwrap();
+                let mut reading = tokio_test::task::spawn(read(&screen, &mut buf));
+                if let Poll::Ready(outcome) = reading.poll() {
+                    assert!(is_forbidden_header(&outcome.unwrap_err()));
+                }
+            }
+            far.shutdown_write().unwrap();
+            assert!(is_forbidden_header(&read(&screen, &mut buf).await.unwrap_err()), "not even its end");
         }
     }
 

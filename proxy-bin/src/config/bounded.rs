@@ -1,6 +1,7 @@
 //! Numbers and sizes that cannot hold a value the proxy could not work with.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use proxy_core::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -34,6 +35,18 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
+    }
+}
+
+impl<const MAX: u32> Whole<1, MAX> {
+    /// The number, which is not zero.
+    #[must_use]
+    pub const fn non_zero(self) -> NonZeroU32 {
+        match NonZeroU32::new(self.0) {
+            Some(number) => number,
+            // INVARIANT: it is 1 at least.
+            None => NonZeroU32::MIN,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Values that are a word, or a table with one key and a list: `"refuse"`, `{ forward = ["10.0.0.1:80"] }`.
+//! Values that are a word, or a table with one key: `"refuse"`, `{ forward = ["10.0.0.1:80"] }`.
 //!
 //! This is the shape of an externally tagged enum. Serde's own reading of one answers a wrong value with "invalid
 //! type: unit variant, expected newtype variant"; this one says what may be written.
@@ -10,22 +10,24 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Vi
 
 use super::spelling;
 
-/// A type that is written as a word, or as a table with one key and a list.
+/// A type that is written as a word, or as a table with one key.
 pub(super) trait Choice: Sized {
-    /// What the lists hold.
-    type Entry: for<'de> Deserialize<'de>;
+    /// What the key of the table form holds.
+    type Body: for<'de> Deserialize<'de>;
+    /// What that is, as in "needs a list".
+    const BODY: &'static str;
     /// What is expected, as the end of a sentence.
     const EXPECTED: &'static str;
     /// The words.
     const WORDS: &'static [&'static str];
     /// The keys of the table form, one of which is written.
-    const LISTS: &'static [&'static str];
+    const KEYS: &'static [&'static str];
 
     /// The value of one of [`Choice::WORDS`].
     fn word(word: &str) -> Option<Self>;
 
-    /// The value of one of [`Choice::LISTS`].
-    fn list(key: &str, entries: Vec<Self::Entry>) -> Option<Self>;
+    /// The value of one of [`Choice::KEYS`].
+    fn table(key: &str, body: Self::Body) -> Option<Self>;
 }
 
 /// Reads a [`Choice`].
@@ -43,11 +45,11 @@ impl<'de, T: Choice> Visitor<'de> for Either<T> {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<T, E> {
-        if T::LISTS.contains(&word) {
-            return Err(E::custom(format_args!("`{word}` needs a list: write {}", T::EXPECTED)));
+        if T::KEYS.contains(&word) {
+            return Err(E::custom(format_args!("`{word}` needs {}: write {}", T::BODY, T::EXPECTED)));
         }
         T::word(word).ok_or_else(|| {
-            let near = spelling::nearest(word, T::WORDS).or_else(|| spelling::nearest(word, T::LISTS));
+            let near = spelling::nearest(word, T::WORDS).or_else(|| spelling::nearest(word, T::KEYS));
             let near = near.map(|near| format!(", perhaps `{near}`")).unwrap_or_default();
             E::custom(format_args!("unknown value `{word}`{near}: write {}", T::EXPECTED))
         })
@@ -56,11 +58,11 @@ impl<'de, T: Choice> Visitor<'de> for Either<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let one = || A::Error::custom(format_args!("expected {}", T::EXPECTED));
         let key = map.next_key_seed(Key::<T>(PhantomData))?.ok_or_else(one)?;
-        let entries = map.next_value()?;
+        let body = map.next_value()?;
         if map.next_key_seed(Key::<T>(PhantomData))?.is_some() {
             return Err(A::Error::custom(format_args!("only one key can be here: write {}", T::EXPECTED)));
         }
-        T::list(key, entries).ok_or_else(one)
+        T::table(key, body).ok_or_else(one)
     }
 }
 
@@ -83,6 +85,6 @@ impl<T: Choice> Visitor<'_> for Key<T> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<&'static str, E> {
-        T::LISTS.iter().find(|known| **known == key).copied().ok_or_else(|| E::unknown_variant(key, T::LISTS))
+        T::KEYS.iter().find(|known| **known == key).copied().ok_or_else(|| E::unknown_variant(key, T::KEYS))
     }
 }

@@ -201,6 +201,16 @@ impl<'d, 't> Place<'d, 't> {
         self.node.is_some()
     }
 
+    /// Whether the value of this key is what the file says: neither cut out, nor anything cut out of it.
+    pub(super) fn is_whole(&self, key: &str) -> bool {
+        !self.has_lost(key) && !self.key(key).is_wounded()
+    }
+
+    /// Whether this key was cut out.
+    pub(super) fn has_lost(&self, key: &str) -> bool {
+        self.node.is_some_and(|node| self.document.lost.contains(&(Identity::of(node), key.to_owned())))
+    }
+
     /// Whether something was cut out of it.
     pub(super) fn is_wounded(&self) -> bool {
         self.node.is_some_and(|node| self.document.wounds.contains(&Identity::of(node)))

@@ -90,6 +90,7 @@ fn wrong_type(message: &str, span: &Span) -> Option<Finding> {
 fn plain_expected(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list",
+        "a map" => "a table",
         "i32" => "a whole number that fits 32 bits",
         "i64" => "a whole number",
         "a boolean" => "true or false",

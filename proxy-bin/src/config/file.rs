@@ -4,19 +4,23 @@
 //! Keys that are not known are refused at every level. No type here uses serde's `flatten`, `untagged` or internally
 //! tagged enums: they read a value through a copy that has no position in the file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use proxy_conn::DeadlineOverrides;
+use proxy_conn::{AuditOptions, DeadlineOverrides, OverloadOptions};
 use proxy_core::{BindAddr, Bound, KeepAliveOverrides};
 use proxy_route::{ClientNet, Match, PortRange, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::at_limit::AtLimit;
 use super::bounded::Whole;
+use super::breaker::BreakerFile;
 use super::choice::{self, Choice};
-use super::settings::{Dns, Limits, Log, ProxyProtocol};
+use super::limits::{Connections, Limits};
+use super::settings::{Dns, Log, ProxyProtocol};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;
@@ -33,12 +37,21 @@ pub(super) struct ConfigFile {
     pub(super) workers: Option<Workers>,
     /// How long connections may go on after the proxy was told to stop; then they are reset. Default 30s.
     pub(super) graceful_shutdown_timeout: Bound,
-    /// Deadlines of every connection, unless its route has others.
+    /// Deadlines of every connection, unless its pool or its route has others.
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout on every connection, unless its route has others.
     pub(super) keep_alive: KeepAliveOverrides,
-    /// What the proxy and one connection may use at most.
+    /// What the proxy, one client and one connection may use at most.
     pub(super) limits: Limits,
+    /// Limits, deadlines and overload breakers of groups of connections, such as `[pools.chain]`. The pools `chain`, for
+    /// connections that came with a PROXY header or whose backend gets one, and `direct`, for all others, are always
+    /// there; a route may name another one, which then needs a table here. At most 64 in all.
+    #[schemars(with = "BTreeMap<String, PoolFile>")]
+    pub(super) pools: BTreeMap<Name, PoolFile>,
+    /// When a backend that can not be reached is left alone, and for how long, unless the route has others.
+    pub(super) breaker: BreakerFile,
+    /// How often the proxy's connections are compared with the kernel's, and how patiently.
+    pub(super) audit: AuditOptions,
     /// PROXY headers that are received. Whether a port takes them is set by `accept_proxy` of its listeners.
     pub(super) proxy_protocol: ProxyProtocol,
     /// How long the addresses of backends given by name are kept.
@@ -59,6 +72,9 @@ impl Default for ConfigFile {
             timeouts: DeadlineOverrides::default(),
             keep_alive: KeepAliveOverrides::default(),
             limits: Limits::default(),
+            pools: BTreeMap::new(),
+            breaker: BreakerFile::default(),
+            audit: AuditOptions::default(),
             proxy_protocol: ProxyProtocol::default(),
             dns: Dns::default(),
             log: Log::default(),
@@ -66,6 +82,24 @@ impl Default for ConfigFile {
             routes: Vec::new(),
         }
     }
+}
+
+/// A group of connections that share a limit, deadlines and an overload breaker.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PoolFile {
+    /// Connections of the pool at one time; at least 1. The overload breaker watches them against this. Default: no limit
+    /// but those of `[limits]`.
+    pub(super) max_connections: Option<Connections>,
+    /// What happens to a connection that meets `max_connections`: `"reject"`, `"close"` or `{ queue = … }`. Default:
+    /// that of `[limits]`.
+    pub(super) at_limit: Option<AtLimit>,
+    /// Deadlines where they differ from `[timeouts]`; a route's own go over them. The pool `chain` has some built in, which
+    /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s.
+    /// `proxy_header_timeout` and `initial_data_timeout` have no effect here: they end before the pool is known.
+    pub(super) timeouts: DeadlineOverrides,
+    /// When the pool is overloaded, and what is done then.
+    pub(super) overload: OverloadOptions,
 }
 
 /// How some of the routes' ports are listened on. Which ports are open follows from the routes alone.
@@ -80,6 +114,9 @@ pub(super) struct ListenerFile {
     pub(super) backlog: Backlog,
     /// Whose PROXY headers are believed. Default `"off"`: a header is data like any other.
     pub(super) accept_proxy: AcceptProxy,
+    /// Connections at one time that came to each address and port of this table, to all workers together; at least 1.
+    /// `at_limit` of `[limits]` says what happens beyond. Default: no limit but the others.
+    pub(super) max_connections: Option<Connections>,
 }
 
 impl Default for ListenerFile {
@@ -89,6 +126,7 @@ impl Default for ListenerFile {
             bind: vec![BindAddr::Dual],
             backlog: Backlog::nearest(1024),
             accept_proxy: AcceptProxy::Off,
+            max_connections: None,
         }
     }
 }
@@ -106,17 +144,18 @@ pub enum AcceptProxy {
 }
 
 impl Choice for AcceptProxy {
-    type Entry = ClientNet;
+    type Body = Vec<ClientNet>;
+    const BODY: &'static str = "a list";
     const EXPECTED: &'static str =
         "\"off\", { required = [\"10.0.0.0/8\"] } or { optional = [\"10.0.0.0/8\"] }";
     const WORDS: &'static [&'static str] = &["off"];
-    const LISTS: &'static [&'static str] = &["required", "optional"];
+    const KEYS: &'static [&'static str] = &["required", "optional"];
 
     fn word(word: &str) -> Option<Self> {
         (word == "off").then_some(Self::Off)
     }
 
-    fn list(key: &str, networks: Vec<ClientNet>) -> Option<Self> {
+    fn table(key: &str, networks: Vec<ClientNet>) -> Option<Self> {
         match key {
             "required" => Some(Self::Required(networks.into())),
             "optional" => Some(Self::Optional(networks.into())),
@@ -137,7 +176,7 @@ impl<'de> Deserialize<'de> for AcceptProxy {
 #[serde(deny_unknown_fields)]
 pub(super) struct RouteFile {
     /// The name in logs, metrics and errors. Unique.
-    pub(super) name: RouteName,
+    pub(super) name: Name,
     /// Wins over any difference in how specific two matches are; may be negative. Default 0.
     #[serde(default)]
     pub(super) priority: i32,
@@ -155,7 +194,21 @@ pub(super) struct RouteFile {
     pub(super) send_proxy: SendProxyFile,
     /// What a header of version 2 has beside the addresses. Only with `send_proxy = "v2"`.
     pub(super) proxy_v2: Option<ProxyV2File>,
-    /// Deadlines where they differ from `[timeouts]`.
+    /// The pool that its connections are in. Default: `"chain"` for those that came with a PROXY header, or for all
+    /// where `send_proxy` is not off; else `"direct"`.
+    pub(super) pool: Option<Name>,
+    /// Connections of the route at one time; at least 1. Default: no limit but the others.
+    pub(super) max_connections: Option<Connections>,
+    /// Connections at one time, of this route, to each of its backends; at least 1. A backend that has as many is passed
+    /// over. Default: no limit but the others.
+    pub(super) max_connections_per_target: Option<Connections>,
+    /// What happens to a connection that meets `max_connections`: `"reject"`, `"close"` or `{ queue = … }`. Default:
+    /// that of `[limits]`.
+    pub(super) at_limit: Option<AtLimit>,
+    /// When a backend that can not be reached is left alone, where that differs from `[breaker]`.
+    #[serde(default)]
+    pub(super) breaker: BreakerFile,
+    /// Deadlines where they differ from `[timeouts]` and from those of the pool.
     #[serde(default)]
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout where they differ from `[keep_alive]`.
@@ -167,47 +220,53 @@ fn yes() -> bool {
     true
 }
 
-/// The name of a route: 1 to 64 characters, none of them a control character.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-pub(super) struct RouteName(#[schemars(length(min = 1, max = 64))] String);
+/// The name of a route or of a pool: 1 to 64 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+pub(super) struct Name(#[schemars(length(min = 1, max = 64))] String);
 
-/// A text that can not name a route.
+/// A text that can not be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a name of a route has 1 to 64 characters, none of them a control character")]
-pub(super) struct RouteNameError;
+#[error("a name has 1 to 64 characters, none of them a control character")]
+pub(super) struct NameError;
 
-impl RouteName {
+impl Name {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for RouteName {
-    type Err = RouteNameError;
-
-    fn from_str(text: &str) -> Result<Self, RouteNameError> {
-        let fits = (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control);
-        if fits { Ok(Self(text.to_owned())) } else { Err(RouteNameError) }
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
-impl<'de> Deserialize<'de> for RouteName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
+impl FromStr for Name {
+    type Err = NameError;
 
-        impl serde::de::Visitor<'_> for Name {
-            type Value = RouteName;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let fits = (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control);
+        if fits { Ok(Self(text.to_owned())) } else { Err(NameError) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Name;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a name in quotes")
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RouteName, E> {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Name, E> {
                 text.parse().map_err(E::custom)
             }
         }
 
-        deserializer.deserialize_str(Name)
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -222,16 +281,17 @@ pub(super) enum ActionFile {
 }
 
 impl Choice for ActionFile {
-    type Entry = Target;
+    type Body = Vec<Target>;
+    const BODY: &'static str = "a list";
     const EXPECTED: &'static str = "{ forward = [\"127.0.0.1:3000\"] } or \"refuse\"";
     const WORDS: &'static [&'static str] = &["refuse"];
-    const LISTS: &'static [&'static str] = &["forward"];
+    const KEYS: &'static [&'static str] = &["forward"];
 
     fn word(word: &str) -> Option<Self> {
         (word == "refuse").then_some(Self::Refuse)
     }
 
-    fn list(key: &str, targets: Vec<Target>) -> Option<Self> {
+    fn table(key: &str, targets: Vec<Target>) -> Option<Self> {
         (key == "forward").then_some(Self::Forward(targets))
     }
 }

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use proxy_core::BindAddr;
 use proxy_route::PortRange;
 
+use super::at_limit::AtLimit;
 use super::document::{Document, Place};
 use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile};
 use super::finding::Finding;
+use super::limits::Connections;
 
 /// Listening sockets at most. Each is held by every worker, and a route for all ports is a slip rather than a wish.
 pub(super) const MOST_SOCKETS: usize = 4096;
@@ -26,6 +28,10 @@ pub struct ListenerConfig {
     pub backlog: Backlog,
     /// Whose PROXY headers are believed.
     pub accept_proxy: AcceptProxy,
+    /// Its connections at one time, over all workers; `None` for no limit of its own.
+    pub max_connections: Option<Connections>,
+    /// What happens to a connection beyond that.
+    pub at_limit: AtLimit,
 }
 
 /// What a peer has to do before anything else.
@@ -57,13 +63,21 @@ impl AcceptProxy {
 }
 
 impl ListenerConfig {
-    fn new(file: &ListenerFile, bind: BindAddr, port: u16) -> Self {
+    fn new(file: &ListenerFile, bind: BindAddr, port: u16, at_limit: AtLimit) -> Self {
         let label = match bind {
             BindAddr::Dual => format!("*:{port}"),
             BindAddr::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
             BindAddr::Ip(IpAddr::V4(ip)) => format!("{ip}:{port}"),
         };
-        Self { label, bind, port, backlog: file.backlog, accept_proxy: file.accept_proxy.clone() }
+        Self {
+            label,
+            bind,
+            port,
+            backlog: file.backlog,
+            accept_proxy: file.accept_proxy.clone(),
+            max_connections: file.max_connections,
+            at_limit,
+        }
     }
 }
 
@@ -115,6 +129,7 @@ struct Sockets<'a, 'd, 't> {
 impl Sockets<'_, '_, '_> {
     /// Adds the sockets of one port.
     fn open(&mut self, port: u16) {
+        let at_limit = self.file.limits.at_limit;
         let mut claims: Vec<(BindAddr, (usize, usize))> = Vec::new();
         for (index, table) in
             self.file.listeners.iter().enumerate().filter(|(_, table)| is_about(table, port))
@@ -124,14 +139,15 @@ impl Sockets<'_, '_, '_> {
                 match claims.iter().find(|(taken, _)| collide(*taken, bind)) {
                     Some((taken, first)) => self.collision(port, (*taken, *first), (bind, claim)),
                     None => {
-                        self.listeners.push(ListenerConfig::new(table, bind, port));
+                        self.listeners.push(ListenerConfig::new(table, bind, port, at_limit));
                         claims.push((bind, claim));
                     }
                 }
             }
         }
         if claims.is_empty() {
-            self.listeners.push(ListenerConfig::new(&ListenerFile::default(), BindAddr::Dual, port));
+            let table = ListenerFile::default();
+            self.listeners.push(ListenerConfig::new(&table, BindAddr::Dual, port, at_limit));
         }
     }
 

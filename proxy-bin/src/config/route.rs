@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use proxy_conn::Deadlines;
+use proxy_conn::{BreakerOptions, Deadlines};
 use proxy_core::{KeepAlive, TargetAddr};
 use proxy_route::{BuildError, Host, Rotation, RouteSpec, RouteTable, Shadowed, Target, TargetPort};
 
+use super::at_limit::AtLimit;
 use super::document::{Document, Place};
 use super::file::{ActionFile, RouteFile, SendProxyFile};
 use super::finding::Finding;
 use super::kernel;
+use super::limits::Connections;
+use super::pool::{PoolChoice, Pools, RoutePools};
 
 /// What a connection does once its route is known.
 #[derive(Debug)]
@@ -18,12 +21,31 @@ pub struct RouteConfig {
     pub name: Arc<str>,
     /// Where it goes.
     pub action: Action,
-    /// Its deadlines: the defaults, `[timeouts]` over them, the route's own over both.
+    /// Its deadlines for a connection that came without a PROXY header.
     pub deadlines: Deadlines,
+    /// The pools that its connections are in, each with the route's deadlines there.
+    pub pools: RoutePools,
+    /// Its connections at one time; `None` for no limit of its own.
+    pub max_connections: Option<Connections>,
+    /// Its connections at one time to each of its backends; `None` for no limit.
+    pub max_connections_per_target: Option<Connections>,
+    /// What happens to a connection beyond `max_connections`.
+    pub at_limit: AtLimit,
+    /// When one of its backends is left alone: the defaults, `[breaker]` over them, the route's own over both.
+    pub breaker: BreakerOptions,
     /// Kernel keepalive on both sockets, layered likewise.
     pub keep_alive: KeepAlive,
     /// The header that the backend gets.
     pub send_proxy: SendProxy,
+}
+
+impl RouteConfig {
+    /// The pool of a connection, and its deadlines there: `chained` says whether it came with a PROXY header. Whether the
+    /// route sends one is known here.
+    #[must_use]
+    pub const fn pool(&self, chained: bool) -> &PoolChoice {
+        self.pools.of(chained)
+    }
 }
 
 /// What a route does with a connection.
@@ -81,11 +103,12 @@ pub fn address(target: &Target, arrived: u16) -> TargetAddr {
     }
 }
 
-/// What holds for a connection before its route is known, and for routes that say nothing else.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Defaults {
-    pub(super) deadlines: Deadlines,
+/// What holds for routes that say nothing else.
+pub(super) struct Defaults<'f> {
+    pub(super) pools: Pools<'f>,
     pub(super) keep_alive: KeepAlive,
+    pub(super) at_limit: AtLimit,
+    pub(super) breaker: BreakerOptions,
 }
 
 /// The place of a route.
@@ -96,7 +119,7 @@ pub(super) fn place<'d, 't>(document: &'d Document<'t>, route: usize) -> Place<'
 /// The table of all routes, if nothing is wrong with them.
 pub(super) fn table(
     files: &[RouteFile],
-    defaults: &Defaults,
+    defaults: &Defaults<'_>,
     document: &Document<'_>,
     findings: &mut Vec<Finding>,
 ) -> Option<RouteTable<RouteConfig>> {
@@ -196,7 +219,8 @@ fn spec(file: &RouteFile) -> RouteSpec {
     }
 }
 
-fn config(file: &RouteFile, defaults: &Defaults) -> RouteConfig {
+fn config(file: &RouteFile, defaults: &Defaults<'_>) -> RouteConfig {
+    let pools = defaults.pools.of_route(file);
     RouteConfig {
         name: file.name.as_str().into(),
         action: match &file.action {
@@ -205,7 +229,12 @@ fn config(file: &RouteFile, defaults: &Defaults) -> RouteConfig {
             }
             ActionFile::Refuse => Action::Refuse,
         },
-        deadlines: defaults.deadlines.with(&file.timeouts),
+        deadlines: pools.of(false).deadlines,
+        pools,
+        max_connections: file.max_connections,
+        max_connections_per_target: file.max_connections_per_target,
+        at_limit: file.at_limit.unwrap_or(defaults.at_limit),
+        breaker: file.breaker.over(&defaults.breaker),
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
         send_proxy: match file.send_proxy {
             SendProxyFile::Off => SendProxy::Off,

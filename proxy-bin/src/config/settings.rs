@@ -5,27 +5,7 @@ use proxy_core::resolve::ResolverOptions;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounded::{Size, Whole};
-
-/// What the proxy and one connection may use at most.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Connections at one time, in all; at least 1. Default: as many as the limit of open files allows.
-    pub max_connections: Option<Whole<1, { u32::MAX }>>,
-    /// Bytes kept from a client while its backend is being dialled; more wait in the kernel. At most 16MiB. Default
-    /// 64KiB.
-    pub early_data: Size<0, { 16 << 20 }>,
-    /// Bytes of a TLS ClientHello that are read in search of a name; a longer one has none. From 1KiB to 64KiB.
-    /// Default 16KiB.
-    pub max_client_hello: Size<1024, { 64 << 10 }>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_connections: None, early_data: Size::kib(64), max_client_hello: Size::kib(16) }
-    }
-}
+use super::bounded::Size;
 
 /// The longest header of version 2: 16 bytes, and a length of 16 bits (PROXY protocol, section 2.2).
 const LONGEST_HEADER: usize = 16 + 65_535;

@@ -43,11 +43,20 @@ fn lists(node: &Spanned<DeValue<'_>>, schema: &Value, whole: &Value, found: &mut
         return;
     }
     for (key, value) in node.get_ref().as_table().into_iter().flatten() {
-        if let Some(below) = keys.and_then(|keys| keys.get(key.get_ref().as_ref())) {
+        if let Some(below) = of_key(key.get_ref(), schema) {
             lists(value, below, whole, found);
         }
     }
     if let (Some(below), Some(entries)) = (schema.get("items"), node.get_ref().as_array()) {
         entries.iter().for_each(|entry| lists(entry, below, whole, found));
     }
+}
+
+/// The schema of a key: of a table with these keys, of a choice that is written with this key, or of a table of any.
+fn of_key<'s>(key: &str, schema: &'s Value) -> Option<&'s Value> {
+    let named = |schema: &'s Value| schema.get("properties").and_then(|keys| keys.get(key));
+    let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
+    named(schema)
+        .or_else(|| choices.into_iter().find_map(named))
+        .or_else(|| schema.get("additionalProperties").filter(|any| any.is_object()))
 }

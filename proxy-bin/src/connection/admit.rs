@@ -1,28 +1,185 @@
-//! The admit stage: whether there is room for the connection.
+//! The admit stage: whether there is room for the connection, everywhere it needs some.
+//!
+//! Each limit is taken in one step, and what was taken is a guard: where a later one refuses, the earlier ones are given
+//! back by being dropped. The global limit is not among them: its permit is taken at accept.
 
-use proxy_conn::{Cause, ConnGuard, Permit};
+use std::net::IpAddr;
+
+use proxy_conn::{
+    AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
+    QueueLimits,
+};
 use proxy_core::Stream;
+use tokio::time::Instant;
 
+use super::dial::while_client_stays;
+use super::header::enter;
 use super::route::Routed;
 use super::verdict::Verdict;
+use crate::config::AtLimit;
+use crate::proxy::Proxy;
 
-/// A connection that may be served. Its permit is given back after its backend's stream is gone and before its client's.
+/// What an admitted connection holds for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Permits {
+    _client: Option<AddressPermit>,
+    _places: [Option<Permit>; 3],
+}
+
+/// A connection that may be served.
 pub(super) struct Admitted<'p, S, D> {
-    pub(super) permit: Permit,
+    pub(super) permits: Permits,
     pub(super) routed: Routed<'p, S, D>,
 }
 
-/// Takes a permit of the global limit.
-pub(super) fn admit<'p, S: Stream, D>(
+/// A limit, what happens at it, and what it is called.
+struct Place<'p> {
+    limit: Option<&'p Limit>,
+    at_limit: AtLimit,
+    cause: Cause,
+    kind: &'static str,
+    name: &'p str,
+}
+
+/// Takes a place in everything that is limited; waits for one where the configuration says to.
+pub(super) async fn admit<'p, S: Stream, D>(
     conn: &ConnGuard,
-    routed: Routed<'p, S, D>,
+    mut routed: Routed<'p, S, D>,
 ) -> Result<Admitted<'p, S, D>, Verdict> {
-    let limit = &routed.proxy.connections;
-    match limit.acquire() {
-        Some(permit) => Ok(Admitted { permit, routed }),
-        None => {
-            let detail = format!("max_connections {} are open", limit.most());
-            Err(Verdict::explained(conn, Cause::GlobalLimit, detail))
+    let (pool, route, listener) = (routed.pool, routed.route, routed.at);
+    enter(conn, Phase::Dial, routed.deadlines.connection_timeout, DeadlineKind::Dial)?;
+    if let Some(refusal) = pool.pressure.load().refusal() {
+        return Err(Verdict::explained(conn, Cause::Shed, format!("pool {}: {refusal}", pool.name)));
+    }
+    let clients = routed.proxy.clients.as_ref().zip(routed.origin.counted);
+    let client =
+        match clients.map(|(clients, ip)| clients.admit(ip, Instant::now()).map_err(|error| (error, ip))) {
+            None => None,
+            Some(Ok(permit)) => Some(permit),
+            Some(Err((refusal, ip))) => return Err(refused_client(conn, refusal, ip)),
+        };
+    let at_limits = &routed.proxy.config.limits.at_limit;
+    let of_pool = Place {
+        limit: pool.limit.as_ref(),
+        at_limit: pool.at_limit,
+        cause: Cause::PoolLimit,
+        kind: "pool",
+        name: &pool.name,
+    };
+    let of_listener = Place {
+        limit: listener.limit.as_ref(),
+        at_limit: *at_limits,
+        cause: Cause::ListenerLimit,
+        kind: "listener",
+        name: &listener.label,
+    };
+    let of_route = Place {
+        limit: routed.state.limit.as_ref(),
+        at_limit: route.at_limit,
+        cause: Cause::RouteLimit,
+        kind: "route",
+        name: &route.name,
+    };
+    let mut places = [None, None, None];
+    for (place, wanted) in places.iter_mut().zip([of_pool, of_listener, of_route]) {
+        match wanted.take(conn, &mut routed).await {
+            Ok(permit) => *place = permit,
+            Err(refusal) => {
+                if refusal.orderly {
+                    routed.client.finish();
+                }
+                return Err(refusal.verdict);
+            }
         }
     }
+    Ok(Admitted { permits: Permits { _client: client, _places: places }, routed })
+}
+
+/// A place among all connections, for one that came when the last was just taken. There are at most as many such as there
+/// are accept loops, for these do not accept while there is no room.
+pub(super) async fn to_the_process<D>(
+    conn: &ConnGuard,
+    permit: Option<Permit>,
+    proxy: &Proxy<D>,
+) -> Result<Permit, Verdict> {
+    if let Some(permit) = permit {
+        return Ok(permit);
+    }
+    let limit = &proxy.connections;
+    let longest_wait = proxy.config.deadlines.proxy_header_timeout;
+    conn.deadline(Instant::now() + longest_wait.get(), DeadlineKind::Queue);
+    let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
+    limit.acquire_or_wait(&queue).await.map_err(|_| {
+        Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
+    })
+}
+
+/// Why there was no place, and whether the client gets a FIN.
+struct Refusal {
+    verdict: Verdict,
+    orderly: bool,
+}
+
+impl From<Verdict> for Refusal {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, orderly: false }
+    }
+}
+
+impl Place<'_> {
+    /// A permit; none where nothing is limited.
+    async fn take<S: Stream, D>(
+        &self,
+        conn: &ConnGuard,
+        routed: &mut Routed<'_, S, D>,
+    ) -> Result<Option<Permit>, Refusal> {
+        let Some(limit) = self.limit else { return Ok(None) };
+        match self.at_limit {
+            AtLimit::Reject | AtLimit::Close => limit.acquire().map(Some).ok_or_else(|| Refusal {
+                verdict: self.refusal(conn, self.cause, &format!("{} are open", limit.most())),
+                orderly: matches!(self.at_limit, AtLimit::Close),
+            }),
+            AtLimit::Queue(queue) => {
+                let permit = self.wait(conn, limit, &queue, routed).await?;
+                // The wait had a deadline of its own; the dial's begins now.
+                let dial = routed.deadlines.connection_timeout.get();
+                conn.deadline(Instant::now() + dial, DeadlineKind::Dial);
+                Ok(Some(permit))
+            }
+        }
+    }
+
+    /// Waits in line, for as long as the client does.
+    async fn wait<S: Stream, D>(
+        &self,
+        conn: &ConnGuard,
+        limit: &Limit,
+        queue: &QueueLimits,
+        routed: &mut Routed<'_, S, D>,
+    ) -> Result<Permit, Verdict> {
+        conn.deadline(Instant::now() + queue.longest_wait.get(), DeadlineKind::Queue);
+        let early_data = routed.proxy.config.limits.early_data.bytes();
+        let waiting = limit.acquire_or_wait(queue);
+        let waited = while_client_stays(conn, &routed.client, &mut routed.ahead, early_data, waiting).await?;
+        waited.map_err(|error| {
+            let cause = match error {
+                QueueError::Full { .. } => Cause::QueueFull,
+                QueueError::TimedOut { .. } => Cause::QueueTimeout,
+            };
+            self.refusal(conn, cause, &error.to_string())
+        })
+    }
+
+    fn refusal(&self, conn: &ConnGuard, cause: Cause, why: &str) -> Verdict {
+        Verdict::explained(conn, cause, format!("{} {}: {why}", self.kind, self.name))
+    }
+}
+
+fn refused_client(conn: &ConnGuard, refusal: AddressRefusal, ip: IpAddr) -> Verdict {
+    let cause = match refusal {
+        AddressRefusal::AtOnce { .. } => Cause::ClientLimit,
+        AddressRefusal::Rate { .. } => Cause::ClientRate,
+        AddressRefusal::TableFull => Cause::ClientTable,
+    };
+    Verdict::explained(conn, cause, format!("{ip}: {refusal}"))
 }

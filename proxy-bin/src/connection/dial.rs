@@ -1,28 +1,31 @@
 //! The dial stage: a backend, within one deadline, for as long as the client is there.
 
+use std::future::Future;
 use std::net::SocketAddr;
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase};
+use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
 use proxy_core::ahead::Left;
-use proxy_core::dial::{AllOpen, DialError, DialErrorKind, reach};
+use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
 use proxy_core::header::{Command, Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
 use proxy_core::hello::ClientHello;
 use proxy_core::relay::{Meter as _, Preface};
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 use tokio::time::Instant;
 
-use super::admit::Admitted;
-use super::header::{Origin, enter};
+use super::admit::{Admitted, Permits};
+use super::header::Origin;
 use super::route::Routed;
 use super::verdict::Verdict;
 use crate::config::{RouteConfig, SendProxy};
 
-/// A connection with both its sides. Dropped in this order: backend, permit, client.
-pub(super) struct Dialled<'p, S, B> {
+/// A connection with both its sides. Dropped in this order: backend, permits, client.
+pub(super) struct Dialled<S, B> {
     pub(super) backend: B,
-    pub(super) _permit: Permit,
+    /// Its place among the target's connections.
+    pub(super) at_target: Option<Permit>,
+    pub(super) permits: Permits,
     pub(super) client: S,
-    pub(super) route: &'p RouteConfig,
+    pub(super) deadlines: Deadlines,
     /// The route's keepalive, where it is not what accepted sockets have anyway.
     pub(super) keep_alive: Option<KeepAlive>,
     /// What the backend is sent before anything else: the PROXY header.
@@ -36,21 +39,15 @@ pub(super) struct Dialled<'p, S, B> {
 pub(super) async fn dial<'p, S: Stream, D: Dial>(
     conn: &ConnGuard,
     admitted: Admitted<'p, S, D>,
-) -> Result<Dialled<'p, S, D::Stream>, Verdict> {
-    let Admitted { permit, routed } = admitted;
-    let Routed { client, mut ahead, origin, hello, route, targets, proxy } = routed;
-    let timeout = route.deadlines.connection_timeout;
-    enter(conn, Phase::Dial, timeout, DeadlineKind::Dial)?;
+) -> Result<Dialled<S, D::Stream>, Verdict> {
+    let Admitted { permits, routed } = admitted;
+    let Routed { client, mut ahead, origin, hello, route, deadlines, course, proxy, .. } = routed;
+    let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = targets.first().map(|target| target.to_string().into()));
-    let read_before = ahead.total();
+    let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout, &route.keep_alive);
     let early_data = proxy.config.limits.early_data.bytes();
-    let outcome = tokio::select! {
-        biased;
-        left = ahead.watch(&client, early_data) => Err(left),
-        dialled = reach(&proxy.dialer, &proxy.resolver, &targets, &AllOpen, timeout, &route.keep_alive) => Ok(dialled),
-    };
-    conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
-    let dialled = outcome.map_err(|left| client_left(conn, &left))?.map_err(|error| failed(conn, &error))?;
+    let outcome = while_client_stays(conn, &client, &mut ahead, early_data, dialling).await?;
+    let dialled = outcome.map_err(|error| failed(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
     conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
     let header = announce(conn, &origin, hello.as_ref(), route)?;
@@ -58,9 +55,10 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
     let screened = origin.screened;
     Ok(Dialled {
         backend: dialled.stream,
-        _permit: permit,
+        at_target: dialled.pass,
+        permits,
         client,
-        route,
+        deadlines,
         keep_alive,
         header,
         ahead,
@@ -70,14 +68,32 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
 
 /// The relay's first bytes: the header, then what the client sent ahead.
 pub(super) fn preface(header: Vec<u8>, ahead: ReadAhead) -> Preface {
-    let client_ended = ahead.ended();
+    let (own, client_ended) = (header.len(), ahead.ended());
     let mut to_backend = header;
     if to_backend.is_empty() {
         to_backend = ahead.into_bytes();
     } else {
         to_backend.extend_from_slice(ahead.bytes());
     }
-    Preface { to_backend, client_ended }
+    Preface { to_backend, own, client_ended }
+}
+
+/// What `future` comes to, for as long as the client stays; what it sends meanwhile is kept and counted.
+pub(super) async fn while_client_stays<S: Stream, F: Future>(
+    conn: &ConnGuard,
+    client: &S,
+    ahead: &mut ReadAhead,
+    early_data: usize,
+    future: F,
+) -> Result<F::Output, Verdict> {
+    let read_before = ahead.total();
+    let outcome = tokio::select! {
+        biased;
+        left = ahead.watch(client, early_data) => Err(left),
+        output = future => Ok(output),
+    };
+    conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
+    outcome.map_err(|left| client_left(conn, &left))
 }
 
 fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
@@ -90,6 +106,8 @@ fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
 
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
     let cause = match error.attempts.last().map(|last| &last.kind) {
+        Some(DialErrorKind::Closed(Closed::Full(_))) if error.all_closed().is_some() => Cause::TargetLimit,
+        Some(DialErrorKind::Closed(_)) => Cause::TargetsDown,
         Some(DialErrorKind::Refused) => Cause::DialRefused,
         Some(DialErrorKind::Unreachable) => Cause::DialUnreachable,
         Some(DialErrorKind::TimedOut) => Cause::DialTimeout,

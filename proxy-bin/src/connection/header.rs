@@ -1,7 +1,7 @@
 //! The header stage: who the connection is from.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Trail};
 use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Tlvs};
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::Accepted;
 use super::verdict::Verdict;
-use crate::config::{AcceptProxy, Greeting, ListenerConfig};
-use crate::proxy::Proxy;
+use crate::config::{AcceptProxy, Greeting};
+use crate::proxy::{Listener, Proxy};
 
 /// Who a connection is from and where it was going, as far as is known.
 #[derive(Debug)]
@@ -25,6 +25,10 @@ pub(super) struct Origin {
     pub(super) previous: Trail,
     /// What else the header said.
     pub(super) tlvs: Tlvs,
+    /// Whether it came with a header: another proxy is before this one.
+    pub(super) chained: bool,
+    /// Who it counts as where clients are limited; None where it is a trusted peer's own, or nobody knows whose.
+    pub(super) counted: Option<IpAddr>,
     /// Whether its bytes must be watched for a header that it is not trusted to send.
     pub(super) screened: bool,
 }
@@ -34,7 +38,7 @@ pub(super) struct Greeted<'p, S, D> {
     pub(super) client: S,
     pub(super) ahead: ReadAhead,
     pub(super) origin: Origin,
-    pub(super) at: &'p ListenerConfig,
+    pub(super) at: &'p Listener,
     pub(super) proxy: &'p Proxy<D>,
 }
 
@@ -62,7 +66,9 @@ pub(super) async fn greet<'p, S: Stream, D>(
             destination: client.local_addr(),
             previous: Trail::default(),
             tlvs: Tlvs::default(),
-            screened: matches!(at.accept_proxy, AcceptProxy::Optional(_)),
+            chained: false,
+            counted: Some(conn.peer().ip()),
+            screened: matches!(at.config.accept_proxy, AcceptProxy::Optional(_)),
         }
     };
     conn.learn(|facts| {
@@ -73,9 +79,9 @@ pub(super) async fn greet<'p, S: Stream, D>(
 }
 
 /// Whether this peer has to send a header; a verdict where it may not even connect.
-fn is_header_due(conn: &ConnGuard, at: &ListenerConfig) -> Result<bool, Verdict> {
+fn is_header_due(conn: &ConnGuard, at: &Listener) -> Result<bool, Verdict> {
     let peer = conn.peer().ip();
-    match at.accept_proxy.greeting(peer) {
+    match at.config.accept_proxy.greeting(peer) {
         Greeting::Plain => Ok(false),
         Greeting::Header => Ok(true),
         Greeting::Refused => {
@@ -141,7 +147,11 @@ fn told_by(conn: &ConnGuard, header: Header, local: Option<SocketAddr>) -> Origi
         // The peer speaks for somebody whose address it does not know: nobody whom an allow list could name.
         (Command::Proxy, Endpoints::Unix { .. } | Endpoints::Unknown) => (None, local),
     };
-    Origin { client, destination, previous, tlvs: header.tlvs, screened: false }
+    let counted = match header.command {
+        Command::Local => None,
+        Command::Proxy => client.map(ClientAddr::ip),
+    };
+    Origin { client, destination, previous, tlvs: header.tlvs, chained: true, counted, screened: false }
 }
 
 /// Enters a phase that has to end within `bound` of now.

@@ -7,8 +7,7 @@ use proxy_core::{ReadAhead, Stream};
 
 use super::header::{Greeted, Origin, enter, fill, within};
 use super::verdict::Verdict;
-use crate::config::ListenerConfig;
-use crate::proxy::Proxy;
+use crate::proxy::{Listener, Proxy};
 
 /// How much is read at once: more than any usual hello.
 const CHUNK: usize = 4096;
@@ -20,7 +19,7 @@ pub(super) struct Peeked<'p, S, D> {
     pub(super) origin: Origin,
     /// None where nobody needed to know, or it is not TLS.
     pub(super) hello: Option<ClientHello>,
-    pub(super) at: &'p ListenerConfig,
+    pub(super) at: &'p Listener,
     pub(super) proxy: &'p Proxy<D>,
 }
 
@@ -31,7 +30,7 @@ pub(super) async fn peek<'p, S: Stream, D>(
     greeted: Greeted<'p, S, D>,
 ) -> Result<Peeked<'p, S, D>, Verdict> {
     let Greeted { client, mut ahead, origin, at, proxy } = greeted;
-    let hello = if proxy.config.routes.needs_hello(at.port) {
+    let hello = if proxy.config.routes.needs_hello(at.config.port) {
         let timeout = proxy.config.deadlines.initial_data_timeout;
         let deadline = enter(conn, Phase::Peek, timeout, DeadlineKind::Hello)?;
         let reader = HelloReader::new(proxy.config.limits.max_client_hello.bytes());

@@ -1,6 +1,6 @@
 //! The relay stage: both directions until they end.
 
-use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Phase};
+use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Deadlines, Phase};
 use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::relay::{RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
 use proxy_core::screen::{Screened, is_forbidden_header};
@@ -10,15 +10,15 @@ use tokio::time::Instant;
 use super::dial::{Dialled, preface};
 use super::peek::forbidden_header;
 use super::verdict::Verdict;
-use crate::config::RouteConfig;
 
 /// Relays, and closes both sides in an orderly way if both finished. Otherwise they are dropped, which resets them.
-pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Dialled<'_, S, B>) -> Verdict {
-    let Dialled { backend, _permit: permit, client, route, keep_alive, header, ahead, screened } = dialled;
-    if let Err(verdict) = begin(conn, &client, route, keep_alive.as_ref()) {
+pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Dialled<S, B>) -> Verdict {
+    let Dialled { client, permits, at_target, backend, deadlines, keep_alive, header, ahead, screened } =
+        dialled;
+    if let Err(verdict) = begin(conn, &client, &deadlines, keep_alive.as_ref()) {
         return verdict;
     }
-    let limits = limits(conn, route);
+    let limits = limits(conn, &deadlines);
     let end = if screened {
         relay_screened(conn, &client, &backend, header, ahead, &limits).await
     } else {
@@ -27,7 +27,7 @@ pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Diall
     let verdict = verdict(conn, &end);
     if matches!(end, RelayEnd::Finished { .. }) {
         backend.finish();
-        drop(permit);
+        drop((at_target, permits));
         client.finish();
     }
     verdict
@@ -37,25 +37,27 @@ pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Diall
 fn begin<S: Stream>(
     conn: &ConnGuard,
     client: &S,
-    route: &RouteConfig,
+    deadlines: &Deadlines,
     keep_alive: Option<&KeepAlive>,
 ) -> Result<(), Verdict> {
     let now = Instant::now();
-    conn.enter(Phase::Relay, now + route.deadlines.idle().get(), DeadlineKind::Relay(RelayDeadline::Idle))?;
+    conn.enter(Phase::Relay, now + deadlines.idle().get(), DeadlineKind::Relay(RelayDeadline::Idle))?;
     if let Some(keep_alive) = keep_alive {
         client.keep_alive(keep_alive).map_err(|error| Verdict::lost(conn, Side::Client, &error))?;
     }
     Ok(())
 }
 
-fn limits(conn: &ConnGuard, route: &RouteConfig) -> RelayLimits {
-    let deadlines = &route.deadlines;
+/// The relay's deadlines, spread where the configuration says to.
+fn limits(conn: &ConnGuard, deadlines: &Deadlines) -> RelayLimits {
+    let spread = |bound| deadlines.jitter.spread(bound, fastrand::f64());
     RelayLimits {
-        idle: deadlines.idle(),
+        idle: spread(deadlines.idle()),
         half_closed: deadlines.half_closed_timeout,
         write_stall: deadlines.write_stall_timeout,
         no_data: deadlines.no_data_timeout.bound(),
-        lifetime_end: conn.opened() + deadlines.lifetime().get(),
+        lifetime_end: conn.opened() + spread(deadlines.lifetime()).get(),
+        warn_before: deadlines.warning(),
     }
 }
 

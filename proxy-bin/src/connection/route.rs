@@ -1,17 +1,19 @@
-//! The route stage: which route takes the connection.
+//! The route stage: which route takes the connection, and what follows from that.
 
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnGuard};
+use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment};
 use proxy_core::hello::ClientHello;
-use proxy_core::{ReadAhead, Stream, TargetAddr};
+use proxy_core::{ReadAhead, Stream};
 use proxy_route::Query;
 
 use super::header::Origin;
 use super::peek::Peeked;
 use super::verdict::Verdict;
-use crate::config::{Action, RouteConfig};
-use crate::proxy::Proxy;
+use crate::config::{RouteConfig, SendProxy};
+use crate::pool::Pool;
+use crate::proxy::{Listener, Proxy, RouteState};
+use crate::target::Course;
 
 /// A connection whose way is known.
 pub(super) struct Routed<'p, S, D> {
@@ -20,8 +22,13 @@ pub(super) struct Routed<'p, S, D> {
     pub(super) origin: Origin,
     pub(super) hello: Option<ClientHello>,
     pub(super) route: &'p RouteConfig,
-    /// In the order in which they are to be tried.
-    pub(super) targets: Vec<TargetAddr>,
+    pub(super) state: &'p RouteState,
+    pub(super) pool: &'p Pool,
+    /// As they apply in its pool, under the pool's present pressure.
+    pub(super) deadlines: Deadlines,
+    /// The targets, in the order in which they are to be tried.
+    pub(super) course: Course<'p>,
+    pub(super) at: &'p Listener,
     pub(super) proxy: &'p Proxy<D>,
 }
 
@@ -31,22 +38,29 @@ pub(super) fn route<'p, S: Stream, D>(
     peeked: Peeked<'p, S, D>,
 ) -> Result<Routed<'p, S, D>, Verdict> {
     let Peeked { client, ahead, origin, hello, at, proxy } = peeked;
+    let port = at.config.port;
     let query = Query {
-        port: at.port,
+        port,
         server_name: hello.as_ref().and_then(|hello| hello.server_name.as_deref()),
         client: origin.client.map(proxy_core::ClientAddr::ip),
         alpn: hello.as_ref().map_or(&[][..], |hello| &hello.alpn),
     };
-    let Some(matched) = proxy.config.routes.lookup(&query) else {
+    let Some((matched, state)) =
+        proxy.config.routes.lookup(&query).and_then(|found| Some((found, proxy.routes.get(found.index)?)))
+    else {
         let name = query.server_name.unwrap_or("no name");
-        let detail = format!("no route of port {} takes this client and server name ({name})", at.port);
+        let detail = format!("no route of port {port} takes this client and server name ({name})");
         return Err(Verdict::explained(conn, Cause::NoRoute, detail));
     };
     let route: &RouteConfig = matched.payload;
     conn.learn(|facts| facts.route = Some(Arc::clone(&route.name)));
-    let targets = match &route.action {
-        Action::Refuse => return Err(Verdict::of(conn, Cause::RouteRefused)),
-        forward @ Action::Forward { .. } => forward.addresses(at.port),
-    };
-    Ok(Routed { client, ahead, origin, hello, route, targets, proxy })
+    let chained = origin.chained || route.send_proxy != SendProxy::Off;
+    let choice = route.pool(chained);
+    let pool =
+        proxy.pools.get(usize::from(choice.number)).ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
+    conn.join(choice.number, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
+    let course =
+        state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
+    let deadlines = pool.pressed(&choice.deadlines);
+    Ok(Routed { client, ahead, origin, hello, route, state, pool, deadlines, course, at, proxy })
 }

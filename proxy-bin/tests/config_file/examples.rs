@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use insta::assert_snapshot;
-use proxy_bin::config::{Action, Config};
+use proxy_bin::config::{Action, Config, PoolConfig, Whole};
 
 fn load(name: &str) -> Config {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config").join(name);
@@ -50,6 +50,19 @@ fn the_inner_proxy_of_a_chain() {
 127.0.0.1:8002 Required([ClientNet(127.0.0.1/32)])
 backend [] -> 127.0.0.1:8080 Off
 ");
+}
+
+#[test]
+fn limits() {
+    assert_snapshot!(picture("limits.toml"), @"
+*:8080 Off
+*:8081 Off
+web [] -> 127.0.0.1:3000 127.0.0.1:3001 Off
+mirror [] -> 127.0.0.1:3002 Off
+");
+    let config = load("limits.toml");
+    let limits = |pool: &PoolConfig| pool.max_connections.map_or(0, Whole::get);
+    assert_eq!(config.pools.iter().map(limits).collect::<Vec<_>>(), [3000, 0, 200]);
 }
 
 #[test]

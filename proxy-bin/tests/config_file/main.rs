@@ -4,13 +4,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption of a test is its failure")]
 
+mod breakers;
 mod examples;
 mod itself;
 mod kernel;
+mod limits;
 mod listeners;
 mod loading;
 mod missing_keys;
 mod mutations;
+mod pools;
 mod resolved;
 mod routes;
 mod schema;

@@ -37,7 +37,9 @@ fn every_key_is_in_the_file_of_every_key() {
     let (schema, file) = (Config::schema(), include_str!("every_key.toml"));
     keys(&schema, &mut |key, _| {
         assert!(
-            file.contains(&format!("{key} = ")) || file.contains(&format!("[{key}]")),
+            [format!("{key} = "), format!("[{key}]"), format!("[{key}."), format!(".{key}]")]
+                .iter()
+                .any(|written| file.contains(written)),
             "{key} is missing"
         );
     });

@@ -13,7 +13,7 @@ error: unknown key `worker`
 1 | worker = 2
   | ^^^^^^ did you mean `workers`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `timeouts`, `keep_alive`, `limits`, `proxy_protocol`, `dns`, `log`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `timeouts`, `keep_alive`, `limits`, `pools`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `listeners`, `routes`
 ");
 }
 
@@ -26,7 +26,7 @@ error: unknown key `timeout`
 1 | [timeout]
   |  ^^^^^^^ did you mean `timeouts`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `timeouts`, `keep_alive`, `limits`, `proxy_protocol`, `dns`, `log`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `timeouts`, `keep_alive`, `limits`, `pools`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `listeners`, `routes`
 ");
 }
 
@@ -39,7 +39,7 @@ error: unknown key `conection_timeout`
 2 | conection_timeout = "5s"
   | ^^^^^^^^^^^^^^^^^ did you mean `connection_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 
@@ -52,7 +52,7 @@ error: unknown key `inactivityTimeout`
 2 | inactivityTimeout = "5s"
   | ^^^^^^^^^^^^^^^^^ did you mean `inactivity_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 
@@ -78,7 +78,7 @@ error: unknown key `max-connections`
 2 | max-connections = 10
   | ^^^^^^^^^^^^^^^ did you mean `max_connections`?
   |
-  = help: the keys here are `max_connections`, `early_data`, `max_client_hello`
+  = help: the keys here are `max_connections`, `connections_per_client`, `connections_per_client_per_minute`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
 ");
 }
 
@@ -130,7 +130,7 @@ error: unknown key `port`
 2 | port = [8080]
   | ^^^^ did you mean `ports`?
   |
-  = help: the keys here are `ports`, `bind`, `backlog`, `accept_proxy`
+  = help: the keys here are `ports`, `bind`, `backlog`, `accept_proxy`, `max_connections`
 ");
 }
 
@@ -156,7 +156,7 @@ error: unknown key `proirity`
 6 | proirity = 3
   | ^^^^^^^^ did you mean `priority`?
   |
-  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `proxy_v2`, `timeouts`, `keep_alive`
+  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`
 ");
 }
 
@@ -236,7 +236,7 @@ error: unknown key `colour`
 6 | timeouts = { colour = "5s" }
   |              ^^^^^^ not a key that is known here
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 
@@ -262,6 +262,6 @@ error: unknown key `max_conections`
 1 | limits.max_conections = 3
   |        ^^^^^^^^^^^^^^ did you mean `max_connections`?
   |
-  = help: the keys here are `max_connections`, `early_data`, `max_client_hello`
+  = help: the keys here are `max_connections`, `connections_per_client`, `connections_per_client_per_minute`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
 ");
 }

@@ -359,21 +359,21 @@ fn names() {
         |name: &str| format!("[[routes]]\nname = \"{name}\"\nmatch = {{ ports = [1] }}\naction = \"refuse\"");
     good(&named(&"ü".repeat(64)));
     assert_snapshot!(refusal(&named(&"ü".repeat(65))), @r#"
-error: a name of a route has 1 to 64 characters, none of them a control character
+error: a name has 1 to 64 characters, none of them a control character
  --> proxy.toml:2:8
   |
 2 | name = "üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"
   |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 "#);
     assert_snapshot!(refusal(&named("")), @r#"
-error: a name of a route has 1 to 64 characters, none of them a control character
+error: a name has 1 to 64 characters, none of them a control character
  --> proxy.toml:2:8
   |
 2 | name = ""
   |        ^^
 "#);
     assert_snapshot!(refusal(&named("a\\tb")), @r#"
-error: a name of a route has 1 to 64 characters, none of them a control character
+error: a name has 1 to 64 characters, none of them a control character
  --> proxy.toml:2:8
   |
 2 | name = "a\tb"

@@ -103,7 +103,7 @@ impl fmt::Display for AddressKey {
     }
 }
 
-#[cfg(all(test, not(loom_model)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

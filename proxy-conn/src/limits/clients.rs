@@ -3,7 +3,7 @@
 //! Both are decided together, in one step under the lock of one shard, and an attempt that is refused costs the client
 //! nothing. The table is for addresses that attackers choose, so:
 //!
-//! - its hash is SipHash, keyed at random for each table: nobody can aim at one shard or one bucket;
+//! - its hash is `SipHash`, keyed at random for each table: nobody can aim at one shard or one bucket;
 //! - it is bounded: a million addresses cannot make it larger than its capacity;
 //! - what counts is never pushed out: a client with a permit stays, whoever else comes;
 //! - what says nothing goes: a client without permits whose rate's debt is repaid is forgotten, and the memory given
@@ -26,7 +26,7 @@ use proxy_core::layered;
 use tokio::time::Instant;
 
 use super::address::{AddressKey, V6Prefix};
-use super::shard::{Policy, Shard};
+use super::shard::{Hashed, Policy, Shard};
 
 layered! {
     /// What one client may have, and what the table of clients may hold.
@@ -54,7 +54,6 @@ const fn at_least_one(n: u32) -> NonZeroU32 {
 
 /// Why a client is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum AddressRefusal {
     /// It has as many connections as it may.
     #[error("the client has {most} connections open, the most it may have")]
@@ -63,7 +62,9 @@ pub enum AddressRefusal {
         most: u32,
     },
     /// It opens connections too fast.
-    #[error("the client opens more than {per_minute} connections a minute; the next may come in {retry_after:?}")]
+    #[error(
+        "the client opens more than {per_minute} connections a minute; the next may come in {retry_after:?}"
+    )]
     Rate {
         /// How many it may open in a minute.
         per_minute: u32,
@@ -126,7 +127,8 @@ impl AddressLimits {
         let table = &self.0;
         let key = AddressKey::of(ip, table.prefix);
         let now = u64::try_from(now.saturating_duration_since(table.began).as_nanos()).unwrap_or(u64::MAX);
-        table.shard(key).lock().admit(key, now, &table.keys)?;
+        let (shard, client) = table.place(key);
+        shard.lock().admit(client, now, &table.keys)?;
         Ok(AddressPermit { table: Arc::clone(table), key })
     }
 
@@ -160,8 +162,8 @@ impl AddressLimits {
     /// Permits that are out for the client that `ip` counts as.
     #[must_use]
     pub fn count(&self, ip: IpAddr) -> u32 {
-        let key = AddressKey::of(ip, self.0.prefix);
-        self.0.shard(key).lock().count(key, &self.0.keys)
+        let (shard, client) = self.0.place(AddressKey::of(ip, self.0.prefix));
+        shard.lock().count(client)
     }
 
     fn sum(&self, of: impl Fn(&Shard) -> usize) -> usize {
@@ -174,18 +176,22 @@ fn policy(options: AddressLimitsOptions) -> Policy {
 }
 
 impl Table {
+    /// Where `key` is counted.
     #[expect(clippy::indexing_slicing, reason = "a power of two less one masks the index")]
-    fn shard(&self, key: AddressKey) -> &Mutex<Shard> {
-        // A shard's own table uses the lowest bits of the hash and the highest seven: these are between.
-        let bits = self.keys.hash_one(key) >> 48;
-        let index = usize::try_from(bits).unwrap_or(0) & (self.shards.len() - 1);
-        &self.shards[index].0
+    fn place(&self, key: AddressKey) -> (&Mutex<Shard>, Hashed) {
+        let hash = self.keys.hash_one(key);
+        // The shard's own table uses the lowest bits of the hash and the highest seven: these are between.
+        let index = usize::try_from(hash >> 48).unwrap_or(0) & (self.shards.len() - 1);
+        (&self.shards[index].0, Hashed { key, hash })
     }
 }
 
 impl fmt::Debug for AddressLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AddressLimits").field("len", &self.len()).field("total", &self.total()).finish_non_exhaustive()
+        f.debug_struct("AddressLimits")
+            .field("len", &self.len())
+            .field("total", &self.total())
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,7 +212,8 @@ impl AddressPermit {
 
 impl Drop for AddressPermit {
     fn drop(&mut self) {
-        self.table.shard(self.key).lock().give_back(self.key, &self.table.keys);
+        let (shard, client) = self.table.place(self.key);
+        shard.lock().give_back(client, &self.table.keys);
     }
 }
 

@@ -37,7 +37,6 @@ pub struct QueueLimits {
 
 /// Why there is no permit, even after waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum QueueError {
     /// Too many wait already. Said at once.
     #[error("the queue is full: {most_waiting} may wait")]

@@ -44,7 +44,7 @@ impl Gcra {
     }
 }
 
-#[cfg(all(test, not(loom_model)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

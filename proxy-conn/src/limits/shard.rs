@@ -68,6 +68,21 @@ impl Policy {
     }
 }
 
+/// A client with its hash, which picks the shard and then the bucket.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hashed {
+    pub(super) key: AddressKey,
+    pub(super) hash: u64,
+}
+
+impl Hashed {
+    fn is(self, entry: &Entry) -> bool {
+        // By value: a field of a packed struct has no reference.
+        let key = entry.key;
+        key == self.key
+    }
+}
+
 /// One client. 28 bytes: packed, as 16-byte alignment would make it 32. Fields are read by value.
 #[derive(Clone, Copy)]
 #[repr(Rust, packed(4))]
@@ -115,35 +130,41 @@ impl Shard {
         self.permits
     }
 
-    pub(super) fn count(&self, key: AddressKey, keys: &RandomState) -> u32 {
-        self.entries.find(keys.hash_one(key), |entry| { entry.key } == key).map_or(0, |entry| entry.permits)
+    pub(super) fn count(&self, client: Hashed) -> u32 {
+        self.entries.find(client.hash, |entry| client.is(entry)).map_or(0, |entry| entry.permits)
     }
 
     pub(super) const fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }
 
-    /// Counts one more permit of `key`, if both limits and the table allow it.
-    pub(super) fn admit(&mut self, key: AddressKey, now: u64, keys: &RandomState) -> Result<(), AddressRefusal> {
+    /// Counts one more permit of `client`, if both limits and the table allow it.
+    pub(super) fn admit(
+        &mut self,
+        client: Hashed,
+        now: u64,
+        keys: &RandomState,
+    ) -> Result<(), AddressRefusal> {
         let now = self.tend(now, keys);
-        let hash = keys.hash_one(key);
-        if let Some(entry) = self.entries.find_mut(hash, |entry| { entry.key } == key) {
+        let Hashed { key, hash } = client;
+        if let Some(entry) = self.entries.find_mut(hash, |entry| client.is(entry)) {
             let due = self.policy.one_more(entry.permits, entry.due, now)?;
             self.live += usize::from(!entry.is_live());
             *entry = Entry { key, due, permits: entry.permits + 1 };
         } else {
             let due = self.policy.one_more(0, now, now)?;
             self.make_room(keys)?;
-            self.entries.insert_unique(hash, Entry { key, due, permits: 1 }, |entry| keys.hash_one(entry.key));
+            self.entries
+                .insert_unique(hash, Entry { key, due, permits: 1 }, |entry| keys.hash_one(entry.key));
             self.live += 1;
         }
         self.permits += 1;
         Ok(())
     }
 
-    /// Takes back one permit of `key`.
-    pub(super) fn give_back(&mut self, key: AddressKey, keys: &RandomState) {
-        let Ok(mut found) = self.entries.find_entry(keys.hash_one(key), |entry| { entry.key } == key) else {
+    /// Takes back one permit of `client`.
+    pub(super) fn give_back(&mut self, client: Hashed, keys: &RandomState) {
+        let Ok(mut found) = self.entries.find_entry(client.hash, |entry| client.is(entry)) else {
             debug_assert!(false, "a live entry is never removed");
             return;
         };

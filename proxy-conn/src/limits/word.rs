@@ -83,7 +83,8 @@ impl Word {
 
     /// Takes a permit, if one is free and nobody waits; how many are then in use.
     pub(super) fn take(&self) -> Option<usize> {
-        self.step(|fields| if fields.queued { None } else { fields.one_more() }).map(|fields| sized(fields.in_use))
+        self.step(|fields| if fields.queued { None } else { fields.one_more() })
+            .map(|fields| sized(fields.in_use))
     }
 
     /// Gives a permit back, unless somebody waits: then whether it is passed on has to be settled under the lock.
@@ -104,7 +105,8 @@ impl Word {
 
     /// Under the lock: gives a permit back, or leaves it counted for the next in line.
     pub(super) fn give_or_pass(&self) -> Given {
-        let back = self.step(|fields| (!fields.queued || fields.in_use > fields.most).then_some(fields.one_less()));
+        let back =
+            self.step(|fields| (!fields.queued || fields.in_use > fields.most).then_some(fields.one_less()));
         if back.is_some() { Given::Back } else { Given::PassOn }
     }
 
@@ -149,7 +151,7 @@ fn sized(count: u64) -> usize {
     usize::try_from(count).unwrap_or(MOST)
 }
 
-#[cfg(all(test, not(loom_model)))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -158,7 +160,8 @@ mod tests {
     #[test]
     fn the_whole_matrix() {
         let words = [(0, 1, false), (1, 1, false), (2, 1, false), (1, 1, true), (2, 1, true), (0, 1, true)];
-        let shown = |Fields { in_use, most, queued }| format!("{in_use}/{most}{}", if queued { "q" } else { "" });
+        let shown =
+            |Fields { in_use, most, queued }| format!("{in_use}/{most}{}", if queued { "q" } else { "" });
         let mut matrix = format!("{:<15}", "before");
         for (in_use, most, queued) in words {
             matrix += &format!("  {:<8}", shown(Fields { in_use, most, queued }));

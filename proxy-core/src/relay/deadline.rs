@@ -19,6 +19,8 @@ pub struct RelayLimits {
     pub no_data: Bound,
     /// The end of the connection's life, whatever it does.
     pub lifetime_end: Instant,
+    /// How long before it is ended for idleness or age somebody is told; None for never.
+    pub warn_before: Option<Bound>,
 }
 
 /// Which deadline of a relay.
@@ -58,23 +60,28 @@ pub(super) struct Watch {
     ever_moved: bool,
     half_closed_at: Option<Instant>,
     stalled_at: Option<Instant>,
+    /// The deadline that was warned of, so that it is told once.
+    warned_of: Option<Instant>,
 }
 
 impl Watch {
-    pub(super) const fn new(limits: RelayLimits, now: Instant) -> Self {
+    /// `spoken`: whether the client has sent bytes before.
+    pub(super) const fn new(limits: RelayLimits, spoken: bool, now: Instant) -> Self {
         Self {
             limits,
             started: now,
             last_moved: now,
-            ever_moved: false,
+            ever_moved: spoken,
             half_closed_at: None,
             stalled_at: None,
+            warned_of: None,
         }
     }
 
-    pub(super) const fn moved(&mut self, now: Instant) {
+    /// Bytes moved; `read`: some were read, not only written.
+    pub(super) const fn moved(&mut self, read: bool, now: Instant) {
         self.last_moved = now;
-        self.ever_moved = true;
+        self.ever_moved |= read;
     }
 
     pub(super) fn half_closed(&mut self, now: Instant) {
@@ -87,6 +94,18 @@ impl Watch {
 
     pub(super) fn stalled(&mut self, stalled: bool, now: Instant) {
         self.stalled_at = if stalled { self.stalled_at.or(Some(now)) } else { None };
+    }
+
+    /// When somebody is to be told of the deadline that is due at `at`; None if not, or already done.
+    pub(super) fn warning(&self, at: Instant, why: RelayDeadline) -> Option<Instant> {
+        let warned =
+            matches!(why, RelayDeadline::Idle | RelayDeadline::Lifetime) && self.warned_of != Some(at);
+        let before = self.limits.warn_before.filter(|_| warned)?;
+        at.checked_sub(before.get())
+    }
+
+    pub(super) const fn warned(&mut self, of: Instant) {
+        self.warned_of = Some(of);
     }
 
     /// The nearest deadline and which it is.
@@ -123,19 +142,21 @@ mod tests {
                 write_stall: Bound::secs(20),
                 no_data: Bound::secs(50),
                 lifetime_end: at(1000),
+                warn_before: None,
             },
+            false,
             start,
         );
         assert_eq!(watch.due(), (at(50), RelayDeadline::NoData));
-        watch.moved(at(5));
+        watch.moved(true, at(5));
         assert_eq!(watch.due(), (at(105), RelayDeadline::Idle));
         watch.stalled(true, at(7));
         assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall));
         watch.half_closed(at(8));
         assert_eq!(watch.due(), (at(18), RelayDeadline::HalfClosed));
-        watch.moved(at(9));
+        watch.moved(true, at(9));
         assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "a byte starts it anew");
-        watch.moved(at(995));
+        watch.moved(true, at(995));
         assert_eq!(watch.due(), (at(1000), RelayDeadline::Lifetime));
     }
 }

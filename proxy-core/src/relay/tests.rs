@@ -10,7 +10,7 @@ use crate::stream::{read, write_all};
 
 /// A meter that remembers.
 #[derive(Default)]
-struct Notes(StdMutex<(u64, u64, Vec<Side>)>);
+struct Notes(StdMutex<(u64, u64, Vec<Side>)>, StdMutex<Vec<(Instant, Instant, RelayDeadline)>>);
 
 impl Meter for Notes {
     fn moved(&self, from: Side, bytes: u64, _: Instant) {
@@ -24,6 +24,9 @@ impl Meter for Notes {
         self.0.lock().unwrap().2.push(side);
     }
     fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn warned(&self, at: Instant, why: RelayDeadline) {
+        self.1.lock().unwrap().push((Instant::now(), at, why));
+    }
 }
 
 /// A relay in its own task, the far ends in the test's hands.
@@ -41,6 +44,7 @@ fn limits() -> RelayLimits {
         write_stall: Bound::secs(20),
         no_data: Bound::secs(50),
         lifetime_end: Instant::now() + Duration::from_secs(1000),
+        warn_before: Some(Bound::secs(7)),
     }
 }
 
@@ -78,7 +82,7 @@ fn four_mib() -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn the_preface_goes_first_then_what_the_client_sends() {
-    let rig = rig(Preface { to_backend: b"header|".to_vec(), client_ended: false }, 64);
+    let rig = rig(Preface { to_backend: b"header|".to_vec(), own: 7, client_ended: false }, 64);
     write_all(&rig.client, b"request").await.unwrap();
     rig.client.shutdown_write().unwrap();
     assert_eq!(read_to_end(&rig.backend).await, (b"header|request".to_vec(), None));
@@ -96,7 +100,7 @@ async fn the_preface_goes_first_then_what_the_client_sends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_had_ended_before_is_half_closed_from_the_start() {
-    let rig = rig(Preface { to_backend: b"request".to_vec(), client_ended: true }, 64);
+    let rig = rig(Preface { to_backend: b"request".to_vec(), own: 0, client_ended: true }, 64);
     assert_eq!(read_to_end(&rig.backend).await, (b"request".to_vec(), None));
     write_all(&rig.backend, b"answer").await.unwrap();
     rig.backend.shutdown_write().unwrap();
@@ -297,4 +301,31 @@ async fn the_lifetime_ends_even_a_busy_connection() {
     .await;
     assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Lifetime, at_fault: None }), "{end:?}");
     assert!((1000.0..1000.1).contains(&secs), "{secs}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_warned_of_once_before_each_cut_that_threatens() {
+    let rig = rig(Preface::default(), 64);
+    let started = Instant::now();
+    for pause in [95, 200] {
+        write_all(&rig.client, b"x").await.unwrap();
+        read(&rig.backend, &mut [0; 8]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+    }
+    rig.task.await.unwrap();
+    let warnings = rig.notes.1.lock().unwrap();
+    let told: Vec<_> = warnings
+        .iter()
+        .map(|(when, at, why)| ((*when - started).as_secs(), (*at - started).as_secs(), *why))
+        .collect();
+    assert_eq!(told, [(93, 100, RelayDeadline::Idle), (188, 195, RelayDeadline::Idle)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_proxys_own_header_does_not_count_as_data() {
+    let rig = rig(Preface { to_backend: b"header|".to_vec(), own: 7, client_ended: false }, 64);
+    let started = Instant::now();
+    read(&rig.backend, &mut [0; 8]).await.unwrap();
+    assert!(matches!(rig.task.await.unwrap(), RelayEnd::Deadline { which: RelayDeadline::NoData, .. }));
+    assert!((50.0..50.1).contains(&started.elapsed().as_secs_f64()));
 }

@@ -1,0 +1,81 @@
+//! What the audit of this process expects, and how it is told to the log.
+
+use std::sync::Arc;
+
+use proxy_conn::audit::{Expectations, Finding, Holders, Kernel, PermitsInUse};
+use proxy_conn::{Audit, AuditReport, AuditSubscriber, Limit, Phase};
+use proxy_core::Dial;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use crate::proxy::Proxy;
+
+/// Whose sockets are in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sockets {
+    /// The proxy's alone: a socket in no entry is an orphan.
+    ItsOwn,
+    /// Others' too: a second proxy, a demo backend, a test. Sockets in no entry are not looked at.
+    Shared,
+}
+
+/// The audit of a proxy whose connections are counted in `tasks`.
+pub(crate) fn audit<D: Dial>(proxy: &Arc<Proxy<D>>, tasks: &TaskTracker, sockets: Sockets) -> Audit {
+    let (of, tasks) = (Arc::clone(proxy), tasks.clone());
+    let workers = proxy.config.workers.get() as usize;
+    let expect = move || Expectations {
+        tasks: Some(tasks.len()),
+        permits: permits(&of),
+        workers,
+        known: Arc::new(move |_| sockets == Sockets::Shared),
+    };
+    // Reading the kernel blocks for a while: on a thread that may.
+    Audit::reading(proxy.config.audit, Arc::clone(&proxy.tracker), expect, Log, || {
+        Box::pin(async {
+            tokio::task::spawn_blocking(Kernel::read).await.unwrap_or_else(|lost| Err(lost.into()))
+        })
+    })
+}
+
+/// The permits in use, and whose they should be.
+fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
+    // Not each: one that came when the last place was just taken waits for its permit.
+    let all = Holders { from: Phase::Header, pool: None, each: false };
+    let mut permits = vec![PermitsInUse {
+        limit: "all connections".into(),
+        in_use: proxy.connections.in_use(),
+        holders: all,
+    }];
+    let some = |pool| Holders { from: Phase::Dial, pool, each: false };
+    for (number, pool) in (0..).zip(&proxy.pools) {
+        if let Some(limit) = &pool.limit {
+            let name = format!("pool {}", pool.name).into();
+            permits.push(PermitsInUse { limit: name, in_use: limit.in_use(), holders: some(Some(number)) });
+        }
+    }
+    let routes = proxy.routes.iter().filter_map(|route| route.limit.as_ref()).map(Limit::in_use).sum();
+    permits.push(PermitsInUse { limit: "routes".into(), in_use: routes, holders: some(None) });
+    let clients = proxy.clients.as_ref().map_or(0, proxy_conn::AddressLimits::total);
+    permits.push(PermitsInUse { limit: "clients".into(), in_use: clients, holders: some(None) });
+    permits
+}
+
+/// Each finding is a line: a defect is an error, what only looks odd a warning.
+struct Log;
+
+impl AuditSubscriber for Log {
+    fn audited(&self, report: &AuditReport) {
+        for finding in &report.findings {
+            let (gauge, id) = (finding.gauge(), finding.connection().map(tracing::field::display));
+            if matches!(finding, Finding::Stuck(_)) {
+                warn!(%gauge, id, "audit: {finding}");
+            } else {
+                error!(%gauge, id, "audit: {finding}");
+            }
+        }
+    }
+
+    fn blinded(&self, why: &str) {
+        error!("audit: the kernel cannot be asked, so nothing is compared with it: {why}");
+    }
+}

@@ -1,0 +1,227 @@
+//! Admission on a paused clock: every limit, what happens at it, and that nothing of it is left behind.
+
+use proxy_conn::Pressure;
+use proxy_conn::overload::Strength;
+
+use super::*;
+
+/// `PLAIN` with a line in its route, and tables before it.
+fn limited(tables: &str, in_route: &str) -> Rig {
+    Rig::new(&format!("{tables}\n{}\n{in_route}", PLAIN.trim_end()))
+}
+
+impl Rig {
+    /// The ends since last asked.
+    fn ends(&self) -> Vec<String> {
+        std::mem::take(&mut *self.ends.0.lock())
+    }
+
+    /// Opens `count` connections that are relayed, and holds both sides.
+    async fn established(&self, listener: &MemListener, count: usize) -> Vec<(MemStream, MemStream)> {
+        let mut pairs = Vec::new();
+        for _ in 0..count {
+            let (client, _) = self.spawn();
+            pairs.push((client, listener.accept().await.unwrap().0));
+        }
+        pairs
+    }
+
+    /// Nothing is tracked and no permit is out.
+    async fn is_back_at_zero(&self) {
+        self.proxy.tracker.emptied().await;
+        let routes = self.proxy.routes.iter().filter_map(|route| route.limit.as_ref());
+        let pools = self.proxy.pools.iter().filter_map(|pool| pool.limit.as_ref());
+        let in_use: usize = routes.chain(pools).map(Limit::in_use).sum();
+        let clients = self.proxy.clients.as_ref().map_or(0, proxy_conn::AddressLimits::total);
+        assert_eq!((in_use, clients, self.proxy.connections.in_use()), (0, 0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_a_routes_limit_connections_are_reset_or_closed_as_configured() {
+    for (how, fin) in [("\"reject\"", false), ("\"close\"", true)] {
+        let rig = limited("", &format!("max_connections = 2\nat_limit = {how}"));
+        let listener = rig.backend();
+        let held = rig.established(&listener, 2).await;
+        let (refused, task) = rig.spawn();
+        task.await.unwrap();
+        assert_eq!(read_to_end(&refused).await, (Vec::new(), fin), "{how}");
+        assert_eq!(rig.ends(), ["RC route_limit by proxy in dial 0/0: route plain: 2 are open"]);
+        drop(held);
+        rig.is_back_at_zero().await;
+        drop(rig.established(&listener, 2).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pools_flood_does_not_touch_another_pools_connections() {
+    let tables = "[pools.small]\nmax_connections = 1";
+    let rig = limited(
+        tables,
+        "pool = \"small\"\n[[routes]]\nname = \"other\"\nmatch = { ports = [8001] }\naction = { forward = [\"127.0.0.1:9000\"] }",
+    );
+    let listener = rig.backend();
+    let _held = rig.established(&listener, 1).await;
+    let (_client, task) = rig.spawn();
+    task.await.unwrap();
+    insta::assert_snapshot!(rig.ends().join("\n"), @"RC pool_limit by proxy in dial 0/0: pool small: 1 are open");
+    let others = rig.proxy.pools.iter().filter(|pool| &*pool.name != "small");
+    assert!(others.filter_map(|pool| pool.limit.as_ref()).all(|limit| limit.in_use() == 0));
+}
+
+const QUEUE: &str = "max_connections = 1\nat_limit = { queue = { most_waiting = 2, longest_wait = \"5s\" } }";
+
+#[tokio::test(start_paused = true)]
+async fn in_a_queue_order_is_kept_and_what_was_sent_meanwhile_arrives() {
+    let rig = limited("", QUEUE);
+    let listener = rig.backend();
+    let mut held = rig.established(&listener, 1).await;
+    let (first, _) = rig.spawn();
+    write_all(&first, b"first").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (second, _) = rig.spawn();
+    write_all(&second, b"second").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (third, task) = rig.spawn();
+    task.await.unwrap();
+    assert_eq!(read_to_end(&third).await, (Vec::new(), false));
+    insta::assert_snapshot!(rig.ends().join("\n"), @"RC queue_full by proxy in dial 0/0: route plain: the queue is full: 2 may wait");
+    for expected in [&b"first"[..], b"second"] {
+        held.clear();
+        let (backend, _) = listener.accept().await.unwrap();
+        let mut buf = [0; 16];
+        let n = read(&backend, &mut buf).await.unwrap();
+        assert_eq!(&buf[..n], expected);
+        drop(backend);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop((first, second));
+    rig.is_back_at_zero().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_in_a_queue_ends_at_its_deadline_and_not_before() {
+    let rig = limited("", QUEUE);
+    let listener = rig.backend();
+    let held = rig.established(&listener, 1).await;
+    let (waits, task) = rig.spawn();
+    let started = Instant::now();
+    task.await.unwrap();
+    assert_eq!(started.elapsed().as_secs(), 5);
+    assert_eq!(read_to_end(&waits).await, (Vec::new(), false));
+    insta::assert_snapshot!(rig.ends().join("\n"), @"RC queue_timeout by proxy in dial 0/0: route plain: nothing came free within 5s");
+    let (_in_time, _) = rig.spawn();
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    drop(held);
+    listener.accept().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_the_queue_gives_its_place_up() {
+    let rig = limited("", QUEUE);
+    let listener = rig.backend();
+    let held = rig.established(&listener, 1).await;
+    let (leaves, task) = rig.spawn();
+    let (_stays, _) = rig.spawn();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    leaves.finish();
+    task.await.unwrap();
+    insta::assert_snapshot!(rig.ends().join("\n"), @"CC client_left by client in dial 0/0");
+    assert_eq!(rig.proxy.routes[0].limit.as_ref().map(Limit::waiting), Some(1));
+    drop(held);
+    listener.accept().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_has_so_many_connections_at_once_and_a_minute_and_no_more() {
+    let rig = limited("[limits]\nconnections_per_client = 2\nconnections_per_client_per_minute = 3", "");
+    let listener = rig.backend();
+    let mut held = rig.established(&listener, 2).await;
+    let (_client, task) = rig.spawn();
+    task.await.unwrap();
+    held.pop();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    rig.ends().pop();
+    held.extend(rig.established(&listener, 1).await);
+    held.pop();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let (_client, task) = rig.spawn();
+    task.await.unwrap();
+    let ends = rig.ends();
+    assert!(
+        ends[1].starts_with("PC client_rate by client in dial 0/0: 10.0.0.1: the client opens more than 3"),
+        "{ends:?}"
+    );
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    held.extend(rig.established(&listener, 1).await);
+    drop(held);
+    rig.is_back_at_zero().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_target_is_passed_over_and_when_all_are_full_that_is_the_cause() {
+    let rig = limited("", "max_connections_per_target = 1");
+    let listener = rig.backend();
+    let held = rig.established(&listener, 1).await;
+    let (_client, task) = rig.spawn();
+    task.await.unwrap();
+    insta::assert_snapshot!(rig.ends().join("\n"), @"RC target_limit by proxy in dial 0/0: cannot connect to 127.0.0.1:9000 skipped: it has its 1 connections");
+    drop(held);
+    rig.is_back_at_zero().await;
+    rig.established(&listener, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_fails_in_a_row_is_left_alone_then_probed_by_one() {
+    let rig = limited("[breaker]\nfailures_in_a_row = 3\ncool_down = \"10s\"", "");
+    for _ in 0..3 {
+        rig.spawn().1.await.unwrap();
+    }
+    assert!(rig.ends().iter().all(|end| end.contains("dial_refused")));
+    rig.spawn().1.await.unwrap();
+    insta::assert_snapshot!(rig.ends().join("\n"), @"SC targets_down by backend in dial 0/0: cannot connect to 127.0.0.1:9000 skipped: it failed too often, next try in 10s");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let listener = rig.backend();
+    let _probe = rig.established(&listener, 1).await;
+    let _after = rig.established(&listener, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_sheds_refuses_and_one_that_is_tight_dials_for_a_shorter_time() {
+    let rig = limited("", "");
+    let _hole = rig.net.black_hole(backend_addr());
+    let tight = Pressure {
+        level: proxy_conn::Level::Tight,
+        strength: Strength::from_thousandths(500),
+        ..Pressure::default()
+    };
+    rig.proxy.pools[0].pressure.store(tight);
+    let started = Instant::now();
+    rig.spawn().1.await.unwrap();
+    assert_eq!(started.elapsed().as_millis(), 16_500, "half way from 30s to a tenth of it");
+    rig.ends().clear();
+    let shed = Pressure { level: proxy_conn::Level::Shed, strength: Strength::FULL, ..Pressure::default() };
+    rig.proxy.pools[0].pressure.store(shed);
+    let started = Instant::now();
+    rig.spawn().1.await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert!(rig.ends()[0].starts_with("RC shed by proxy in dial 0/0: pool direct: the pool sheds load"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn permits_are_back_wherever_a_task_is_dropped() {
+    for polls in 0..6 {
+        let rig = limited(
+            "[limits]\nconnections_per_client = 10\n[pools.direct]\nmax_connections = 9",
+            "max_connections = 8\nmax_connections_per_target = 7",
+        );
+        let _listener = rig.backend();
+        let (_client, serving) = rig.connect();
+        let mut serving = tokio_test::task::spawn(serving);
+        for _ in 0..polls {
+            assert!(serving.poll().is_pending());
+        }
+        drop(serving);
+        rig.is_back_at_zero().await;
+    }
+}

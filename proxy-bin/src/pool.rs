@@ -1,0 +1,63 @@
+//! A pool isolates: its flood does not touch another's connections.
+
+use std::sync::Arc;
+
+use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
+use proxy_core::Bound;
+
+use crate::config::{AtLimit, PoolConfig};
+
+/// Below this many places one connection more or less is a step of over 5 %, the distance from "shed" to "full": a breaker
+/// would flap or refuse who still fits.
+const FEWEST: usize = 20;
+
+/// A pool of connections: its limit, and how hard pressed it is.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its name in logs and metrics.
+    pub name: Arc<str>,
+    /// How many connections it may have.
+    pub limit: Option<Limit>,
+    /// What happens at the limit.
+    pub at_limit: AtLimit,
+    /// How hard pressed it is, as the watch last saw it.
+    pub pressure: LevelCell,
+    /// When it counts as overloaded.
+    pub overload: OverloadOptions,
+    /// Against how many connections its breaker looks: its own limit, else the process's. 0 where there are too few for
+    /// shares of them to mean anything; the limit itself holds all the same.
+    pub watched: usize,
+}
+
+impl Pool {
+    /// An empty pool in a process that may have `most` connections.
+    #[must_use]
+    pub fn new(config: &PoolConfig, most: usize) -> Self {
+        let own = config.max_connections.map(|most| most.get() as usize);
+        Self {
+            name: Arc::clone(&config.name),
+            limit: own.map(Limit::new),
+            at_limit: config.at_limit,
+            pressure: LevelCell::default(),
+            overload: config.overload,
+            watched: Some(own.map_or(most, |own| own.min(most))).filter(|most| *most >= FEWEST).unwrap_or(0),
+        }
+    }
+
+    /// `deadlines` as they apply under the pool's present pressure: shorter, the harder it is pressed.
+    #[must_use]
+    pub fn pressed(&self, deadlines: &Deadlines) -> Deadlines {
+        let pressure = self.pressure.load();
+        let scaled = |full: Bound| pressure.scaled(full, self.overload.shortest_deadline.of_bound(full));
+        Deadlines {
+            connection_timeout: scaled(deadlines.connection_timeout),
+            inactivity_timeout: scaled(deadlines.inactivity_timeout),
+            half_closed_timeout: scaled(deadlines.half_closed_timeout),
+            no_data_timeout: match deadlines.no_data_timeout {
+                proxy_conn::Switch::Off => proxy_conn::Switch::Off,
+                proxy_conn::Switch::After(full) => proxy_conn::Switch::After(scaled(full)),
+            },
+            ..*deadlines
+        }
+    }
+}

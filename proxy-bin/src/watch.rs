@@ -1,0 +1,107 @@
+//! The watch of the control plane: how hard pressed each pool is, and what is done about it.
+//!
+//! It looks at all connections once a second, off the workers: it reads atomics and `/proc`, and tells the workers the result
+//! through one atomic a pool. What it ends, it ends as an operator would: by a cancel with a reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_conn::overload::{Candidate, Usage};
+use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::config::Memory;
+use crate::descriptors;
+use crate::pool::Pool;
+use crate::proxy::Proxy;
+
+/// How often it looks: often enough that a flood is met within a small part of any deadline, rarely enough that a hundred
+/// thousand connections cost a few percent of one core.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Watches until `stop`.
+pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
+    let mut breakers: Vec<Overload> = proxy.pools.iter().map(|pool| Overload::new(pool.overload)).collect();
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let process = Process::read(&proxy);
+        let connections = proxy.tracker.connections();
+        for (number, (pool, breaker)) in proxy.pools.iter().zip(&mut breakers).enumerate() {
+            let mine: Vec<&Tracked> =
+                connections.iter().filter(|one| one.pool().map(usize::from) == Some(number)).collect();
+            observe(pool, breaker, &mine, &process);
+        }
+    }
+}
+
+/// What there is to see of the process.
+struct Process {
+    descriptors: Usage,
+    memory: Usage,
+}
+
+impl Process {
+    fn read<D>(proxy: &Proxy<D>) -> Self {
+        let most_memory = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
+        Self {
+            descriptors: Usage::new(descriptors::in_use().unwrap_or(0), descriptors::limit()),
+            memory: Usage::new(
+                if most_memory > 0 { descriptors::resident().unwrap_or(0) } else { 0 },
+                most_memory,
+            ),
+        }
+    }
+}
+
+/// Looks at one pool, and acts.
+fn observe(pool: &Pool, breaker: &mut Overload, connections: &[&Tracked], process: &Process) {
+    let now = Instant::now();
+    if let Some(change) = breaker.observe(&readings(pool, connections, process, now), now) {
+        if change.to > change.from {
+            warn!(pool = %pool.name, from = %change.from, to = %change.to, signal = %change.signal, "overload: {change}");
+        } else {
+            info!(pool = %pool.name, from = %change.from, to = %change.to, signal = %change.signal, "overload: {change}");
+        }
+    }
+    pool.pressure.store(breaker.pressure());
+    if breaker.level() > Level::Normal {
+        relieve(pool, breaker, connections, now);
+    }
+}
+
+fn readings(pool: &Pool, connections: &[&Tracked], process: &Process, now: Instant) -> Readings {
+    let dialling = || connections.iter().filter(|one| one.phase() == Phase::Dial);
+    Readings {
+        connections: Usage::new(connections.len() as u64, pool.watched as u64),
+        dialling: dialling().count() as u64,
+        oldest_dial: dialling().map(|one| one.in_phase(now)).max().unwrap_or_default(),
+        descriptors: process.descriptors,
+        memory: process.memory,
+    }
+}
+
+/// Ends the pool's connections of least use.
+fn relieve(pool: &Pool, breaker: &mut Overload, connections: &[&Tracked], now: Instant) {
+    let mortal = connections.iter().filter(|one| !one.is_immortal());
+    let candidates: Vec<_> = mortal.clone().map(|one| candidate(one, now)).collect();
+    let victims = breaker.victims(&candidates);
+    if victims.is_empty() {
+        return;
+    }
+    let chosen: std::collections::HashSet<_> = victims.iter().map(|victim| victim.id).collect();
+    let ended = mortal.filter(|one| chosen.contains(&one.id()) && one.cancel(Reason::Overload)).count();
+    warn!(pool = %pool.name, ended, "overload: ended the connections of least use");
+}
+
+fn candidate(one: &Tracked, now: Instant) -> Candidate {
+    let (from_client, from_backend) = one.bytes();
+    Candidate {
+        id: one.id(),
+        phase: one.phase(),
+        idle: one.idle(now),
+        moved: from_client.saturating_add(from_backend),
+    }
+}
