@@ -53,6 +53,7 @@ impl Chain {
     pub async fn settles_within(&self, bound: Duration) {
         self.inner.empties(bound).await;
         self.outer.settles_within(bound).await;
+        self.inner.is_clean().await;
     }
 }
 

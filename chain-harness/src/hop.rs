@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::server::{Bound, Server};
-use proxy_conn::{Cause, Phase, Tracker};
+use proxy_conn::{Cause, Level, Phase, Tracker};
 use proxy_core::KeepAlive;
 use proxy_core::listen::{ListenOptions, bind};
 use tokio::runtime::Handle;
@@ -17,7 +17,7 @@ use crate::scenario::open_descriptors;
 use crate::wait::{PATIENCE, becomes, eventually};
 
 /// What must never be seen: faults of the proxy itself.
-const FAULTS: [Cause; 3] = [Cause::Panicked, Cause::Aborted, Cause::IllegalTransition];
+const FAULTS: [Cause; 4] = [Cause::Panicked, Cause::Aborted, Cause::IllegalTransition, Cause::Overdue];
 
 /// A proxy in this process: the real server with its worker threads, on sockets that were bound before it started.
 #[derive(Debug)]
@@ -59,10 +59,23 @@ impl Hop {
         Self { server, ports, ends, quiet: open_descriptors() }
     }
 
-    /// Audits it now, and expects that nothing is found.
+    /// Audits it now, and expects that nothing is found: the law that the tracker agrees with the kernel.
     pub async fn is_clean(&self) {
         let report = self.server.audit().run_once().await;
         assert!(report.is_clean(), "{report:?}");
+    }
+
+    /// How hard pressed one of its pools is.
+    #[must_use]
+    pub fn pool_level(&self, name: &str) -> Level {
+        let pool = self.server.pools().iter().find(|pool| &*pool.name == name);
+        pool.expect("the configuration names the pool").pressure.level()
+    }
+
+    /// How many of its connections ended of `cause`.
+    #[must_use]
+    pub fn ends_of(&self, cause: Cause) -> u64 {
+        self.tracker().ended(cause)
     }
 
     /// Where `PORT_A` is.
@@ -137,6 +150,7 @@ impl Hop {
     pub async fn settles_within(&self, bound: Duration) {
         self.empties(bound).await;
         becomes(bound, self.quiet, open_descriptors).await;
+        self.is_clean().await;
     }
 }
 

@@ -25,6 +25,7 @@ use tracing::{error, info};
 use crate::accept::{Accepting, accept_loop};
 use crate::audit::{Sockets, audit};
 use crate::config::{Config, ListenerConfig};
+use crate::pool::Pool;
 use crate::proxy::{Listener, Proxy};
 use crate::watch;
 
@@ -177,6 +178,12 @@ impl Server {
     #[must_use]
     pub fn permits_in_use(&self) -> usize {
         self.proxy.connections.in_use()
+    }
+
+    /// Its pools, with how hard pressed each is.
+    #[must_use]
+    pub fn pools(&self) -> &[Pool] {
+        &self.proxy.pools
     }
 
     /// The configuration in force.
