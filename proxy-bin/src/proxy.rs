@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proxy_conn::{AddressLimits, Limit, Tracker};
 use proxy_core::{Dial, Resolver};
+use tracing::warn;
 
 use crate::config::{Config, ListenerConfig};
 use crate::descriptors;
@@ -76,10 +77,18 @@ impl<D: Dial> Proxy<D> {
     }
 }
 
-/// What the configuration says, or what there are descriptors for.
+/// What the configuration says, or what there are descriptors for once the limit is as high as it may be.
 fn max_connections(config: &Config) -> usize {
-    let room = || descriptors::room_for_connections(descriptors::raise_limit());
-    config.limits.max_connections.map_or_else(room, |most| most.get() as usize)
+    let room = descriptors::room_for_connections(descriptors::raise_limit());
+    let Some(wanted) = config.limits.max_connections else { return room };
+    let wanted = wanted.get() as usize;
+    if wanted > room {
+        warn!(
+            max_connections = wanted,
+            room, "there are not descriptors for so many connections: raise the limit of open files"
+        );
+    }
+    wanted
 }
 
 impl<D: Dial> fmt::Debug for Proxy<D> {
