@@ -1,5 +1,6 @@
 //! Ring 2: one connection on a paused clock, between in-memory streams.
 
+mod deadlines;
 mod limits;
 
 use std::future::Future;

@@ -225,3 +225,30 @@ async fn permits_are_back_wherever_a_task_is_dropped() {
         rig.is_back_at_zero().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn at_a_listeners_limit_connections_are_reset() {
+    let text = PLAIN.replace("bind = ", "max_connections = 1\nbind = ");
+    let rig = Rig::new(&text);
+    let listener = rig.backend();
+    let at = Listener::new(&rig.proxy.config.listeners[0]);
+    let serve_one = || {
+        let (far, near) = mem::pair(1024);
+        let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
+        let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
+        let (conn, permit) = (rig.proxy.tracker.open(0, opening), rig.proxy.connections.acquire());
+        let newcomer =
+            Newcomer { client: near, permit, at: Arc::clone(&at), proxy: Arc::clone(&rig.proxy), conn };
+        (far, serve(newcomer))
+    };
+    let (_first, serving) = serve_one();
+    let mut serving = tokio_test::task::spawn(serving);
+    assert!(serving.poll().is_pending());
+    listener.accept().await.unwrap();
+    let (second, refused) = serve_one();
+    refused.await;
+    assert_eq!(read_to_end(&second).await, (Vec::new(), false));
+    insta::assert_snapshot!(rig.ends().join("\n"), @"RC listener_limit by proxy in dial 0/0: listener 127.0.0.1:8000: 1 are open");
+    drop(serving);
+    assert_eq!(at.limit.as_ref().map(Limit::in_use), Some(0));
+}
