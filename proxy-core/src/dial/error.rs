@@ -1,0 +1,155 @@
+//! Why nothing was reached: each attempt, by name.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::gate::Closed;
+use crate::addr::{Endpoint, TargetAddr};
+use crate::bound::Bound;
+use crate::resolve::ResolveError;
+
+/// Why one attempt failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum DialErrorKind {
+    /// It was not dialled at all.
+    Closed(Closed),
+    /// The backend's machine refused: nothing listens there.
+    Refused,
+    /// There is no way to that machine or network.
+    Unreachable,
+    /// It neither accepted nor refused in time.
+    TimedOut,
+    /// It accepted and reset before the connection was made.
+    Reset,
+    /// Its name has no address.
+    Resolve(ResolveError),
+    /// This machine is out of descriptors, ports or memory.
+    Shortage(io::Error),
+    /// Anything else that the kernel said.
+    Other(io::Error),
+}
+
+impl From<io::Error> for DialErrorKind {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let shortage =
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
+        if error.raw_os_error().is_some_and(|code| shortage.contains(&code)) {
+            return Self::Shortage(error);
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "io::ErrorKind is open-ended; the rest is kept whole"
+        )]
+        match error.kind() {
+            Kind::ConnectionRefused => Self::Refused,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
+            Kind::TimedOut => Self::TimedOut,
+            Kind::ConnectionReset | Kind::ConnectionAborted => Self::Reset,
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl fmt::Display for DialErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(Closed::Breaker(Some(left))) => {
+                write!(f, "skipped: it failed too often, next try in {:.0}s", left.as_secs_f64().ceil())
+            }
+            Self::Closed(Closed::Breaker(None)) => {
+                f.write_str("skipped: it failed too often, it is being tried")
+            }
+            Self::Closed(Closed::Full(most)) => write!(f, "skipped: it has its {most} connections"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::Reset => f.write_str("connection reset"),
+            Self::Resolve(error) => error.fmt(f),
+            Self::Shortage(error) => write!(f, "this machine ran short: {error}"),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+/// One attempt that failed.
+#[derive(Debug)]
+pub struct FailedAttempt {
+    /// What was to be reached.
+    pub target: TargetAddr,
+    /// The address tried, where a name was resolved to it.
+    pub endpoint: Option<Endpoint>,
+    /// How long the attempt took.
+    pub elapsed: Duration,
+    /// Why it failed.
+    pub kind: DialErrorKind,
+}
+
+impl fmt::Display for FailedAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.target)?;
+        match (&self.target, &self.endpoint) {
+            (TargetAddr::Name(..), Some(endpoint)) => write!(f, " ({endpoint})")?,
+            (TargetAddr::Name(..) | TargetAddr::Ip(_) | TargetAddr::Unix(_), _) => {}
+        }
+        write!(f, " {}", self.kind)?;
+        if matches!(self.kind, DialErrorKind::Closed(_)) {
+            return Ok(());
+        }
+        write!(f, " after {:.3}s", self.elapsed.as_secs_f64())
+    }
+}
+
+/// No target could be reached. Names each attempt: target, address, elapsed time and kind.
+#[derive(Debug, thiserror::Error)]
+pub struct DialError {
+    /// The attempts, in order. Empty only where there was no target.
+    pub attempts: Vec<FailedAttempt>,
+    /// The deadline of the whole.
+    pub within: Bound,
+    /// How long the whole took.
+    pub elapsed: Duration,
+}
+
+impl DialError {
+    /// Whether time ran out, as opposed to every target having answered no.
+    #[must_use]
+    pub fn timed_out(&self) -> bool {
+        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::TimedOut))
+    }
+
+    /// Why no target was dialled at all, where none was.
+    #[must_use]
+    pub fn all_closed(&self) -> Option<&Closed> {
+        let mut last = None;
+        for attempt in &self.attempts {
+            let DialErrorKind::Closed(closed) = &attempt.kind else { return None };
+            last = Some(closed);
+        }
+        last
+    }
+
+    /// Whether this machine's own shortage was the last word.
+    #[must_use]
+    pub fn shortage(&self) -> bool {
+        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::Shortage(_)))
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.attempts.as_slice() {
+            [] => return f.write_str("cannot connect: the route has no target"),
+            [only] => write!(f, "cannot connect to {only}")?,
+            several => {
+                write!(f, "cannot connect to any of {} targets", several.len())?;
+                for (n, attempt) in several.iter().enumerate() {
+                    write!(f, "{} {attempt}", if n == 0 { ":" } else { ";" })?;
+                }
+            }
+        }
+        if self.timed_out() { write!(f, " (connection_timeout {})", self.within) } else { Ok(()) }
+    }
+}
