@@ -9,7 +9,7 @@ use proxy_conn::Opening;
 use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::connection::{Newcomer, serve};
 use crate::proxy::{Listener, Proxy};
@@ -19,8 +19,8 @@ use crate::proxy::{Listener, Proxy};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// While there is no room, how often it is looked for. The backlog waits in the kernel meanwhile.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(5);
+/// While there is no room, how often it is looked for by those who were not told: whoever tells may have been dropped.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 
 /// Where the connections of a listener go.
 pub(crate) struct Accepting<D> {
@@ -62,22 +62,25 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
     }
 }
 
-/// The next connection, once there is room for one.
+/// The next connection, once there is room for one. While there is none the kernel's backlog waits.
 async fn next<L: Listen, D: Dial>(
     listener: &L,
     accepting: &Accepting<D>,
 ) -> io::Result<(L::Stream, PeerAddr)> {
-    let limit = &accepting.proxy.connections;
-    if limit.in_use() >= limit.most() {
-        info!(listener = %accepting.at.label, connections = limit.in_use(), "no room: not accepting");
-        // Not before a sixteenth is free again: a limit that is just met would else be met again at once.
-        let low = limit.most() - limit.most().div_ceil(16);
-        while limit.in_use() > low {
-            tokio::time::sleep(LOOK_FOR_ROOM).await;
+    let mut full = accepting.proxy.full.subscribe();
+    loop {
+        while *full.borrow_and_update() {
+            if tokio::time::timeout(LOOK_FOR_ROOM, full.changed()).await.is_err() {
+                accepting.proxy.given_back();
+            }
         }
-        info!(listener = %accepting.at.label, connections = limit.in_use(), "room again: accepting");
+        tokio::select! {
+            biased;
+            // The sender lives as long as the proxy, so this is only ever a change.
+            _ = full.changed() => {}
+            accepted = listener.accept() => return accepted,
+        }
     }
-    listener.accept().await
 }
 
 impl<D: Dial> Accepting<D> {
@@ -88,6 +91,7 @@ impl<D: Dial> Accepting<D> {
         conn.hold(Side::Client, client.descriptor());
         // Several workers may have seen the last free place: whoever comes too late waits for one.
         let permit = self.proxy.connections.acquire();
+        self.proxy.taken();
         let (at, proxy) = (Arc::clone(&self.at), Arc::clone(&self.proxy));
         self.tasks.spawn(serve(Newcomer { client, permit, at, proxy, conn }));
     }

@@ -46,6 +46,7 @@ mod breaker;
 mod cap;
 mod choice;
 mod document;
+mod early;
 mod explain;
 mod file;
 mod finding;
@@ -221,6 +222,8 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
+    let pools = defaults.pools.resolved(file.limits.at_limit);
+    warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
@@ -228,7 +231,7 @@ fn resolve(
         keep_alive: defaults.keep_alive,
         clients: file.limits.clients(),
         limits: file.limits.clone(),
-        pools: defaults.pools.resolved(file.limits.at_limit),
+        pools,
         audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),

@@ -55,6 +55,7 @@ pub(crate) async fn serve<S: Stream, D: Dial>(newcomer: Newcomer<S, D>) {
         reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
         verdict = live(&conn, permit, accepted) => verdict,
     };
+    proxy.given_back();
     conn.end(verdict.end, verdict.detail);
 }
 
@@ -65,7 +66,8 @@ async fn live<S: Stream, D: Dial>(
     accepted: Accepted<'_, S, D>,
 ) -> Verdict {
     let whole = async {
-        let _permit = admit::to_the_process(conn, permit, accepted.proxy).await?;
+        let mut accepted = accepted;
+        let _permit = admit::to_the_process(conn, permit, &mut accepted).await?;
         let greeted = header::greet(conn, accepted).await?;
         let peeked = peek::peek(conn, greeted).await?;
         let routed = route::route(conn, peeked)?;

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Kept back from connections: listening sockets, logs, the runtimes' own, and room to spare.
+/// Kept back from connections, beside the listening sockets: logs, the runtimes' own, names, and room to spare.
 const RESERVE: u64 = 128;
 /// What is assumed where the system sets no limit: as many as a 64-bit machine with some GiB can well serve.
 const UNLIMITED: u64 = 1 << 20;
@@ -49,10 +49,12 @@ pub fn resident() -> std::io::Result<u64> {
         .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
 }
 
-/// How many connections there is room for: two descriptors each, after the reserve.
+/// How many connections there is room for: two descriptors each, after the reserve and `listening` sockets.
 #[must_use]
-pub fn room_for_connections(descriptors: u64) -> usize {
-    usize::try_from(descriptors.saturating_sub(RESERVE) / 2).unwrap_or(usize::MAX).max(1)
+pub fn room_for_connections(descriptors: u64, listening: u64) -> usize {
+    usize::try_from(descriptors.saturating_sub(RESERVE).saturating_sub(listening) / 2)
+        .unwrap_or(usize::MAX)
+        .max(1)
 }
 
 #[cfg(test)]
@@ -61,8 +63,9 @@ mod tests {
 
     #[test]
     fn two_descriptors_a_connection_after_a_reserve() {
-        assert_eq!(room_for_connections(1024), 448);
-        assert_eq!(room_for_connections(100), 1, "a proxy that can serve nobody is no use");
+        assert_eq!(room_for_connections(1024, 0), 448);
+        assert_eq!(room_for_connections(1024, 400), 248);
+        assert_eq!(room_for_connections(100, 2), 1, "a proxy that can serve nobody is no use");
         assert!(raise_limit() > RESERVE);
         assert_eq!(limit(), raise_limit());
         assert!(in_use().unwrap() > 3);

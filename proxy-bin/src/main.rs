@@ -5,7 +5,7 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -16,11 +16,13 @@ use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
 use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
 use proxy_bin::demo::{self, Ports};
-use proxy_bin::server::{Server, Stopped};
+use proxy_bin::server::{Server, StartError, Stopped};
+use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 /// Exit codes beyond 0 (all finished) and 1 (could not start); `--help` lists them.
@@ -35,8 +37,9 @@ fn main() -> ExitCode {
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut script);
+            print_all(&script)
         }
     };
     outcome.unwrap_or_else(|error| {
@@ -80,13 +83,22 @@ fn check(file: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn schema() -> anyhow::Result<ExitCode> {
-    println!("{}", serde_json::to_string_pretty(&Config::schema())?);
-    Ok(ExitCode::SUCCESS)
+    let mut schema = serde_json::to_vec_pretty(&Config::schema())?;
+    schema.push(b'\n');
+    print_all(&schema)
+}
+
+/// Writes to stdout. Whoever reads it may have had enough (`| head`): that is not a failure.
+fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    start_log(&config.log);
+    let _log = start_log(&config.log);
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
         let server =
@@ -102,7 +114,7 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     let (outer, inner) = ports.configs();
     let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
-    start_log(&outer.log);
+    let _log = start_log(&outer.log);
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
         let start = |config| {
@@ -133,8 +145,19 @@ fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
 }
 
 /// An error of starting, with what to do about it on a line of its own.
-fn taken(error: impl std::error::Error, hint: &str) -> anyhow::Error {
-    anyhow::anyhow!("{error}\n  {hint}")
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "StartError is open-ended; whatever else it is needs no hint"
+)]
+fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
+    let error = error.into();
+    match &error {
+        StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
+        StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
+            anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
+        }
+        _ => error.into(),
+    }
 }
 
 /// The control plane's own runtime: signals, names, stopping. Connections live on the workers'.
@@ -145,7 +168,13 @@ fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the control runtime")
 }
 
-fn start_log(log: &Log) {
+/// Lines that wait for whoever reads the log. Beyond that lines are lost, and counted: a reader that stalls or goes away
+/// must not hold up a worker.
+const LINES_WAITING: usize = 16_384;
+
+/// Starts the log. What is returned writes the last lines when it is dropped.
+#[must_use]
+fn start_log(log: &Log) -> LogEnd {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -153,13 +182,36 @@ fn start_log(log: &Log) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    let (writer, flush) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES_WAITING)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let lost = writer.error_counter();
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
+    }
+    LogEnd { lost, _flush: flush }
+}
+
+/// The end of the log: says how many lines were lost, and waits (a second at most) for the rest to be written.
+struct LogEnd {
+    lost: ErrorCounter,
+    _flush: WorkerGuard,
+}
+
+impl Drop for LogEnd {
+    fn drop(&mut self) {
+        let lost = self.lost.dropped_lines();
+        if lost > 0 {
+            warn!(lost, "log lines were lost: whoever reads the log is too slow");
+        }
     }
 }
 
@@ -167,18 +219,24 @@ fn start_log(log: &Log) {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
     fn new() -> anyhow::Result<Self> {
         let catch = |kind| signal(kind).context("cannot catch signals");
-        Ok(Self { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hangup: catch(SignalKind::hangup())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 

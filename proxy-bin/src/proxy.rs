@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use proxy_conn::{AddressLimits, Limit, Tracker};
 use proxy_core::{Dial, Resolver};
-use tracing::warn;
+use tokio::sync::watch;
+use tracing::{info, warn};
 
 use crate::config::{Config, ListenerConfig};
 use crate::descriptors;
@@ -20,6 +21,9 @@ pub struct Proxy<D> {
     pub tracker: Arc<Tracker>,
     /// How many connections may be open at once, from accept on.
     pub connections: Limit,
+    /// Whether all of those are open. While they are nothing is accepted; set by [`taken`](Self::taken), cleared by
+    /// [`given_back`](Self::given_back).
+    pub(crate) full: watch::Sender<bool>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their numbers.
@@ -73,13 +77,34 @@ impl<D: Dial> Proxy<D> {
         };
         let routes = config.routes.routes().map(|route| state(route.payload)).collect();
         let clients = config.clients.map(AddressLimits::new);
-        Self { tracker, connections, clients, pools, routes, dialer, resolver, config }
+        let full = watch::Sender::new(false);
+        Self { tracker, connections, full, clients, pools, routes, dialer, resolver, config }
+    }
+}
+
+impl<D> Proxy<D> {
+    /// Tells the accept loops if the last place was just taken.
+    pub(crate) fn taken(&self) {
+        let (in_use, most) = (self.connections.in_use(), self.connections.most());
+        if in_use >= most && !self.full.send_replace(true) {
+            info!(connections = in_use, "no room: not accepting");
+        }
+    }
+
+    /// Tells them if there is room again: not before a sixteenth is free, for a limit that is just met would be met again at
+    /// once.
+    pub(crate) fn given_back(&self) {
+        let (in_use, most) = (self.connections.in_use(), self.connections.most());
+        if *self.full.borrow() && in_use <= most - most.div_ceil(16) && self.full.send_replace(false) {
+            info!(connections = in_use, "room again: accepting");
+        }
     }
 }
 
 /// What the configuration says, or what there are descriptors for once the limit is as high as it may be.
 fn max_connections(config: &Config) -> usize {
-    let room = descriptors::room_for_connections(descriptors::raise_limit());
+    let listening = config.listeners.len() as u64 * u64::from(config.workers.get());
+    let room = descriptors::room_for_connections(descriptors::raise_limit(), listening);
     let Some(wanted) = config.limits.max_connections else { return room };
     let wanted = wanted.get() as usize;
     if wanted > room {

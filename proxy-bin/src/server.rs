@@ -20,11 +20,12 @@ use proxy_core::{BindAddr, ListenError, Resolver, TcpDialer, TcpListener};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::accept::{Accepting, accept_loop};
 use crate::audit::{Sockets, audit};
 use crate::config::{Config, ListenerConfig};
+use crate::descriptors;
 use crate::pool::Pool;
 use crate::proxy::{Listener, Proxy};
 use crate::watch;
@@ -111,6 +112,9 @@ impl Server {
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
         let workers = config.workers.get() as usize;
+        // First, since listening takes descriptors too.
+        let descriptors = descriptors::raise_limit();
+        debug!(descriptors, "limit of open files");
         let sockets = bind_all(&config, bound)?;
         let listeners: Vec<_> = config.listeners.iter().map(Listener::new).collect();
         let resolver = Resolver::system(control.clone(), config.dns.options());
@@ -196,6 +200,11 @@ impl Server {
     /// those that are left.
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) -> Stopped {
         self.stop.cancel();
+        // What a loop has just accepted has its entry before anybody looks whether all are gone.
+        self.loops.close();
+        if tokio::time::timeout(ENDING, self.loops.wait()).await.is_err() {
+            error!("a worker does not answer");
+        }
         let tracker = Arc::clone(self.tracker());
         info!(connections = tracker.len(), "stopped accepting");
         let finished = tokio::select! {

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use tokio::sync::Notify;
-
 use crate::end::Cause;
 
 /// Why a connection is ended from outside.
@@ -44,49 +42,18 @@ impl Reason {
     }
 }
 
-/// A cancel that has or has not happened.
+/// A cancel that has or has not happened. Who waits for it is known to the entry.
 #[derive(Debug, Default)]
-pub(crate) struct Cancel {
-    reason: AtomicU8,
-    notify: Notify,
-}
+pub(crate) struct Cancel(AtomicU8);
 
 impl Cancel {
     /// Cancels; whether this was the first reason.
-    pub(crate) fn cancel(&self, reason: Reason) -> bool {
-        let first =
-            self.reason.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if first {
-            // The permit is stored if nobody waits yet. There is one waiter: the connection's own task.
-            self.notify.notify_one();
-        }
-        first
+    pub(crate) fn say(&self, reason: Reason) -> bool {
+        self.0.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Resolves when cancelled. Cancel-safe.
-    pub(crate) async fn cancelled(&self) -> Reason {
-        loop {
-            if let Some(reason) = Reason::from_code(self.reason.load(Ordering::Acquire)) {
-                return reason;
-            }
-            self.notify.notified().await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_first_reason_wins_whenever_it_is_waited_for() {
-        let cancel = Cancel::default();
-        let mut early = tokio_test::task::spawn(cancel.cancelled());
-        tokio_test::assert_pending!(early.poll());
-        assert!(cancel.cancel(Reason::Killed));
-        assert!(!cancel.cancel(Reason::Shutdown));
-        assert!(early.is_woken());
-        assert_eq!(tokio_test::assert_ready!(early.poll()), Reason::Killed);
-        assert_eq!(cancel.cancelled().await, Reason::Killed);
+    /// The reason, once there is one.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        Reason::from_code(self.0.load(Ordering::Acquire))
     }
 }

@@ -2,10 +2,22 @@
 //!
 //! The connection's own task writes, others read through relaxed atomics: no lock is on the byte path. What is learnt
 //! once (client, route, target) is behind a lock that is taken once for each and by a snapshot.
+//!
+//! ```text
+//!  age 0 ─────── entered[0] ──── entered[1] ──── entered[2] ──── entered[3] ──── age
+//!        header           peek            dial           relay           drain
+//! ```
+//! Times are ages: how old the connection was. One for each phase says all of what was spent where.
 
+mod known;
+mod mark;
+
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::future::poll_fn;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,10 +26,13 @@ use proxy_core::{ClientAddr, PeerAddr};
 use tokio::time::Instant;
 
 use crate::audit::{Claim, TableEntry};
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, Reason};
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
 use crate::phase::Phase;
+
+use self::known::{Known, Packed};
+use self::mark::Mark;
 
 /// What is learnt of a connection as it goes.
 #[derive(Debug, Clone, Default)]
@@ -78,108 +93,140 @@ const KINDS: [DeadlineKind; 9] = [
 /// The number that stands for no pool.
 pub(crate) const NO_POOL: u8 = u8::MAX;
 
-/// One connection, as the tracker has it.
+/// What all entries of a tracker have in common, so that none has to hold it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Home {
+    pub(crate) instance: u32,
+    /// Before any entry was opened.
+    pub(crate) began: Instant,
+}
+
+/// One connection, as the tracker has it. There are up to a million of these: every byte counts
+/// (`tests/tracker_memory.rs`).
 #[derive(Debug)]
 pub(crate) struct Entry {
-    pub(crate) id: ConnId,
-    pub(crate) peer: PeerAddr,
-    pub(crate) listener: Arc<str>,
-    pub(crate) opened: Instant,
-    phase: AtomicU8,
-    /// Microseconds after `opened`, here and below.
-    phase_entered: AtomicU64,
-    /// Time spent in each phase that was left.
-    spent: [AtomicU64; Phase::ALL.len()],
-    last_activity: AtomicU64,
+    count: u64,
+    /// Nanoseconds after its home began.
+    opened: u64,
+    listener: Arc<str>,
     from_client: AtomicU64,
     from_backend: AtomicU64,
-    deadline_at: AtomicU64,
+    /// When each phase but the first was entered. A phase that was passed over has the time of the one after.
+    entered: [Mark; Phase::ALL.len() - 1],
+    last_activity: Mark,
+    deadline_at: Mark,
+    /// The descriptors it holds, -1 for none: client's, backend's.
+    descriptors: [AtomicI32; 2],
+    known: Mutex<Known>,
+    peer: Packed,
+    phase: AtomicU8,
     deadline_kind: AtomicU8,
     /// The number of its pool; [`NO_POOL`] until it is known.
     pool: AtomicU8,
     /// Whether it may be silent for ever.
     immortal: AtomicBool,
-    /// The descriptors it holds, -1 for none: client's, backend's.
-    descriptors: [AtomicI32; 2],
-    pub(crate) facts: Mutex<Facts>,
-    pub(crate) cancel: Cancel,
+    cancel: Cancel,
 }
 
 impl Entry {
-    pub(crate) fn new(id: ConnId, peer: PeerAddr, listener: Arc<str>, now: Instant) -> Self {
+    pub(crate) fn new(count: u64, peer: PeerAddr, listener: Arc<str>, home: Home, now: Instant) -> Self {
+        let opened = now.saturating_duration_since(home.began).as_nanos();
         Self {
-            id,
-            peer,
+            count,
+            opened: u64::try_from(opened).unwrap_or(u64::MAX),
             listener,
-            opened: now,
-            phase: AtomicU8::new(Phase::Header as u8),
-            phase_entered: AtomicU64::new(0),
-            spent: Default::default(),
-            last_activity: AtomicU64::new(0),
             from_client: AtomicU64::new(0),
             from_backend: AtomicU64::new(0),
-            deadline_at: AtomicU64::new(0),
+            entered: [const { Mark::zero() }; Phase::ALL.len() - 1],
+            last_activity: Mark::zero(),
+            deadline_at: Mark::unset(),
+            descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
+            known: Mutex::default(),
+            peer: Packed::of(peer.socket_addr()),
+            phase: AtomicU8::new(Phase::Header as u8),
             deadline_kind: AtomicU8::new(0),
             pool: AtomicU8::new(NO_POOL),
             immortal: AtomicBool::new(false),
-            descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
-            facts: Mutex::default(),
             cancel: Cancel::default(),
         }
     }
 
-    fn micros(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.opened).as_micros()).unwrap_or(u64::MAX)
+    pub(crate) fn id(&self, home: Home) -> ConnId {
+        ConnId { instance: home.instance, count: self.count }
+    }
+
+    pub(crate) fn peer(&self) -> PeerAddr {
+        PeerAddr::new(self.peer.addr())
+    }
+
+    pub(crate) fn listener(&self) -> &Arc<str> {
+        &self.listener
+    }
+
+    pub(crate) fn opened(&self, home: Home) -> Instant {
+        home.began + Duration::from_nanos(self.opened)
+    }
+
+    /// Since it was accepted.
+    pub(crate) fn age(&self, home: Home, now: Instant) -> Duration {
+        now.saturating_duration_since(home.began).saturating_sub(Duration::from_nanos(self.opened))
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        Phase::from_index(self.phase.load(Ordering::Relaxed))
+        Phase::from_index(self.phase.load(Ordering::Acquire))
     }
 
-    /// Goes to `next`. Only the connection's own task calls this.
-    pub(crate) fn enter(&self, next: Phase, now: Instant) -> Result<(), End> {
+    /// Goes to `next`, at `age`. Only the connection's own task calls this.
+    pub(crate) fn enter(&self, next: Phase, age: Duration) -> Result<(), End> {
         let phase = self.phase();
         if !phase.may_enter(next) {
             return Err(Cause::IllegalTransition.during(phase));
         }
-        self.leave(phase, now);
-        self.phase.store(next as u8, Ordering::Relaxed);
+        let passed = next.index().saturating_sub(phase.index());
+        for mark in self.entered.iter().skip(phase.index()).take(passed) {
+            mark.set(age);
+        }
+        // Whoever sees the phase sees when it was entered, too.
+        self.phase.store(next as u8, Ordering::Release);
         Ok(())
     }
 
-    /// Books the time in the phase that is being left.
-    pub(crate) fn leave(&self, phase: Phase, now: Instant) {
-        let (entered, now) = (self.phase_entered.load(Ordering::Relaxed), self.micros(now));
-        if let Some(spent) = self.spent.get(phase.index()) {
-            spent.store(now.saturating_sub(entered), Ordering::Relaxed);
-        }
-        self.phase_entered.store(now, Ordering::Relaxed);
+    /// At what age it entered `phase`, which it has reached.
+    fn entered(&self, phase: Phase) -> Duration {
+        let mark = phase.index().checked_sub(1).and_then(|before| self.entered.get(before));
+        mark.map_or(Duration::ZERO, Mark::age)
     }
 
-    pub(crate) fn spent(&self, phase: Phase) -> Duration {
-        self.spent
-            .get(phase.index())
-            .map_or(Duration::ZERO, |us| Duration::from_micros(us.load(Ordering::Relaxed)))
+    /// Time spent in `phase` by the age of `age`. The times in all phases add up to it.
+    pub(crate) fn spent(&self, phase: Phase, age: Duration) -> Duration {
+        let present = self.phase();
+        let left = match phase.cmp(&present) {
+            Less => self.entered.get(phase.index()).map_or(age, Mark::age),
+            Equal => age,
+            Greater => return Duration::ZERO,
+        };
+        left.saturating_sub(self.entered(phase))
     }
 
     pub(crate) fn bytes(&self) -> (u64, u64) {
         (self.from_client.load(Ordering::Relaxed), self.from_backend.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn set_deadline(&self, at: Instant, kind: DeadlineKind) {
+    /// Notes that its nearest deadline is at the age of `due`.
+    pub(crate) fn set_deadline(&self, due: Duration, kind: DeadlineKind) {
         let code = KINDS.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
-        self.deadline_at.store(self.micros(at), Ordering::Relaxed);
+        self.deadline_at.set_no_earlier(due);
         self.deadline_kind.store(code, Ordering::Relaxed);
     }
 
-    pub(crate) fn moved(&self, from: Side, bytes: u64, now: Instant) {
+    pub(crate) fn moved(&self, from: Side, bytes: u64, age: Duration) {
         let counter = match from {
             Side::Client => &self.from_client,
             Side::Backend => &self.from_backend,
         };
         // Only this connection's task writes: a plain add, readable by others.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
-        self.last_activity.store(self.micros(now), Ordering::Relaxed);
+        self.last_activity.set(age);
     }
 
     pub(crate) fn join(&self, pool: u8, immortal: bool) {
@@ -195,19 +242,14 @@ impl Entry {
         Some(self.pool.load(Ordering::Relaxed)).filter(|pool| *pool != NO_POOL)
     }
 
-    /// Since it entered its phase.
-    pub(crate) fn in_phase(&self, now: Instant) -> Duration {
-        self.since(&self.phase_entered, now)
+    /// Since it entered its phase, at the age of `age`.
+    pub(crate) fn in_phase(&self, age: Duration) -> Duration {
+        age.saturating_sub(self.entered(self.phase()))
     }
 
-    /// Since bytes last moved.
-    pub(crate) fn idle(&self, now: Instant) -> Duration {
-        self.since(&self.last_activity, now)
-    }
-
-    fn since(&self, mark: &AtomicU64, now: Instant) -> Duration {
-        let age = now.saturating_duration_since(self.opened);
-        age.saturating_sub(Duration::from_micros(mark.load(Ordering::Relaxed)))
+    /// Since bytes last moved, at the age of `age`.
+    pub(crate) fn idle(&self, age: Duration) -> Duration {
+        age.saturating_sub(self.last_activity.age())
     }
 
     pub(crate) fn hold(&self, side: Side, descriptor: Option<RawFd>) {
@@ -219,60 +261,120 @@ impl Entry {
         held.store(descriptor.unwrap_or(-1), Ordering::Relaxed);
     }
 
+    /// The client's and the backend's.
+    fn held(&self) -> [Option<RawFd>; 2] {
+        self.descriptors.each_ref().map(|fd| Some(fd.load(Ordering::Relaxed)).filter(|fd| *fd >= 0))
+    }
+
+    /// Notes what was learnt.
+    pub(crate) fn learn(&self, note: impl FnOnce(&mut Facts)) {
+        let mut known = self.known.lock();
+        let mut facts = known.take();
+        note(&mut facts);
+        known.put(facts);
+    }
+
+    /// What was learnt, and no more waiting for a cancel: it is over. Nothing is copied if nobody else looks at it.
+    pub(crate) fn last_facts(self: &mut Arc<Self>) -> Facts {
+        if let Some(own) = Arc::get_mut(self) {
+            return own.known.get_mut().take();
+        }
+        let (facts, waker) = {
+            let mut known = self.known.lock();
+            (known.facts(), known.waker.take())
+        };
+        drop(waker);
+        facts
+    }
+
+    /// Cancels; whether this was the first reason.
+    pub(crate) fn cancel(&self, reason: Reason) -> bool {
+        let first = self.cancel.say(reason);
+        if first {
+            let waker = self.known.lock().waker.take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+        first
+    }
+
+    /// Resolves when cancelled. Cancel-safe. There is one waiter: the connection's own task.
+    pub(crate) async fn cancelled(&self) -> Reason {
+        poll_fn(|context| {
+            if let Some(reason) = self.cancel.reason() {
+                return Poll::Ready(reason);
+            }
+            let before = {
+                let mut known = self.known.lock();
+                // Again: who cancels says so, then takes the waker under the lock.
+                if let Some(reason) = self.cancel.reason() {
+                    return Poll::Ready(reason);
+                }
+                match &known.waker {
+                    Some(waker) if waker.will_wake(context.waker()) => None,
+                    _ => known.waker.replace(context.waker().clone()),
+                }
+            };
+            // Not under the lock: a waker may be the last to hold its task.
+            drop(before);
+            Poll::Pending
+        })
+        .await
+    }
+
     /// What the audit compares: no lock, no allocation.
-    pub(crate) fn audited(&self, now: Instant) -> TableEntry {
-        let age = now.saturating_duration_since(self.opened);
+    pub(crate) fn audited(&self, home: Home, now: Instant) -> TableEntry {
+        let (opened, age) = (self.opened(home), self.age(home, now));
         let (phase, (from_client, from_backend)) = (self.phase(), self.bytes());
         // The backend's descriptor is noted just before the relay phase is entered.
-        let before: Duration =
-            [Phase::Header, Phase::Peek, Phase::Dial].map(|phase| self.spent(phase)).iter().sum();
-        let connected = if phase < Phase::Relay { Duration::ZERO } else { age.saturating_sub(before) };
-        let claim = |descriptor: &AtomicI32, held_for| {
-            let fd = descriptor.load(Ordering::Relaxed);
-            (fd >= 0).then_some(Claim { fd, held_for })
+        let connected = if phase < Phase::Relay {
+            Duration::ZERO
+        } else {
+            age.saturating_sub(self.entered(Phase::Relay))
         };
-        let due = Some(self.deadline_at.load(Ordering::Relaxed)).filter(|micros| *micros > 0);
-        let kind = KINDS.get(usize::from(self.deadline_kind.load(Ordering::Relaxed))).copied();
-        let [client, backend] = &self.descriptors;
+        let [client, backend] = self.held();
         TableEntry {
-            id: self.id,
-            peer: self.peer,
+            id: self.id(home),
+            peer: self.peer(),
             pool: self.pool(),
             phase,
             age,
-            in_phase: self.in_phase(now),
-            idle: self.idle(now),
+            in_phase: self.in_phase(age),
+            idle: self.idle(age),
             from_client,
             from_backend,
-            deadline: due.map(|micros| self.opened + Duration::from_micros(micros)).zip(kind),
-            client: claim(client, age),
-            backend: claim(backend, connected),
+            deadline: self.deadline_at.get().map(|due| (opened + due, self.deadline_kind())),
+            client: client.map(|fd| Claim { fd, held_for: age }),
+            backend: backend.map(|fd| Claim { fd, held_for: connected }),
         }
     }
 
-    pub(crate) fn view(&self, now: Instant) -> ConnView {
-        let micros = |n: &AtomicU64| Duration::from_micros(n.load(Ordering::Relaxed));
-        let age = now.saturating_duration_since(self.opened);
+    fn deadline_kind(&self) -> DeadlineKind {
+        let code = usize::from(self.deadline_kind.load(Ordering::Relaxed));
+        KINDS.get(code).copied().unwrap_or(DeadlineKind::Header)
+    }
+
+    pub(crate) fn view(&self, home: Home, now: Instant) -> ConnView {
+        let (opened, age) = (self.opened(home), self.age(home, now));
         let (from_client, from_backend) = self.bytes();
-        let kind = usize::from(self.deadline_kind.load(Ordering::Relaxed));
-        let held = |descriptor: &AtomicI32| Some(descriptor.load(Ordering::Relaxed)).filter(|fd| *fd >= 0);
-        let [client, backend] = &self.descriptors;
+        let [client_descriptor, backend_descriptor] = self.held();
         ConnView {
-            id: self.id,
-            peer: self.peer,
+            id: self.id(home),
+            peer: self.peer(),
             listener: Arc::clone(&self.listener),
-            facts: self.facts.lock().clone(),
+            facts: self.known.lock().facts(),
             pool: self.pool(),
             phase: self.phase(),
             age,
-            in_phase: self.in_phase(now),
-            idle: self.idle(now),
+            in_phase: self.in_phase(age),
+            idle: self.idle(age),
             from_client,
             from_backend,
-            deadline_at: self.opened + micros(&self.deadline_at),
-            deadline: KINDS.get(kind).copied().unwrap_or(DeadlineKind::Header),
-            client_descriptor: held(client),
-            backend_descriptor: held(backend),
+            deadline_at: opened + self.deadline_at.age(),
+            deadline: self.deadline_kind(),
+            client_descriptor,
+            backend_descriptor,
         }
     }
 }
@@ -310,4 +412,53 @@ pub struct ConnView {
     pub client_descriptor: Option<RawFd>,
     /// The dialled socket's descriptor, once there is one.
     pub backend_descriptor: Option<RawFd>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(peer: &str, home: Home) -> Entry {
+        Entry::new(1, PeerAddr::new(peer.parse().unwrap()), "test".into(), home, home.began)
+    }
+
+    fn home() -> Home {
+        Home { instance: 1, began: Instant::now() }
+    }
+
+    #[tokio::test]
+    async fn the_first_reason_wins_whenever_it_is_waited_for() {
+        let entry = entry("127.0.0.1:1", home());
+        let mut early = tokio_test::task::spawn(entry.cancelled());
+        tokio_test::assert_pending!(early.poll());
+        tokio_test::assert_pending!(early.poll());
+        assert!(entry.cancel(Reason::Killed));
+        assert!(!entry.cancel(Reason::Shutdown));
+        assert!(early.is_woken());
+        assert_eq!(tokio_test::assert_ready!(early.poll()), Reason::Killed);
+        assert_eq!(entry.cancelled().await, Reason::Killed);
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_is_over_keeps_no_task() {
+        let mut entry = Arc::new(entry("127.0.0.1:1", home()));
+        let looked_at = Arc::clone(&entry);
+        entry.learn(|facts| facts.route = Some("route".into()));
+        let mut waiting = tokio_test::task::spawn(looked_at.cancelled());
+        tokio_test::assert_pending!(waiting.poll());
+        assert_eq!(entry.last_facts().route.as_deref(), Some("route"));
+        assert!(entry.known.lock().waker.is_none());
+        assert_eq!(looked_at.known.lock().facts().route.as_deref(), Some("route"), "who looks still sees");
+    }
+
+    #[test]
+    fn a_phase_that_is_passed_over_took_no_time() {
+        let (home, secs) = (home(), Duration::from_secs);
+        let entry = entry("127.0.0.1:1", home);
+        entry.enter(Phase::Dial, secs(2)).unwrap();
+        entry.enter(Phase::Relay, secs(5)).unwrap();
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 3, 4, 0]);
+        assert_eq!(entry.enter(Phase::Peek, secs(10)), Err(Cause::IllegalTransition.during(Phase::Relay)));
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 3, 4, 0]);
+    }
 }

@@ -30,7 +30,7 @@ impl Figures {
     pub(crate) fn record(&self, worker: usize, entry: &Entry, lifetime: Duration) {
         self.lifetime.record_time(worker, lifetime);
         for (phase, times) in Phase::ALL.into_iter().zip(&self.phases) {
-            let spent = entry.spent(phase);
+            let spent = entry.spent(phase, lifetime);
             if !spent.is_zero() {
                 times.record_time(worker, spent);
             }

@@ -2,6 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_core::PeerAddr;
@@ -44,13 +45,13 @@ impl ConnGuard {
     /// The connection's id.
     #[must_use]
     pub fn id(&self) -> ConnId {
-        self.entry.id
+        self.entry.id(self.tracker.home())
     }
 
     /// Who is on the accepted socket.
     #[must_use]
     pub fn peer(&self) -> PeerAddr {
-        self.entry.peer
+        self.entry.peer()
     }
 
     /// The phase it is in.
@@ -62,23 +63,26 @@ impl ConnGuard {
     /// When it was accepted.
     #[must_use]
     pub fn opened(&self) -> Instant {
-        self.entry.opened
+        self.entry.opened(self.tracker.home())
     }
 
     /// Enters `phase`, which has to end by `deadline`.
     ///
     /// # Errors
-    /// The [`End`] that the connection has to come to, if there is no way from its phase to `phase`.
+    /// The [`End`] that the connection has to come to, if there is no way from its phase to `phase`. It has come to it
+    /// already, as if [`end`](Self::end) had been called: no caller can hide the fault.
     pub fn enter(&self, phase: Phase, deadline: Instant, kind: DeadlineKind) -> Result<(), End> {
-        self.entry.enter(phase, Instant::now())?;
-        self.entry.set_deadline(deadline, kind);
+        self.entry.enter(phase, self.age(Instant::now())).inspect_err(|end| {
+            self.end(*end, Some(format!("from {} to {phase}", end.phase).into()));
+        })?;
+        self.entry.set_deadline(self.age(deadline), kind);
         self.tracker.entered(self.id(), phase);
         Ok(())
     }
 
     /// Says when the present phase has to end.
     pub fn deadline(&self, at: Instant, kind: DeadlineKind) {
-        self.entry.set_deadline(at, kind);
+        self.entry.set_deadline(self.age(at), kind);
     }
 
     /// Counts the connection to a pool, by its number. An `immortal` one is never ended for its silence.
@@ -88,7 +92,7 @@ impl ConnGuard {
 
     /// Notes what was learnt of the connection.
     pub fn learn(&self, note: impl FnOnce(&mut Facts)) {
-        note(&mut self.entry.facts.lock());
+        self.entry.learn(note);
     }
 
     /// Notes the descriptor that the connection holds on `side`, for whoever compares entries with open sockets.
@@ -104,29 +108,34 @@ impl ConnGuard {
 
     /// Resolves when somebody ends the connection from outside. Cancel-safe.
     pub async fn cancelled(&self) -> Reason {
-        self.entry.cancel.cancelled().await
+        self.entry.cancelled().await
     }
 
     /// Says how the connection ended. The first word holds; the entry stays until the guard is dropped.
     pub fn end(&self, end: End, detail: Option<Box<str>>) {
         self.last_word.lock().get_or_insert(LastWord { end, detail });
     }
+
+    /// How old the connection is at `at`.
+    fn age(&self, at: Instant) -> Duration {
+        self.entry.age(self.tracker.home(), at)
+    }
 }
 
 impl Meter for ConnGuard {
     fn moved(&self, from: Side, bytes: u64, now: Instant) {
-        self.entry.moved(from, bytes, now);
+        self.entry.moved(from, bytes, self.age(now));
     }
 
     fn half_closed(&self, _: Side, now: Instant) {
         // A relay half-closes once. Should it ever say so twice, the first holds.
-        if self.entry.phase() == Phase::Relay && self.entry.enter(Phase::Drain, now).is_ok() {
+        if self.entry.phase() == Phase::Relay && self.entry.enter(Phase::Drain, self.age(now)).is_ok() {
             self.tracker.entered(self.id(), Phase::Drain);
         }
     }
 
     fn deadline(&self, at: Instant, why: RelayDeadline) {
-        self.entry.set_deadline(at, DeadlineKind::Relay(why));
+        self.entry.set_deadline(self.age(at), DeadlineKind::Relay(why));
     }
 
     fn warned(&self, at: Instant, why: RelayDeadline) {
@@ -137,10 +146,9 @@ impl Meter for ConnGuard {
 impl Drop for ConnGuard {
     fn drop(&mut self) {
         let phase = self.entry.phase();
-        self.entry.leave(phase, Instant::now());
         let unsaid = if std::thread::panicking() { Cause::Panicked } else { Cause::Aborted };
         let last_word = self.last_word.get_mut().take();
         let last_word = last_word.unwrap_or(LastWord { end: unsaid.during(phase), detail: None });
-        self.tracker.close(self.key, &self.entry, last_word.end, last_word.detail.as_deref());
+        self.tracker.close(self.key, &mut self.entry, last_word.end, last_word.detail.as_deref());
     }
 }

@@ -8,7 +8,8 @@ use std::fmt;
 pub struct ConnId {
     /// Drawn at random when the process's tracker was made.
     pub instance: u32,
-    /// Counts the tracker's connections.
+    /// Counts the tracker's connections. Each worker counts its own, in steps of as many as there are workers: no two
+    /// have the same, and of two of one worker the later has the higher.
     pub count: u64,
 }
 

@@ -1,29 +1,32 @@
 //! All connections of a process, as a table of guards.
 //!
 //! The table is split into shards, one for each worker: a worker opens and closes in its own, and only a snapshot or a
-//! cancel looks into all. Keys are generational, so a stale key finds nothing rather than somebody else.
+//! cancel looks into all.
+
+mod places;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_core::PeerAddr;
 use proxy_core::relay::RelayDeadline;
-use slotmap::{DefaultKey, SlotMap};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::audit::TableEntry;
 use crate::cancel::Reason;
 use crate::end::{Cause, End};
-use crate::entry::{ConnView, Entry, Facts};
+use crate::entry::{ConnView, Entry, Facts, Home};
 use crate::figures::Figures;
 use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
 use crate::phase::Phase;
+
+use self::places::{Place, Places};
 
 /// What is known of a connection when it is accepted.
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ impl Ended<'_> {
     /// How long it was in `phase`; zero if it never was.
     #[must_use]
     pub fn spent(&self, phase: Phase) -> Duration {
-        self.entry.spent(phase)
+        self.entry.spent(phase, self.lifetime)
     }
 }
 
@@ -96,71 +99,74 @@ impl Subscriber for () {}
 /// A connection that was in the table when somebody looked. It may have ended since; looking at it does no harm, and
 /// holds nothing but memory.
 #[derive(Debug, Clone)]
-pub struct Tracked(Arc<Entry>);
+pub struct Tracked {
+    entry: Arc<Entry>,
+    home: Home,
+}
 
 impl Tracked {
     /// Its id.
     #[must_use]
     pub fn id(&self) -> ConnId {
-        self.0.id
+        self.entry.id(self.home)
     }
 
     /// Where it is in its life.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        self.0.phase()
+        self.entry.phase()
     }
 
     /// The number of its pool, once it is known.
     #[must_use]
     pub fn pool(&self) -> Option<u8> {
-        self.0.pool()
+        self.entry.pool()
     }
 
     /// Whether it may be silent for ever.
     #[must_use]
     pub fn is_immortal(&self) -> bool {
-        self.0.is_immortal()
+        self.entry.is_immortal()
     }
 
     /// Since it was accepted.
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.0.opened)
+        self.entry.age(self.home, now)
     }
 
     /// Since it entered its phase.
     #[must_use]
     pub fn in_phase(&self, now: Instant) -> Duration {
-        self.0.in_phase(now)
+        self.entry.in_phase(self.age(now))
     }
 
     /// Since bytes last moved; since it was accepted, if none has.
     #[must_use]
     pub fn idle(&self, now: Instant) -> Duration {
-        self.0.idle(now)
+        self.entry.idle(self.age(now))
     }
 
     /// Bytes read from the client and from the backend.
     #[must_use]
     pub fn bytes(&self) -> (u64, u64) {
-        self.0.bytes()
+        self.entry.bytes()
     }
 
     /// All there is to see of it.
     #[must_use]
     pub fn view(&self, now: Instant) -> ConnView {
-        self.0.view(now)
+        self.entry.view(self.home, now)
     }
 
     /// What the audit compares.
     pub(crate) fn audited(&self, now: Instant) -> TableEntry {
-        self.0.audited(now)
+        self.entry.audited(self.home, now)
     }
 
     /// Ends it; whether it was not being ended already.
     pub fn cancel(&self, reason: Reason) -> bool {
-        self.0.cancel.cancel(reason)
+        self.entry.cancel(reason)
     }
 }
 
@@ -168,19 +174,36 @@ impl Tracked {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     shard: usize,
-    slot: DefaultKey,
+    place: Place,
 }
 
-type Shard = Mutex<SlotMap<DefaultKey, Arc<Entry>>>;
+/// What one worker opens and closes, on cache lines of its own (128 bytes: processors fetch them in pairs).
+#[derive(Default)]
+#[repr(align(128))]
+struct Shard {
+    entries: Mutex<Places>,
+    opened: AtomicU64,
+    /// By cause.
+    ended: Ends,
+}
+
+struct Ends([AtomicU64; Cause::ALL.len()]);
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Cause::ALL.len()])
+    }
+}
 
 /// The table of connections.
 pub struct Tracker {
     shards: Box<[Shard]>,
-    instance: u32,
-    opened: AtomicU64,
-    ended: Box<[AtomicU64]>,
+    home: Home,
     figures: Figures,
-    /// Told whenever the last entry has gone.
+    /// How many wait until none is open. Raised before they look, and read under the lock of a shard: so either they see
+    /// that an entry has gone, or whoever removes it sees them.
+    waiting: AtomicUsize,
+    /// Told when the last entry has gone, if anybody waits.
     emptied: Notify,
     subscriber: Box<dyn Subscriber>,
 }
@@ -200,10 +223,9 @@ impl Tracker {
     pub fn new(shards: usize, subscriber: impl Subscriber + 'static) -> Arc<Self> {
         Arc::new(Self {
             shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
-            instance: fastrand::u32(..),
-            opened: AtomicU64::new(0),
-            ended: Cause::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            home: Home { instance: fastrand::u32(..), began: Instant::now() },
             figures: Figures::new(shards.max(1)),
+            waiting: AtomicUsize::new(0),
             emptied: Notify::new(),
             subscriber: Box::new(subscriber),
         })
@@ -211,30 +233,52 @@ impl Tracker {
 
     /// Opens an entry, in the shard of `worker`, and hands out its guard. Call it first thing after accept.
     pub fn open(self: &Arc<Self>, worker: usize, opening: Opening) -> ConnGuard {
-        let count = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        let id = ConnId { instance: self.instance, count };
-        self.subscriber.opened(id, &opening);
-        let entry = Arc::new(Entry::new(id, opening.peer, opening.listener, Instant::now()));
-        let shard = worker % self.shards.len();
-        let slot = self.shard(shard).lock().insert(Arc::clone(&entry));
-        ConnGuard::new(Arc::clone(self), Key { shard, slot }, entry)
+        let index = worker % self.shards.len();
+        let shard = self.shard(index);
+        let before = shard.opened.fetch_add(1, Ordering::Relaxed);
+        let count = before * self.shards.len() as u64 + index as u64 + 1;
+        self.subscriber.opened(ConnId { instance: self.home.instance, count }, &opening);
+        let entry = Entry::new(count, opening.peer, opening.listener, self.home, Instant::now());
+        let entry = Arc::new(entry);
+        let place = shard.entries.lock().insert(Arc::clone(&entry));
+        ConnGuard::new(Arc::clone(self), Key { shard: index, place }, entry)
     }
 
     /// The only way out of the table; called by the guard's `Drop`.
-    pub(crate) fn close(&self, key: Key, entry: &Entry, end: End, detail: Option<&str>) {
-        if let Some(count) = self.ended.get(end.cause.index()) {
+    pub(crate) fn close(&self, key: Key, entry: &mut Arc<Entry>, end: End, detail: Option<&str>) {
+        let lifetime = entry.age(self.home, Instant::now());
+        let shard = self.shard(key.shard);
+        if let Some(count) = shard.ended.0.get(end.cause.index()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        let removed = self.shard(key.shard).lock().remove(key.slot);
-        debug_assert!(removed.is_some(), "an entry leaves once");
-        let facts = entry.facts.lock().clone();
+        let (removed, awaited) = {
+            let mut entries = shard.entries.lock();
+            (entries.remove(key.place), self.waiting.load(Ordering::Relaxed) > 0)
+        };
+        debug_assert!(removed.as_ref().is_some_and(|was| Arc::ptr_eq(was, entry)), "an entry leaves once");
+        drop(removed);
+        self.tell_of(key.shard, entry, end, detail, lifetime);
+        if awaited && self.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Counts and tells how a connection ended.
+    fn tell_of(
+        &self,
+        worker: usize,
+        entry: &mut Arc<Entry>,
+        end: End,
+        detail: Option<&str>,
+        lifetime: Duration,
+    ) {
+        let facts = entry.last_facts();
         let (from_client, from_backend) = entry.bytes();
-        let lifetime = entry.opened.elapsed();
-        self.figures.record(key.shard, entry, lifetime);
+        self.figures.record(worker, entry, lifetime);
         self.subscriber.ended(&Ended {
-            id: entry.id,
-            peer: entry.peer,
-            listener: &entry.listener,
+            id: entry.id(self.home),
+            peer: entry.peer(),
+            listener: entry.listener(),
             facts: &facts,
             end,
             detail,
@@ -243,14 +287,14 @@ impl Tracker {
             lifetime,
             entry,
         });
-        drop(removed);
-        if self.is_empty() {
-            self.emptied.notify_waiters();
-        }
+    }
+
+    pub(crate) fn home(&self) -> Home {
+        self.home
     }
 
     pub(crate) fn warned(&self, entry: &Entry, at: Instant, why: RelayDeadline) {
-        self.subscriber.warned(&entry.view(Instant::now()), at, why);
+        self.subscriber.warned(&entry.view(self.home, Instant::now()), at, why);
     }
 
     pub(crate) fn entered(&self, id: ConnId, phase: Phase) {
@@ -265,25 +309,26 @@ impl Tracker {
     /// Connections that are open.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().len()).sum()
+        self.shards.iter().map(|shard| shard.entries.lock().len()).sum()
     }
 
     /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.shards.iter().all(|shard| shard.lock().is_empty())
+        self.shards.iter().all(|shard| shard.entries.lock().is_empty())
     }
 
     /// Connections opened since the start.
     #[must_use]
     pub fn opened(&self) -> u64 {
-        self.opened.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.opened.load(Ordering::Relaxed)).sum()
     }
 
     /// Connections that ended of `cause` since the start.
     #[must_use]
     pub fn ended(&self, cause: Cause) -> u64 {
-        self.ended.get(cause.index()).map_or(0, |count| count.load(Ordering::Relaxed))
+        let ends = self.shards.iter().filter_map(|shard| shard.ended.0.get(cause.index()));
+        ends.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// The distributions of what has ended: lifetimes, times in phases, bytes.
@@ -306,24 +351,25 @@ impl Tracker {
     #[must_use]
     pub fn snapshot(&self) -> Vec<ConnView> {
         let now = Instant::now();
-        self.entries().iter().map(|entry| entry.view(now)).collect()
+        self.entries().iter().map(|entry| entry.view(self.home, now)).collect()
     }
 
     /// Every connection, to look at and to end. Cheaper than a [`snapshot`](Self::snapshot): nothing is copied but
     /// references.
     #[must_use]
     pub fn connections(&self) -> Vec<Tracked> {
-        self.entries().into_iter().map(Tracked).collect()
+        self.entries().into_iter().map(|entry| Tracked { entry, home: self.home }).collect()
     }
 
     /// Ends every connection for `reason`; how many were not being ended already. It does not wait; see
     /// [`emptied`](Self::emptied).
     pub fn cancel_all(&self, reason: Reason) -> usize {
-        self.entries().iter().filter(|entry| entry.cancel.cancel(reason)).count()
+        self.entries().iter().filter(|entry| entry.cancel(reason)).count()
     }
 
     /// Resolves when no connection is open. Cancel-safe.
     pub async fn emptied(&self) {
+        let _waiting = Waiting::new(&self.waiting);
         loop {
             let emptied = self.emptied.notified();
             if self.is_empty() {
@@ -334,8 +380,29 @@ impl Tracker {
     }
 
     fn entries(&self) -> Vec<Arc<Entry>> {
-        let copy = |shard: &Shard| shard.lock().values().cloned().collect::<Vec<_>>();
-        self.shards.iter().flat_map(copy).collect()
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let entries = shard.entries.lock();
+            all.reserve(entries.len());
+            all.extend(entries.iter().cloned());
+        }
+        all
+    }
+}
+
+/// One that waits, for as long as it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -33,8 +33,8 @@ pub struct ReadAhead {
 pub enum Left {
     /// It closed without having sent anything that is still to be delivered.
     Closed,
-    /// It reset the connection, or the kernel gave it up.
-    Reset,
+    /// It reset the connection, or the kernel gave it up, and said why.
+    Reset(io::Error),
 }
 
 impl ReadAhead {
@@ -91,11 +91,10 @@ impl ReadAhead {
                 return Left::Closed;
             }
             if self.ended || room == 0 {
-                stream.gone().await;
-                return Left::Reset;
+                return Left::Reset(stream.gone().await);
             }
-            if self.fill(stream, room).await.is_err() {
-                return Left::Reset;
+            if let Err(error) = self.fill(stream, room).await {
+                return Left::Reset(error);
             }
         }
     }
@@ -136,7 +135,7 @@ mod tests {
         assert!(is_still_there(&mut ahead, &near, 64).await);
         assert_eq!(ahead.bytes(), [7; 64], "kept up to the limit, and no further");
         drop(far);
-        assert!(matches!(ahead.watch(&near, 64).await, Left::Reset));
+        assert!(matches!(ahead.watch(&near, 64).await, Left::Reset(_)));
     }
 
     #[tokio::test(start_paused = true)]

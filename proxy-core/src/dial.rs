@@ -10,6 +10,7 @@ mod gate;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, UnixStream};
@@ -24,6 +25,11 @@ use crate::stream::Stream;
 
 pub use error::{DialError, DialErrorKind, FailedAttempt};
 pub use gate::{AllOpen, Closed, Gate};
+
+/// The first wait for room in a Unix socket's backlog; doubled up to the longest. A backlog that anybody serves moves in
+/// milliseconds, and one that nobody does is not worth more than ten looks a second.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Something that can connect to an endpoint, with no deadline of its own.
 ///
@@ -59,7 +65,23 @@ impl Dial for TcpDialer {
                 keep_alive.apply(&socket2::SockRef::from(&socket))?;
                 Ok(socket.connect(*addr).await?.into())
             }
-            Endpoint::Unix(path) => Ok(UnixStream::connect(path).await?.into()),
+            Endpoint::Unix(path) => connect_unix(path).await,
+        }
+    }
+}
+
+/// Connects to a Unix socket. Where the backlog is full the kernel says so at once instead of waiting for room as TCP
+/// does; so the wait is here, for as long as the dial is let.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
+async fn connect_unix(path: &Path) -> io::Result<Socket> {
+    let mut wait = SHORTEST_WAIT;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            outcome => return Ok(outcome?.into()),
         }
     }
 }
@@ -344,6 +366,34 @@ mod tests {
             text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")),
             "{text}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_full_backlog_of_a_unix_socket_is_waited_for_and_is_no_shortage() {
+        let path = std::env::temp_dir().join(format!("smartproxy-backlog-{}.sock", std::process::id()));
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(1).unwrap();
+        let (target, resolver, keep_alive) =
+            (TargetAddr::Unix(path.clone().into()), Resolver::fixed([]), KeepAlive::default());
+        let dial = async |within| {
+            reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, within, &keep_alive).await
+        };
+        let brief = Bound::new(Duration::from_millis(100)).unwrap();
+        let mut queued = Vec::new();
+        let full = loop {
+            match dial(brief).await {
+                Ok(dialled) => queued.push(dialled),
+                Err(error) => break error,
+            }
+        };
+        assert!(full.timed_out() && !full.shortage(), "{full}");
+        let (dialled, _) = tokio::join!(dial(Bound::secs(5)), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            listener.accept().unwrap()
+        });
+        std::fs::remove_file(&path).unwrap();
+        assert!(dialled.is_ok(), "{dialled:?}");
     }
 
     #[tokio::test]

@@ -145,11 +145,11 @@ impl Stream for MemStream {
         Ok(())
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
         Box::pin(std::future::poll_fn(|cx| {
             let mut wire = self.wire.lock();
             if wire.reset_by.is_some() {
-                return Poll::Ready(());
+                return Poll::Ready(io::ErrorKind::ConnectionReset.into());
             }
             let (_, theirs) = wire.split(self.end);
             theirs.watcher = Some(cx.waker().clone());

@@ -52,8 +52,8 @@ impl schemars::JsonSchema for Probes {
 crate::layered! {
     /// Keepalive probes and `TCP_USER_TIMEOUT`, set on both sockets of a connection.
     ///
-    /// The defaults find a dead peer within 75 s + 3 × 15 s = two minutes, and probe often enough to keep middle boxes
-    /// from forgetting the flow (the shortest common one is 350 s).
+    /// The defaults probe often enough to keep middle boxes from forgetting the flow (the shortest common one is 350 s), and
+    /// find a dead peer within six minutes at most.
     pub struct KeepAlive /
     /// The kernel's keepalive and user timeout, for both sockets of a connection.
     KeepAliveOverrides {
@@ -63,9 +63,10 @@ crate::layered! {
         interval: Bound = Bound::secs(15),
         /// Unanswered probes until the peer counts as gone (`TCP_KEEPCNT`). Default 3.
         count: Probes = Probes::new(3),
-        /// How long sent bytes may stay unacknowledged (`TCP_USER_TIMEOUT`). It also overrides `count` for probes, so
-        /// it is best near `idle + interval × count`. Default 2m.
-        user_timeout: Bound = Bound::secs(120),
+        /// How long a peer may answer nothing: sent bytes unacknowledged, probes unanswered, or no room for more
+        /// (`TCP_USER_TIMEOUT`). It takes the place of `count` for probes. A peer that lives but takes nothing is cut by it
+        /// too, so it should be longer than `write_stall_timeout`, which says so in the log. Default 6m.
+        user_timeout: Bound = Bound::secs(360),
     }
 }
 

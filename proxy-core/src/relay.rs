@@ -129,7 +129,7 @@ pub struct Relay<'a, C, B, M> {
 }
 
 /// A watch for a reset, made only while its side is not being read.
-type Gone<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+type Gone<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
 impl<C, B, M> fmt::Debug for Relay<'_, C, B, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -195,8 +195,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         if let Some(end) = outcome {
             return Poll::Ready(end);
         }
-        if let Some(by) = self.poll_gone(cx) {
-            return Poll::Ready(RelayEnd::Reset { by, error: io::ErrorKind::ConnectionReset.into() });
+        if let Some((by, error)) = self.poll_gone(cx) {
+            return Poll::Ready(RelayEnd::Reset { by, error });
         }
         loop {
             let (at, why) = self.watch.due();
@@ -228,9 +228,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn at_fault(&self, which: RelayDeadline) -> Option<Side> {
         match which {
             RelayDeadline::HalfClosed => self.first_end.map(Side::other),
-            RelayDeadline::WriteStall => {
-                Some(if self.up.is_stalled() { Side::Backend } else { Side::Client })
-            }
+            RelayDeadline::WriteStall => self.watch.slowest(),
             RelayDeadline::Idle | RelayDeadline::NoData | RelayDeadline::Lifetime => None,
         }
     }
@@ -258,8 +256,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         let (up, down) = (self.up.take_moved(), self.down.take_moved());
         let ended = [(Side::Client, self.up.source_ended()), (Side::Backend, self.down.source_ended())];
         let newly_ended = self.first_end.is_none() && ended.iter().any(|(_, ended)| *ended);
-        let stalled = self.up.is_stalled() || self.down.is_stalled();
-        if !(up.any() || down.any() || newly_ended || stalled != self.watch.is_stalled()) {
+        let waiting = (self.up.is_stalled(), self.down.is_stalled());
+        if !(up.any() || down.any() || newly_ended || waiting != self.watch.waiting()) {
             return;
         }
         let now = Instant::now();
@@ -269,7 +267,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 self.meter.moved(from, moved.read, now);
             }
         }
-        self.watch.stalled(stalled, now);
+        self.watch.lane(Side::Client, waiting.0, up.written > 0, now);
+        self.watch.lane(Side::Backend, waiting.1, down.written > 0, now);
         if newly_ended {
             self.first_end = ended.iter().find(|(_, ended)| *ended).map(|(side, _)| *side);
             self.watch.half_closed(now);
@@ -280,28 +279,31 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     }
 
     /// Watches for resets on sides that are not being read: because the other side is slow, or they have ended.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Option<Side> {
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Option<(Side, io::Error)> {
         let (client, backend) = (self.client, self.backend);
-        if poll_watch(cx, &mut self.client_gone, self.up.is_reading(), || client.gone()) {
-            return Some(Side::Client);
+        if let Some(error) = poll_watch(cx, &mut self.client_gone, self.up.is_reading(), || client.gone()) {
+            return Some((Side::Client, error));
         }
         poll_watch(cx, &mut self.backend_gone, self.down.is_reading(), || backend.gone())
-            .then_some(Side::Backend)
+            .map(|error| (Side::Backend, error))
     }
 }
 
-/// Keeps a watch just as long as its side is not read; whether it has seen a reset.
+/// Keeps a watch just as long as its side is not read; why its stream is gone, once it is.
 fn poll_watch<'a>(
     cx: &mut Context<'_>,
     watch: &mut Option<Gone<'a>>,
     reading: bool,
     start: impl FnOnce() -> Gone<'a>,
-) -> bool {
+) -> Option<io::Error> {
     if reading {
         *watch = None;
-        return false;
+        return None;
     }
-    watch.get_or_insert_with(start).as_mut().poll(cx).is_ready()
+    match watch.get_or_insert_with(start).as_mut().poll(cx) {
+        Poll::Ready(error) => Some(error),
+        Poll::Pending => None,
+    }
 }
 
 fn broken(error: LaneError, source: Side, sink: Side) -> RelayEnd {

@@ -80,7 +80,7 @@ impl<S: Stream> Stream for Screened<'_, S> {
         self.stream.shutdown_write()
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
         self.stream.gone()
     }
 

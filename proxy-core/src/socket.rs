@@ -117,7 +117,7 @@ impl Stream for Socket {
         SockRef::from(self).shutdown(std::net::Shutdown::Write)
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
         // The reactor reports an error event (EPOLLERR) for a reset whatever was asked for, also behind unread bytes.
         Box::pin(async move {
             let failed = match &self.kind {
@@ -128,6 +128,9 @@ impl Stream for Socket {
             if failed.is_err() {
                 std::future::pending::<()>().await;
             }
+            // The kernel tells it once: a read that comes after this sees an end, so whoever was told must remember.
+            let told = SockRef::from(self).take_error().ok().flatten();
+            told.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
         })
     }
 
@@ -217,6 +220,20 @@ mod tests {
         assert!(quiet.is_err(), "a FIN is not a reset");
         far.set_zero_linger().unwrap();
         drop(far);
-        gone.await;
+        // What Linux calls a reset that comes after a FIN.
+        assert_eq!(gone.await.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_until_the_user_timeout_is_told_from_one_that_reset() {
+        let (near, _far) = pair().await;
+        SockRef::from(&near).set_tcp_user_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
+        let full = async { while write_all(&near, &[0; 65_536]).await.is_ok() {} };
+        let error = tokio::select! {
+            biased;
+            error = near.gone() => error,
+            () = full => unreachable!("a write fails only when the watch has been told"),
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -31,8 +31,8 @@ pub trait Stream: Send + Sync + Sized {
     fn shutdown_write(&self) -> io::Result<()>;
 
     /// Resolves when the peer has reset the stream (or the kernel gave it up), also while nobody reads and unread bytes
-    /// are waiting. Never resolves for a FIN. Cancel-safe.
-    fn gone(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    /// are waiting, with why: `TimedOut` where the peer vanished. Never resolves for a FIN. Cancel-safe.
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>>;
 
     /// Bytes that were written and that the peer has not acknowledged yet; 0 where nobody can tell.
     fn unacknowledged(&self) -> usize;

@@ -196,6 +196,12 @@ impl<'d, 't> Place<'d, 't> {
         self.span.clone()
     }
 
+    /// Where the key itself is, left of the equals sign; the place of the table if it does not have it.
+    pub(super) fn span_of_key(&self, key: &str) -> Span {
+        let table = self.node.and_then(|node| node.get_ref().as_table());
+        table.and_then(|table| table.get_key_value(key)).map_or_else(|| self.span(), |(key, _)| key.span())
+    }
+
     /// Whether the file has it.
     pub(super) fn exists(&self) -> bool {
         self.node.is_some()

@@ -96,7 +96,7 @@ pub(super) struct PoolFile {
     pub(super) at_limit: Option<AtLimit>,
     /// Deadlines where they differ from `[timeouts]`; a route's own go over them. The pool `chain` has some built in, which
     /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s.
-    /// `proxy_header_timeout` and `initial_data_timeout` have no effect here: they end before the pool is known.
+    /// Not `proxy_header_timeout` and `initial_data_timeout`, whose phases end before the pool is known.
     pub(super) timeouts: DeadlineOverrides,
     /// When the pool is overloaded, and what is done then.
     pub(super) overload: OverloadOptions,
@@ -208,7 +208,8 @@ pub(super) struct RouteFile {
     /// When a backend that can not be reached is left alone, where that differs from `[breaker]`.
     #[serde(default)]
     pub(super) breaker: BreakerFile,
-    /// Deadlines where they differ from `[timeouts]` and from those of the pool.
+    /// Deadlines where they differ from `[timeouts]` and from those of the pool. Not `proxy_header_timeout` and
+    /// `initial_data_timeout`, whose phases end before the route is known.
     #[serde(default)]
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout where they differ from `[keep_alive]`.

@@ -18,7 +18,7 @@ use super::document::{Document, Place};
 use super::file::{ConfigFile, PoolFile, RouteFile, SendProxyFile};
 use super::finding::Finding;
 use super::limits::Connections;
-use super::{route, spelling};
+use super::{early, route, spelling};
 
 /// Pools at most: the tracker keeps a connection's as one byte, and metrics have a series for each.
 const MOST: usize = 64;
@@ -146,6 +146,7 @@ pub(super) fn check(
 ) {
     for (name, pool) in &file.pools {
         let place = place(document, name.as_str());
+        early::check(&pool.timeouts, "pool", &place.key("timeouts"), findings);
         if let Err(error) = pool.overload.check()
             && place.is_whole("overload")
         {

@@ -10,9 +10,9 @@ use super::at_limit::AtLimit;
 use super::document::{Document, Place};
 use super::file::{ActionFile, RouteFile, SendProxyFile};
 use super::finding::Finding;
-use super::kernel;
 use super::limits::Connections;
 use super::pool::{PoolChoice, Pools, RoutePools};
+use super::{early, kernel};
 
 /// What a connection does once its route is known.
 #[derive(Debug)]
@@ -207,6 +207,7 @@ fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
             finding.label("this has no effect: without `send_proxy`, no header is sent")
         });
     }
+    early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
 }
 

@@ -9,15 +9,16 @@ use proxy_conn::{
     AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
     QueueLimits,
 };
-use proxy_core::Stream;
+use proxy_core::stream::read;
+use proxy_core::{Bound, Stream};
 use tokio::time::Instant;
 
+use super::Accepted;
 use super::dial::while_client_stays;
 use super::header::enter;
 use super::route::Routed;
 use super::verdict::Verdict;
 use crate::config::AtLimit;
-use crate::proxy::Proxy;
 
 /// What an admitted connection holds for as long as it lives.
 #[derive(Debug)]
@@ -80,12 +81,15 @@ pub(super) async fn admit<'p, S: Stream, D>(
         kind: "route",
         name: &route.name,
     };
+    // The narrowest first: whoever waits for a place in a route takes none from its pool's other routes.
     let mut places = [None, None, None];
-    for (place, wanted) in places.iter_mut().zip([of_pool, of_listener, of_route]) {
+    for (place, wanted) in places.iter_mut().zip([of_route, of_listener, of_pool]) {
         match wanted.take(conn, &mut routed).await {
             Ok(permit) => *place = permit,
             Err(refusal) => {
                 if refusal.orderly {
+                    drop((client, places));
+                    take_leave(conn, &routed.client).await;
                     routed.client.finish();
                 }
                 return Err(refusal.verdict);
@@ -97,21 +101,46 @@ pub(super) async fn admit<'p, S: Stream, D>(
 
 /// A place among all connections, for one that came when the last was just taken. There are at most as many such as there
 /// are accept loops, for these do not accept while there is no room.
-pub(super) async fn to_the_process<D>(
+pub(super) async fn to_the_process<S: Stream, D>(
     conn: &ConnGuard,
     permit: Option<Permit>,
-    proxy: &Proxy<D>,
+    accepted: &mut Accepted<'_, S, D>,
 ) -> Result<Permit, Verdict> {
     if let Some(permit) = permit {
         return Ok(permit);
     }
-    let limit = &proxy.connections;
+    let (proxy, limit) = (accepted.proxy, &accepted.proxy.connections);
     let longest_wait = proxy.config.deadlines.proxy_header_timeout;
     conn.deadline(Instant::now() + longest_wait.get(), DeadlineKind::Queue);
     let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
-    limit.acquire_or_wait(&queue).await.map_err(|_| {
+    let early_data = proxy.config.limits.early_data.bytes();
+    let waiting = limit.acquire_or_wait(&queue);
+    let waited = while_client_stays(conn, &accepted.client, &mut accepted.ahead, early_data, waiting).await?;
+    waited.map_err(|_| {
         Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
     })
+}
+
+/// How long, and for how many bytes, a client that is turned away in order is heard out.
+const LEAVE: Bound = Bound::secs(1);
+const LAST_WORDS: usize = 64 * 1024;
+
+/// Ends our direction, and takes what the client still has to say: closing over unread bytes would reset it after all.
+async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
+    conn.deadline(Instant::now() + LEAVE.get(), DeadlineKind::Queue);
+    if client.shutdown_write().is_err() {
+        return;
+    }
+    let (mut buffer, mut heard) = (vec![0; 4096], 0);
+    let listening = async {
+        while heard < LAST_WORDS {
+            match read(client, &mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => heard += n,
+            }
+        }
+    };
+    tokio::time::timeout(LEAVE.get(), listening).await.unwrap_or_default();
 }
 
 /// Why there was no place, and whether the client gets a FIN.

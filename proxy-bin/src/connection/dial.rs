@@ -13,7 +13,7 @@ use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 use tokio::time::Instant;
 
 use super::admit::{Admitted, Permits};
-use super::header::Origin;
+use super::header::{Origin, UNKNOWN_CLIENT};
 use super::route::Routed;
 use super::verdict::Verdict;
 use crate::config::{RouteConfig, SendProxy};
@@ -97,11 +97,10 @@ pub(super) async fn while_client_stays<S: Stream, F: Future>(
 }
 
 fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
-    let cause = match left {
-        Left::Closed => Cause::ClientLeft,
-        Left::Reset => Cause::ClientReset,
-    };
-    Verdict::of(conn, cause)
+    match left {
+        Left::Closed => Verdict::of(conn, Cause::ClientLeft),
+        Left::Reset(error) => Verdict::lost(conn, Side::Client, error),
+    }
 }
 
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
@@ -162,6 +161,10 @@ fn tell(conn: &ConnGuard, origin: &Origin, hello: Option<&ClientHello>, pass_unk
         tlvs.ssl.clone_from(&from_hop.ssl);
         tlvs.netns.clone_from(&from_hop.netns);
         tlvs.other.clone_from(&from_hop.other);
+        tlvs.other.retain(|(kind, _)| *kind != UNKNOWN_CLIENT);
+    }
+    if origin.client.is_none() {
+        tlvs.other.push((UNKNOWN_CLIENT, Vec::new()));
     }
     tlvs
 }

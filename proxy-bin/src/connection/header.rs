@@ -135,10 +135,18 @@ pub(super) async fn within<F: Future>(deadline: Instant, future: F) -> Option<F:
     tokio::time::timeout_at(deadline, future).await.ok()
 }
 
+/// The type of the TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as
+/// the hop's own. One of those that are for private use (PROXY protocol, section 2.2).
+pub(super) const UNKNOWN_CLIENT: u8 = 0xE5;
+
 /// Who the connection is from, by what a trusted peer's header says.
 fn told_by(conn: &ConnGuard, header: Header, local: Option<SocketAddr>) -> Origin {
     let previous = header.tlvs.unique_id.as_deref().map_or_else(Trail::default, Trail::from_header);
     let (client, destination) = match (header.command, &header.endpoints) {
+        // The peer, one of ours, speaks for somebody whose address no hop before it knew.
+        (Command::Local, _) if header.tlvs.other.iter().any(|(kind, _)| *kind == UNKNOWN_CLIENT) => {
+            (None, local)
+        }
         // The peer speaks for itself (a health check): it is the client.
         (Command::Local, _) => (Some(conn.peer().into()), local),
         (Command::Proxy, Endpoints::Inet { source, destination }) => {

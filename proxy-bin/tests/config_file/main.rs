@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption of a test is its failure")]
 
 mod breakers;
+mod early;
 mod examples;
 mod itself;
 mod kernel;

@@ -57,17 +57,16 @@ pub fn encode_v1(endpoints: &Endpoints) -> Vec<u8> {
 
 /// Writes a v2 header. If only one of the two addresses is IPv6, the other is mapped to `::ffff:0:0/96`.
 ///
-/// Where there is no address (LOCAL, or endpoints unknown) it is LOCAL with an unspecified family and an
-/// empty block: HAProxy takes nothing else there. As the specification has receivers discard that block, TLVs
-/// and checksum are left out whole.
+/// Where there is no address it is LOCAL with an unspecified family: HAProxy takes nothing else there. On our own behalf
+/// (LOCAL) the block is empty. On behalf of a client whose endpoints are unknown it holds the TLVs: receivers may skip
+/// them (HAProxy and nginx do), but a hop of ours reads them.
 ///
 /// # Errors
 /// [`EncodeError`] if a value is longer than its place, or a TLV is given twice over by way of `other`.
 pub fn encode_v2(header: &Outgoing) -> Result<Vec<u8>, EncodeError> {
     let command = match (header.command, &header.endpoints) {
-        (Command::Local, _) | (Command::Proxy, Endpoints::Unknown) => {
-            return finish(Command::Local, Family::Unspecified, &[]);
-        }
+        (Command::Local, _) => return finish(Command::Local, Family::Unspecified, &[]),
+        (Command::Proxy, Endpoints::Unknown) => Command::Local,
         (Command::Proxy, Endpoints::Inet { .. } | Endpoints::Unix { .. }) => Command::Proxy,
     };
     let mut block = Vec::new();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use tokio::time::Instant;
 
+use super::Side;
 use crate::bound::Bound;
 
 /// The deadlines of a relay. None is optional: one that should not matter is very long.
@@ -59,7 +60,8 @@ pub(super) struct Watch {
     last_moved: Instant,
     ever_moved: bool,
     half_closed_at: Option<Instant>,
-    stalled_at: Option<Instant>,
+    /// For each lane with bytes that wait (client's, backend's): since when its sink has taken none.
+    stalled_at: [Option<Instant>; 2],
     /// The deadline that was warned of, so that it is told once.
     warned_of: Option<Instant>,
 }
@@ -73,7 +75,7 @@ impl Watch {
             last_moved: now,
             ever_moved: spoken,
             half_closed_at: None,
-            stalled_at: None,
+            stalled_at: [None; 2],
             warned_of: None,
         }
     }
@@ -88,12 +90,40 @@ impl Watch {
         self.half_closed_at.get_or_insert(now);
     }
 
-    pub(super) const fn is_stalled(&self) -> bool {
-        self.stalled_at.is_some()
+    /// In which lanes bytes wait, as last told: the client's, the backend's.
+    pub(super) const fn waiting(&self) -> (bool, bool) {
+        let [client, backend] = &self.stalled_at;
+        (client.is_some(), backend.is_some())
     }
 
-    pub(super) fn stalled(&mut self, stalled: bool, now: Instant) {
-        self.stalled_at = if stalled { self.stalled_at.or(Some(now)) } else { None };
+    /// What one lane does: whether bytes wait in it, and whether its sink has taken some since last told. Whether that
+    /// changed anything.
+    pub(super) fn lane(&mut self, from: Side, waits: bool, taken: bool, now: Instant) -> bool {
+        let [client, backend] = &mut self.stalled_at;
+        let stalled = match from {
+            Side::Client => client,
+            Side::Backend => backend,
+        };
+        let was = *stalled;
+        *stalled = if !waits {
+            None
+        } else if taken {
+            Some(now)
+        } else {
+            stalled.or(Some(now))
+        };
+        was != *stalled
+    }
+
+    /// The side that has taken nothing for longest, of those for which bytes wait.
+    pub(super) fn slowest(&self) -> Option<Side> {
+        let [from_client, from_backend] = self.stalled_at;
+        match (from_client, from_backend) {
+            (None, None) => None,
+            (Some(_), None) => Some(Side::Backend),
+            (None, Some(_)) => Some(Side::Client),
+            (Some(up), Some(down)) => Some(if up <= down { Side::Backend } else { Side::Client }),
+        }
     }
 
     /// When somebody is to be told of the deadline that is due at `at`; None if not, or already done.
@@ -116,7 +146,9 @@ impl Watch {
             (!self.ever_moved).then(|| (self.started + limits.no_data.get(), RelayDeadline::NoData));
         let half_closed =
             self.half_closed_at.map(|at| (since(at, limits.half_closed), RelayDeadline::HalfClosed));
-        let stalled = self.stalled_at.map(|at| (since(at, limits.write_stall), RelayDeadline::WriteStall));
+        // Traffic the other way does not lift a stall: only its own side can.
+        let stalled = self.stalled_at.iter().flatten().min();
+        let stalled = stalled.map(|at| (*at + limits.write_stall.get(), RelayDeadline::WriteStall));
         let idle = (self.last_moved + limits.idle.get(), RelayDeadline::Idle);
         let lifetime = (limits.lifetime_end, RelayDeadline::Lifetime);
         let conditional = [half_closed, stalled, never_a_byte].into_iter().flatten();
@@ -150,12 +182,16 @@ mod tests {
         assert_eq!(watch.due(), (at(50), RelayDeadline::NoData));
         watch.moved(true, at(5));
         assert_eq!(watch.due(), (at(105), RelayDeadline::Idle));
-        watch.stalled(true, at(7));
+        assert!(watch.lane(Side::Client, true, false, at(7)));
+        watch.moved(true, at(7));
         assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall));
         watch.half_closed(at(8));
         assert_eq!(watch.due(), (at(18), RelayDeadline::HalfClosed));
         watch.moved(true, at(9));
         assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "a byte starts it anew");
+        watch.lane(Side::Client, true, true, at(15));
+        assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "its sink took some");
+        watch.lane(Side::Client, false, true, at(16));
         watch.moved(true, at(995));
         assert_eq!(watch.due(), (at(1000), RelayDeadline::Lifetime));
     }

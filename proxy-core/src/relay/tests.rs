@@ -329,3 +329,22 @@ async fn the_proxys_own_header_does_not_count_as_data() {
     assert!(matches!(rig.task.await.unwrap(), RelayEnd::Deadline { which: RelayDeadline::NoData, .. }));
     assert!((50.0..50.1).contains(&started.elapsed().as_secs_f64()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn traffic_the_other_way_does_not_lift_a_stall() {
+    let (end, secs) = ends_after(64, |client, backend| async move {
+        let flood = async { while write_all(&backend, &[7; 64]).await.is_ok() {} };
+        let chatter = async {
+            while write_all(&client, b"x").await.is_ok() {
+                read(&backend, &mut [0; 8]).await.unwrap_or(0);
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        };
+        drop(tokio::time::timeout(Duration::from_secs(300), async { tokio::join!(flood, chatter) }).await);
+        (client, backend)
+    })
+    .await;
+    let expected = RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) };
+    assert_eq!(format!("{end:?}"), format!("{expected:?}"));
+    assert!((20.0..20.1).contains(&secs), "{secs}");
+}

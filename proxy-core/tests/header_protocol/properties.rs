@@ -160,11 +160,13 @@ proptest! {
         prop_assert_eq!(decoded.len, bytes.len());
 
         let mut expected = Header { version: Version::V2, command, endpoints: as_received(&endpoints), tlvs };
-        if !proxy || endpoints == Endpoints::Unknown {
-            expected.command = Command::Local;
+        if !proxy {
             expected.endpoints = Endpoints::Unknown;
             expected.tlvs = Tlvs::default();
-        } else if crc32c {
+        } else if endpoints == Endpoints::Unknown {
+            expected.command = Command::Local;
+        }
+        if proxy && crc32c {
             prop_assert!(decoded.header.tlvs.crc32c.is_some());
             expected.tlvs.crc32c = decoded.header.tlvs.crc32c;
         }

@@ -57,12 +57,22 @@ fn without_an_address_it_is_a_bare_local() {
     for header in [
         Outgoing::local(),
         rich(Outgoing::local()),
-        rich(proxy(Endpoints::Unknown)),
+        proxy(Endpoints::Unknown),
         rich(Outgoing { command: Command::Local, ..proxy(v4) }),
     ] {
         assert_eq!(encode_v2(&header).unwrap(), bare);
     }
     assert_eq!(whole(&bare).header.command, Command::Local);
+}
+
+#[test]
+fn for_a_client_that_nobody_knows_it_is_a_local_that_still_says_what_is_known() {
+    let tlvs =
+        Tlvs { unique_id: Some(b"5f3a9c1e-1a".to_vec()), other: vec![(0xE5, vec![1])], ..Tlvs::default() };
+    let bytes = encode_v2(&Outgoing { tlvs: tlvs.clone(), ..proxy(Endpoints::Unknown) }).unwrap();
+    assert_eq!(&bytes[12..14], [LOCAL, 0]);
+    let header = whole(&bytes).header;
+    assert_eq!((header.command, header.endpoints, header.tlvs), (Command::Local, Endpoints::Unknown, tlvs));
 }
 
 #[test]

@@ -44,8 +44,10 @@ async fn at_a_routes_limit_connections_are_reset_or_closed_as_configured() {
         let listener = rig.backend();
         let held = rig.established(&listener, 2).await;
         let (refused, task) = rig.spawn();
-        task.await.unwrap();
+        write_all(&refused, b"a request that nobody reads").await.unwrap();
         assert_eq!(read_to_end(&refused).await, (Vec::new(), fin), "{how}");
+        refused.finish();
+        task.await.unwrap();
         assert_eq!(rig.ends(), ["RC route_limit by proxy in dial 0/0: route plain: 2 are open"]);
         drop(held);
         rig.is_back_at_zero().await;
