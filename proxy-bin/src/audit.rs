@@ -55,6 +55,10 @@ fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
     }
     let routes = proxy.routes.iter().filter_map(|route| route.limit.as_ref()).map(Limit::in_use).sum();
     permits.push(PermitsInUse { limit: "routes".into(), in_use: routes, holders: some(None) });
+    let listeners = proxy.listeners.iter().filter_map(|at| at.limit.as_ref()).map(Limit::in_use).sum();
+    permits.push(PermitsInUse { limit: "listeners".into(), in_use: listeners, holders: some(None) });
+    let targets = proxy.routes.iter().map(|route| route.targets.in_use()).sum();
+    permits.push(PermitsInUse { limit: "targets".into(), in_use: targets, holders: some(None) });
     let clients = proxy.clients.as_ref().map_or(0, proxy_conn::AddressLimits::total);
     permits.push(PermitsInUse { limit: "clients".into(), in_use: clients, holders: some(None) });
     permits

@@ -28,6 +28,8 @@ pub struct Proxy<D> {
     pub clients: Option<AddressLimits>,
     /// The pools, by their numbers.
     pub pools: Vec<Pool>,
+    /// The listeners, in the order of the configuration.
+    pub listeners: Vec<Arc<Listener>>,
     /// What is counted for each route, by its place in the table.
     pub routes: Vec<RouteState>,
     /// How backends are reached.
@@ -77,8 +79,9 @@ impl<D: Dial> Proxy<D> {
         };
         let routes = config.routes.routes().map(|route| state(route.payload)).collect();
         let clients = config.clients.map(AddressLimits::new);
+        let listeners = config.listeners.iter().map(Listener::new).collect();
         let full = watch::Sender::new(false);
-        Self { tracker, connections, full, clients, pools, routes, dialer, resolver, config }
+        Self { tracker, connections, full, clients, pools, listeners, routes, dialer, resolver, config }
     }
 }
 

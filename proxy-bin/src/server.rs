@@ -116,7 +116,6 @@ impl Server {
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
         let sockets = bind_all(&config, bound)?;
-        let listeners: Vec<_> = config.listeners.iter().map(Listener::new).collect();
         let resolver = Resolver::system(control.clone(), config.dns.options());
         let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, ends), TcpDialer, resolver));
         let tasks = TaskTracker::new();
@@ -135,7 +134,7 @@ impl Server {
         for (worker, sockets) in sockets.into_iter().enumerate() {
             let sockets = sockets
                 .into_iter()
-                .zip(&listeners)
+                .zip(&server.proxy.listeners)
                 .map(|(socket, at)| Listening { socket, at: Arc::clone(at) });
             let sockets = sockets.collect();
             let thread = server

@@ -53,6 +53,12 @@ impl RouteTargets {
         Self { route: Arc::clone(&route.name), targets }
     }
 
+    /// Permits of all its targets that are out.
+    #[must_use]
+    pub fn in_use(&self) -> usize {
+        self.targets.iter().filter_map(|target| target.limit.as_ref()).map(Limit::in_use).sum()
+    }
+
     /// The targets for a connection that came in on `port`: whose turn it is first, then the others. None where the route
     /// refuses.
     pub(crate) fn course<'r>(&'r self, action: &Action, port: u16) -> Option<Course<'r>> {

@@ -83,9 +83,13 @@ impl Rig {
 
     /// A connection from 10.0.0.1, being served: its client's end, and the future that serves it.
     fn connect(&self) -> (MemStream, impl Future<Output = ()> + Send + use<>) {
+        self.connect_from([10, 0, 0, 1])
+    }
+
+    fn connect_from(&self, client: [u8; 4]) -> (MemStream, impl Future<Output = ()> + Send + use<>) {
         let (far, near) = mem::pair(64 * 1024);
-        let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
-        let at = Listener::new(&self.proxy.config.listeners[0]);
+        let peer = PeerAddr::new((client, 4000).into());
+        let at = Arc::clone(&self.proxy.listeners[0]);
         let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
         let conn = self.proxy.tracker.open(0, opening);
         let permit = self.proxy.connections.acquire();

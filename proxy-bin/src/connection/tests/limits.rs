@@ -57,18 +57,21 @@ async fn at_a_routes_limit_connections_are_reset_or_closed_as_configured() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pools_flood_does_not_touch_another_pools_connections() {
-    let tables = "[pools.small]\nmax_connections = 1";
-    let rig = limited(
-        tables,
-        "pool = \"small\"\n[[routes]]\nname = \"other\"\nmatch = { ports = [8001] }\naction = { forward = [\"127.0.0.1:9000\"] }",
-    );
+    let tables = "[pools.small]\nmax_connections = 1\n[pools.direct]\nmax_connections = 1";
+    let other = "[[routes]]\nname = \"other\"\nmatch = { ports = [8000], clients = [\"10.0.0.2\"] }\naction = { forward = [\"127.0.0.1:9000\"] }";
+    let rig = limited(tables, &format!("pool = \"small\"\n{other}"));
     let listener = rig.backend();
     let _held = rig.established(&listener, 1).await;
     let (_client, task) = rig.spawn();
     task.await.unwrap();
     insta::assert_snapshot!(rig.ends().join("\n"), @"RC pool_limit by proxy in dial 0/0: pool small: 1 are open");
-    let others = rig.proxy.pools.iter().filter(|pool| &*pool.name != "small");
-    assert!(others.filter_map(|pool| pool.limit.as_ref()).all(|limit| limit.in_use() == 0));
+    let (_beside, serving) = rig.connect_from([10, 0, 0, 2]);
+    let mut serving = tokio_test::task::spawn(serving);
+    assert!(serving.poll().is_pending());
+    listener.accept().await.unwrap();
+    let in_use: Vec<_> =
+        rig.proxy.pools.iter().map(|pool| (&*pool.name, pool.limit.as_ref().map(Limit::in_use))).collect();
+    assert_eq!(in_use, [("direct", Some(1)), ("chain", None), ("small", Some(1))]);
 }
 
 const QUEUE: &str = "max_connections = 1\nat_limit = { queue = { most_waiting = 2, longest_wait = \"5s\" } }";
@@ -189,6 +192,22 @@ async fn a_target_that_fails_in_a_row_is_left_alone_then_probed_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_a_target_is_probed_nobody_else_tries_it() {
+    let rig = limited("[breaker]\nfailures_in_a_row = 3\ncool_down = \"10s\"", "");
+    for _ in 0..3 {
+        rig.spawn().1.await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let _hole = rig.net.black_hole(backend_addr());
+    let (_probe, _) = rig.spawn();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.ends();
+    let (_second, task) = rig.spawn();
+    task.await.unwrap();
+    insta::assert_snapshot!(rig.ends().join("\n"), @"SC targets_down by backend in dial 0/0: cannot connect to 127.0.0.1:9000 skipped: it failed too often, it is being tried");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pool_that_sheds_refuses_and_one_that_is_tight_dials_for_a_shorter_time() {
     let rig = limited("", "");
     let _hole = rig.net.black_hole(backend_addr());
@@ -210,22 +229,48 @@ async fn a_pool_that_sheds_refuses_and_one_that_is_tight_dials_for_a_shorter_tim
     assert!(rig.ends()[0].starts_with("RC shed by proxy in dial 0/0: pool direct: the pool sheds load"));
 }
 
+/// Runs a connection until it waits, drops it there, and expects everything to be back.
+async fn dropped_where_it_waits(rig: &Rig, first_words: &[u8], phase: proxy_conn::Phase) {
+    let (client, serving) = rig.connect();
+    write_all(&client, first_words).await.unwrap();
+    let mut serving = tokio_test::task::spawn(serving);
+    while serving.poll().is_pending() && serving.is_woken() {}
+    let seen: Vec<_> = rig.proxy.tracker.connections().iter().map(proxy_conn::Tracked::phase).collect();
+    assert!(seen.contains(&phase), "{seen:?}");
+    drop(serving);
+    drop(client);
+}
+
+const ALL_LIMITS: &str = "[limits]\nconnections_per_client = 10\n[pools.direct]\nmax_connections = 9\n[pools.chain]\nmax_connections = 9";
+const IN_ROUTE: &str = "max_connections = 8\nmax_connections_per_target = 7";
+
 #[tokio::test(start_paused = true)]
 async fn permits_are_back_wherever_a_task_is_dropped() {
-    for polls in 0..6 {
-        let rig = limited(
-            "[limits]\nconnections_per_client = 10\n[pools.direct]\nmax_connections = 9",
-            "max_connections = 8\nmax_connections_per_target = 7",
-        );
-        let _listener = rig.backend();
-        let (_client, serving) = rig.connect();
-        let mut serving = tokio_test::task::spawn(serving);
-        for _ in 0..polls {
-            assert!(serving.poll().is_pending());
-        }
-        drop(serving);
-        rig.is_back_at_zero().await;
-    }
+    use proxy_conn::Phase;
+    let relayed = limited(ALL_LIMITS, IN_ROUTE);
+    let _listener = relayed.backend();
+    dropped_where_it_waits(&relayed, b"hello", Phase::Relay).await;
+    relayed.is_back_at_zero().await;
+    let dialling = limited(ALL_LIMITS, IN_ROUTE);
+    let _hole = dialling.net.black_hole(backend_addr());
+    dropped_where_it_waits(&dialling, b"hello", Phase::Dial).await;
+    dialling.is_back_at_zero().await;
+    let half_a_header = Rig::new(&format!("{ALL_LIMITS}\n{}\n{IN_ROUTE}", CHAINED.trim_end()));
+    dropped_where_it_waits(&half_a_header, b"PROXY TCP4 1.2.", Phase::Header).await;
+    half_a_header.is_back_at_zero().await;
+    let half_a_hello = Rig::new(&format!("{ALL_LIMITS}\n{}\n{IN_ROUTE}", BY_NAME.trim_end()));
+    dropped_where_it_waits(&half_a_hello, &[0x16, 3, 1, 2, 0], Phase::Peek).await;
+    half_a_hello.is_back_at_zero().await;
+    let queued = limited("", QUEUE);
+    let listener = queued.backend();
+    let held = queued.established(&listener, 1).await;
+    dropped_where_it_waits(&queued, b"hello", Phase::Dial).await;
+    assert_eq!(
+        queued.proxy.routes[0].limit.as_ref().map(|limit| (limit.in_use(), limit.waiting())),
+        Some((1, 0))
+    );
+    drop(held);
+    queued.is_back_at_zero().await;
 }
 
 #[tokio::test(start_paused = true)]
