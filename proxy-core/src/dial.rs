@@ -62,7 +62,10 @@ impl Dial for TcpDialer {
             Endpoint::Ip(addr) => {
                 let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
                 socket.set_nodelay(true)?;
-                keep_alive.apply(&socket2::SockRef::from(&socket))?;
+                let options = socket2::SockRef::from(&socket);
+                // An urgent byte is passed on in its place, not dropped.
+                options.set_out_of_band_inline(true)?;
+                keep_alive.apply(&options)?;
                 Ok(socket.connect(*addr).await?.into())
             }
             Endpoint::Unix(path) => connect_unix(path).await,
@@ -104,7 +107,8 @@ pub struct Dialled<S, P = ()> {
 /// Connects to the first of `targets` that can be reached, in order, all `within` one deadline.
 ///
 /// Each address of each target is tried; an attempt may take an equal share of the time left among those still to be
-/// tried. Targets that `gate` keeps closed are skipped. Cancel-safe: dropping the future abandons the attempt in progress.
+/// tried. Targets that `gate` keeps closed are skipped, and one that no time is left for is not held against it.
+/// Cancel-safe: dropping the future abandons the attempt in progress.
 ///
 /// # Errors
 /// [`DialError`] where none was reached, with every attempt.
@@ -120,6 +124,9 @@ pub async fn reach<D: Dial, G: Gate>(
     let mut reach =
         Reach { dialer, resolver, keep_alive, deadline: started + within.get(), failed: Vec::new() };
     for (n, target) in targets.iter().enumerate() {
+        if reach.out_of_time(target, None) {
+            break;
+        }
         let ticket = match gate.enter(n) {
             Ok(ticket) => ticket,
             Err(closed) => {
@@ -128,13 +135,13 @@ pub async fn reach<D: Dial, G: Gate>(
             }
         };
         match reach.target(target, targets.len() - n - 1).await {
-            Some((stream, endpoint)) => {
+            Ok((stream, endpoint)) => {
                 let pass = gate.reached(ticket);
                 return Ok(Dialled { stream, pass, target: target.clone(), endpoint, failed: reach.failed });
             }
-            None => {
-                if let Some(last) = reach.failed.last() {
-                    gate.failed(ticket, &last.kind);
+            Err(said) => {
+                if let Some(said) = said.and_then(|n| reach.failed.get(n)) {
+                    gate.failed(ticket, &said.kind);
                 }
             }
         }
@@ -152,36 +159,55 @@ struct Reach<'a, D> {
 }
 
 impl<D: Dial> Reach<'_, D> {
-    /// Tries every address of one target, with `later` targets still to come.
-    async fn target(&mut self, target: &TargetAddr, later: usize) -> Option<(D::Stream, Endpoint)> {
+    /// Tries every address of one target, with `later` targets still to come. An error is the place in `failed` of the
+    /// last thing that the target said; None where it was not given the time to say any.
+    async fn target(
+        &mut self,
+        target: &TargetAddr,
+        later: usize,
+    ) -> Result<(D::Stream, Endpoint), Option<usize>> {
         let begun = Instant::now();
         let endpoints = match resolve(self.resolver, target, share(self.deadline, 1 + later)).await {
             Ok(endpoints) => endpoints,
             Err(error) => {
-                self.note(target, None, begun.elapsed(), DialErrorKind::Resolve(error));
-                return None;
+                return Err(Some(self.note(target, None, begun.elapsed(), DialErrorKind::Resolve(error))));
             }
         };
+        let mut said = None;
         let count = endpoints.len();
         for (n, endpoint) in endpoints.into_iter().enumerate() {
+            if self.out_of_time(target, Some(&endpoint)) {
+                break;
+            }
             let begun = Instant::now();
             let patience = share(self.deadline, count - n + later);
             match attempt(self.dialer, &endpoint, self.keep_alive, patience).await {
-                Ok(stream) => return Some((stream, endpoint)),
-                Err(kind) => self.note(target, Some(endpoint), begun.elapsed(), kind),
+                Ok(stream) => return Ok((stream, endpoint)),
+                Err(kind) => said = Some(self.note(target, Some(endpoint), begun.elapsed(), kind)),
             }
         }
-        None
+        Err(said)
     }
 
+    /// Whether the deadline has passed, and then notes that there was no time for this one.
+    fn out_of_time(&mut self, target: &TargetAddr, endpoint: Option<&Endpoint>) -> bool {
+        let out = self.deadline <= Instant::now();
+        if out {
+            self.note(target, endpoint.cloned(), Duration::ZERO, DialErrorKind::TimedOut);
+        }
+        out
+    }
+
+    /// Adds a failed attempt; its place.
     fn note(
         &mut self,
         target: &TargetAddr,
         endpoint: Option<Endpoint>,
         elapsed: Duration,
         kind: DialErrorKind,
-    ) {
+    ) -> usize {
         self.failed.push(FailedAttempt { target: target.clone(), endpoint, elapsed, kind });
+        self.failed.len() - 1
     }
 }
 
@@ -222,6 +248,7 @@ async fn resolve(
 mod tests {
     use super::*;
     use crate::mem;
+    use crate::resolve::ResolverOptions;
     use std::collections::HashMap;
 
     /// What an endpoint does when dialled.
@@ -229,6 +256,8 @@ mod tests {
     enum Does {
         Accepts(Duration),
         Refuses,
+        /// Refuses, and so late that no time is left for anybody else.
+        Stalls,
         Nothing,
     }
 
@@ -242,6 +271,10 @@ mod tests {
                 Does::Accepts(after) => {
                     tokio::time::sleep(after).await;
                     Ok(mem::pair(1024).0)
+                }
+                Does::Stalls => {
+                    tokio::time::advance(1000 * SECOND).await;
+                    Err(io::ErrorKind::ConnectionRefused.into())
                 }
                 Does::Refuses => Err(io::ErrorKind::ConnectionRefused.into()),
                 Does::Nothing => std::future::pending().await,
@@ -345,6 +378,40 @@ mod tests {
         insta::assert_snapshot!(error, @"cannot connect to any of 3 targets: 127.0.0.1:1 skipped: it failed too often, next try in 1s; 127.0.0.1:2 skipped: it has its 7 connections; 127.0.0.1:3 skipped: it failed too often, next try in 5s");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_no_time_is_left_for_is_neither_tried_nor_blamed() {
+        let endpoints = [(1, Does::Stalls), (2, Does::Accepts(Duration::ZERO))];
+        let dialer =
+            Script(endpoints.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
+        let targets = [1, 2].map(|port| TargetAddr::Ip(addr(port)));
+        let (resolver, keep_alive, gate) = (Resolver::fixed([]), KeepAlive::default(), Ledger::default());
+        let error =
+            reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();
+        assert_eq!((gate.outcomes.into_inner(), error.attempts.len()), (vec![(0, false)], 2));
+        assert!(error.timed_out());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stale_answer_leaves_time_to_dial() {
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        let resolver =
+            Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
+                let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+                Box::pin(async move {
+                    if again {
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(vec![[127, 0, 0, 1].into()])
+                })
+            });
+        resolver.resolve("slow.test", SECOND).await.unwrap();
+        tokio::time::sleep(31 * SECOND).await;
+        let dialer = Script([(Endpoint::Ip(addr(1)), Does::Accepts(SECOND))].into());
+        let (target, keep_alive) = (TargetAddr::Name("slow.test".into(), 1), KeepAlive::default());
+        let dialled = reach(&dialer, &resolver, &[target], &AllOpen, Bound::secs(2), &keep_alive).await;
+        assert!(dialled.is_ok(), "{dialled:?}");
+    }
+
     #[tokio::test]
     async fn a_refused_dial_on_a_real_socket_names_the_target() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -375,11 +442,11 @@ mod tests {
         listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(1).unwrap();
         let (target, resolver, keep_alive) =
-            (TargetAddr::Unix(path.clone().into()), Resolver::fixed([]), KeepAlive::default());
+            (TargetAddr::Unix(path.clone()), Resolver::fixed([]), KeepAlive::default());
         let dial = async |within| {
             reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, within, &keep_alive).await
         };
-        let brief = Bound::new(Duration::from_millis(100)).unwrap();
+        let brief = Bound::millis(100);
         let mut queued = Vec::new();
         let full = loop {
             match dial(brief).await {
@@ -394,6 +461,14 @@ mod tests {
         });
         std::fs::remove_file(&path).unwrap();
         assert!(dialled.is_ok(), "{dialled:?}");
+    }
+
+    #[tokio::test]
+    async fn a_dialled_socket_reads_urgent_bytes_in_their_place() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
+        let socket = TcpDialer.dial(&endpoint, &KeepAlive::default()).await.unwrap();
+        assert!(socket2::SockRef::from(&socket).out_of_band_inline().unwrap());
     }
 
     #[tokio::test]

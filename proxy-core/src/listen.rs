@@ -92,8 +92,8 @@ impl Listen for TcpListener {
     }
 }
 
-/// Binds and listens. The socket is not blocking, and `TCP_NODELAY` and keepalive are set on it, so that accepted
-/// sockets inherit them without a system call each.
+/// Binds and listens. The socket is not blocking, and `TCP_NODELAY`, `SO_OOBINLINE` and keepalive are set on it, so
+/// that accepted sockets inherit them without a system call each.
 ///
 /// # Errors
 /// A [`ListenError`] that names the address.
@@ -130,6 +130,8 @@ fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(options.reuse_port)?;
     socket.set_tcp_nodelay(true)?;
+    // An urgent byte is passed on in its place, not dropped.
+    socket.set_out_of_band_inline(true)?;
     options.keep_alive.apply(&socket2::SockRef::from(&socket))?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
@@ -173,6 +175,7 @@ mod tests {
         assert!(peer.ip().is_ipv4(), "a v4 client of a dual socket is canonical: {peer}");
         let socket = socket2::SockRef::from(&socket);
         assert!(socket.tcp_nodelay().unwrap());
+        assert!(socket.out_of_band_inline().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(75));
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! fresh ──ttl──► expired ──look-up──► fresh
-//!                   └── fails ──► stale: served until `stale`, tried again every `RETRY`
+//!                   └── fails, or takes longer than `GRACE` ──► stale: served until `stale`, tried again every `RETRY`
 //! ```
 
 use std::collections::HashMap;
@@ -25,6 +25,10 @@ use crate::bound::Bound;
 /// After a failed look-up the next one waits this long, so that a resolver that is down is not hammered and dials
 /// do not each wait for it.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// With a stale answer at hand the new one is waited for only this long: a dial needs the rest of its time to connect.
+/// A resolver nearby answers in a few milliseconds, one far away in some tens.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +130,8 @@ impl Resolver {
         })
     }
 
-    /// The addresses of `name`, never empty, waiting at most `patience`. Cancel-safe; the look-up goes on for others.
+    /// The addresses of `name`, never empty, waiting at most `patience`, or a moment where there is a stale answer to fall
+    /// back on. Cancel-safe; the look-up goes on for others.
     ///
     /// # Errors
     /// [`ResolveError`] where there is no address, not even a stale one.
@@ -135,6 +140,7 @@ impl Resolver {
             Known::Now(answer) => return answer,
             Known::After(flight, stale) => (flight, stale),
         };
+        let patience = if stale.is_some() { patience.min(GRACE) } else { patience };
         let answer =
             tokio::time::timeout(patience, landed(flight)).await.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
@@ -261,7 +267,9 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(29)).await;
         assert_eq!(resolver.resolve("a.test", LONG).await, a, "fresh until its ttl");
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_ne!(resolver.resolve("a.test", LONG).await, a, "looked up again after it");
+        assert_eq!(resolver.resolve("a.test", LONG).await, a, "looked up again after it, and meanwhile");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ne!(resolver.resolve("a.test", LONG).await, a, "the new one from then on");
     }
 
     #[tokio::test(start_paused = true)]
@@ -272,6 +280,7 @@ mod tests {
         *down.lock() = true;
         tokio::time::sleep(Duration::from_secs(31)).await;
         assert_eq!(resolver.resolve("a.test", LONG).await, good);
+        tokio::time::sleep(Duration::from_secs(1)).await;
         let (before, started) = (asked.load(Ordering::Relaxed), Instant::now());
         assert_eq!(resolver.resolve("a.test", LONG).await, good);
         assert_eq!(
@@ -282,6 +291,21 @@ mod tests {
         assert_eq!(asked.load(Ordering::Relaxed), before);
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert!(resolver.resolve("a.test", LONG).await.is_err(), "not for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stale_answer_is_not_kept_back_for_a_slow_look_up() {
+        let (resolver, asked) = scripted(&Arc::default());
+        let good = resolver.resolve("a.test", LONG).await;
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        for (patience, waits) in [(10, 10), (100, 100), (60_000, 100)] {
+            let started = Instant::now();
+            assert_eq!(resolver.resolve("a.test", Duration::from_millis(patience)).await, good);
+            assert_eq!(started.elapsed().as_millis(), waits);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_ne!(resolver.resolve("a.test", LONG).await, good, "the look-up went on");
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,10 @@
 //! Reads and writes go straight to the kernel, and a transfer that did not fill (or drain) the buffer tells the reactor
 //! that the socket is exhausted. That saves the second system call that would only return `EAGAIN`. It is done inside
 //! `try_io`, which takes its snapshot of readiness before the call, so an event that arrives in between is not lost.
+//!
+//! One short read says nothing of the kind: one that stops at TCP's urgent mark, with more behind it and no event to come.
+//! Urgent bytes are read in their place among the others (`SO_OOBINLINE`, which the listener and the dialler set), and go
+//! on as ordinary ones.
 
 use std::future::Future;
 use std::io;
@@ -71,6 +75,12 @@ impl Socket {
         }
     }
 
+    /// Whether a read stopped at an urgent byte. It is asked for reads that came short only, and takes no lock: cheaper
+    /// than the read that would return `EAGAIN`.
+    fn is_at_mark(&self) -> bool {
+        matches!(&self.kind, Kind::Tcp(tcp) if crate::sys::at_urgent_mark(tcp.as_fd()))
+    }
+
     /// Runs one transfer of up to `len` bytes when the socket is ready for `interest`.
     fn poll_transfer(
         &self,
@@ -87,7 +97,8 @@ impl Socket {
                 moved = Some(n);
                 // A short transfer means that the kernel has no more (or takes no more): forget the readiness.
                 // An end (0) is not a short transfer: it stays readable for ever.
-                if 0 < n && n < len { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                let drained = 0 < n && n < len && !(interest.is_readable() && self.is_at_mark());
+                if drained { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match (moved, outcome) {
                 (Some(n), _) => return Poll::Ready(Ok(n)),
@@ -198,6 +209,25 @@ mod tests {
         drop(far);
         assert_eq!(read(&near, &mut buf).await.unwrap(), 0);
         assert_eq!(read(&near, &mut buf).await.unwrap(), 0, "an end stays an end");
+    }
+
+    #[tokio::test]
+    async fn urgent_bytes_keep_their_place_and_what_is_behind_them_does_not_wait_for_more() {
+        for inline in [true, false] {
+            let (near, far) = pair().await;
+            SockRef::from(&near).set_out_of_band_inline(inline).unwrap();
+            SockRef::from(&far).send(b"abc").unwrap();
+            SockRef::from(&far).send_out_of_band(b"!").unwrap();
+            SockRef::from(&far).send(b"def").unwrap();
+            let expected: &[u8] = if inline { b"abc!def" } else { b"abcdef" };
+            let (mut got, mut buf) = (Vec::new(), [0; 64]);
+            while got.len() < expected.len() {
+                let reading = tokio::time::timeout(std::time::Duration::from_secs(5), read(&near, &mut buf));
+                let n = reading.await.expect("a lost wake-up").unwrap();
+                got.extend_from_slice(&buf[..n]);
+            }
+            assert_eq!(got, expected);
+        }
     }
 
     #[tokio::test]

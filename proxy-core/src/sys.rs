@@ -13,6 +13,18 @@ pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
     if answer == 0 { usize::try_from(queued).unwrap_or(0) } else { 0 }
 }
 
+/// Whether the next byte to be read from a TCP socket is its urgent one (`SIOCATMARK`, tcp(7)): a read stops short there
+/// although more may be queued. False where the kernel cannot say.
+pub(crate) fn at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
+    /// `asm-generic/sockios.h`; libc has no name for it.
+    const SIOCATMARK: libc::Ioctl = 0x8905;
+    let mut at_mark: libc::c_int = 0;
+    // SAFETY: SIOCATMARK writes one c_int to the pointer, which points to one that lives for the call; the descriptor is
+    // borrowed, so it is open.
+    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCATMARK, &raw mut at_mark) };
+    answer == 0 && at_mark != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,3 +90,66 @@ fn a_route_of_higher_priority_may_end_the_round() {
                  match = { ports = [8080], clients = [\"127.0.0.0/8\"] }\n";
     assert!(Config::parse(&format!("{text}{other}"), "proxy.toml").is_ok());
 }
+
+/// Routes on ports of this machine, each with the port it takes and the one it forwards to.
+fn ring(routes: &[(&str, u16, u16)]) -> String {
+    let route = |(name, from, to): &(&str, u16, u16)| {
+        format!(
+            "[[routes]]\nname = \"{name}\"\nmatch = {{ ports = [{from}] }}\naction = {{ forward = [\"127.0.0.1:{to}\"] }}\n"
+        )
+    };
+    routes.iter().map(route).collect()
+}
+
+#[test]
+fn a_ring_of_routes_is_refused_once() {
+    let three = ring(&[("in", 80, 18300), ("a", 18300, 18301), ("b", 18301, 18302), ("c", 18302, 18300)]);
+    assert_snapshot!(Config::parse(&three, "proxy.toml").unwrap_err(), @r#"
+error: routes "a", "b", "c" forward to each other without end
+  --> proxy.toml:8:23
+   |
+ 8 | action = { forward = ["127.0.0.1:18301"] }
+   |                       ^^^^^^^^^^^^^^^^^ this is the proxy's own port 18301
+...
+12 | action = { forward = ["127.0.0.1:18302"] }
+   |                       ----------------- and this its port 18302
+...
+16 | action = { forward = ["127.0.0.1:18300"] }
+   |                       ----------------- and this its port 18300
+   |
+   = help: each connection would open another one without end: name the backend's address and port
+"#);
+    let two_and_one = ring(&[("a", 18300, 18301), ("b", 18301, 18300), ("self", 18302, 18302)]);
+    assert_eq!(Config::parse(&two_and_one, "proxy.toml").unwrap_err().findings().len(), 2);
+}
+
+#[test]
+fn a_chain_in_one_file_has_an_end() {
+    let chain = ring(&[("outer", 8001, 8002), ("inner", 8002, 8080)]);
+    assert!(Config::parse(&chain, "proxy.toml").is_ok());
+    let guarded = "[[listeners]]\nports = [8002]\naccept_proxy = { required = [\"127.0.0.1\"] }\n";
+    let without_header = format!("{guarded}{}", ring(&[("a", 8001, 8002), ("b", 8002, 8001)]));
+    assert!(Config::parse(&without_header, "proxy.toml").is_ok(), "cut off for want of a header");
+    let with_header = without_header.replacen(":8002\"] }\n", ":8002\"] }\nsend_proxy = \"v2\"\n", 1);
+    assert!(Config::parse(&with_header, "proxy.toml").is_err());
+}
+
+#[test]
+fn a_ring_may_be_of_one_name_only() {
+    let named = |domain: &str| {
+        let both = ring(&[("a", 18300, 18301), ("b", 18301, 18300)]);
+        both.replacen("[18300]", "[18300], domains = [\"*.a.com\"]", 1).replacen(
+            "[18301]",
+            &format!("[18301], domains = [\"{domain}\"]"),
+            1,
+        )
+    };
+    assert!(Config::parse(&named("x.a.com"), "proxy.toml").is_err());
+    assert!(Config::parse(&named("x.b.com"), "proxy.toml").is_ok());
+}
+
+#[test]
+fn every_target_that_leads_back_is_named() {
+    let text = file("dual", "", "127.0.0.1:8080").replace("10.9.9.9:80", "127.0.0.1:9090");
+    assert_eq!(Config::parse(&text, "proxy.toml").unwrap_err().findings().len(), 2);
+}
