@@ -20,7 +20,12 @@ fn run(backend: &Backend, dir: &tempfile::TempDir) -> (Child, ChildStderr, u16) 
     );
     std::fs::write(&config, text).expect("the folder is ours");
     let mut command = Smartproxy::command();
-    command.args(["run", "-c"]).arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(["run", "-c"])
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
     let log = child.stderr.take().expect("it is a pipe");
     (child, log, port)

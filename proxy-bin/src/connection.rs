@@ -11,6 +11,7 @@
 //! So every end but the clean one reaches both sides at once, and through every further hop.
 
 mod admit;
+mod client;
 mod dial;
 mod header;
 mod peek;

@@ -14,7 +14,7 @@ use proxy_core::{Bound, Stream};
 use tokio::time::Instant;
 
 use super::Accepted;
-use super::dial::while_client_stays;
+use super::client::while_client_stays;
 use super::header::enter;
 use super::route::Routed;
 use super::verdict::Verdict;

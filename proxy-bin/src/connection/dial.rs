@@ -1,18 +1,16 @@
 //! The dial stage: a backend, within one deadline, for as long as the client is there.
 
-use std::future::Future;
 use std::net::SocketAddr;
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
-use proxy_core::ahead::Left;
 use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
 use proxy_core::header::{Command, Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
 use proxy_core::hello::ClientHello;
-use proxy_core::relay::{Meter as _, Preface};
+use proxy_core::relay::Preface;
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
-use tokio::time::Instant;
 
 use super::admit::{Admitted, Permits};
+use super::client::while_client_stays;
 use super::header::{Origin, UNKNOWN_CLIENT};
 use super::route::Routed;
 use super::verdict::Verdict;
@@ -76,31 +74,6 @@ pub(super) fn preface(header: Vec<u8>, ahead: ReadAhead) -> Preface {
         to_backend.extend_from_slice(ahead.bytes());
     }
     Preface { to_backend, own, client_ended }
-}
-
-/// What `future` comes to, for as long as the client stays; what it sends meanwhile is kept and counted.
-pub(super) async fn while_client_stays<S: Stream, F: Future>(
-    conn: &ConnGuard,
-    client: &S,
-    ahead: &mut ReadAhead,
-    early_data: usize,
-    future: F,
-) -> Result<F::Output, Verdict> {
-    let read_before = ahead.total();
-    let outcome = tokio::select! {
-        biased;
-        left = ahead.watch(client, early_data) => Err(left),
-        output = future => Ok(output),
-    };
-    conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
-    outcome.map_err(|left| client_left(conn, &left))
-}
-
-fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
-    match left {
-        Left::Closed => Verdict::of(conn, Cause::ClientLeft),
-        Left::Reset(error) => Verdict::lost(conn, Side::Client, error),
-    }
 }
 
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {

@@ -5,11 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Trail};
 use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Tlvs};
-use proxy_core::relay::Meter as _;
-use proxy_core::{ClientAddr, ReadAhead, Side, Stream};
+use proxy_core::{ClientAddr, ReadAhead, Stream};
 use tokio::time::Instant;
 
 use super::Accepted;
+use super::client::fill;
 use super::verdict::Verdict;
 use crate::config::{AcceptProxy, Greeting};
 use crate::proxy::{Listener, Proxy};
@@ -116,18 +116,6 @@ async fn read_header<S: Stream>(
             Err(error) => return Err(Verdict::explained(conn, Cause::HeaderMalformed, error.to_string())),
         }
     }
-}
-
-/// Reads once from the client, and counts it.
-pub(super) async fn fill<S: Stream>(
-    conn: &ConnGuard,
-    client: &S,
-    ahead: &mut ReadAhead,
-    limit: usize,
-) -> Result<(), Verdict> {
-    let n = ahead.fill(client, limit).await.map_err(|error| Verdict::lost(conn, Side::Client, &error))?;
-    conn.meter().moved(Side::Client, n as u64, Instant::now());
-    Ok(())
 }
 
 /// What `future` comes to, unless `deadline` comes first.

@@ -5,7 +5,8 @@ use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::hello::{ClientHello, HelloReader, Progress};
 use proxy_core::{ReadAhead, Stream};
 
-use super::header::{Greeted, Origin, enter, fill, within};
+use super::client::fill;
+use super::header::{Greeted, Origin, enter, within};
 use super::verdict::Verdict;
 use crate::proxy::{Listener, Proxy};
 
