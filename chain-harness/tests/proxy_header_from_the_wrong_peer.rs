@@ -55,11 +55,12 @@ fn where_it_is_optional_an_untrusted_peer_is_reset_for_one_and_the_backend_gets_
         let backend = Backend::silent();
         let hop = hop("optional", OTHERS, &backend);
         let mut forgeries = 0;
-        for header in [V1, V2] {
+        // The last byte of its signature gives a header away: whoever sends on may find the connection reset.
+        for (header, signature) in [(V1, 6), (V2, 12)] {
             for byte_by_byte in [false, true] {
                 let mut client = Wire::connect(hop.addr()).await;
                 match byte_by_byte {
-                    true => client.send_byte_by_byte(header.get(..12).unwrap()).await,
+                    true => client.send_byte_by_byte(header.get(..signature).unwrap()).await,
                     false => client.send([header, b"payload"].concat()).await,
                 }
                 assert!(client.read_to_end().await.is_only_a_reset());
