@@ -104,10 +104,10 @@ impl<D> Proxy<D> {
     }
 }
 
-/// What the configuration says, or what there are descriptors for once the limit is as high as it may be.
+/// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.
 fn max_connections(config: &Config) -> usize {
     let listening = config.listeners.len() as u64 * u64::from(config.workers.get());
-    let room = descriptors::room_for_connections(descriptors::raise_limit(), listening);
+    let room = descriptors::room_for_connections(descriptors::limit(), listening);
     let Some(wanted) = config.limits.max_connections else { return room };
     let wanted = wanted.get() as usize;
     if wanted > room {

@@ -91,23 +91,7 @@ impl TryFrom<i64> for Multiplier {
     }
 }
 
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Multiplier {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let factor = <i64 as serde::Deserialize>::deserialize(deserializer)?;
-        Self::try_from(factor).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for Multiplier {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Multiplier".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 1000, "description": "a multiplier" })
-    }
-}
+proxy_core::number_form!(Multiplier, "Multiplier", 1, 1000, "a multiplier");
 
 /// How far deadlines are spread against herds: up to this many percent, either way; 0 to 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -138,23 +122,7 @@ impl TryFrom<i64> for Jitter {
     }
 }
 
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Jitter {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let percent = <i64 as serde::Deserialize>::deserialize(deserializer)?;
-        Self::try_from(percent).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for Jitter {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Jitter".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "minimum": 0, "maximum": 50, "description": "a percentage" })
-    }
-}
+proxy_core::number_form!(Jitter, "Jitter", 0, 50, "a percentage");
 
 layered! {
     /// The deadlines of one connection.

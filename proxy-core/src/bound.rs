@@ -259,6 +259,33 @@ macro_rules! text_form {
     };
 }
 
+/// Serde and schema for types that are written as one whole number, and made from it by `TryFrom<i64>`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! number_form {
+    ($type:ty, $name:literal, $least:literal, $most:literal, $doc:literal) => {
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let number = <i64 as serde::Deserialize>::deserialize(deserializer)?;
+                Self::try_from(number).map_err(serde::de::Error::custom)
+            }
+        }
+
+        #[cfg(feature = "schemars")]
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "integer", "minimum": $least, "maximum": $most, "description": $doc
+                })
+            }
+        }
+    };
+}
+
 text_form!(Bound, "Duration", r"^([0-9]+(ms|s|m|h|d))+$", "a duration such as \"30s\", \"5m\" or \"1h30m\"");
 text_form!(ByteSize, "Size", r"^[0-9]+(B|KiB|MiB|GiB)$", "a size such as \"512B\", \"64KiB\" or \"1MiB\"");
 

@@ -31,23 +31,7 @@ impl TryFrom<i64> for Probes {
     }
 }
 
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Probes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let count = <i64 as serde::Deserialize>::deserialize(deserializer)?;
-        Self::try_from(count).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for Probes {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Probes".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 127, "description": "a number of probes" })
-    }
-}
+crate::number_form!(Probes, "Probes", 1, 127, "a number of probes");
 
 crate::layered! {
     /// Keepalive probes and `TCP_USER_TIMEOUT`, set on both sockets of a connection.

@@ -47,23 +47,7 @@ impl TryFrom<i64> for V6Prefix {
     }
 }
 
-#[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for V6Prefix {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bits = <i64 as serde::Deserialize>::deserialize(deserializer)?;
-        Self::try_from(bits).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for V6Prefix {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "V6Prefix".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "minimum": 32, "maximum": 128, "description": "bits of an IPv6 prefix" })
-    }
-}
+proxy_core::number_form!(V6Prefix, "V6Prefix", 32, 128, "bits of an IPv6 prefix");
 
 /// One client as far as counting goes: an IPv4 address, or the prefix of an IPv6 address.
 ///

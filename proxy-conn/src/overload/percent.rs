@@ -70,29 +70,13 @@ impl TryFrom<i64> for Percent {
 }
 
 #[cfg(feature = "serde")]
-impl<'de> serde::Deserialize<'de> for Percent {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let percent = <i64 as serde::Deserialize>::deserialize(deserializer)?;
-        Self::try_from(percent).map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "serde")]
 impl serde::Serialize for Percent {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(self.0)
     }
 }
 
-#[cfg(feature = "schemars")]
-impl schemars::JsonSchema for Percent {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Percent".into()
-    }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "minimum": 1, "maximum": 100, "description": "a percentage" })
-    }
-}
+proxy_core::number_form!(Percent, "Percent", 1, 100, "a percentage");
 
 #[cfg(test)]
 mod tests {
