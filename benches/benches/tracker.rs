@@ -139,15 +139,15 @@ fn entry_alone(c: &mut Criterion) {
             }
             guard.learn(|facts| facts.route = Some(Arc::clone(&route)));
             guard.learn(|facts| facts.target = Some(Arc::clone(&target)));
-            guard.meter().moved(Side::Client, 100, soon);
-            guard.meter().moved(Side::Backend, 100, soon);
-            guard.meter().half_closed(Side::Client, soon);
+            guard.moved(Side::Client, 100, soon);
+            guard.moved(Side::Backend, 100, soon);
+            guard.half_closed(Side::Client, soon);
             guard.end(Cause::Finished.during(Phase::Drain), None);
         });
     });
     group.bench_function("moved", |b| {
         let (guard, now) = (open(), Instant::now());
-        b.iter(|| guard.meter().moved(Side::Client, 100, now));
+        b.iter(|| guard.moved(Side::Client, 100, now));
     });
     group.finish();
 }

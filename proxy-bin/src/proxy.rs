@@ -8,7 +8,7 @@ use proxy_core::{Dial, Resolver};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::config::{Config, ListenerConfig};
+use crate::config::{Config, Connections, ListenerConfig};
 use crate::descriptors;
 use crate::pool::Pool;
 use crate::target::RouteTargets;
@@ -62,7 +62,7 @@ impl Listener {
     /// A listener with nothing counted yet.
     #[must_use]
     pub fn new(config: &ListenerConfig) -> Arc<Self> {
-        let limit = config.max_connections.map(|most| Limit::new(most.get() as usize));
+        let limit = limit(config.max_connections);
         Arc::new(Self { label: config.label.as_str().into(), limit, config: config.clone() })
     }
 }
@@ -74,7 +74,7 @@ impl<D: Dial> Proxy<D> {
         let connections = Limit::new(max_connections(&config));
         let pools = config.pools.iter().map(|pool| Pool::new(pool, connections.most())).collect();
         let state = |route: &crate::config::RouteConfig| RouteState {
-            limit: route.max_connections.map(|most| Limit::new(most.get() as usize)),
+            limit: limit(route.max_connections),
             targets: RouteTargets::new(route),
         };
         let routes = config.routes.routes().map(|route| state(route.payload)).collect();
@@ -102,6 +102,11 @@ impl<D> Proxy<D> {
             info!(connections = in_use, "room again: accepting");
         }
     }
+}
+
+/// The limit that a configuration sets; None where it sets none.
+pub(crate) fn limit(most: Option<Connections>) -> Option<Limit> {
+    most.map(|most| Limit::new(most.get() as usize))
 }
 
 /// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.

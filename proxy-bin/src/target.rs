@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::config::{Action, RouteConfig, address};
+use crate::proxy::limit;
 
 /// A target's limit and breaker.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl RouteTargets {
     pub fn new(route: &RouteConfig) -> Self {
         let state = |name: String| TargetState {
             name: name.into(),
-            limit: route.max_connections_per_target.map(|most| Limit::new(most.get() as usize)),
+            limit: limit(route.max_connections_per_target),
             breaker: TargetBreaker::new(route.breaker),
         };
         let targets = match &route.action {

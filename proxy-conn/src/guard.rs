@@ -100,12 +100,6 @@ impl ConnGuard {
         self.entry.hold(side, descriptor);
     }
 
-    /// Where the relay counts.
-    #[must_use]
-    pub fn meter(&self) -> &impl Meter {
-        self
-    }
-
     /// Resolves when somebody ends the connection from outside. Cancel-safe.
     pub async fn cancelled(&self) -> Reason {
         self.entry.cancelled().await
@@ -122,6 +116,7 @@ impl ConnGuard {
     }
 }
 
+/// The guard is where the relay counts.
 impl Meter for ConnGuard {
     fn moved(&self, from: Side, bytes: u64, now: Instant) {
         self.entry.moved(from, bytes, self.age(now));

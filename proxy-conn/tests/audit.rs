@@ -94,7 +94,7 @@ fn one_socket_of_two_closed_or_reset() {
 fn a_side_that_is_gone_while_the_last_bytes_are_delivered_is_right() {
     let world = World::new();
     let mut draining = world.open();
-    draining.guard.meter().half_closed(Side::Backend, Instant::now());
+    draining.guard.half_closed(Side::Backend, Instant::now());
     draining.backend = None;
     grown(&draining);
     assert_eq!(gauges(&world.run(OPTIONS)), []);
@@ -158,7 +158,7 @@ fn a_client_that_was_never_answered_is_a_warning() {
     guard.hold(Side::Client, Some(client.as_raw_fd()));
     guard.enter(Phase::Dial, in_a_minute(), DeadlineKind::Dial).unwrap();
     guard.enter(Phase::Relay, in_a_minute(), DeadlineKind::Dial).unwrap();
-    guard.meter().moved(Side::Client, 100, Instant::now());
+    guard.moved(Side::Client, 100, Instant::now());
     until(|| guard.opened().elapsed() > Duration::from_millis(150));
     let report = world.run(AuditOptions { stuck_after, ..OPTIONS });
     assert_eq!((gauges(&report), report.is_clean()), (vec![(Gauge::Stuck, 1)], true));

@@ -310,8 +310,8 @@ impl StateMachineTest for TrackerTest {
                 table.guards.push(table.tracker.open(worker, Opening { peer, listener: "model".into() }));
             }
             Event::Enter(nth, phase) => table.enter(nth, phase),
-            Event::Move(nth, side, bytes) => table.guards[nth].meter().moved(side, bytes, Instant::now()),
-            Event::HalfClose(nth) => table.guards[nth].meter().half_closed(Side::Client, Instant::now()),
+            Event::Move(nth, side, bytes) => table.guards[nth].moved(side, bytes, Instant::now()),
+            Event::HalfClose(nth) => table.guards[nth].half_closed(Side::Client, Instant::now()),
             Event::Cancel(nth, reason) => {
                 let id = table.guards[nth].id();
                 let connections = table.tracker.connections();

@@ -87,8 +87,8 @@ impl Process {
         guard.learn(|facts| facts.target = Some(Arc::clone(&self.targets[nth as usize % 3])));
         guard.hold(Side::Backend, Some(11));
         guard.enter(Phase::Relay, due, DeadlineKind::Relay(RelayDeadline::Idle)).unwrap();
-        guard.meter().moved(Side::Client, 100, due);
-        guard.meter().moved(Side::Backend, 1000, due);
+        guard.moved(Side::Client, 100, due);
+        guard.moved(Side::Backend, 1000, due);
         // Its task waits to be cancelled, as it always does; the task itself is not the tracker's.
         let mut context = Context::from_waker(Waker::noop());
         assert!(pin!(guard.cancelled()).poll(&mut context).is_pending());

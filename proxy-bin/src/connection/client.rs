@@ -18,7 +18,7 @@ pub(super) async fn fill<S: Stream>(
     limit: usize,
 ) -> Result<(), Verdict> {
     let n = ahead.fill(client, limit).await.map_err(|error| Verdict::lost(conn, Side::Client, &error))?;
-    conn.meter().moved(Side::Client, n as u64, Instant::now());
+    conn.moved(Side::Client, n as u64, Instant::now());
     Ok(())
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn while_client_stays<S: Stream, F: Future>(
         left = ahead.watch(client, early_data) => Err(left),
         output = future => Ok(output),
     };
-    conn.meter().moved(Side::Client, ahead.total() - read_before, Instant::now());
+    conn.moved(Side::Client, ahead.total() - read_before, Instant::now());
     outcome.map_err(|left| client_left(conn, &left))
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Diall
     let end = if screened {
         relay_screened(conn, &client, &backend, header, ahead, &limits).await
     } else {
-        relay_both(&client, &backend, preface(header, ahead), &limits, conn.meter()).await
+        relay_both(&client, &backend, preface(header, ahead), &limits, conn).await
     };
     let verdict = verdict(conn, &end);
     if matches!(end, RelayEnd::Finished { .. }) {
@@ -76,11 +76,11 @@ async fn relay_screened<S: Stream, B: Stream>(
         }
         Prefix::Partial if !ahead.ended() => ahead.bytes().to_vec(),
         Prefix::Partial | Prefix::No => {
-            return relay_both(client, backend, preface(header, ahead), limits, conn.meter()).await;
+            return relay_both(client, backend, preface(header, ahead), limits, conn).await;
         }
     };
     let screened = Screened::new(client, undecided);
-    relay_both(&screened, backend, preface(header, ReadAhead::default()), limits, conn.meter()).await
+    relay_both(&screened, backend, preface(header, ReadAhead::default()), limits, conn).await
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {

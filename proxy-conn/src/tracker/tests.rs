@@ -43,10 +43,10 @@ async fn an_entry_lives_as_long_as_its_guard_and_ends_once() {
             DeadlineKind::Relay(proxy_core::relay::RelayDeadline::Idle),
         )
         .unwrap();
-    guard.meter().moved(Side::Client, 7, Instant::now());
-    guard.meter().moved(Side::Backend, 9, Instant::now());
+    guard.moved(Side::Client, 7, Instant::now());
+    guard.moved(Side::Backend, 9, Instant::now());
     tokio::time::sleep(secs(3)).await;
-    guard.meter().half_closed(Side::Client, Instant::now());
+    guard.half_closed(Side::Client, Instant::now());
     tokio::time::sleep(secs(4)).await;
     let view = tracker.snapshot().remove(0);
     assert_eq!((view.phase, view.age, view.in_phase, view.idle), (Phase::Drain, secs(10), secs(4), secs(7)));

@@ -144,8 +144,8 @@ pub(crate) fn serve_accepted(
     let (backend, far_backend) = pair(listener);
     guard.hold(Side::Backend, Some(backend.as_raw_fd()));
     guard.enter(Phase::Relay, in_a_minute(), DeadlineKind::Relay(RelayDeadline::Idle)).unwrap();
-    guard.meter().moved(Side::Client, 7, Instant::now());
-    guard.meter().moved(Side::Backend, 9, Instant::now());
+    guard.moved(Side::Client, 7, Instant::now());
+    guard.moved(Side::Backend, 9, Instant::now());
     let (client, backend) = (Some(client), Some(backend));
     Conn { backend, permit, client, guard, _task: task, far: [Some(far_client), Some(far_backend)] }
 }
