@@ -181,6 +181,7 @@ fn is_reset(error: &io::Error) -> bool {
 }
 
 /// A socket that is connecting.
+#[expect(clippy::disallowed_methods, reason = "a test's client is no proxy; its caller bounds it")]
 fn begin_to_connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
     match socket.connect(&addr.into()) {

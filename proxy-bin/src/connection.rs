@@ -19,24 +19,27 @@ mod relay;
 mod route;
 mod verdict;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use proxy_conn::{ConnGuard, Permit};
 use proxy_core::{Dial, ReadAhead, Stream};
 
 use crate::proxy::{Listener, Proxy};
+use relay::{Established, Greeting};
 use verdict::Verdict;
 
 /// A connection as it comes from the listener.
 struct Accepted<'p, S, D> {
-    client: S,
+    client: &'p S,
     ahead: ReadAhead,
     at: &'p Listener,
     proxy: &'p Proxy<D>,
 }
 
-/// What the accept loop hands over. Fields are dropped in order, so the guard goes last also when the task is dropped
-/// before it has run at all.
+/// What the accept loop hands over. Fields are dropped in order, so the client goes before the guard, also when the task is
+/// dropped before it has run at all.
 pub(crate) struct Newcomer<S, D> {
     pub(crate) client: S,
     /// Its place among all that may be served; None if others were faster, and it has to wait for one.
@@ -46,37 +49,59 @@ pub(crate) struct Newcomer<S, D> {
     pub(crate) conn: ConnGuard,
 }
 
-/// Serves one connection from accept to its end. `conn` is bound first, so it is dropped last.
-pub(crate) async fn serve<S: Stream, D: Dial>(newcomer: Newcomer<S, D>) {
-    let conn = newcomer.conn;
-    let (permit, at, proxy) = (newcomer.permit, newcomer.at, newcomer.proxy);
-    let accepted = Accepted { client: newcomer.client, ahead: ReadAhead::default(), at: &at, proxy: &proxy };
-    let verdict = tokio::select! {
-        biased;
-        reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
-        verdict = live(&conn, permit, accepted) => verdict,
-    };
-    proxy.given_back();
-    conn.end(verdict.end, verdict.detail);
+/// Serves one connection from accept to its end.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would hold the newcomer twice, for as long as it lives"
+)]
+pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Future<Output = ()> + Send {
+    async move {
+        // Borrowed as a whole, so that it is held as a whole: held field by field, the guard would not have to go last.
+        let Newcomer { client, permit, at, proxy, conn } = &mut newcomer;
+        let (client, conn) = (&*client, &*conn);
+        let accepted = Accepted { client, ahead: ReadAhead::default(), at, proxy };
+        let establishing = Box::pin(establish(conn, permit.take(), accepted));
+        let verdict = tokio::select! {
+            biased;
+            reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
+            verdict = live(conn, client, establishing) => verdict,
+        };
+        proxy.given_back();
+        conn.end(verdict.end, verdict.detail);
+        if verdict.orderly {
+            newcomer.client.finish();
+        }
+    }
 }
 
-/// Every stage in order; the first that cannot go on says why.
-async fn live<S: Stream, D: Dial>(
+/// Every stage in order; the first that cannot go on says why. What comes before the relay is boxed: it needs three times as
+/// much room, and only for moments.
+async fn live<'p, S: Stream, B: Stream>(
+    conn: &ConnGuard,
+    client: &S,
+    establishing: Pin<Box<impl Future<Output = Result<(Established<'p, B>, Greeting), Verdict>>>>,
+) -> Verdict {
+    let (established, greeting) = match establishing.await {
+        Ok(both) => both,
+        Err(verdict) => return verdict,
+    };
+    let end = established.relay(conn, client, greeting).await;
+    established.close(conn, &end)
+}
+
+/// The stages up to the backend.
+async fn establish<'p, S: Stream, D: Dial>(
     conn: &ConnGuard,
     permit: Option<Permit>,
-    accepted: Accepted<'_, S, D>,
-) -> Verdict {
-    let whole = async {
-        let mut accepted = accepted;
-        let _permit = admit::to_the_process(conn, permit, &mut accepted).await?;
-        let greeted = header::greet(conn, accepted).await?;
-        let peeked = peek::peek(conn, greeted).await?;
-        let routed = route::route(conn, peeked)?;
-        let admitted = admit::admit(conn, routed).await?;
-        let dialled = dial::dial(conn, admitted).await?;
-        Ok(relay::relay(conn, dialled).await)
-    };
-    whole.await.unwrap_or_else(|verdict| verdict)
+    mut accepted: Accepted<'p, S, D>,
+) -> Result<(Established<'p, D::Stream>, Greeting), Verdict> {
+    let permit = admit::to_the_process(conn, permit, &mut accepted).await?;
+    let greeted = header::greet(conn, accepted).await?;
+    let peeked = peek::peek(conn, greeted).await?;
+    let routed = route::route(conn, peeked)?;
+    let admitted = admit::admit(conn, permit, routed).await?;
+    let dialled = dial::dial(conn, admitted).await?;
+    Ok(relay::begin(conn, dialled)?)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use proxy_conn::{Audit, Reason, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};
+use proxy_core::pipe;
 use proxy_core::{BindAddr, ListenError, Resolver, TcpDialer, TcpListener};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,10 @@ use crate::watch;
 /// How long connections that are being ended may take to do so. Ending is dropping, except that bytes already read are
 /// delivered; two seconds is ten times what a loaded worker needs for ten thousand.
 const ENDING: Duration = Duration::from_secs(2);
+
+/// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
+/// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
+const BEAT: Duration = Duration::from_millis(500);
 
 /// Why a proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +120,7 @@ impl Server {
         // First, since listening takes descriptors too.
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
+        pipe::at_most(descriptors::pipes(descriptors));
         let sockets = bind_all(&config, bound)?;
         let resolver = Resolver::system(control.clone(), config.dns.options());
         let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, ends), TcpDialer, resolver));
@@ -160,7 +166,10 @@ impl Server {
                     }
                 }
                 drop(proxy);
-                quit.cancelled().await;
+                let mut beats = tokio::time::interval(BEAT);
+                while quit.run_until_cancelled(beats.tick()).await.is_some() {
+                    pipe::release_idle();
+                }
             });
         })
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proxy_conn::overload::{Candidate, Usage};
 use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
+use proxy_core::memory;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -21,19 +22,44 @@ use crate::proxy::Proxy;
 /// thousand connections cost a few percent of one core.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Fewer connections than these leave less memory behind than looking for it is worth.
+const WORTH_A_LOOK: usize = 1000;
+
 /// Watches until `stop`.
 pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
     let mut breakers: Vec<Overload> = proxy.pools.iter().map(|pool| Overload::new(pool.overload)).collect();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut crowd = Crowd::default();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let process = Process::read(&proxy);
+        if crowd.has_gone(proxy.tracker.len()) {
+            memory::release();
+        }
         let connections = proxy.tracker.connections();
         for (number, (pool, breaker)) in proxy.pools.iter().zip(&mut breakers).enumerate() {
             let mine: Vec<&Tracked> =
                 connections.iter().filter(|one| one.pool().map(usize::from) == Some(number)).collect();
             observe(pool, breaker, &mine, &process);
         }
+    }
+}
+
+/// How many connections there were at the most, of late.
+#[derive(Debug, Default)]
+struct Crowd {
+    most: usize,
+}
+
+impl Crowd {
+    /// Whether most of a crowd has gone by now, and with it what its memory was needed for: told once.
+    fn has_gone(&mut self, now: usize) -> bool {
+        self.most = self.most.max(now);
+        let gone = self.most >= WORTH_A_LOOK && now <= self.most / 4;
+        if gone {
+            self.most = now;
+        }
+        gone
     }
 }
 
@@ -103,5 +129,18 @@ fn candidate(one: &Tracked, now: Instant) -> Candidate {
         phase: one.phase(),
         idle: one.idle(now),
         moved: from_client.saturating_add(from_backend),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_has_gone_once() {
+        let mut crowd = Crowd::default();
+        let seen: Vec<_> =
+            [0, 900, 3000, 800, 750, 740, 0, 0].into_iter().map(|n| crowd.has_gone(n)).collect();
+        assert_eq!(seen, [false, false, false, false, true, false, false, false]);
     }
 }

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use proxy_core::dial::{AllOpen, reach};
-use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Resolver, TargetAddr, TcpDialer};
+use proxy_core::{Bound, Dial, Endpoint, Resolver, TargetAddr, TcpDialer};
 use socket2::{Domain, Socket, Type};
 
 #[tokio::main(flavor = "current_thread")]
@@ -21,9 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => black_hole().await?,
     };
     let resolver = Resolver::fixed([]);
-    match reach(&TcpDialer, &resolver, &[TargetAddr::Ip(target)], &AllOpen, within, &KeepAlive::default())
-        .await
-    {
+    match reach(&TcpDialer, &resolver, &[TargetAddr::Ip(target)], &AllOpen, within).await {
         Ok(dialled) => println!("connected to {}", dialled.endpoint),
         Err(error) => println!("{error}"),
     }
@@ -37,6 +35,6 @@ async fn black_hole() -> Result<(SocketAddr, Vec<Box<dyn std::any::Any>>), Box<d
     listener.listen(0)?;
     let addr = listener.local_addr()?.as_socket().ok_or("an address of the wrong family")?;
     // Backlog 0 still queues one connection; the second SYN and all after it are dropped.
-    let queued = TcpDialer.dial(&Endpoint::Ip(addr), &KeepAlive::default()).await?;
+    let queued = TcpDialer.dial(&Endpoint::Ip(addr)).await?;
     Ok((addr, vec![Box::new(listener), Box::new(queued)]))
 }

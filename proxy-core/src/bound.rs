@@ -4,20 +4,26 @@
 //! deliberately no "infinite": a bound may be very long, but somebody wrote it down.
 
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A duration that bounds something: at least 1 ms and at most ten years.
+/// A duration that bounds something: whole milliseconds, at least one and at most ten years of them.
 ///
 /// Written as a number and a unit (`500ms`, `30s`, `5m`, `1h`, `7d`), or several of them, largest first (`1h30m`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bound(Duration);
+///
+/// Eight bytes, also as an `Option`: every connection carries several.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bound(NonZeroU64);
+
+/// The milliseconds of ten years.
+const MOST: u64 = 10 * 365 * 86_400_000;
 
 impl Bound {
     /// The shortest bound: below a millisecond no timer of ours fires in time.
-    pub const MIN: Self = Self(Duration::from_millis(1));
+    pub const MIN: Self = Self(NonZeroU64::MIN);
     /// The longest bound, ten years: far beyond any process, and far from overflowing clock arithmetic.
-    pub const MAX: Self = Self(Duration::from_secs(10 * 365 * 86_400));
+    pub const MAX: Self = Self::millis(MOST);
 
     /// A bound of `secs` seconds, for constants.
     ///
@@ -25,8 +31,8 @@ impl Bound {
     /// At compile time (it is meant for constants) if `secs` is 0 or over ten years.
     #[must_use]
     pub const fn secs(secs: u64) -> Self {
-        assert!(secs > 0 && secs <= Self::MAX.0.as_secs(), "a bound is from 1 ms to ten years");
-        Self(Duration::from_secs(secs))
+        assert!(secs <= MOST / 1000, "a bound is from 1 ms to ten years");
+        Self::millis(secs * 1000)
     }
 
     /// A bound of `millis` milliseconds, for constants.
@@ -35,33 +41,38 @@ impl Bound {
     /// At compile time (it is meant for constants) if `millis` is 0 or over ten years.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {
-        assert!(millis > 0 && millis <= Self::MAX.0.as_secs() * 1000, "a bound is from 1 ms to ten years");
-        Self(Duration::from_millis(millis))
+        assert!(millis > 0 && millis <= MOST, "a bound is from 1 ms to ten years");
+        // The default is never taken: zero was refused.
+        Self(match NonZeroU64::new(millis) {
+            Some(millis) => millis,
+            None => NonZeroU64::MIN,
+        })
     }
 
     /// The duration itself.
     #[must_use]
     pub const fn get(self) -> Duration {
-        self.0
+        Duration::from_millis(self.0.get())
     }
 
     /// This bound `factor` times as long, at most [`Bound::MAX`].
     #[must_use]
     pub fn times(self, factor: u32) -> Self {
-        Self(self.0.checked_mul(factor.max(1)).map_or(Self::MAX.0, |d| d.min(Self::MAX.0)))
+        let factor = NonZeroU64::from(NonZeroU32::new(factor).unwrap_or(NonZeroU32::MIN));
+        Self(self.0.saturating_mul(factor)).min(Self::MAX)
     }
 }
 
+/// Of a duration that is no whole number of milliseconds, the rest is dropped.
 impl TryFrom<Duration> for Bound {
     type Error = BoundError;
 
     fn try_from(duration: Duration) -> Result<Self, BoundError> {
-        if duration < Self::MIN.0 {
-            Err(BoundError::TooShort)
-        } else if duration > Self::MAX.0 {
-            Err(BoundError::TooLong)
-        } else {
-            Ok(Self(duration))
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        match NonZeroU64::new(millis) {
+            None => Err(BoundError::TooShort),
+            Some(_) if millis > MOST => Err(BoundError::TooLong),
+            Some(millis) => Ok(Self(millis)),
         }
     }
 }
@@ -131,9 +142,15 @@ fn millis_of(unit: &str) -> Option<u64> {
     UNITS.iter().find(|(name, _)| *name == unit).map(|(_, millis)| *millis)
 }
 
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bound").field(&self.get()).finish()
+    }
+}
+
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let mut left = self.0.get();
         for (name, millis) in UNITS {
             if left >= millis {
                 write!(f, "{}{name}", left / millis)?;

@@ -13,12 +13,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, UnixStream};
+use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::time::Instant;
 
 use crate::addr::{Endpoint, TargetAddr};
 use crate::bound::Bound;
-use crate::options::KeepAlive;
 use crate::resolve::{ResolveError, Resolver};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -42,11 +41,7 @@ pub trait Dial: Send + Sync + 'static {
     ///
     /// # Errors
     /// What the network says.
-    fn dial(
-        &self,
-        endpoint: &Endpoint,
-        keep_alive: &KeepAlive,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn dial(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
 /// Dials over TCP and Unix sockets.
@@ -56,35 +51,49 @@ pub struct TcpDialer;
 impl Dial for TcpDialer {
     type Stream = Socket;
 
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
-    async fn dial(&self, endpoint: &Endpoint, keep_alive: &KeepAlive) -> io::Result<Socket> {
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<Socket> {
         match endpoint {
             Endpoint::Ip(addr) => {
-                let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-                socket.set_nodelay(true)?;
-                let options = socket2::SockRef::from(&socket);
+                let socket = socket2::Socket::new(
+                    Domain::for_address(*addr),
+                    Type::STREAM.nonblocking(),
+                    Some(Protocol::TCP),
+                )?;
+                socket.set_tcp_nodelay(true)?;
                 // An urgent byte is passed on in its place, not dropped.
-                options.set_out_of_band_inline(true)?;
-                keep_alive.apply(&options)?;
-                Ok(socket.connect(*addr).await?.into())
+                socket.set_out_of_band_inline(true)?;
+                begin_to_connect(&socket, &(*addr).into())?;
+                let socket = Socket::tcp(socket.into())?;
+                socket.connected().await?;
+                Ok(socket)
             }
             Endpoint::Unix(path) => connect_unix(path).await,
         }
     }
 }
 
+/// Starts to connect a socket that does not block.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
+fn begin_to_connect(socket: &socket2::Socket, addr: &SockAddr) -> io::Result<()> {
+    match socket.connect(addr) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Connects to a Unix socket. Where the backlog is full the kernel says so at once instead of waiting for room as TCP
 /// does; so the wait is here, for as long as the dial is let.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
 async fn connect_unix(path: &Path) -> io::Result<Socket> {
+    let addr = SockAddr::unix(path)?;
     let mut wait = SHORTEST_WAIT;
     loop {
-        match UnixStream::connect(path).await {
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
+        match begin_to_connect(&socket, &addr) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            outcome => return Ok(outcome?.into()),
+            outcome => return outcome.and_then(|()| Socket::unix(socket.into())),
         }
     }
 }
@@ -118,11 +127,9 @@ pub async fn reach<D: Dial, G: Gate>(
     targets: &[TargetAddr],
     gate: &G,
     within: Bound,
-    keep_alive: &KeepAlive,
 ) -> Result<Dialled<D::Stream, G::Pass>, DialError> {
     let started = Instant::now();
-    let mut reach =
-        Reach { dialer, resolver, keep_alive, deadline: started + within.get(), failed: Vec::new() };
+    let mut reach = Reach { dialer, resolver, deadline: started + within.get(), failed: Vec::new() };
     for (n, target) in targets.iter().enumerate() {
         if reach.out_of_time(target, None) {
             break;
@@ -153,7 +160,6 @@ pub async fn reach<D: Dial, G: Gate>(
 struct Reach<'a, D> {
     dialer: &'a D,
     resolver: &'a Resolver,
-    keep_alive: &'a KeepAlive,
     deadline: Instant,
     failed: Vec<FailedAttempt>,
 }
@@ -181,7 +187,7 @@ impl<D: Dial> Reach<'_, D> {
             }
             let begun = Instant::now();
             let patience = share(self.deadline, count - n + later);
-            match attempt(self.dialer, &endpoint, self.keep_alive, patience).await {
+            match attempt(self.dialer, &endpoint, patience).await {
                 Ok(stream) => return Ok((stream, endpoint)),
                 Err(kind) => said = Some(self.note(target, Some(endpoint), begun.elapsed(), kind)),
             }
@@ -220,10 +226,9 @@ fn share(deadline: Instant, left: usize) -> Duration {
 async fn attempt<D: Dial>(
     dialer: &D,
     endpoint: &Endpoint,
-    keep_alive: &KeepAlive,
     patience: Duration,
 ) -> Result<D::Stream, DialErrorKind> {
-    match tokio::time::timeout(patience, dialer.dial(endpoint, keep_alive)).await {
+    match tokio::time::timeout(patience, dialer.dial(endpoint)).await {
         Ok(outcome) => outcome.map_err(DialErrorKind::from),
         Err(_) => Err(DialErrorKind::TimedOut),
     }
@@ -266,7 +271,7 @@ mod tests {
     impl Dial for Script {
         type Stream = mem::MemStream;
 
-        async fn dial(&self, endpoint: &Endpoint, _: &KeepAlive) -> io::Result<mem::MemStream> {
+        async fn dial(&self, endpoint: &Endpoint) -> io::Result<mem::MemStream> {
             match self.0.get(endpoint).copied().unwrap_or(Does::Nothing) {
                 Does::Accepts(after) => {
                     tokio::time::sleep(after).await;
@@ -291,7 +296,7 @@ mod tests {
         let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
         let resolver = Resolver::fixed([]);
         let started = Instant::now();
-        let outcome = reach(&dialer, &resolver, &targets, &AllOpen, within, &KeepAlive::default()).await;
+        let outcome = reach(&dialer, &resolver, &targets, &AllOpen, within).await;
         let port = outcome.map(|dialled| match dialled.endpoint {
             Endpoint::Ip(addr) => addr.port(),
             Endpoint::Unix(_) => 0,
@@ -362,9 +367,9 @@ mod tests {
         let accepts = Does::Accepts(Duration::ZERO);
         let script = [(1, accepts), (2, Does::Refuses), (3, accepts)];
         let dialer = Script(script.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
-        let (resolver, keep_alive) = (Resolver::fixed([]), KeepAlive::default());
+        let resolver = Resolver::fixed([]);
         let gate = Ledger { closed: vec![(0, Closed::Breaker(Some(SECOND)))], ..Ledger::default() };
-        let dialled = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap();
+        let dialled = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9)).await.unwrap();
         assert_eq!((dialled.pass, gate.outcomes.into_inner()), (2, vec![(1, false), (2, true)]));
         let closed = vec![
             (0, Closed::Breaker(Some(SECOND))),
@@ -372,8 +377,7 @@ mod tests {
             (2, Closed::Breaker(Some(5 * SECOND))),
         ];
         let gate = Ledger { closed, ..Ledger::default() };
-        let error =
-            reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();
+        let error = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9)).await.unwrap_err();
         assert_eq!(error.all_closed(), Some(&Closed::Breaker(Some(5 * SECOND))));
         insta::assert_snapshot!(error, @"cannot connect to any of 3 targets: 127.0.0.1:1 skipped: it failed too often, next try in 1s; 127.0.0.1:2 skipped: it has its 7 connections; 127.0.0.1:3 skipped: it failed too often, next try in 5s");
     }
@@ -384,9 +388,8 @@ mod tests {
         let dialer =
             Script(endpoints.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
         let targets = [1, 2].map(|port| TargetAddr::Ip(addr(port)));
-        let (resolver, keep_alive, gate) = (Resolver::fixed([]), KeepAlive::default(), Ledger::default());
-        let error =
-            reach(&dialer, &resolver, &targets, &gate, Bound::secs(9), &keep_alive).await.unwrap_err();
+        let (resolver, gate) = (Resolver::fixed([]), Ledger::default());
+        let error = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9)).await.unwrap_err();
         assert_eq!((gate.outcomes.into_inner(), error.attempts.len()), (vec![(0, false)], 2));
         assert!(error.timed_out());
     }
@@ -407,8 +410,8 @@ mod tests {
         resolver.resolve("slow.test", SECOND).await.unwrap();
         tokio::time::sleep(31 * SECOND).await;
         let dialer = Script([(Endpoint::Ip(addr(1)), Does::Accepts(SECOND))].into());
-        let (target, keep_alive) = (TargetAddr::Name("slow.test".into(), 1), KeepAlive::default());
-        let dialled = reach(&dialer, &resolver, &[target], &AllOpen, Bound::secs(2), &keep_alive).await;
+        let target = TargetAddr::Name("slow.test".into(), 1);
+        let dialled = reach(&dialer, &resolver, &[target], &AllOpen, Bound::secs(2)).await;
         assert!(dialled.is_ok(), "{dialled:?}");
     }
 
@@ -418,16 +421,9 @@ mod tests {
         let target = TargetAddr::Ip(free.local_addr().unwrap());
         drop(free);
         let resolver = Resolver::fixed([]);
-        let error = reach(
-            &TcpDialer,
-            &resolver,
-            std::slice::from_ref(&target),
-            &AllOpen,
-            Bound::secs(5),
-            &KeepAlive::default(),
-        )
-        .await
-        .unwrap_err();
+        let error = reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, Bound::secs(5))
+            .await
+            .unwrap_err();
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")),
@@ -441,10 +437,9 @@ mod tests {
         let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
         listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
         listener.listen(1).unwrap();
-        let (target, resolver, keep_alive) =
-            (TargetAddr::Unix(path.clone()), Resolver::fixed([]), KeepAlive::default());
+        let (target, resolver) = (TargetAddr::Unix(path.clone()), Resolver::fixed([]));
         let dial = async |within| {
-            reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, within, &keep_alive).await
+            reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, within).await
         };
         let brief = Bound::millis(100);
         let mut queued = Vec::new();
@@ -467,7 +462,7 @@ mod tests {
     async fn a_dialled_socket_reads_urgent_bytes_in_their_place() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
-        let socket = TcpDialer.dial(&endpoint, &KeepAlive::default()).await.unwrap();
+        let socket = TcpDialer.dial(&endpoint).await.unwrap();
         assert!(socket2::SockRef::from(&socket).out_of_band_inline().unwrap());
     }
 
@@ -475,9 +470,7 @@ mod tests {
     async fn an_unknown_name_is_an_error_of_its_own() {
         let resolver = Resolver::fixed([]);
         let target = TargetAddr::Name("nowhere.invalid".into(), 80);
-        let error = reach(&TcpDialer, &resolver, &[target], &AllOpen, Bound::secs(5), &KeepAlive::default())
-            .await
-            .unwrap_err();
+        let error = reach(&TcpDialer, &resolver, &[target], &AllOpen, Bound::secs(5)).await.unwrap_err();
         assert!(error.to_string().contains("nowhere.invalid:80 "), "{error}");
         assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
     }

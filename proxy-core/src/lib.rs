@@ -9,6 +9,7 @@
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
+//! - [`pipe`]: how many pipes large flows are spliced through;
 //! - [`resolve`]: names, cached, with single flight and stale answers.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
@@ -24,7 +25,9 @@ pub mod hello;
 pub mod layered;
 pub mod listen;
 pub mod mem;
+pub mod memory;
 pub mod options;
+pub mod pipe;
 pub mod relay;
 pub mod resolve;
 mod scratch;

@@ -6,13 +6,18 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
+use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::addr::{BindAddr, PeerAddr};
 use crate::options::KeepAlive;
 use crate::socket::Socket;
 use crate::stream::Stream;
+use crate::sys::register;
 
 /// Something that accepts connections.
 pub trait Listen: Send + Sync + 'static {
@@ -63,15 +68,15 @@ impl ListenError {
 
 /// A listening TCP socket.
 #[derive(Debug)]
-pub struct TcpListener(tokio::net::TcpListener);
+pub struct TcpListener(AsyncFd<OwnedFd>);
 
 impl TcpListener {
-    /// Hands a bound socket to this thread's runtime.
+    /// Hands a bound socket that does not block to this thread's runtime.
     ///
     /// # Errors
     /// Where the runtime has no reactor or no descriptor left.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        tokio::net::TcpListener::from_std(listener).map(Self)
+        register(listener.into(), Interest::READABLE).map(Self)
     }
 
     /// The address it listens on.
@@ -79,7 +84,8 @@ impl TcpListener {
     /// # Errors
     /// What the kernel says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        let addr = socket2::SockRef::from(self.0.get_ref()).local_addr()?;
+        addr.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 }
 
@@ -87,8 +93,11 @@ impl Listen for TcpListener {
     type Stream = Socket;
 
     async fn accept(&self) -> io::Result<(Socket, PeerAddr)> {
-        let (stream, peer) = self.0.accept().await?;
-        Ok((stream.into(), PeerAddr::new(peer)))
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let accepting = |listener: &OwnedFd| Ok(acceptfrom_with(listener, flags)?);
+        let (fd, peer) = self.0.async_io(Interest::READABLE, accepting).await?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((Socket::tcp(fd)?, PeerAddr::new(peer)))
     }
 }
 

@@ -257,7 +257,7 @@ impl MemNet {
 impl Dial for MemNet {
     type Stream = MemStream;
 
-    async fn dial(&self, endpoint: &Endpoint, _: &KeepAlive) -> io::Result<MemStream> {
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<MemStream> {
         self.connect(([127, 0, 0, 1], 40_000).into(), endpoint).await
     }
 }
@@ -328,13 +328,12 @@ mod tests {
             (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into(), ([127, 0, 0, 1], 3).into());
         let listener = net.listen(open);
         let _hole = net.black_hole(hole);
-        let keep_alive = KeepAlive::default();
-        let _near = net.dial(&Endpoint::Ip(open), &keep_alive).await.unwrap();
+        let _near = net.dial(&Endpoint::Ip(open)).await.unwrap();
         listener.accept().await.unwrap();
-        let error = net.dial(&Endpoint::Ip(closed), &keep_alive).await.unwrap_err();
+        let error = net.dial(&Endpoint::Ip(closed)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let hole = Endpoint::Ip(hole);
-        let hang = tokio::time::timeout(std::time::Duration::from_secs(3600), net.dial(&hole, &keep_alive));
+        let hang = tokio::time::timeout(std::time::Duration::from_secs(3600), net.dial(&hole));
         assert!(hang.await.is_err());
     }
 }

@@ -25,6 +25,7 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
@@ -66,7 +67,8 @@ impl fmt::Display for Side {
 /// How a relay ended.
 #[derive(Debug)]
 pub enum RelayEnd {
-    /// Both sides ended (FIN), and everything was delivered. Only after this may the streams be finished.
+    /// Both sides ended (FIN), and everything was delivered. Only after this may the streams be finished, and they must be:
+    /// the last FIN goes out with that.
     Finished {
         /// The side that ended first.
         first: Side,
@@ -113,6 +115,9 @@ pub struct Preface {
     pub client_ended: bool,
 }
 
+/// How old a relay is when its sockets are given what only matters to one that lasts.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// A relay in progress. Made by [`relay`]; public so that its size can be asserted.
 pub struct Relay<'a, C, B, M> {
     client: &'a C,
@@ -122,7 +127,9 @@ pub struct Relay<'a, C, B, M> {
     up: Lane,
     /// Backend to client.
     down: Lane,
-    watch: Watch,
+    watch: Watch<'a>,
+    /// Whether its sockets have their keepalive.
+    helped: bool,
     first_end: Option<Side>,
     client_gone: Option<Gone<'a>>,
     backend_gone: Option<Gone<'a>>,
@@ -141,34 +148,39 @@ impl<C, B, M> fmt::Debug for Relay<'_, C, B, M> {
 ///
 /// Bytes already read from a side that reset are delivered first, for as long as the other side takes them.
 /// Not resumable: dropped before its end, bytes it held are lost, so the streams must then be dropped too (which resets).
-pub async fn relay<C: Stream, B: Stream, M: Meter>(
-    client: &C,
-    backend: &B,
+pub fn relay<'a, C: Stream, B: Stream, M: Meter>(
+    client: &'a C,
+    backend: &'a B,
     preface: Preface,
-    limits: &RelayLimits,
-    meter: &M,
-) -> RelayEnd {
-    let mut relay = Relay::new(client, backend, preface, *limits, meter);
-    let end = {
-        let mut timer = pin!(tokio::time::sleep_until(relay.arm()));
-        std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
-    };
-    if let RelayEnd::Reset { by, .. } = &end {
-        // What is left is delivered under a deadline, and whoever watches is told of it.
-        meter.deadline(Instant::now() + limits.half_closed.get(), RelayDeadline::HalfClosed);
-        match by {
-            Side::Client => settle::settle(&mut relay.up, client, backend, limits.half_closed).await,
-            Side::Backend => settle::settle(&mut relay.down, backend, client, limits.half_closed).await,
+    limits: &'a RelayLimits<'a>,
+    meter: &'a M,
+) -> impl Future<Output = RelayEnd> + Send + use<'a, C, B, M> {
+    let mut relay = Relay::new(client, backend, preface, limits, meter);
+    async move {
+        let end = {
+            let mut timer = pin!(tokio::time::sleep_until(relay.arm()));
+            std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
+        };
+        if let RelayEnd::Reset { by, .. } = &end {
+            // Boxed: rare, and every relay would have to have room for it.
+            Box::pin(relay.settle(*by)).await;
         }
+        end
     }
-    end
 }
 
 impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
-    fn new(client: &'a C, backend: &'a B, preface: Preface, limits: RelayLimits, meter: &'a M) -> Self {
-        let spoken = preface.to_backend.len() > preface.own;
+    fn new(
+        client: &'a C,
+        backend: &'a B,
+        preface: Preface,
+        limits: &'a RelayLimits<'a>,
+        meter: &'a M,
+    ) -> Self {
+        let (spoken, now) = (preface.to_backend.len() > preface.own, Instant::now());
         let up = Lane::new(preface.to_backend, preface.client_ended);
-        let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, spoken, Instant::now()));
+        let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, spoken, now));
+        let helped = limits.client_keep_alive.is_none() && limits.backend_keep_alive.is_none();
         Self {
             client,
             backend,
@@ -176,17 +188,46 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
             up,
             down,
             watch,
+            helped,
             first_end: None,
             client_gone: None,
             backend_gone: None,
         }
     }
 
-    /// The nearest deadline, told to the meter.
+    /// Delivers what was read from the side that reset. It is under a deadline, of which whoever watches is told.
+    async fn settle(&mut self, by: Side) {
+        let limit = self.watch.limits().half_closed;
+        self.meter.deadline(Instant::now() + limit.get(), RelayDeadline::HalfClosed);
+        match by {
+            Side::Client => settle::settle(&mut self.up, self.client, self.backend, limit).await,
+            Side::Backend => settle::settle(&mut self.down, self.backend, self.client, limit).await,
+        }
+    }
+
+    /// The nearest deadline, told to the meter; when the timer has to look.
     fn arm(&self) -> Instant {
         let (at, why) = self.watch.due();
         self.meter.deadline(at, why);
-        self.watch.warning(at, why).unwrap_or(at)
+        self.look(at, why)
+    }
+
+    /// When the timer has to look, where the nearest deadline is `at`.
+    fn look(&self, at: Instant, why: RelayDeadline) -> Instant {
+        let look = self.watch.warning(at, why).unwrap_or(at);
+        if self.helped { look } else { look.min(self.watch.started() + SETTLED) }
+    }
+
+    /// Gives the sockets their keepalive. It fails only for one that the kernel has given up, and then a read says so.
+    fn help(&mut self) {
+        self.helped = true;
+        let limits = self.watch.limits();
+        if let Some(keep_alive) = limits.client_keep_alive {
+            self.client.keep_alive(keep_alive).unwrap_or_default();
+        }
+        if let Some(keep_alive) = limits.backend_keep_alive {
+            self.backend.keep_alive(keep_alive).unwrap_or_default();
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<RelayEnd> {
@@ -200,7 +241,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
         loop {
             let (at, why) = self.watch.due();
-            let look = self.watch.warning(at, why).unwrap_or(at);
+            let look = self.look(at, why);
             if look < timer.deadline() {
                 // A deadline came nearer (a half-close, a stall). One that moved away waits for the timer to look.
                 self.meter.deadline(at, why);
@@ -210,17 +251,18 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if look < at && look <= now && now < at {
-                self.watch.warned(at);
-                self.meter.warned(at, why);
-                timer.as_mut().reset(at);
-                continue;
-            }
             if at <= now {
                 return Poll::Ready(RelayEnd::Deadline { which: why, at_fault: self.at_fault(why) });
             }
+            if !self.helped && self.watch.started() + SETTLED <= now {
+                self.help();
+            }
+            if self.watch.warning(at, why).is_some_and(|warning| warning <= now) {
+                self.watch.warned(at);
+                self.meter.warned(at, why);
+            }
             self.meter.deadline(at, why);
-            timer.as_mut().reset(look);
+            timer.as_mut().reset(self.look(at, why));
         }
     }
 
@@ -235,10 +277,12 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
 
     /// Moves what can be moved. Some: how it ended.
     fn poll_lanes(&mut self, cx: &mut Context<'_>) -> Option<RelayEnd> {
-        let up = self.up.poll(cx, self.client, self.backend);
+        let up = self.up.poll(cx, self.client, self.backend, self.down.has_ended());
         let down = match up {
             Poll::Ready(Err(_)) => Poll::Pending,
-            Poll::Ready(Ok(())) | Poll::Pending => self.down.poll(cx, self.backend, self.client),
+            Poll::Ready(Ok(())) | Poll::Pending => {
+                self.down.poll(cx, self.backend, self.client, self.up.has_ended())
+            }
         };
         match (up, down) {
             (Poll::Ready(Err(error)), _) => Some(broken(error, Side::Client, Side::Backend)),

@@ -5,100 +5,126 @@
 //! `try_io`, which takes its snapshot of readiness before the call, so an event that arrives in between is not lost.
 //!
 //! One short read says nothing of the kind: one that stops at TCP's urgent mark, with more behind it and no event to come.
+//! So sockets are registered for urgent data too, and once there has been any, reads that came short are looked at twice.
 //! Urgent bytes are read in their place among the others (`SO_OOBINLINE`, which the listener and the dialler set), and go
 //! on as ordinary ones.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::unix::AsyncFd;
 
 use crate::options::KeepAlive;
+use crate::pipe::Pipe;
 use crate::stream::Stream;
+use crate::sys::{at_urgent_mark, register};
 
 /// A connected TCP or Unix stream socket. Dropped, it resets (TCP) or closes (Unix); see [`Stream::finish`].
 #[derive(Debug)]
 pub struct Socket {
+    fd: AsyncFd<OwnedFd>,
     kind: Kind,
     /// Whether dropping it sends a FIN rather than a RST.
     finished: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    Tcp,
+    Unix,
 }
 
-impl From<TcpStream> for Socket {
-    fn from(stream: TcpStream) -> Self {
-        Self { kind: Kind::Tcp(stream), finished: false }
-    }
-}
+/// Hands a connected TCP socket that does not block to this thread's runtime.
+impl TryFrom<std::net::TcpStream> for Socket {
+    type Error = io::Error;
 
-impl From<UnixStream> for Socket {
-    fn from(stream: UnixStream) -> Self {
-        Self { kind: Kind::Unix(stream), finished: false }
+    fn try_from(stream: std::net::TcpStream) -> io::Result<Self> {
+        Self::tcp(stream.into())
     }
 }
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.kind {
-            Kind::Tcp(tcp) => tcp.as_fd(),
-            Kind::Unix(unix) => unix.as_fd(),
-        }
+        self.fd.get_ref().as_fd()
     }
 }
 
 impl Socket {
+    /// A TCP socket that does not block, connected or connecting.
+    ///
+    /// # Errors
+    /// Where the runtime has no reactor or no room for it.
+    pub(crate) fn tcp(fd: OwnedFd) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+        Ok(Self { fd: register(fd, interest)?, kind: Kind::Tcp, finished: false })
+    }
+
+    /// A connected Unix socket that does not block.
+    ///
+    /// # Errors
+    /// Where the runtime has no reactor or no room for it.
+    pub(crate) fn unix(fd: OwnedFd) -> io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        Ok(Self { fd: register(fd, interest)?, kind: Kind::Unix, finished: false })
+    }
+
+    /// Waits until a connect that is in progress has come to something. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub(crate) async fn connected(&self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_ready(cx, Interest::WRITABLE)).await?;
+        if self.has_seen(Interest::ERROR) {
+            return Err(SockRef::from(self)
+                .take_error()?
+                .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
+        }
+        Ok(())
+    }
+
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        match (&self.kind, interest.is_readable()) {
-            (Kind::Tcp(tcp), true) => tcp.poll_read_ready(cx),
-            (Kind::Tcp(tcp), false) => tcp.poll_write_ready(cx),
-            (Kind::Unix(unix), true) => unix.poll_read_ready(cx),
-            (Kind::Unix(unix), false) => unix.poll_write_ready(cx),
-        }
+        let readiness =
+            if interest.is_readable() { self.fd.poll_read_ready(cx) } else { self.fd.poll_write_ready(cx) };
+        readiness.map_ok(drop)
     }
 
-    fn try_io<R>(&self, interest: Interest, call: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        match &self.kind {
-            Kind::Tcp(tcp) => tcp.try_io(interest, call),
-            Kind::Unix(unix) => unix.try_io(interest, call),
-        }
+    /// Whether the reactor has reported `event` and nobody has cleared it: no system call.
+    fn has_seen(&self, event: Interest) -> bool {
+        self.fd.try_io(event, |_| Ok(())).is_ok()
     }
 
-    /// Whether a read stopped at an urgent byte. It is asked for reads that came short only, and takes no lock: cheaper
-    /// than the read that would return `EAGAIN`.
+    /// Whether urgent data has ever been announced on it.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.kind == Kind::Tcp && self.has_seen(Interest::PRIORITY)
+    }
+
+    /// Whether a read stopped at an urgent byte.
     fn is_at_mark(&self) -> bool {
-        matches!(&self.kind, Kind::Tcp(tcp) if crate::sys::at_urgent_mark(tcp.as_fd()))
+        self.has_urgent() && at_urgent_mark(self.as_fd())
     }
 
-    /// Runs one transfer of up to `len` bytes when the socket is ready for `interest`.
+    /// Runs one transfer when the socket is ready for `interest`. `call` says how much it moved, and whether the kernel has
+    /// no more now (or takes no more).
     fn poll_transfer(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
-        len: usize,
-        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<usize>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<(usize, bool)>,
     ) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.poll_ready(cx, interest))?;
             let mut moved = None;
-            let outcome = self.try_io(interest, || {
-                let n = call(self.as_fd())?;
+            let outcome = self.fd.try_io(interest, |fd| {
+                let (n, exhausted) = call(fd.as_fd())?;
                 moved = Some(n);
-                // A short transfer means that the kernel has no more (or takes no more): forget the readiness.
-                // An end (0) is not a short transfer: it stays readable for ever.
-                let drained = 0 < n && n < len && !(interest.is_readable() && self.is_at_mark());
-                if drained { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                if exhausted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match (moved, outcome) {
                 (Some(n), _) => return Poll::Ready(Ok(n)),
@@ -109,18 +135,34 @@ impl Socket {
             }
         }
     }
+
+    /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
+    /// end. Cancel-safe.
+    ///
+    /// Urgent data must not come this way: the kernel stops before it for good.
+    pub(crate) fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        self.poll_transfer(cx, Interest::READABLE, |fd| pipe.fill(fd).map(|n| (n, false)))
+    }
+
+    /// Sends from `pipe`, which is not empty, as much as is accepted at once. Cancel-safe.
+    pub(crate) fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        self.poll_transfer(cx, Interest::WRITABLE, |fd| pipe.drain(fd).map(|n| (n, false)))
+    }
 }
 
 impl Stream for Socket {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::READABLE, buf.len(), |fd| {
-            rustix::net::recv(fd, &mut *buf, RecvFlags::empty()).map(|(n, _)| n)
+        self.poll_transfer(cx, Interest::READABLE, |fd| {
+            let (n, _) = rustix::net::recv(fd, &mut *buf, RecvFlags::empty())?;
+            // An end (0) is not a short read: it stays readable for ever.
+            Ok((n, 0 < n && n < buf.len() && !self.is_at_mark()))
         })
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::WRITABLE, buf.len(), |fd| {
-            rustix::net::send(fd, buf, SendFlags::NOSIGNAL)
+        self.poll_transfer(cx, Interest::WRITABLE, |fd| {
+            let n = rustix::net::send(fd, buf, SendFlags::NOSIGNAL)?;
+            Ok((n, n < buf.len()))
         })
     }
 
@@ -131,12 +173,8 @@ impl Stream for Socket {
     fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
         // The reactor reports an error event (EPOLLERR) for a reset whatever was asked for, also behind unread bytes.
         Box::pin(async move {
-            let failed = match &self.kind {
-                Kind::Tcp(tcp) => tcp.ready(Interest::ERROR).await,
-                Kind::Unix(unix) => unix.ready(Interest::ERROR).await,
-            };
             // The reactor fails only when its runtime shuts down, and then this task goes too.
-            if failed.is_err() {
+            if self.fd.ready(Interest::ERROR).await.is_err() {
                 std::future::pending::<()>().await;
             }
             // The kernel tells it once: a read that comes after this sees an end, so whoever was told must remember.
@@ -150,21 +188,22 @@ impl Stream for Socket {
     }
 
     fn local_addr(&self) -> Option<SocketAddr> {
-        match &self.kind {
-            Kind::Tcp(tcp) => tcp.local_addr().ok(),
-            Kind::Unix(_) => None,
-        }
+        SockRef::from(self).local_addr().ok()?.as_socket()
     }
 
     fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
-        match &self.kind {
-            Kind::Tcp(tcp) => keep_alive.apply(&SockRef::from(tcp)),
-            Kind::Unix(_) => Ok(()),
+        match self.kind {
+            Kind::Tcp => keep_alive.apply(&SockRef::from(self)),
+            Kind::Unix => Ok(()),
         }
     }
 
     fn descriptor(&self) -> Option<RawFd> {
         Some(self.as_fd().as_raw_fd())
+    }
+
+    fn as_socket(&self) -> Option<&Socket> {
+        Some(self)
     }
 
     fn finish(mut self) {
@@ -174,9 +213,9 @@ impl Stream for Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let (Kind::Tcp(tcp), false) = (&self.kind, self.finished) {
+        if self.kind == Kind::Tcp && !self.finished {
             // It can only fail for a socket that the kernel has already given up, which then needs no reset.
-            tcp.set_zero_linger().unwrap_or_default();
+            SockRef::from(&*self).set_linger(Some(std::time::Duration::ZERO)).unwrap_or_default();
         }
     }
 }
@@ -186,13 +225,14 @@ mod tests {
     use super::*;
     use crate::stream::{read, write_all};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn pair() -> (Socket, TcpStream) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         #[expect(clippy::disallowed_methods, reason = "a test of the socket below the dialler")]
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (far, _) = listener.accept().await.unwrap();
-        (near.into(), far)
+        (near.into_std().unwrap().try_into().unwrap(), far)
     }
 
     #[tokio::test]

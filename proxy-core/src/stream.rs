@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::options::KeepAlive;
+use crate::socket::Socket;
 
 /// A full-duplex byte stream with half-close and reset. Dropping it resets the connection.
 ///
@@ -49,7 +50,12 @@ pub trait Stream: Send + Sync + Sized {
     /// The descriptor behind it, where it is a real socket: for whoever compares what is tracked with what is open.
     fn descriptor(&self) -> Option<RawFd>;
 
-    /// Closes in an orderly way: for a stream whose both directions have ended.
+    /// The real socket that this stream is and nothing more, so that bytes may pass without anybody looking at them.
+    fn as_socket(&self) -> Option<&Socket> {
+        None
+    }
+
+    /// Closes in an orderly way: for a stream whose both directions have ended, or whose own direction ends with this.
     fn finish(self);
 }
 

@@ -1,7 +1,21 @@
-//! The system calls that neither std, socket2 nor rustix has a name for. The only unsafe code of the workspace.
+//! The calls that neither std, socket2 nor rustix has a name for. The only unsafe code of the workspace.
 #![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Registers a descriptor that does not block with this thread's runtime.
+///
+/// # Errors
+/// Where the runtime has no room for it.
+pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` names the same open descriptor for as long as it lives, and the `AsyncFd`, which owns it, hands
+    // out nothing through which it could be replaced or closed before it is deregistered.
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
+}
 
 /// Bytes in the send queue of a TCP socket that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
 /// 0 where the kernel cannot say.
@@ -24,6 +38,17 @@ pub(crate) fn at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
     let answer = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCATMARK, &raw mut at_mark) };
     answer == 0 && at_mark != 0
 }
+
+/// Has the allocator give freed pages back to the kernel.
+#[cfg(target_env = "gnu")]
+pub(crate) fn trim() {
+    // SAFETY: malloc_trim(3) takes no pointer and may be called at any time, from any thread.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators give pages back by themselves.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) const fn trim() {}
 
 #[cfg(test)]
 mod tests {

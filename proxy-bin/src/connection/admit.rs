@@ -23,6 +23,7 @@ use crate::config::AtLimit;
 /// What an admitted connection holds for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Permits {
+    _process: Permit,
     _client: Option<AddressPermit>,
     _places: [Option<Permit>; 3],
 }
@@ -45,6 +46,7 @@ struct Place<'p> {
 /// Takes a place in everything that is limited; waits for one where the configuration says to.
 pub(super) async fn admit<'p, S: Stream, D>(
     conn: &ConnGuard,
+    process: Permit,
     mut routed: Routed<'p, S, D>,
 ) -> Result<Admitted<'p, S, D>, Verdict> {
     let (pool, route, listener) = (routed.pool, routed.route, routed.at);
@@ -88,15 +90,15 @@ pub(super) async fn admit<'p, S: Stream, D>(
             Ok(permit) => *place = permit,
             Err(refusal) => {
                 if refusal.orderly {
-                    drop((client, places));
-                    take_leave(conn, &routed.client).await;
-                    routed.client.finish();
+                    drop((client, places, process));
+                    take_leave(conn, routed.client).await;
+                    return Err(refusal.verdict.in_order());
                 }
                 return Err(refusal.verdict);
             }
         }
     }
-    Ok(Admitted { permits: Permits { _client: client, _places: places }, routed })
+    Ok(Admitted { permits: Permits { _process: process, _client: client, _places: places }, routed })
 }
 
 /// A place among all connections, for one that came when the last was just taken. There are at most as many such as there
@@ -115,7 +117,7 @@ pub(super) async fn to_the_process<S: Stream, D>(
     let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
     let early_data = proxy.config.limits.early_data.bytes();
     let waiting = limit.acquire_or_wait(&queue);
-    let waited = while_client_stays(conn, &accepted.client, &mut accepted.ahead, early_data, waiting).await?;
+    let waited = while_client_stays(conn, accepted.client, &mut accepted.ahead, early_data, waiting).await?;
     waited.map_err(|_| {
         Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
     })
@@ -189,7 +191,7 @@ impl Place<'_> {
         conn.deadline(Instant::now() + queue.longest_wait.get(), DeadlineKind::Queue);
         let early_data = routed.proxy.config.limits.early_data.bytes();
         let waiting = limit.acquire_or_wait(queue);
-        let waited = while_client_stays(conn, &routed.client, &mut routed.ahead, early_data, waiting).await?;
+        let waited = while_client_stays(conn, routed.client, &mut routed.ahead, early_data, waiting).await?;
         waited.map_err(|error| {
             let cause = match error {
                 QueueError::Full { .. } => Cause::QueueFull,

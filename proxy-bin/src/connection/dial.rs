@@ -6,7 +6,6 @@ use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
 use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
 use proxy_core::header::{Command, Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
 use proxy_core::hello::ClientHello;
-use proxy_core::relay::Preface;
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
@@ -16,16 +15,17 @@ use super::route::Routed;
 use super::verdict::Verdict;
 use crate::config::{RouteConfig, SendProxy};
 
-/// A connection with both its sides. Dropped in this order: backend, permits, client.
-pub(super) struct Dialled<S, B> {
+/// A connection that has its backend. Dropped in this order: backend, permits.
+pub(super) struct Dialled<'p, B> {
     pub(super) backend: B,
     /// Its place among the target's connections.
     pub(super) at_target: Option<Permit>,
     pub(super) permits: Permits,
-    pub(super) client: S,
     pub(super) deadlines: Deadlines,
-    /// The route's keepalive, where it is not what accepted sockets have anyway.
-    pub(super) keep_alive: Option<KeepAlive>,
+    /// The backend's keepalive.
+    pub(super) keep_alive: &'p KeepAlive,
+    /// The client's, where it is not what accepted sockets have anyway.
+    pub(super) client_keep_alive: Option<&'p KeepAlive>,
     /// What the backend is sent before anything else: the PROXY header.
     pub(super) header: Vec<u8>,
     pub(super) ahead: ReadAhead,
@@ -37,43 +37,31 @@ pub(super) struct Dialled<S, B> {
 pub(super) async fn dial<'p, S: Stream, D: Dial>(
     conn: &ConnGuard,
     admitted: Admitted<'p, S, D>,
-) -> Result<Dialled<S, D::Stream>, Verdict> {
+) -> Result<Dialled<'p, D::Stream>, Verdict> {
     let Admitted { permits, routed } = admitted;
     let Routed { client, mut ahead, origin, hello, route, deadlines, course, proxy, .. } = routed;
     let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = targets.first().map(|target| target.to_string().into()));
-    let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout, &route.keep_alive);
+    let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout);
     let early_data = proxy.config.limits.early_data.bytes();
-    let outcome = while_client_stays(conn, &client, &mut ahead, early_data, dialling).await?;
+    let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
     let dialled = outcome.map_err(|error| failed(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
     conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
-    let header = announce(conn, &origin, hello.as_ref(), route)?;
-    let keep_alive = Some(route.keep_alive).filter(|own| *own != proxy.config.keep_alive);
+    let header = announce(conn, &origin, hello.as_ref(), route, client)?;
+    let client_keep_alive = Some(&route.keep_alive).filter(|own| **own != proxy.config.keep_alive);
     let screened = origin.screened;
     Ok(Dialled {
         backend: dialled.stream,
         at_target: dialled.pass,
         permits,
-        client,
         deadlines,
-        keep_alive,
+        keep_alive: &route.keep_alive,
+        client_keep_alive,
         header,
         ahead,
         screened,
     })
-}
-
-/// The relay's first bytes: the header, then what the client sent ahead.
-pub(super) fn preface(header: Vec<u8>, ahead: ReadAhead) -> Preface {
-    let (own, client_ended) = (header.len(), ahead.ended());
-    let mut to_backend = header;
-    if to_backend.is_empty() {
-        to_backend = ahead.into_bytes();
-    } else {
-        to_backend.extend_from_slice(ahead.bytes());
-    }
-    Preface { to_backend, own, client_ended }
 }
 
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
@@ -93,13 +81,18 @@ fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
 
 /// The PROXY header for the backend, as the route wants it: the client, where it was going, and this connection's id
 /// after those of the hops before.
-fn announce(
+fn announce<S: Stream>(
     conn: &ConnGuard,
     origin: &Origin,
     hello: Option<&ClientHello>,
     route: &RouteConfig,
+    client: &S,
 ) -> Result<Vec<u8>, Verdict> {
-    let endpoints = match (origin.client, origin.destination) {
+    if route.send_proxy == SendProxy::Off {
+        return Ok(Vec::new());
+    }
+    let destination = origin.destination.or_else(|| client.local_addr());
+    let endpoints = match (origin.client, destination) {
         (Some(client), Some(destination)) => {
             let destination = SocketAddr::new(destination.ip().to_canonical(), destination.port());
             Endpoints::Inet { source: client.socket_addr(), destination }

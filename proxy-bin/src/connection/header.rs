@@ -19,7 +19,7 @@ use crate::proxy::{Listener, Proxy};
 pub(super) struct Origin {
     /// The client; None where a trusted peer says that it does not know.
     pub(super) client: Option<ClientAddr>,
-    /// The address that the client connected to.
+    /// The address that the client connected to, where a header says so; else it is the accepted socket's own.
     pub(super) destination: Option<SocketAddr>,
     /// Its ids on the hops before.
     pub(super) previous: Trail,
@@ -35,7 +35,7 @@ pub(super) struct Origin {
 
 /// A connection whose header phase is over.
 pub(super) struct Greeted<'p, S, D> {
-    pub(super) client: S,
+    pub(super) client: &'p S,
     pub(super) ahead: ReadAhead,
     pub(super) origin: Origin,
     pub(super) at: &'p Listener,
@@ -52,18 +52,18 @@ pub(super) async fn greet<'p, S: Stream, D>(
         let deadline = conn.opened() + proxy.config.deadlines.proxy_header_timeout.get();
         let limits = HeaderLimits { max_v2: proxy.config.proxy_protocol.max_header.bytes() };
         conn.deadline(deadline, DeadlineKind::Header);
-        let reading = read_header(conn, &client, &mut ahead, &limits);
+        let reading = read_header(conn, client, &mut ahead, &limits);
         let header = within(deadline, reading).await.unwrap_or_else(|| {
             let timeout = proxy.config.deadlines.proxy_header_timeout;
             let detail =
                 format!("no whole PROXY header from {} within proxy_header_timeout {timeout}", conn.peer());
             Err(Verdict::explained(conn, Cause::HeaderTimeout, detail))
         })?;
-        told_by(conn, header, client.local_addr())
+        told_by(conn, header)
     } else {
         Origin {
             client: Some(conn.peer().into()),
-            destination: client.local_addr(),
+            destination: None,
             previous: Trail::default(),
             tlvs: Tlvs::default(),
             chained: false,
@@ -128,20 +128,20 @@ pub(super) async fn within<F: Future>(deadline: Instant, future: F) -> Option<F:
 pub(super) const UNKNOWN_CLIENT: u8 = 0xE5;
 
 /// Who the connection is from, by what a trusted peer's header says.
-fn told_by(conn: &ConnGuard, header: Header, local: Option<SocketAddr>) -> Origin {
+fn told_by(conn: &ConnGuard, header: Header) -> Origin {
     let previous = header.tlvs.unique_id.as_deref().map_or_else(Trail::default, Trail::from_header);
     let (client, destination) = match (header.command, &header.endpoints) {
         // The peer, one of ours, speaks for somebody whose address no hop before it knew.
         (Command::Local, _) if header.tlvs.other.iter().any(|(kind, _)| *kind == UNKNOWN_CLIENT) => {
-            (None, local)
+            (None, None)
         }
         // The peer speaks for itself (a health check): it is the client.
-        (Command::Local, _) => (Some(conn.peer().into()), local),
+        (Command::Local, _) => (Some(conn.peer().into()), None),
         (Command::Proxy, Endpoints::Inet { source, destination }) => {
             (Some(ClientAddr::new(*source)), Some(*destination))
         }
         // The peer speaks for somebody whose address it does not know: nobody whom an allow list could name.
-        (Command::Proxy, Endpoints::Unix { .. } | Endpoints::Unknown) => (None, local),
+        (Command::Proxy, Endpoints::Unix { .. } | Endpoints::Unknown) => (None, None),
     };
     let counted = match header.command {
         Command::Local => None,

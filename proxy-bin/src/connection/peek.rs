@@ -15,7 +15,7 @@ const CHUNK: usize = 4096;
 
 /// A connection that has said what it is going to say before it is routed.
 pub(super) struct Peeked<'p, S, D> {
-    pub(super) client: S,
+    pub(super) client: &'p S,
     pub(super) ahead: ReadAhead,
     pub(super) origin: Origin,
     /// None where nobody needed to know, or it is not TLS.
@@ -35,7 +35,7 @@ pub(super) async fn peek<'p, S: Stream, D>(
         let timeout = proxy.config.deadlines.initial_data_timeout;
         let deadline = enter(conn, Phase::Peek, timeout, DeadlineKind::Hello)?;
         let reader = HelloReader::new(proxy.config.limits.max_client_hello.bytes());
-        within(deadline, read_hello(conn, &client, &mut ahead, reader)).await.unwrap_or_else(|| {
+        within(deadline, read_hello(conn, client, &mut ahead, reader)).await.unwrap_or_else(|| {
             let detail = format!("no whole ClientHello within initial_data_timeout {timeout}");
             Err(Verdict::explained(conn, Cause::HelloTimeout, detail))
         })?

@@ -1,63 +1,102 @@
 //! The relay stage: both directions until they end.
 
-use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Deadlines, Phase};
-use proxy_core::header::{Prefix, could_be_header};
-use proxy_core::relay::{RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
-use proxy_core::screen::{Screened, is_forbidden_header};
-use proxy_core::{KeepAlive, ReadAhead, Side, Stream};
-use tokio::time::Instant;
+use std::future::Future;
 
-use super::dial::{Dialled, preface};
+use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, End, Permit, Phase};
+use proxy_core::header::{Prefix, could_be_header};
+use proxy_core::relay::{Preface, RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
+use proxy_core::screen::{Screened, is_forbidden_header};
+use proxy_core::{ReadAhead, Side, Stream};
+use tokio::time::Instant;
+use tokio_util::either::Either;
+
+use super::admit::Permits;
+use super::dial::Dialled;
 use super::peek::forbidden_header;
 use super::verdict::Verdict;
 
-/// Relays, and closes both sides in an orderly way if both finished. Otherwise they are dropped, which resets them.
-pub(super) async fn relay<S: Stream, B: Stream>(conn: &ConnGuard, dialled: Dialled<S, B>) -> Verdict {
-    let Dialled { client, permits, at_target, backend, deadlines, keep_alive, header, ahead, screened } =
-        dialled;
-    if let Err(verdict) = begin(conn, &client, &deadlines, keep_alive.as_ref()) {
-        return verdict;
-    }
-    let limits = limits(conn, &deadlines);
-    let end = if screened {
-        relay_screened(conn, &client, &backend, header, ahead, &limits).await
-    } else {
-        relay_both(&client, &backend, preface(header, ahead), &limits, conn).await
-    };
-    let verdict = verdict(conn, &end);
-    if matches!(end, RelayEnd::Finished { .. }) {
-        backend.finish();
-        drop((at_target, permits));
-        client.finish();
-    }
-    verdict
+/// A connection that has both its sides, and what holds for it from here on. Dropped in this order: backend, permits.
+pub(super) struct Established<'p, B> {
+    backend: B,
+    at_target: Option<Permit>,
+    permits: Permits,
+    limits: RelayLimits<'p>,
 }
 
-/// Enters the phase. The accepted socket has the listener's keepalive; a route may have its own.
-fn begin<S: Stream>(
+/// What the backend is sent before anything else.
+pub(super) struct Greeting {
+    /// The PROXY header.
+    header: Vec<u8>,
+    /// What the client has sent.
+    ahead: ReadAhead,
+    /// Whether the client's first bytes must not be a PROXY header.
+    screened: bool,
+}
+
+/// Enters the phase; its deadlines are spread where the configuration says to.
+pub(super) fn begin<'p, B>(
     conn: &ConnGuard,
-    client: &S,
-    deadlines: &Deadlines,
-    keep_alive: Option<&KeepAlive>,
-) -> Result<(), Verdict> {
-    let now = Instant::now();
-    conn.enter(Phase::Relay, now + deadlines.idle().get(), DeadlineKind::Relay(RelayDeadline::Idle))?;
-    if let Some(keep_alive) = keep_alive {
-        client.keep_alive(keep_alive).map_err(|error| Verdict::lost(conn, Side::Client, &error))?;
-    }
-    Ok(())
-}
-
-/// The relay's deadlines, spread where the configuration says to.
-fn limits(conn: &ConnGuard, deadlines: &Deadlines) -> RelayLimits {
+    dialled: Dialled<'p, B>,
+) -> Result<(Established<'p, B>, Greeting), End> {
+    let deadlines = &dialled.deadlines;
+    let idle = Instant::now() + deadlines.idle().get();
+    conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle))?;
     let spread = |bound| deadlines.jitter.spread(bound, fastrand::f64());
-    RelayLimits {
+    let limits = RelayLimits {
         idle: spread(deadlines.idle()),
         half_closed: deadlines.half_closed_timeout,
         write_stall: deadlines.write_stall_timeout,
         no_data: deadlines.no_data_timeout.bound(),
         lifetime_end: conn.opened() + spread(deadlines.lifetime()).get(),
         warn_before: deadlines.warning(),
+        client_keep_alive: dialled.client_keep_alive,
+        backend_keep_alive: Some(dialled.keep_alive),
+    };
+    let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
+    Ok((Established { backend, at_target, permits, limits }, Greeting { header, ahead, screened }))
+}
+
+impl<'p, B: Stream> Established<'p, B> {
+    /// Relays until both sides have ended, one has reset, or a deadline has passed.
+    pub(super) fn relay<'a, S: Stream>(
+        &'a self,
+        conn: &'a ConnGuard,
+        client: &'a S,
+        mut greeting: Greeting,
+    ) -> impl Future<Output = RelayEnd> + Send + use<'a, 'p, S, B> {
+        let (backend, limits) = (&self.backend, &self.limits);
+        if greeting.screened {
+            // Boxed: few routes need it, and every relay would have to have room for it.
+            Either::Left(Box::pin(relay_screened(conn, client, backend, greeting, limits)))
+        } else {
+            Either::Right(relay_both(client, backend, greeting.preface(), limits, conn))
+        }
+    }
+
+    /// How it ended; closes both sides in an orderly way if both finished. Otherwise they are dropped, which resets them.
+    pub(super) fn close(self, conn: &ConnGuard, end: &RelayEnd) -> Verdict {
+        let verdict = verdict(conn, end);
+        if matches!(end, RelayEnd::Finished { .. }) {
+            self.backend.finish();
+            drop((self.at_target, self.permits));
+            return verdict.in_order();
+        }
+        verdict
+    }
+}
+
+impl Greeting {
+    /// The relay's first bytes: the header, then what the client sent ahead.
+    fn preface(&mut self) -> Preface {
+        let (header, ahead) = (std::mem::take(&mut self.header), std::mem::take(&mut self.ahead));
+        let (own, client_ended) = (header.len(), ahead.ended());
+        let mut to_backend = header;
+        if to_backend.is_empty() {
+            to_backend = ahead.into_bytes();
+        } else {
+            to_backend.extend_from_slice(ahead.bytes());
+        }
+        Preface { to_backend, own, client_ended }
     }
 }
 
@@ -66,21 +105,20 @@ async fn relay_screened<S: Stream, B: Stream>(
     conn: &ConnGuard,
     client: &S,
     backend: &B,
-    header: Vec<u8>,
-    ahead: ReadAhead,
-    limits: &RelayLimits,
+    mut greeting: Greeting,
+    limits: &RelayLimits<'_>,
 ) -> RelayEnd {
-    let undecided = match could_be_header(ahead.bytes()) {
+    let undecided = match could_be_header(greeting.ahead.bytes()) {
         Prefix::Yes => {
             return RelayEnd::Reset { by: Side::Client, error: std::io::ErrorKind::InvalidData.into() };
         }
-        Prefix::Partial if !ahead.ended() => ahead.bytes().to_vec(),
+        Prefix::Partial if !greeting.ahead.ended() => std::mem::take(&mut greeting.ahead).into_bytes(),
         Prefix::Partial | Prefix::No => {
-            return relay_both(client, backend, preface(header, ahead), limits, conn).await;
+            return relay_both(client, backend, greeting.preface(), limits, conn).await;
         }
     };
     let screened = Screened::new(client, undecided);
-    relay_both(&screened, backend, preface(header, ReadAhead::default()), limits, conn).await
+    relay_both(&screened, backend, greeting.preface(), limits, conn).await
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {

@@ -17,7 +17,7 @@ use crate::target::Course;
 
 /// A connection whose way is known.
 pub(super) struct Routed<'p, S, D> {
-    pub(super) client: S,
+    pub(super) client: &'p S,
     pub(super) ahead: ReadAhead,
     pub(super) origin: Origin,
     pub(super) hello: Option<ClientHello>,

@@ -408,3 +408,14 @@ async fn a_client_that_no_hop_knows_passes_no_allow_list_further_in() {
     task.await.unwrap();
     assert!(rig.end().starts_with("SC dial_refused"));
 }
+
+/// What a connection takes of memory in its task, whether busy or idle. Beside it there are its entry
+/// (`proxy-conn/tests/tracker_memory.rs`) and what the runtime keeps for two sockets.
+#[test]
+fn an_established_connection_is_a_small_future() {
+    fn size<A, F>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+    let bytes = size(serve::<proxy_core::Socket, proxy_core::TcpDialer>);
+    assert!(bytes <= 832, "{bytes} bytes");
+}

@@ -10,11 +10,13 @@ use proxy_core::Side;
 pub(super) struct Verdict {
     pub(super) end: End,
     pub(super) detail: Option<Box<str>>,
+    /// Whether the client is closed in an orderly way; otherwise it is reset.
+    pub(super) orderly: bool,
 }
 
 impl From<End> for Verdict {
     fn from(end: End) -> Self {
-        Self { end, detail: None }
+        Self { end, detail: None, orderly: false }
     }
 }
 
@@ -26,7 +28,12 @@ impl Verdict {
 
     /// The same, with an explanation.
     pub(super) fn explained(conn: &ConnGuard, cause: Cause, detail: impl Into<Box<str>>) -> Self {
-        Self { end: cause.during(conn.phase()), detail: Some(detail.into()) }
+        Self { end: cause.during(conn.phase()), detail: Some(detail.into()), orderly: false }
+    }
+
+    /// The same, and the client is closed in an orderly way.
+    pub(super) fn in_order(self) -> Self {
+        Self { orderly: true, ..self }
     }
 
     /// A stream of `side` failed with `error`: it reset, or its machine vanished.

@@ -1,24 +1,79 @@
 //! One direction of a relay.
+//!
+//! Small reads go through the thread's buffer. A source that fills it over and over is spliced: its bytes go through a
+//! pipe and are never copied into this process. Which of the two is used is decided from read to read, so a flow that
+//! calms down goes back to the buffer, and one that gets no pipe never leaves it.
 
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use crate::pipe::Pipe;
 use crate::scratch;
+use crate::socket::Socket;
 use crate::stream::Stream;
 
-/// Reads in a row before the task lets others run: a megabyte at most.
-const ROUNDS: usize = 16;
+/// Bytes in a row before the task lets others run: a millisecond or so of them.
+const TURN: u64 = 1024 * 1024;
+
+/// Reads in a row that fill the buffer, until the flow is spliced: one may be a single large answer.
+const FULL_READS: u8 = 2;
+
+/// A splice that moves less than this is cheaper as a read.
+const SMALL_SPLICE: usize = 16 * 1024;
+
+/// Small splices in a row until the flow is read again.
+const SMALL_SPLICES: u8 = 4;
 
 /// One direction: what has been read from its source and not yet taken by its sink.
 ///
-/// Invariant: `pending` is never longer than one read, except at the start, when it is the preface.
+/// Invariant: what waits is never more than one read (or one pipe), except at the start, when it is the preface.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pending: Vec<u8>,
-    /// How much of `pending` has been written.
-    written: usize,
+    waiting: Option<Box<Waiting>>,
     state: State,
+    flow: Flow,
     moved: Moved,
+}
+
+/// Bytes that wait for the sink. Only a lane whose sink is slow has any.
+#[derive(Debug)]
+enum Waiting {
+    /// In memory, from the offset on.
+    Bytes(Vec<u8>, usize),
+    /// In a pipe.
+    Pipe(Pipe),
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes, written) => bytes.len() - written,
+            Self::Pipe(pipe) => pipe.held(),
+        }
+    }
+}
+
+/// How the source's bytes are moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// Read; this many reads in a row have filled the buffer.
+    Read(u8),
+    /// Spliced; this many splices in a row were small.
+    Splice(u8),
+}
+
+impl Flow {
+    /// What to do next, after a read (or a splice) of `n` bytes.
+    const fn after(self, n: usize) -> Self {
+        match self {
+            Self::Read(_) if n < scratch::SIZE => Self::Read(0),
+            Self::Read(full) if full + 1 < FULL_READS => Self::Read(full + 1),
+            Self::Read(_) => Self::Splice(0),
+            Self::Splice(_) if n >= SMALL_SPLICE => Self::Splice(0),
+            Self::Splice(small) if small + 1 < SMALL_SPLICES => Self::Splice(small + 1),
+            Self::Splice(_) => Self::Read(0),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,24 +113,30 @@ pub(super) enum LaneError {
 }
 
 impl Lane {
-    pub(super) fn new(pending: Vec<u8>, source_ended: bool) -> Self {
+    pub(super) fn new(preface: Vec<u8>, source_ended: bool) -> Self {
         let state = if source_ended { State::Ending } else { State::Open };
-        Self { pending, written: 0, state, moved: Moved::default() }
+        let waiting = (!preface.is_empty()).then(|| Box::new(Waiting::Bytes(preface, 0)));
+        Self { waiting, state, flow: Flow::Read(0), moved: Moved::default() }
     }
 
     /// Bytes read that the sink has not taken.
     pub(super) fn pending(&self) -> usize {
-        self.pending.len() - self.written
+        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 
     /// Whether bytes wait for the sink.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.pending() > 0
+    pub(super) const fn is_stalled(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// Whether the source's FIN has been read.
-    pub(super) fn source_ended(&self) -> bool {
+    pub(super) const fn source_ended(&self) -> bool {
         matches!(self.state, State::Ending | State::Ended)
+    }
+
+    /// Whether its end has been passed on.
+    pub(super) const fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
     }
 
     /// Whether the next poll would read from the source.
@@ -93,23 +154,32 @@ impl Lane {
         std::mem::take(&mut self.moved)
     }
 
-    /// Moves what can be moved. Ready when the source's end has been passed on.
+    /// Moves what can be moved. Ready when the source's end has been passed on; `last`: except for the FIN, which is sent
+    /// with the closing of the sink, since nothing is expected of that either.
     pub(super) fn poll<F: Stream, T: Stream>(
         &mut self,
         cx: &mut Context<'_>,
         from: &F,
         to: &T,
+        last: bool,
     ) -> Poll<Result<(), LaneError>> {
-        for _ in 0..ROUNDS {
+        let turn = self.moved.read + TURN;
+        loop {
             ready!(self.poll_flush(cx, to)).map_err(LaneError::Sink)?;
             match self.state {
                 State::Ended => return Poll::Ready(Ok(())),
                 State::Ending => {
-                    to.shutdown_write().map_err(LaneError::Sink)?;
+                    if !last {
+                        to.shutdown_write().map_err(LaneError::Sink)?;
+                    }
                     self.state = State::Ended;
                     return Poll::Ready(Ok(()));
                 }
                 State::Open | State::Broken => {}
+            }
+            if self.moved.read >= turn {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             if ready!(self.poll_move(cx, from, to))? == 0 {
                 if self.state == State::Broken {
@@ -118,25 +188,77 @@ impl Lane {
                 self.state = State::Ending;
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
-    /// Writes what is pending; gives its memory back when all is written.
+    /// Writes what waits; gives its memory (or its pipe) back when all is written.
     fn poll_flush<T: Stream>(&mut self, cx: &mut Context<'_>, to: &T) -> Poll<io::Result<()>> {
-        while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
-            let n = ready!(to.poll_write(cx, rest))?;
-            self.written += n;
-            self.moved.written += n as u64;
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
+        match &mut **waiting {
+            Waiting::Bytes(bytes, written) => {
+                while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+                    let n = ready!(to.poll_write(cx, rest))?;
+                    *written += n;
+                    self.moved.written += n as u64;
+                }
+            }
+            Waiting::Pipe(pipe) => {
+                // INVARIANT: a pipe is only filled for a sink that is a socket.
+                let Some(to) = to.as_socket() else {
+                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
+                };
+                while pipe.held() > 0 {
+                    self.moved.written += ready!(to.poll_splice_from(cx, pipe))? as u64;
+                }
+            }
         }
-        if self.written > 0 {
-            (self.pending, self.written) = (Vec::new(), 0);
-        }
+        self.waiting = None;
         Poll::Ready(Ok(()))
     }
 
-    /// Reads once and writes at once; keeps what the sink does not take. How much was read.
+    /// Moves once, and keeps what the sink does not take. How much was read; 0 at the source's end.
     fn poll_move<F: Stream, T: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &F,
+        to: &T,
+    ) -> Poll<Result<usize, LaneError>> {
+        if let Flow::Splice(_) = self.flow
+            && let Some((from, to)) = from.as_socket().zip(to.as_socket())
+            // The kernel would never splice past an urgent byte.
+            && !from.has_urgent()
+            && let Some(pipe) = Pipe::borrow()
+        {
+            return self.poll_splice(cx, from, to, pipe);
+        }
+        self.poll_copy(cx, from, to)
+    }
+
+    /// Fills `pipe` and empties it at once.
+    fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &Socket,
+        to: &Socket,
+        mut pipe: Pipe,
+    ) -> Poll<Result<usize, LaneError>> {
+        let n = ready!(from.poll_splice_into(cx, &mut pipe)).map_err(LaneError::Source)?;
+        self.moved.read += n as u64;
+        self.flow = self.flow.after(n);
+        while pipe.held() > 0 {
+            match to.poll_splice_from(cx, &mut pipe) {
+                Poll::Ready(Ok(m)) => self.moved.written += m as u64,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(LaneError::Sink(error))),
+                Poll::Pending => {
+                    self.waiting = Some(Box::new(Waiting::Pipe(pipe)));
+                    break;
+                }
+            }
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    /// Reads once and writes at once.
+    fn poll_copy<F: Stream, T: Stream>(
         &mut self,
         cx: &mut Context<'_>,
         from: &F,
@@ -145,6 +267,7 @@ impl Lane {
         scratch::with(|buffer| {
             let n = ready!(from.poll_read(cx, buffer)).map_err(LaneError::Source)?;
             self.moved.read += n as u64;
+            self.flow = self.flow.after(n);
             let mut rest = buffer.get(..n).unwrap_or_default();
             while !rest.is_empty() {
                 match to.poll_write(cx, rest) {
@@ -154,7 +277,7 @@ impl Lane {
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(LaneError::Sink(error))),
                     Poll::Pending => {
-                        self.pending = rest.to_vec();
+                        self.waiting = Some(Box::new(Waiting::Bytes(rest.to_vec(), 0)));
                         break;
                     }
                 }

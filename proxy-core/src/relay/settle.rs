@@ -26,7 +26,7 @@ pub(super) async fn settle<F: Stream, T: Stream>(lane: &mut Lane, from: &F, to: 
     let mut last = (lane.pending(), usize::MAX);
     loop {
         // A look, not a wait: what cannot be moved now is looked at again after a moment.
-        let stuck = std::future::poll_fn(|cx| Poll::Ready(lane.poll(cx, from, to).is_pending())).await;
+        let stuck = std::future::poll_fn(|cx| Poll::Ready(lane.poll(cx, from, to, false).is_pending())).await;
         let (left, now) = ((lane.pending(), to.unacknowledged()), Instant::now());
         let moved = lane.take_moved().any();
         if !stuck && left.1 == 0 {

@@ -37,7 +37,7 @@ struct Rig {
     task: tokio::task::JoinHandle<RelayEnd>,
 }
 
-fn limits() -> RelayLimits {
+fn limits() -> RelayLimits<'static> {
     RelayLimits {
         idle: Bound::secs(100),
         half_closed: Bound::secs(10),
@@ -45,6 +45,8 @@ fn limits() -> RelayLimits {
         no_data: Bound::secs(50),
         lifetime_end: Instant::now() + Duration::from_secs(1000),
         warn_before: Some(Bound::secs(7)),
+        client_keep_alive: None,
+        backend_keep_alive: None,
     }
 }
 
