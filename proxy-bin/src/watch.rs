@@ -30,18 +30,27 @@ pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
     let mut breakers: Vec<Overload> = proxy.pools.iter().map(|pool| Overload::new(pool.overload)).collect();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut crowd = Crowd::default();
+    let (mut crowd, mut seen, mut still) = (Crowd::default(), vec![Seen::default(); breakers.len()], None);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let process = Process::read(&proxy);
         if crowd.has_gone(proxy.tracker.len()) {
             memory::release();
         }
-        let connections = proxy.tracker.connections();
-        for (number, (pool, breaker)) in proxy.pools.iter().zip(&mut breakers).enumerate() {
+        // While nobody comes or goes or is being dialled, and all is well, they are as they were seen.
+        let counts = (proxy.tracker.opened(), proxy.tracker.len());
+        let still_so = still == Some(counts) && breakers.iter().all(|one| one.level() == Level::Normal);
+        let connections = if still_so { Vec::new() } else { proxy.tracker.connections() };
+        for (number, ((pool, breaker), seen)) in
+            proxy.pools.iter().zip(&mut breakers).zip(&mut seen).enumerate()
+        {
             let mine: Vec<&Tracked> =
                 connections.iter().filter(|one| one.pool().map(usize::from) == Some(number)).collect();
-            observe(pool, breaker, &mine, &process);
+            if !still_so {
+                *seen = Seen::of(&mine);
+            }
+            observe(pool, breaker, &mine, &seen.readings(pool, &process));
         }
+        still = seen.iter().all(|pool| pool.dialling == 0).then_some(counts);
     }
 }
 
@@ -83,9 +92,9 @@ impl Process {
 }
 
 /// Looks at one pool, and acts.
-fn observe(pool: &Pool, breaker: &mut Overload, connections: &[&Tracked], process: &Process) {
+fn observe(pool: &Pool, breaker: &mut Overload, connections: &[&Tracked], readings: &Readings) {
     let now = Instant::now();
-    if let Some(change) = breaker.observe(&readings(pool, connections, process, now), now) {
+    if let Some(change) = breaker.observe(readings, now) {
         if change.to > change.from {
             warn!(pool = %pool.name, from = %change.from, to = %change.to, signal = %change.signal, "overload: {change}");
         } else {
@@ -98,14 +107,33 @@ fn observe(pool: &Pool, breaker: &mut Overload, connections: &[&Tracked], proces
     }
 }
 
-fn readings(pool: &Pool, connections: &[&Tracked], process: &Process, now: Instant) -> Readings {
-    let dialling = || connections.iter().filter(|one| one.phase() == Phase::Dial);
-    Readings {
-        connections: Usage::new(connections.len() as u64, pool.watched as u64),
-        dialling: dialling().count() as u64,
-        oldest_dial: dialling().map(|one| one.in_phase(now)).max().unwrap_or_default(),
-        descriptors: process.descriptors,
-        memory: process.memory,
+/// What was seen of a pool's connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    connections: u64,
+    dialling: u64,
+    oldest_dial: Duration,
+}
+
+impl Seen {
+    fn of(connections: &[&Tracked]) -> Self {
+        let now = Instant::now();
+        let dialling = || connections.iter().filter(|one| one.phase() == Phase::Dial);
+        Self {
+            connections: connections.len() as u64,
+            dialling: dialling().count() as u64,
+            oldest_dial: dialling().map(|one| one.in_phase(now)).max().unwrap_or_default(),
+        }
+    }
+
+    fn readings(&self, pool: &Pool, process: &Process) -> Readings {
+        Readings {
+            connections: Usage::new(self.connections, pool.watched as u64),
+            dialling: self.dialling,
+            oldest_dial: self.oldest_dial,
+            descriptors: process.descriptors,
+            memory: process.memory,
+        }
     }
 }
 

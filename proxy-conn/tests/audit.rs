@@ -31,7 +31,7 @@ fn nothing_is_found_where_nothing_is_planted() {
     let report = world.run(OPTIONS);
     assert_eq!((gauges(&report), &report.blind, report.looks), (vec![], &None, 1));
     assert_eq!(report.entries, 50);
-    assert!(report.sockets >= 200, "both ends of a hundred: {}", report.sockets);
+    assert!(report.sockets >= Some(200), "both ends of a hundred: {:?}", report.sockets);
     drop(conns);
 }
 
@@ -272,6 +272,33 @@ fn it_watches_until_it_is_stopped() {
     });
     assert_eq!((state.runs(), told.audits.load(Ordering::Relaxed)), (3, 3));
     assert!(state.last_run().is_some());
+}
+
+#[test]
+fn while_nothing_begins_or_ends_the_kernel_is_asked_once_in_ten() {
+    let _turn = World::new();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (tracker, asked) = (Tracker::new(1, ()), Arc::<AtomicUsize>::default());
+    let counter = Arc::clone(&asked);
+    let audit = Audit::reading(OPTIONS, Arc::clone(&tracker), Expectations::default, (), move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(Kernel::default()) })
+    });
+    let state = Arc::clone(audit.state());
+    let runs = |of: u64| Duration::from_secs(30 * of + 1);
+    runtime.block_on(async {
+        audit.clone().watch(tokio::time::sleep(runs(21))).await;
+        assert_eq!((state.runs(), asked.load(Ordering::Relaxed)), (21, 3), "the first, and each tenth after");
+        let opening = Opening { peer: PeerAddr::new(([127, 0, 0, 1], 1).into()), listener: "test".into() };
+        let watching = audit.watch(tokio::time::sleep(runs(4)));
+        let living = async {
+            tokio::time::sleep(runs(2)).await;
+            drop(tracker.open(0, opening));
+        };
+        tokio::join!(watching, living);
+        assert_eq!(asked.load(Ordering::Relaxed), 5, "anew, and after somebody came and went");
+    });
 }
 
 #[test]

@@ -177,8 +177,8 @@ pub struct AuditReport {
     pub looks: u8,
     /// Entries at the last look.
     pub entries: usize,
-    /// Open sockets of this process at the last look.
-    pub sockets: usize,
+    /// Open sockets of this process at the last look; None where the kernel was not asked, or did not answer.
+    pub sockets: Option<usize>,
     /// Why the kernel could not be asked, where it could not: then orphans, zombies and half-zombies were not looked for.
     pub blind: Option<Box<str>>,
     /// Overdue connections that were ended, and that nobody else was ending yet.

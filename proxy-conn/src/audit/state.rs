@@ -76,7 +76,7 @@ impl AuditState {
         let micros = |took: Duration| u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         for gauge in Gauge::ALL {
-            let unknown = report.blind.is_some() && needs_the_kernel(gauge);
+            let unknown = report.sockets.is_none() && needs_the_kernel(gauge);
             if let (Some(value), false) = (self.gauges.get(gauge.index()), unknown) {
                 value.store(report.count(gauge), Ordering::Relaxed);
             }
