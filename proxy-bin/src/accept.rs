@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proxy_conn::Opening;
 use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -19,7 +20,8 @@ use crate::proxy::{Listener, Proxy};
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// While there is no room, how often it is looked for by those who were not told: whoever tells may have been dropped.
+/// While there is no room, or no descriptor, how often it is looked for by those who were not told: whoever tells may have
+/// been dropped.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 
 /// Where the connections of a listener go.
@@ -55,7 +57,7 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
                 let shortage = proxy_core::listen::accept_error_is_shortage(&error);
                 let pause_ms = pause.as_millis();
                 warn!(listener = %accepting.at.label, %error, shortage, pause_ms, "cannot accept; will try again");
-                unless(&stop, tokio::time::sleep(pause)).await;
+                unless(&stop, accepting.rest(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -84,16 +86,53 @@ async fn next<L: Listen, D: Dial>(
 }
 
 impl<D: Dial> Accepting<D> {
+    /// Waits for `pause`, or until a connection has ended: it has given back what there was a shortage of.
+    async fn rest(&self, pause: Duration) {
+        // Both move meanwhile: what matters is that it changes.
+        let ended = || self.proxy.tracker.opened().wrapping_sub(self.proxy.tracker.len() as u64);
+        let (before, until) = (ended(), Instant::now() + pause);
+        while Instant::now() < until && ended() == before {
+            tokio::time::sleep(LOOK_FOR_ROOM.min(pause)).await;
+        }
+    }
+
     /// Opens the entry of a connection and spawns its task.
     fn open<S: Stream + 'static>(&self, client: S, peer: PeerAddr) {
-        let opening = Opening { peer, listener: Arc::clone(&self.at.label) };
-        let conn = self.proxy.tracker.open(self.worker, opening);
+        self.tasks.spawn(self.proxy.connection(&self.at, self.worker, client, peer));
+    }
+}
+
+/// For those who run a proxy in a runtime of their own: over other streams than sockets, or in simulated time.
+impl<D: Dial> Proxy<D> {
+    /// Accepts from `listener`, which stands for `at`, until `stop`, as `worker` does in a [`Server`](crate::server::Server).
+    /// Connections' tasks are spawned on `tasks`.
+    pub async fn accept<L: Listen>(
+        self: Arc<Self>,
+        at: Arc<Listener>,
+        worker: usize,
+        listener: L,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) {
+        accept_loop(listener, Accepting { at, worker, proxy: self, tasks }, stop).await;
+    }
+
+    /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is
+    /// dropped.
+    pub fn connection<S: Stream + 'static>(
+        self: &Arc<Self>,
+        at: &Arc<Listener>,
+        worker: usize,
+        client: S,
+        peer: PeerAddr,
+    ) -> impl Future<Output = ()> + Send + use<S, D> {
+        let opening = Opening { peer, listener: Arc::clone(&at.label) };
+        let conn = self.tracker.open(worker, opening);
         conn.hold(Side::Client, client.descriptor());
         // Several workers may have seen the last free place: whoever comes too late waits for one.
-        let permit = self.proxy.connections.acquire();
-        self.proxy.taken();
-        let (at, proxy) = (Arc::clone(&self.at), Arc::clone(&self.proxy));
-        self.tasks.spawn(serve(Newcomer { client, permit, at, proxy, conn }));
+        let permit = self.connections.acquire();
+        self.taken();
+        serve(Newcomer { client, permit, at: Arc::clone(at), proxy: Arc::clone(self), conn })
     }
 }
 
@@ -149,6 +188,30 @@ mod tests {
     async fn a_shortage_neither_ends_the_loop_nor_makes_it_spin() {
         let asked = asked_in_an_hour(rustix::io::Errno::MFILE.raw_os_error()).await;
         assert!((3500..3700).contains(&asked), "once a second, after the first pauses: {asked}");
+    }
+
+    /// Descriptors of a connection that has ended are there at once, whatever the pause has grown to.
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_over_when_a_connection_has_ended() {
+        let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
+        let at = Listener::new(&config.listeners[0]);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([])));
+        let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
+        let open = proxy.tracker.open(0, Opening { peer, listener: Arc::clone(&at.label) });
+        let accepting = Accepting { at, worker: 0, proxy, tasks: TaskTracker::new() };
+        let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let code = rustix::io::Errno::MFILE.raw_os_error();
+        let running = accept_loop(Failing { asked: Arc::clone(&asked), code }, accepting, stop.clone());
+        let stopping = async {
+            // By now it asks once a second; the last time was 0.73 s ago.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let before = asked.load(Ordering::Relaxed);
+            drop(open);
+            tokio::time::sleep(LOOK_FOR_ROOM).await;
+            assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+            stop.cancel();
+        };
+        tokio::join!(running, stopping);
     }
 
     const ONE_AT_A_TIME: &str = r#"

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proxy_conn::overload::{Candidate, Usage};
 use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
+use proxy_core::listen::accept_error_is_shortage;
 use proxy_core::memory;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -82,12 +83,21 @@ impl Process {
     fn read<D>(proxy: &Proxy<D>) -> Self {
         let most_memory = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
         Self {
-            descriptors: Usage::new(descriptors::in_use().unwrap_or(0), descriptors::limit()),
+            descriptors: Usage::new(descriptors_in_use(), descriptors::limit()),
             memory: Usage::new(
                 if most_memory > 0 { descriptors::resident().unwrap_or(0) } else { 0 },
                 most_memory,
             ),
         }
+    }
+}
+
+/// How many descriptors are in use. It takes one to look: where there is none to be had, all are.
+fn descriptors_in_use() -> u64 {
+    match descriptors::in_use() {
+        Ok(in_use) => in_use,
+        Err(error) if accept_error_is_shortage(&error) => descriptors::limit(),
+        Err(_) => 0,
     }
 }
 

@@ -62,6 +62,8 @@ impl Dial for TcpDialer {
                 socket.set_tcp_nodelay(true)?;
                 // An urgent byte is passed on in its place, not dropped.
                 socket.set_out_of_band_inline(true)?;
+                // Whatever happens to this process, it resets; see `Socket`.
+                socket.set_linger(Some(Duration::ZERO))?;
                 begin_to_connect(&socket, &(*addr).into())?;
                 let socket = Socket::tcp(socket.into())?;
                 socket.connected().await?;
@@ -429,6 +431,20 @@ mod tests {
             text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")),
             "{text}"
         );
+    }
+
+    /// The kernel has connected, and nobody has looked yet.
+    #[tokio::test]
+    async fn an_abandoned_dial_resets_what_the_kernel_has_connected() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
+        let mut dial = Box::pin(TcpDialer.dial(&endpoint));
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(dial.as_mut().poll(cx))).await;
+        assert!(polled.is_pending(), "a dial takes at least one turn of the reactor");
+        let (mut accepted, _) = listener.accept().unwrap();
+        drop(dial);
+        let error = std::io::Read::read(&mut accepted, &mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
     #[tokio::test]

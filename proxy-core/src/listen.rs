@@ -142,6 +142,8 @@ fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<
     // An urgent byte is passed on in its place, not dropped.
     socket.set_out_of_band_inline(true)?;
     options.keep_alive.apply(&socket2::SockRef::from(&socket))?;
+    // Accepted sockets inherit it: whatever happens to this process, they reset; see `Socket`.
+    socket.set_linger(Some(std::time::Duration::ZERO))?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())

@@ -27,6 +27,9 @@ use crate::stream::Stream;
 use crate::sys::{at_urgent_mark, register};
 
 /// A connected TCP or Unix stream socket. Dropped, it resets (TCP) or closes (Unix); see [`Stream::finish`].
+///
+/// Those from the listener and the dialler reset however they go, also when the process is killed: it is how they are made,
+/// and only [`finish`](Stream::finish) changes it. Nobody takes what a dead proxy had delivered so far for the whole.
 #[derive(Debug)]
 pub struct Socket {
     fd: AsyncFd<OwnedFd>,
@@ -75,7 +78,8 @@ impl Socket {
         Ok(Self { fd: register(fd, interest)?, kind: Kind::Unix, finished: false })
     }
 
-    /// Waits until a connect that is in progress has come to something. Cancel-safe.
+    /// Waits until a connect that is in progress has come to something. Cancel-safe: dropped before, the socket resets
+    /// whatever the kernel has made of it.
     ///
     /// # Errors
     /// Why it failed.
@@ -207,6 +211,10 @@ impl Stream for Socket {
     }
 
     fn finish(mut self) {
+        if self.kind == Kind::Tcp {
+            // It can only fail for a socket that the kernel has already given up.
+            SockRef::from(&self).set_linger(None).unwrap_or_default();
+        }
         self.finished = true;
     }
 }
