@@ -1,24 +1,33 @@
 //! Backends, most of them bad.
 
 mod black_hole;
+mod http;
+mod slow;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::wire::{Received, Wire};
 
 pub use black_hole::BlackHole;
+pub use http::{GOODBYE, UPGRADED, keep_alive_answer};
 
 /// A backend of one behaviour, and what it has received. Dropped, it stops.
 #[derive(Debug)]
 pub struct Backend {
     addr: SocketAddr,
     visits: Arc<Mutex<Vec<Visit>>>,
-    _tasks: JoinSet<()>,
+    sent: Arc<AtomicU64>,
+    tasks: JoinSet<()>,
 }
+
+/// Connections that wait for somebody to ask for them; more than a test has open.
+const MOST_TO_HAND_OVER: usize = 1024;
 
 /// What was received on one connection.
 type Visit = Arc<Mutex<Received>>;
@@ -51,17 +60,19 @@ impl Backend {
         let addr = listener.local_addr().expect("it is bound");
         let visits = Arc::<Mutex<Vec<Visit>>>::default();
         let (noted, mut accepting) = (Arc::clone(&visits), JoinSet::new());
+        let sent = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&sent);
         accepting.spawn(async move {
             let mut serving = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.expect("a backend of a test has descriptors");
                 let visit = Visit::default();
                 noted.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&visit));
-                serving.spawn(behave(Wire::noting(stream, visit)));
+                serving.spawn(behave(Wire::noting(stream, visit, Arc::clone(&counted))));
                 while serving.try_join_next().is_some() {}
             }
         });
-        Self { addr, visits, _tasks: accepting }
+        Self { addr, visits, sent, tasks: accepting }
     }
 
     /// Sends back what it reads, and ends when its client has.
@@ -123,6 +134,20 @@ impl Backend {
         })
     }
 
+    /// Hands each connection to whoever asks for it: both ends of a chain in one hand.
+    #[must_use]
+    pub fn hands_over() -> (Self, mpsc::Receiver<Wire>) {
+        let (to, wires) = mpsc::channel(MOST_TO_HAND_OVER);
+        let backend = Self::serving(move |wire| {
+            let to = to.clone();
+            async move {
+                // Nobody may want it any more.
+                to.send(wire).await.unwrap_or_default();
+            }
+        });
+        (backend, wires)
+    }
+
     /// Neither reads nor says anything, until it is reset.
     #[must_use]
     pub fn takes_nothing() -> Self {
@@ -151,10 +176,21 @@ impl Backend {
         Self::source(b"")
     }
 
+    /// Stops it, and waits until nobody listens any more: dropping it is soon, not at once.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// How many bytes its kernel has taken from it, on all connections together.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// How many connections it has accepted.
@@ -168,6 +204,11 @@ impl Backend {
     pub fn visits(&self) -> Vec<Received> {
         let visits = self.visits.lock().unwrap_or_else(PoisonError::into_inner);
         visits.iter().map(|visit| visit.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
+
+    /// Gives up what it has received so far, with the memory that it took.
+    pub fn forget_visits(&self) {
+        *self.visits.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
     }
 
     /// What it has received on the first connection; nothing if there was none.

@@ -1,4 +1,4 @@
-//! Two hops in a row, as they are meant to be used.
+//! Hops in a row, as they are meant to be used: two, or more.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -8,12 +8,14 @@ use crate::hop::Hop;
 use crate::wait::PATIENCE;
 use crate::wire::Wire;
 
-/// Client → outer → PROXY v2 → inner → backend, in this process.
+/// Client → outer → PROXY v2 → inner → backend, in this process; with more hops between the two where wanted.
 #[derive(Debug)]
 pub struct Chain {
     /// The hop that clients connect to.
     pub outer: Hop,
-    /// The hop that only the outer one may connect to.
+    /// The hops between the two, in order.
+    pub between: Vec<Hop>,
+    /// The hop that only the one before it may connect to.
     pub inner: Hop,
 }
 
@@ -33,10 +35,36 @@ impl Chain {
     /// A chain whose inner hop has a configuration of its own, with its first port for the outer hop.
     #[must_use]
     pub fn in_front(outer: &str, inner_config: &str) -> Self {
-        let inner = Hop::start(inner_config);
+        Self::of_configs(&outer_config(outer, &"INNER"), inner_config)
+    }
+
+    /// A chain of which each hop has a configuration of its own: the outer one's first port is for clients, and `INNER` in it
+    /// stands for the inner hop's first port, which is for the outer hop.
+    #[must_use]
+    pub fn of_configs(outer: &str, inner: &str) -> Self {
+        let inner = Hop::start(inner);
         // The last one to start: with it the whole chain stands.
-        let outer = Hop::start(&outer_config(outer, inner.addr()));
-        Self { outer, inner }
+        let outer = Hop::start(&outer.replace("INNER", &inner.addr().to_string()));
+        Self { outer, between: Vec::new(), inner }
+    }
+
+    /// A chain of `hops`, at least two, to `target`, with the defaults.
+    #[must_use]
+    pub fn of(hops: usize, target: impl Display) -> Self {
+        let inner = Hop::start(&inner_config("", &[&target]));
+        let (mut between, mut next) = (Vec::new(), inner.addr());
+        for _ in 2..hops {
+            let hop = Hop::start(&between_config(next));
+            next = hop.addr();
+            between.insert(0, hop);
+        }
+        let outer = Hop::start(&outer_config("", &next));
+        Self { outer, between, inner }
+    }
+
+    /// Every hop, from the clients' to the backend's.
+    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+        std::iter::once(&self.outer).chain(&self.between).chain([&self.inner])
     }
 
     /// A client of the chain.
@@ -51,13 +79,17 @@ impl Chain {
 
     /// The same, within `bound`.
     pub async fn settles_within(&self, bound: Duration) {
-        self.inner.empties(bound).await;
+        for hop in self.hops().skip(1) {
+            hop.empties(bound).await;
+        }
         self.outer.settles_within(bound).await;
-        self.inner.is_clean().await;
+        for hop in self.hops().skip(1) {
+            hop.is_clean().await;
+        }
     }
 }
 
-fn outer_config(settings: &str, inner: SocketAddr) -> String {
+pub(crate) fn outer_config(settings: &str, inner: &dyn Display) -> String {
     format!(
         r#"
         {settings}
@@ -73,7 +105,7 @@ fn outer_config(settings: &str, inner: SocketAddr) -> String {
     )
 }
 
-fn inner_config(settings: &str, targets: &[&dyn Display]) -> String {
+pub(crate) fn inner_config(settings: &str, targets: &[&dyn Display]) -> String {
     let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
     let targets = targets.join(", ");
     format!(
@@ -89,4 +121,8 @@ fn inner_config(settings: &str, targets: &[&dyn Display]) -> String {
         action = {{ forward = [{targets}] }}
         "#
     )
+}
+
+fn between_config(next: SocketAddr) -> String {
+    inner_config("", &[&next]) + "send_proxy = \"v2\"\n"
 }

@@ -58,6 +58,11 @@ impl Ends {
     pub fn all(&self) -> Vec<EndLine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Gives up those so far, with the memory that they took.
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Vec::new();
+    }
 }
 
 impl Subscriber for Ends {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::server::{Bound, Server};
-use proxy_conn::{Cause, Level, Phase, Tracker};
+use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::KeepAlive;
 use proxy_core::listen::{ListenOptions, bind};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::ends::{EndLine, Ends};
+use crate::laws::{Entry, Levels};
 use crate::ports;
 use crate::scenario::open_descriptors;
 use crate::wait::{PATIENCE, becomes, eventually};
@@ -34,14 +36,24 @@ fn crowd(config: &str) -> &'static str {
     if config.contains("connections_per_client") || config.contains("[limits]") {
         return "";
     }
-    "limits.connections_per_client = \"off\"\nlimits.connections_per_client_per_minute = \"off\"\n"
+    CROWD
 }
+
+/// Lets a crowd come from one address.
+pub(crate) const CROWD: &str =
+    "limits.connections_per_client = \"off\"\nlimits.connections_per_client_per_minute = \"off\"\n";
 
 impl Hop {
     /// Starts `config` (TOML), in which `PORT_A` to `PORT_D` stand for ports of 127.0.0.1 (and of `::1`, where it
     /// listens there) that the kernel chooses.
     #[must_use]
     pub fn start(config: &str) -> Self {
+        Self::watched_by((), config)
+    }
+
+    /// The same, with `watcher` told of every connection on the worker that serves it.
+    #[must_use]
+    pub fn watched_by(watcher: impl Subscriber + 'static, config: &str) -> Self {
         let hosts: &[IpAddr] = match config.contains("\"::1\"") {
             true => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
             false => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
@@ -52,7 +64,8 @@ impl Hop {
         let config = Config::parse(&ports::filled(&config, &ports), "hop.toml")
             .unwrap_or_else(|errors| panic!("{errors}"));
         let ends = Ends::default();
-        let server = Server::start_with(config, &bound, &Handle::current(), Sockets::Shared, ends.clone());
+        let told = Told { ends: ends.clone(), watcher };
+        let server = Server::start_with(config, &bound, &Handle::current(), Sockets::Shared, told);
         let server = server.expect("it starts on sockets that are bound");
         // The workers have sockets of their own.
         drop(bound);
@@ -120,6 +133,38 @@ impl Hop {
         self.ends.all()
     }
 
+    /// What it holds now, as its own books have it, for the [`laws`](crate::laws).
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        let tracker = self.tracker();
+        Levels {
+            tracked: tracker.len(),
+            opened: tracker.opened(),
+            ended: Cause::ALL.iter().map(|cause| tracker.ended(*cause)).sum(),
+            faults: FAULTS.iter().map(|cause| tracker.ended(*cause)).sum(),
+            counts: vec![("permits".to_owned(), self.permits())],
+            ..Levels::default()
+        }
+    }
+
+    /// Its connections, and by how much each has outlived its deadline.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        let now = Instant::now();
+        let views = self.tracker().snapshot();
+        let entry = |view: &ConnView| Entry {
+            name: view.id.to_string(),
+            phase: view.phase.to_string(),
+            overdue: now.saturating_duration_since(view.deadline_at),
+        };
+        views.iter().map(entry).collect()
+    }
+
+    /// Gives up the ends so far, with the memory that they took.
+    pub fn forget_ends(&self) {
+        self.ends.forget();
+    }
+
     /// Waits for the first `count` ends, and no more.
     pub async fn ended(&self, count: usize) -> Vec<EndLine> {
         eventually(PATIENCE, || self.ends().len() >= count).await;
@@ -151,6 +196,27 @@ impl Hop {
         self.empties(bound).await;
         becomes(bound, self.quiet, open_descriptors).await;
         self.is_clean().await;
+    }
+}
+
+/// Both are told: the ends, and whoever watches.
+struct Told<W> {
+    ends: Ends,
+    watcher: W,
+}
+
+impl<W: Subscriber> Subscriber for Told<W> {
+    fn opened(&self, id: ConnId, opening: &Opening) {
+        self.watcher.opened(id, opening);
+    }
+
+    fn entered(&self, id: ConnId, phase: Phase) {
+        self.watcher.entered(id, phase);
+    }
+
+    fn ended(&self, ended: &Ended<'_>) {
+        self.ends.ended(ended);
+        self.watcher.ended(ended);
     }
 }
 

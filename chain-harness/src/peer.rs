@@ -81,11 +81,16 @@ impl Peer {
     }
 }
 
-/// Where the program `name` is; says so where it is not installed.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
+/// Where the program `name` is.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(SYSTEM.map(PathBuf::from));
-    let found = dirs.map(|dir| dir.join(name)).find(|file| file.is_file());
+    dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// The same; says so where it is not installed.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let found = find_program(name);
     if found.is_none() {
         println!("skipped: {name} is not installed (apt-get install {name})");
     }

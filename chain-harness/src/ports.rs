@@ -1,7 +1,7 @@
 //! Ports for those who cannot be handed a bound socket: child processes.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Mutex, PoisonError};
 
 /// Where free ports are looked for: below the range from which the kernel takes the ports of outgoing connections
@@ -51,14 +51,44 @@ pub(crate) fn filled(text: &str, ports: &[u16]) -> String {
     names.fold(text.to_owned(), |text, (name, port)| text.replace(name, &port.to_string()))
 }
 
+/// States of TCP sockets, as `/proc/net/tcp` has them.
+const TIME_WAIT: &str = "06";
+const LISTENING: &str = "0A";
+
 /// Whether somebody listens on `port` of an IPv4 address. It makes no connection, which a proxy would pass on.
 pub(crate) fn is_listened_on(port: u16) -> bool {
-    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
-    let (local, listening) = (format!(":{port:04X}"), "0A");
-    sockets.lines().any(|line| {
+    sockets().iter().any(|socket| socket.local == port && socket.state == LISTENING)
+}
+
+/// How many connections to `addr` (IPv4) are in `TIME_WAIT` on its side.
+///
+/// Where the kernel gave a listener a port with such left from before, it may give the same port to clients of others too.
+/// Those lead to somebody who listens, so they are told apart.
+#[must_use]
+pub fn time_waits(addr: SocketAddr) -> usize {
+    let sockets = sockets();
+    let listening: HashSet<u16> =
+        sockets.iter().filter(|socket| socket.state == LISTENING).map(|socket| socket.local).collect();
+    let here = |socket: &&Socket| socket.local == addr.port() && socket.state == TIME_WAIT;
+    sockets.iter().filter(here).filter(|socket| !listening.contains(&socket.remote)).count()
+}
+
+/// A TCP socket over IPv4: its ports, and its state.
+struct Socket {
+    local: u16,
+    remote: u16,
+    state: String,
+}
+
+fn sockets() -> Vec<Socket> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
+    let port = |addr: &str| u16::from_str_radix(addr.rsplit(':').next()?, 16).ok();
+    let socket = |line: &str| {
         let mut fields = line.split_whitespace().skip(1);
-        fields.next().is_some_and(|addr| addr.ends_with(&local)) && fields.nth(1) == Some(listening)
-    })
+        let (local, remote) = (port(fields.next()?)?, port(fields.next()?)?);
+        Some(Socket { local, remote, state: fields.next()?.to_owned() })
+    };
+    table.lines().filter_map(socket).collect()
 }
 
 #[cfg(test)]

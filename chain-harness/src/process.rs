@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::ports;
 use crate::wait::{PATIENCE, eventually};
@@ -54,6 +55,71 @@ impl Process {
             ports::is_listened_on(port)
         })
         .await;
+    }
+
+    /// Kills it at once (SIGKILL), and waits until it has gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().expect("it is our child");
+        self.exit_code(PATIENCE).await;
+    }
+
+    /// How many descriptors it has open, as `/proc` says.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        self.open().count()
+    }
+
+    /// How much of a processor it has used so far.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(self.proc("stat")).expect("it runs");
+        // The second field is the name, in brackets; user and system time are the 14th and the 15th (proc(5)).
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
+    /// Lets it open `more` descriptors from now on, beside those that it has.
+    pub fn leave_room_for(&self, more: u64) {
+        let used: Vec<_> = self.open().map(|(fd, _)| fd).collect();
+        // The limit is one of numbers, and there may be gaps among those in use.
+        let (mut limit, mut free) = (0, 0);
+        while free < more {
+            free += u64::from(!used.contains(&limit));
+            limit += 1;
+        }
+        self.limit_descriptors(limit);
+    }
+
+    /// Takes the limit of [`leave_room_for`](Self::leave_room_for) back.
+    pub fn leave_room(&self) {
+        self.limit_descriptors(1024);
+    }
+
+    /// The hard limit stays, so that the soft one may rise again.
+    fn limit_descriptors(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("it is our child");
+    }
+
+    /// Its descriptors, and what each leads to.
+    fn open(&self) -> impl Iterator<Item = (u64, PathBuf)> {
+        let listed = std::fs::read_dir(self.proc("fd")).expect("it runs, and is ours").map_while(Result::ok);
+        let open = listed.filter_map(|fd| {
+            Some((fd.file_name().to_str()?.parse().ok()?, std::fs::read_link(fd.path()).ok()?))
+        });
+        // A look at /proc comes and goes.
+        open.filter(|(_, to)| !to.starts_with("/proc"))
+    }
+
+    fn proc(&self, what: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop.

@@ -36,6 +36,13 @@ pub fn open_descriptors() -> usize {
     descriptors().len()
 }
 
+/// How many more descriptors this process may open, less `reserve`, once its limit has been raised as far as it goes.
+#[must_use]
+pub fn room_for_descriptors(reserve: usize) -> usize {
+    let limit = usize::try_from(proxy_bin::descriptors::raise_limit()).unwrap_or(usize::MAX);
+    limit.saturating_sub(open_descriptors() + reserve)
+}
+
 /// What this process has open, by descriptor, without the one with which this is found out.
 fn descriptors() -> BTreeMap<OsString, PathBuf> {
     let listed = std::fs::read_dir("/proc/self/fd").expect("Linux has /proc").map_while(Result::ok);

@@ -5,12 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::netns::Namespace;
 use crate::ports;
 use crate::process::Process;
+use crate::wait::{PATIENCE, becomes};
 
 /// `smartproxy run` on a configuration in a temporary directory. Dropped, it is killed.
 #[derive(Debug)]
@@ -18,8 +21,16 @@ pub struct Smartproxy {
     /// The process.
     pub process: Process,
     ports: Vec<u16>,
-    _dir: TempDir,
+    dir: TempDir,
+    /// Descriptors that were open when it stood and nobody had connected.
+    quiet: usize,
 }
+
+/// The name of the configuration in its directory.
+const CONFIG: &str = "smartproxy.toml";
+
+/// What the binary takes a configuration's path from, where nobody gives it one.
+const VARIABLE: &str = "SMARTPROXY_CONFIG";
 
 impl Smartproxy {
     /// Runs a [`scenario`](crate::scenario()) in which the binary is needed. It is built before the scenario's time starts.
@@ -30,36 +41,88 @@ impl Smartproxy {
 
     /// Runs `config` (TOML; `PORT_A` to `PORT_D` stand for free ports) and waits until it accepts.
     pub async fn run(config: &str) -> Self {
-        let mut started = Self::start(config);
-        for port in started.ports.clone() {
-            started.process.listens_on(port).await;
-        }
+        Self::start(config).standing().await
+    }
+
+    /// The same, with no more than `descriptors` to be had from before its first moment.
+    pub async fn run_with_descriptors(descriptors: u64, config: &str) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$@\""), "sh"]).arg(binary());
+        Self::start_by(shell, config).standing().await
+    }
+
+    /// The same in `namespace`. The ports of its configuration are whatever it says there: all are free.
+    pub async fn run_in(namespace: &Namespace, config: &str) -> Self {
+        let mut inside = namespace.command();
+        inside.arg(binary());
+        let mut started = Self::start_by(inside, config);
+        started.stands().await;
         started
+    }
+
+    async fn standing(mut self) -> Self {
+        for port in self.ports.clone() {
+            self.process.listens_on(port).await;
+        }
+        self.stands().await;
+        self
+    }
+
+    /// Waits until it says that it runs: all that it opens at the start is open.
+    async fn stands(&mut self) {
+        self.process.says("running").await;
+        self.quiet = self.process.descriptors();
+    }
+
+    /// Starts it again after it was killed or has stopped: on the same ports, with the same configuration.
+    pub async fn restart(&mut self) {
+        self.process.exit_code(PATIENCE).await;
+        self.process = Process::start(Self::command().arg("run").arg("-c").arg(self.dir.path().join(CONFIG)));
+        for port in self.ports.clone() {
+            self.process.listens_on(port).await;
+        }
+        self.stands().await;
+    }
+
+    /// The law that can be seen from outside, once everybody has gone: it has no more descriptors than at the start.
+    pub async fn settles_within(&self, bound: Duration) {
+        becomes(bound, self.quiet, || self.process.descriptors()).await;
     }
 
     /// The same without waiting.
     #[must_use]
     pub fn start(config: &str) -> Self {
+        Self::start_by(Self::command(), config)
+    }
+
+    /// The same by `command`, which the arguments are added to.
+    fn start_by(mut command: Command, config: &str) -> Self {
         let (config, ports) = ports::fill(config);
         let dir = tempfile::tempdir().expect("there is room for a file");
-        let file = dir.path().join("smartproxy.toml");
+        let file = dir.path().join(CONFIG);
         std::fs::write(&file, config).expect("there is room for a file");
-        let process = Process::start(Self::command().arg("run").arg("-c").arg(file));
-        Self { process, ports, _dir: dir }
+        let process = Process::start(command.arg("run").arg("-c").arg(file).env_remove(VARIABLE));
+        Self { process, ports, dir, quiet: usize::MAX }
     }
 
     /// A command for the binary, to which arguments may be added.
     #[must_use]
     pub fn command() -> Command {
         let mut command = Command::new(binary());
-        command.env_remove("SMARTPROXY_CONFIG");
+        command.env_remove(VARIABLE);
         command
     }
 
     /// Where `PORT_A` is.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, *self.ports.first().expect("the configuration has a port")).into()
+        self.at(0)
+    }
+
+    /// Where the `n`th port is: 0 for `PORT_A`.
+    #[must_use]
+    pub fn at(&self, n: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, *self.ports.get(n).expect("the configuration has as many ports")).into()
     }
 
     /// Whether it listens on `PORT_A`.
@@ -86,13 +149,14 @@ impl Smartproxy {
     }
 }
 
-/// The binary, built like this test: same target directory, same profile, and never older than its source.
-fn binary() -> &'static Path {
+/// The binary, built like this program: same target directory, same profile, and never older than its source.
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test is a file");
-        // <target>/<profile>/deps/<test>
-        let profile = test.ancestors().nth(2).expect("a test is in a target directory");
+        let program = std::env::current_exe().expect("a program is a file");
+        // <target>/<profile>/deps/<test>, or <target>/<profile>/<program>
+        let dir = program.parent().expect("a program is in a target directory");
+        let profile = if dir.ends_with("deps") { dir.parent().expect("it is in one too") } else { dir };
         build(profile);
         let binary = profile.join("smartproxy");
         assert!(binary.exists(), "{} is not there", binary.display());

@@ -47,6 +47,26 @@ pub(crate) fn becomes<T: PartialEq + fmt::Debug>(
     }
 }
 
+/// What `actual` comes to rest at: its value once that has been the same for `still`. For what is to stop moving by itself;
+/// how long it stays so is for the test to say.
+#[track_caller]
+pub fn settled<T: PartialEq>(still: Duration, mut actual: impl FnMut() -> T) -> impl Future<Output = T> {
+    let place = Location::caller();
+    async move {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut last, mut since) = (actual(), Instant::now());
+        while since.elapsed() < still {
+            assert!(Instant::now() < deadline, "{place}: still moving after {PATIENCE:?}");
+            tokio::time::sleep(LOOK).await;
+            let now = actual();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        last
+    }
+}
+
 /// What `future` comes to; panics where that takes longer than `bound`.
 #[track_caller]
 pub fn within<F: Future>(bound: Duration, future: F) -> impl Future<Output = F::Output> {

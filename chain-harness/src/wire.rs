@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -49,15 +51,55 @@ impl Received {
 pub struct Wire {
     stream: TcpStream,
     notes: Arc<Mutex<Received>>,
+    sent: u64,
+    /// What the kernel has taken of this and others.
+    in_all: Arc<AtomicU64>,
 }
 
 impl Wire {
     /// Connects. Whether that came to anything is told to whoever reads: a proxy may accept and reset before a client
     /// could look, and then that is what the client has received.
     pub async fn connect(addr: SocketAddr) -> Self {
-        let stream = begin_to_connect(addr).expect("there is a descriptor");
+        Self::connect_with(|_| Ok(()), addr).await
+    }
+
+    /// Connects from `source`; port 0 is any. The port may be one that was just used: only a live connection of the same
+    /// four numbers, or one that this side ended first, is in its way.
+    pub async fn connect_from(source: SocketAddr, addr: SocketAddr) -> Self {
+        let from = |socket: &Socket| {
+            socket.set_reuse_address(true)?;
+            socket.bind(&source.into())
+        };
+        Self::connect_with(from, addr).await
+    }
+
+    /// Connects with room for `bytes` that nobody has read, or what the kernel makes of that (twice as much, and some).
+    pub async fn connect_with_room_for(bytes: usize, addr: SocketAddr) -> Self {
+        Self::connect_with(|socket| socket.set_recv_buffer_size(bytes), addr).await
+    }
+
+    async fn connect_with(prepare: impl FnOnce(&Socket) -> io::Result<()>, addr: SocketAddr) -> Self {
+        Self::on(begin_to_connect(prepare, addr).expect("the address is ours, and free")).await
+    }
+
+    /// On a socket that connects already, perhaps in another network namespace.
+    pub(crate) async fn on(socket: Socket) -> Self {
+        let stream = TcpStream::from_std(socket.into()).expect("a runtime is there");
         within(PATIENCE, stream.writable()).await.expect("the runtime runs");
-        Self::noting(stream, Arc::default())
+        Self::noting(stream, Arc::default(), Arc::default())
+    }
+
+    /// The same, for those who want to know how it went.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn try_connect_from(source: SocketAddr, addr: SocketAddr) -> io::Result<Self> {
+        let from = |socket: &Socket| {
+            socket.set_reuse_address(true)?;
+            socket.bind(&source.into())
+        };
+        let wire = Self::on(begin_to_connect(from, addr)?).await;
+        wire.stream.take_error()?.map_or(Ok(wire), Err)
     }
 
     /// Whether a connect to `addr` is refused.
@@ -66,9 +108,10 @@ impl Wire {
         connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
-    pub(crate) fn noting(stream: TcpStream, notes: Arc<Mutex<Received>>) -> Self {
+    /// Notes what is received in `notes`, and counts what the kernel has taken to send `in_all`.
+    pub(crate) fn noting(stream: TcpStream, notes: Arc<Mutex<Received>>, in_all: Arc<AtomicU64>) -> Self {
         stream.set_nodelay(true).expect("it is a TCP socket");
-        Self { stream, notes }
+        Self { stream, notes, sent: 0, in_all }
     }
 
     /// This end's address: who the other side should see.
@@ -87,7 +130,7 @@ impl Wire {
     /// # Errors
     /// What the kernel says.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        let sent = within(PATIENCE, self.stream.write_all(bytes.as_ref())).await;
+        let sent = within(PATIENCE, self.write_all(bytes.as_ref())).await;
         // The kernel tells of a reset once, and then it is an end like any other to whoever reads.
         if sent.as_ref().is_err_and(is_reset) {
             self.notes().end = Some(Ending::Reset);
@@ -95,11 +138,32 @@ impl Wire {
         sent
     }
 
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let n = self.stream.write(bytes).await?;
+            self.sent += n as u64;
+            self.in_all.fetch_add(n as u64, Ordering::Relaxed);
+            bytes = bytes.get(n..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Sends `bytes` one at a time.
     pub async fn send_byte_by_byte(&mut self, bytes: impl AsRef<[u8]>) {
         for byte in bytes.as_ref() {
             self.send([*byte]).await;
             tokio::task::yield_now().await;
+        }
+    }
+
+    /// Sends `bytes` one at a time with a pause before each, to somebody who may lose patience: until they end, which is
+    /// heard at once.
+    pub async fn send_slowly(&mut self, bytes: impl AsRef<[u8]>, pause: Duration) {
+        for byte in bytes.as_ref() {
+            let ended = tokio::time::timeout(pause, self.read_some()).await.is_ok_and(|said| said.is_empty());
+            if ended || self.try_send([*byte]).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -116,11 +180,27 @@ impl Wire {
 
     /// Reads once: nothing where the other side has ended, either way. Cancel-safe.
     pub async fn read_some(&mut self) -> Vec<u8> {
+        self.read_at_most(16 * 1024).await
+    }
+
+    /// Reads once, no more than `most` bytes. Cancel-safe.
+    pub async fn read_at_most(&mut self, most: usize) -> Vec<u8> {
         if self.notes().end.is_some() {
             return Vec::new();
         }
-        let mut buffer = vec![0; 16 * 1024];
-        let (n, end) = match within(PATIENCE, self.stream.read(&mut buffer)).await {
+        within(PATIENCE, self.read_at_last(most)).await
+    }
+
+    /// Reads to the end, however long it takes.
+    pub(crate) async fn read_for_ever(&mut self) {
+        while self.notes().end.is_none() {
+            self.read_at_last(16 * 1024).await;
+        }
+    }
+
+    async fn read_at_last(&mut self, most: usize) -> Vec<u8> {
+        let mut buffer = vec![0; most];
+        let (n, end) = match self.stream.read(&mut buffer).await {
             Ok(0) => (0, Some(Ending::Fin)),
             Ok(n) => (n, None),
             Err(error) if is_reset(&error) => (0, Some(Ending::Reset)),
@@ -169,6 +249,12 @@ impl Wire {
         self.notes().end = Some(Ending::Reset);
     }
 
+    /// How many bytes the kernel has taken to send.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Everything received so far.
     #[must_use]
     pub fn received(&self) -> Received {
@@ -180,15 +266,19 @@ fn is_reset(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
-/// A socket that is connecting.
+/// A socket that is connecting, `prepare`d before.
 #[expect(clippy::disallowed_methods, reason = "a test's client is no proxy; its caller bounds it")]
-fn begin_to_connect(addr: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn begin_to_connect(
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+    addr: SocketAddr,
+) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
+    prepare(&socket)?;
     match socket.connect(&addr.into()) {
         Err(error) if error.raw_os_error() != Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
             Err(error)
         }
-        Ok(()) | Err(_) => TcpStream::from_std(socket.into()),
+        Ok(()) | Err(_) => Ok(socket),
     }
 }
 

@@ -1,0 +1,85 @@
+//! What one hop is to do, in terms that every proxy understands.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One hop of a chain: where it listens, where it takes connections, and how long it may bear what.
+///
+/// Each proxy's template says the same in its own language, as far as that has words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HopPlan {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where it takes every connection.
+    pub target: SocketAddr,
+    /// Whether each of its clients sends a PROXY header first.
+    pub accept_proxy: bool,
+    /// Whether it sends one, of the newest version that the proxy can.
+    pub send_proxy: bool,
+    /// For a whole PROXY header to be read.
+    pub header: Duration,
+    /// For a connection to the target.
+    pub connect: Duration,
+    /// For silence both ways; also for bytes that a side does not take.
+    pub idle: Duration,
+    /// For silence after one side has ended.
+    pub half_closed: Duration,
+    /// Threads, or processes, that serve connections.
+    pub workers: usize,
+    /// Connections at one time; each has two sockets.
+    pub max_connections: usize,
+}
+
+impl HopPlan {
+    /// From `listen` to `target` without PROXY headers, with one worker, room for 4000 connections and short deadlines:
+    /// header and connect 2 s, idle 5 s, half-closed 1 s.
+    #[must_use]
+    pub fn new(listen: SocketAddr, target: SocketAddr) -> Self {
+        let (short, idle, half_closed) =
+            (Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(1));
+        Self {
+            listen,
+            target,
+            accept_proxy: false,
+            send_proxy: false,
+            header: short,
+            connect: short,
+            idle,
+            half_closed,
+            workers: 1,
+            max_connections: 4000,
+        }
+    }
+
+    /// The name of each figure of the plan in a template, and its value.
+    pub(super) fn values(&self) -> Vec<(&'static str, String)> {
+        let mut values = vec![
+            ("listen", self.listen.to_string()),
+            ("listen_host", self.listen.ip().to_string()),
+            ("listen_port", self.listen.port().to_string()),
+            ("target", self.target.to_string()),
+            ("target_host", self.target.ip().to_string()),
+            ("target_port", self.target.port().to_string()),
+            // Who may send a PROXY header: the machine that the chain is on.
+            ("peers", if self.listen.is_ipv4() { "127.0.0.0/8" } else { "::1/128" }.to_owned()),
+            ("workers", self.workers.to_string()),
+            ("max_connections", self.max_connections.to_string()),
+            ("nginx_connections", (2 * self.max_connections / self.workers.max(1) + 64).to_string()),
+        ];
+        for (ms, s, deadline) in [
+            ("header_ms", "header_s", self.header),
+            ("connect_ms", "connect_s", self.connect),
+            ("idle_ms", "idle_s", self.idle),
+            ("half_closed_ms", "half_closed_s", self.half_closed),
+        ] {
+            values.push((ms, deadline.as_millis().to_string()));
+            values.push((s, deadline.as_secs_f64().to_string()));
+        }
+        values
+    }
+
+    /// The conditions of a template, and whether they hold.
+    pub(super) fn conditions(&self) -> Vec<(&'static str, bool)> {
+        vec![("accept_proxy", self.accept_proxy), ("send_proxy", self.send_proxy)]
+    }
+}

@@ -1,0 +1,133 @@
+//! A hop's configuration, as the file that the product reads.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+
+use super::scenario::{Backend, Client, Enters, SendProxy, Settings};
+
+/// The hosts of the simulated world.
+pub(super) const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(super) const OUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+pub(super) const INNER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
+pub(super) const BACKENDS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
+
+/// The ports of the first client at the outer hop, at the inner one, and at its backend. The next ones follow.
+pub(super) const AT_OUTER: u16 = 8000;
+pub(super) const AT_INNER: u16 = 9000;
+pub(super) const AT_BACKEND: u16 = 10_000;
+/// Routes of the inner hop that clients share, so that their breakers have something to do: to a backend that refuses,
+/// and to a black hole.
+pub(super) const REFUSES: u16 = 1000;
+pub(super) const BLACK_HOLE: u16 = 1001;
+
+/// The name that clients with a ClientHello ask for.
+pub(super) const NAME: &str = "a.test";
+
+/// From where to where a client's connection goes on a hop, and whether it needs a name there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Leg {
+    pub(super) port: u16,
+    pub(super) target: (Ipv4Addr, u16),
+    named: bool,
+}
+
+/// The legs of the outer hop, one for each client.
+pub(super) fn outer_legs(clients: &[Client]) -> Vec<Leg> {
+    let leg = |(n, client): (u16, &Client)| Leg {
+        port: AT_OUTER + n,
+        target: (INNER, AT_INNER + inner_port(n, client)),
+        named: matches!(client.enters, Enters::WithHello(_)),
+    };
+    (0..).zip(clients).map(leg).collect()
+}
+
+/// The legs of the inner hop: one for each client that has a backend, and the shared ones.
+pub(super) fn inner_legs(clients: &[Client]) -> Vec<Leg> {
+    let mut ports: Vec<u16> = (0..).zip(clients).map(|(n, client)| inner_port(n, client)).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let leg = |n| Leg { port: AT_INNER + n, target: (BACKENDS, AT_BACKEND + n), named: false };
+    ports.into_iter().map(leg).collect()
+}
+
+/// The number of the inner hop's port that leads to the backend of client `n`.
+pub(super) fn inner_port(n: u16, client: &Client) -> u16 {
+    match client.backend {
+        Backend::Plays(_) | Backend::Echoes => n,
+        Backend::Refuses => REFUSES,
+        Backend::BlackHole => BLACK_HOLE,
+    }
+}
+
+/// What a hop with `legs` is told. `believes`: whether it takes PROXY headers, and requires them.
+pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> String {
+    let mut text = timeouts(settings);
+    let ports: Vec<String> = legs.iter().map(|leg| leg.port.to_string()).collect();
+    let accept = if believes { "{ required = [\"10.0.0.0/24\"] }" } else { "\"off\"" };
+    let send = match settings.send_proxy {
+        SendProxy::Off => "off",
+        SendProxy::V1 => "v1",
+        SendProxy::V2 => "v2",
+    };
+    write!(
+        text,
+        "[[listeners]]\nports = [{}]\nbind = [\"0.0.0.0\"]\naccept_proxy = {accept}\n",
+        ports.join(", ")
+    )
+    .unwrap_or_default();
+    for Leg { port, target: (ip, to), named } in legs {
+        let domains = if *named { format!(", domains = [\"{NAME}\"]") } else { String::new() };
+        write!(
+            text,
+            "[[routes]]\nname = \"r{port}\"\nmatch = {{ ports = [{port}]{domains} }}\n\
+             action = {{ forward = [\"{ip}:{to}\"] }}\nsend_proxy = \"{send}\"\n"
+        )
+        .unwrap_or_default();
+    }
+    text
+}
+
+fn timeouts(settings: &Settings) -> String {
+    let no_data = settings.no_data_timeout.map_or("off".into(), |millis| format!("{millis}ms"));
+    let per_client = settings.per_client.map_or("\"off\"".into(), |most| most.to_string());
+    let most = settings.max_connections.map_or(4096, |most| most);
+    let treatment = if settings.extended { "extended" } else { "standard" };
+    let Settings { connection_timeout, inactivity_timeout, half_closed_timeout, .. } = settings;
+    let Settings { write_stall_timeout, greeting_timeout, keep_alive, .. } = settings;
+    format!(
+        "workers = 1\n\
+         [timeouts]\n\
+         connection_timeout = \"{connection_timeout}ms\"\n\
+         inactivity_timeout = \"{inactivity_timeout}ms\"\n\
+         half_closed_timeout = \"{half_closed_timeout}ms\"\n\
+         write_stall_timeout = \"{write_stall_timeout}ms\"\n\
+         no_data_timeout = \"{no_data}\"\n\
+         proxy_header_timeout = \"{greeting_timeout}ms\"\n\
+         initial_data_timeout = \"{greeting_timeout}ms\"\n\
+         keep_alive_treatment = \"{treatment}\"\n\
+         [keep_alive]\n\
+         idle = \"{keep_alive}s\"\n\
+         interval = \"5s\"\n\
+         user_timeout = \"60s\"\n\
+         [limits]\n\
+         max_connections = {most}\n\
+         connections_per_client = {per_client}\n\
+         connections_per_client_per_minute = \"off\"\n"
+    )
+}
+
+/// A ClientHello that asks for [`NAME`].
+pub(super) fn client_hello() -> Vec<u8> {
+    let sized =
+        |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes(), bytes].concat();
+    let entry = [&[0][..], &sized(NAME.as_bytes())].concat();
+    let server_name = [&[0, 0][..], &sized(&sized(&entry))].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0], &sized(&[0x13, 1]), &[1, 0], &sized(&server_name)].concat();
+    let message = [&[1, 0][..], &sized(&body)].concat();
+    [&[22, 3, 1][..], &sized(&message)].concat()
+}
+
+/// The PROXY header of a client that speaks for itself.
+pub(super) fn header_line() -> Vec<u8> {
+    format!("PROXY TCP4 {CLIENTS} {INNER} 40000 9000\r\n").into_bytes()
+}

@@ -1,0 +1,191 @@
+//! The seams of the product over a simulated host's sockets.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Listen, PeerAddr, Probes, Stream};
+
+use super::conn::Conn;
+use super::kernel::{Kernel, Key};
+
+/// A simulated TCP connection. Dropped, it resets; see [`Stream::finish`].
+#[derive(Debug)]
+pub struct SimStream {
+    kernel: Arc<Kernel>,
+    key: Key,
+    finished: bool,
+}
+
+/// A simulated listening socket.
+#[derive(Debug)]
+pub struct SimListener {
+    kernel: Arc<Kernel>,
+    port: u16,
+    keep_alive: KeepAlive,
+}
+
+/// The way from a simulated host to others.
+#[derive(Debug, Clone)]
+pub struct SimNet(Arc<Kernel>);
+
+impl SimNet {
+    /// The way out of the host that has `kernel`.
+    #[must_use]
+    pub fn new(kernel: Arc<Kernel>) -> Self {
+        Self(kernel)
+    }
+
+    /// Listens on `port`; sockets that it accepts are kept alive as `keep_alive` says.
+    ///
+    /// # Errors
+    /// `AddrInUse` where somebody else does.
+    pub fn listen(&self, port: u16, keep_alive: KeepAlive) -> io::Result<SimListener> {
+        self.0.listen(port, 1024)?;
+        Ok(SimListener { kernel: Arc::clone(&self.0), port, keep_alive })
+    }
+
+    /// Makes `port` one where dials hang, for as long as the result is kept.
+    ///
+    /// # Errors
+    /// `AddrInUse` where somebody listens.
+    pub fn black_hole(&self, port: u16) -> io::Result<SimListener> {
+        self.0.listen(port, 0)?;
+        Ok(SimListener { kernel: Arc::clone(&self.0), port, keep_alive: KeepAlive::default() })
+    }
+
+    /// Connects to `remote`, from `port` or one that is free. Cancel-safe: a dropped future closes what it opened.
+    ///
+    /// # Errors
+    /// `ConnectionRefused` where nobody listens, `AddrInUse` where `port` is connected to `remote` already.
+    pub async fn connect(
+        &self,
+        port: Option<u16>,
+        remote: SocketAddr,
+        keep_alive: KeepAlive,
+    ) -> io::Result<SimStream> {
+        let key = self.0.connect(port, remote, keep_alive)?;
+        let stream = SimStream { kernel: Arc::clone(&self.0), key, finished: false };
+        std::future::poll_fn(|cx| stream.poll(|conn, _, _| conn.poll_opened(cx))).await?;
+        Ok(stream)
+    }
+}
+
+/// What a socket has before anybody has set its keepalive: none, as good as.
+const UNSET: KeepAlive =
+    KeepAlive { idle: Bound::MAX, interval: Bound::MAX, count: Probes::new(9), user_timeout: Bound::MAX };
+
+impl Dial for SimNet {
+    type Stream = SimStream;
+
+    async fn dial(&self, endpoint: &Endpoint) -> io::Result<SimStream> {
+        match endpoint {
+            Endpoint::Ip(addr) => self.connect(None, *addr, UNSET).await,
+            Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl Listen for SimListener {
+    type Stream = SimStream;
+
+    async fn accept(&self) -> io::Result<(SimStream, PeerAddr)> {
+        let key = std::future::poll_fn(|cx| self.kernel.poll_accept(cx, self.port)).await;
+        let stream = SimStream { kernel: Arc::clone(&self.kernel), key, finished: false };
+        stream.keep_alive(&self.keep_alive)?;
+        Ok((stream, PeerAddr::new(key.1)))
+    }
+}
+
+impl Drop for SimListener {
+    fn drop(&mut self) {
+        self.kernel.unlisten(self.port);
+    }
+}
+
+impl SimStream {
+    fn poll<R>(
+        &self,
+        f: impl FnOnce(
+            &mut Conn,
+            tokio::time::Instant,
+            &mut Vec<super::segment::Says>,
+        ) -> Poll<Result<R, io::ErrorKind>>,
+    ) -> Poll<io::Result<R>> {
+        self.kernel.panic_if_asked();
+        match self.kernel.with(self.key, f) {
+            Some(polled) => Poll::Ready(ready!(polled).map_err(io::Error::from)),
+            // INVARIANT: a connection that is owned is in its kernel.
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Goes without a word: whatever the peer says from now on, nobody answers.
+    pub fn vanish(self) {
+        self.kernel.vanish(self.key);
+    }
+
+    /// The other end.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.key.1
+    }
+}
+
+impl Stream for SimStream {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll(|conn, _, says| conn.poll_read(cx, buf, says))
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(|conn, now, says| conn.poll_write(cx, buf, now, says))
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        let ended = self.kernel.with(self.key, Conn::end);
+        Ok(ended.unwrap_or(Err(io::ErrorKind::NotConnected))?)
+    }
+
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
+        Box::pin(async move {
+            let dead = |cx: &mut Context<'_>| self.poll(|conn, _, _| conn.poll_gone(cx).map(Ok));
+            match std::future::poll_fn(dead).await {
+                Ok(why) => why.into(),
+                Err(error) => error,
+            }
+        })
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.kernel.with(self.key, |conn, _, _| conn.unacknowledged()).unwrap_or(0)
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        let ip: Ipv4Addr = self.kernel.ip();
+        Some((ip, self.key.0).into())
+    }
+
+    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
+        let keep_alive = *keep_alive;
+        self.kernel.with(self.key, |conn, _, _| conn.set_keep_alive(keep_alive));
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        self.kernel.close(self.key, self.finished);
+    }
+}

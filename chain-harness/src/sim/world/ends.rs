@@ -1,0 +1,54 @@
+//! What became of the connections of a world.
+
+use std::time::Duration;
+
+use super::super::crowd::Slot;
+use super::super::hop::TICK;
+use super::super::scenario::{Backend, Client, Reads, Script};
+use super::{PATIENCE, World};
+use crate::laws::{self, Breach, Journey, Law};
+
+impl World<'_> {
+    /// Holds every connection against the laws.
+    pub(super) fn journeys(&mut self) {
+        let named = self.scenario.clients.iter().zip(self.crowd.slots()).enumerate();
+        let breaches = named.flat_map(|(n, (client, slot))| match self.journey(n, client, slot) {
+            Some(journey) => laws::journey(&journey),
+            None => vec![Breach::new(Law::EndsTravel, format!("client {n}"), "it never came to its end")],
+        });
+        let breaches: Vec<_> = breaches.collect();
+        self.breaches.extend(breaches);
+    }
+
+    fn journey(&self, n: usize, client: &Client, slot: Slot) -> Option<Journey> {
+        let from = self.round_began + Duration::from_millis(client.at.into());
+        let to = slot.ended + TICK;
+        Some(Journey {
+            name: format!("client {n}"),
+            client: slot.client?,
+            backend: slot.backend,
+            patience: self.patience(client),
+            excused: self.losses.iter().any(|at| (from..=to).contains(at)),
+        })
+    }
+
+    /// How long an end of this client's connection may take from one side to the other.
+    fn patience(&self, client: &Client) -> Duration {
+        let faults: Duration = self.scenario.faults.iter().map(|fault| fault.what.takes()).sum();
+        let slow = |script: &Script| script.reads != Reads::All;
+        let backend = match &client.backend {
+            Backend::Plays(script) => slow(script),
+            Backend::Echoes => slow(&client.script),
+            Backend::Refuses | Backend::BlackHole => false,
+        };
+        // What was read before a reset is delivered to whoever is slow, for as long as it takes some.
+        let delivery = if slow(&client.script) || backend {
+            Duration::from_millis(
+                (self.scenario.outer.half_closed_timeout + self.scenario.inner.half_closed_timeout).into(),
+            )
+        } else {
+            Duration::ZERO
+        };
+        PATIENCE + faults + delivery
+    }
+}

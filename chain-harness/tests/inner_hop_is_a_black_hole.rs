@@ -1,0 +1,56 @@
+//! The outer hop cannot reach the inner one, which neither accepts nor refuses: its own deadline, and its own clients.
+
+use std::time::Duration;
+
+use chain_harness::{BlackHole, Hop, PATIENCE, Wire, scenario};
+use proxy_conn::{Cause, Phase};
+
+const ABANDONED: Duration = Duration::from_millis(500);
+
+fn outer(hole: &BlackHole) -> Hop {
+    Hop::start(&format!(
+        r#"
+        timeouts.connection_timeout = "1s"
+        [[listeners]]
+        bind = ["127.0.0.1"]
+        [[routes]]
+        name = "outer"
+        match = {{ ports = [PORT_A] }}
+        action = {{ forward = ["{}"] }}
+        send_proxy = "v2"
+        "#,
+        hole.addr()
+    ))
+}
+
+#[test]
+fn clients_that_wait_are_reset_at_the_deadline() {
+    scenario(async {
+        let hole = BlackHole::open().await;
+        let hop = outer(&hole);
+        let mut client = Wire::connect(hop.addr()).await;
+        assert!(client.read_to_end().await.is_only_a_reset());
+        drop(client);
+        let end = hop.the_end().await;
+        assert_eq!((end.cause, end.phase), (Cause::DialTimeout, Phase::Dial));
+        assert!(end.lifetime >= Duration::from_millis(950), "{:?}", end.lifetime);
+        hop.settles().await;
+    });
+}
+
+#[test]
+fn clients_that_leave_take_their_dials_with_them() {
+    scenario(async {
+        let hole = BlackHole::open().await;
+        let hop = outer(&hole);
+        let leaves: [(fn(Wire), Cause); 2] = [(drop, Cause::ClientLeft), (Wire::reset, Cause::ClientReset)];
+        for (n, (leave, expected)) in leaves.into_iter().enumerate() {
+            let client = Wire::connect(hop.addr()).await;
+            hop.has_in(Phase::Dial, 1).await;
+            leave(client);
+            hop.settles_within(ABANDONED).await;
+            assert_eq!(hop.ended(n + 1).await.remove(n).cause, expected);
+        }
+        hop.settles_within(PATIENCE).await;
+    });
+}
