@@ -1,0 +1,72 @@
+//! One client's socket.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, connect, recv, send, socket_with,
+    sockopt,
+};
+
+/// Client addresses, 127.0.0.2 and on: each has 28 000 ports, and the proxy's table of clients has something in it.
+const SOURCES: u32 = 200;
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) fd: OwnedFd,
+    /// Bytes of the current message that are still to be sent and to be received.
+    pub(super) to_send: u64,
+    pub(super) to_receive: u64,
+    /// When the current message was begun.
+    pub(super) since: Instant,
+}
+
+/// The `nth` connection to `to`, begun.
+pub(super) fn dial(nth: u32, to: SocketAddrV4) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let fd = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    sockopt::set_tcp_nodelay(&fd, true)?;
+    let source = Ipv4Addr::from(0x7F00_0002 + nth % SOURCES);
+    bind(&fd, &SocketAddrV4::new(source, 0))?;
+    match connect(&fd, &to) {
+        // On loopback it is connected by now, unless the proxy's queue is full; a write tells.
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(fd),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes once; None where nothing is taken now.
+pub(super) fn put(fd: &OwnedFd, bytes: &[u8]) -> io::Result<Option<usize>> {
+    match send(fd, bytes, SendFlags::NOSIGNAL) {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads once; None where nothing is there now.
+pub(super) fn take(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    taken(recv(fd, buffer, RecvFlags::empty()).map(|(n, _)| n))
+}
+
+/// Drops as many received bytes as are there, `most` at most, without looking at them: what a backend costs that only
+/// counts.
+pub(super) fn discard(fd: &OwnedFd, most: &mut [u8]) -> io::Result<Option<usize>> {
+    taken(recv(fd, most, RecvFlags::TRUNC).map(|(_, n)| n))
+}
+
+fn taken(outcome: Result<usize, Errno>) -> io::Result<Option<usize>> {
+    match outcome {
+        Ok(n) => Ok(Some(n)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A connection that ended before it should.
+pub(super) fn early() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the proxy ended a connection early")
+}
