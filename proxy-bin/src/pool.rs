@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use proxy_conn::overload::{Refusal, Signal};
 use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
 use proxy_core::Bound;
 
 use crate::config::{AtLimit, PoolConfig};
+use crate::descriptors;
 
 /// Below this many places one connection more or less is a step of over 5 %, the distance from "shed" to "full": a breaker
 /// would flap or refuse who still fits.
@@ -44,6 +46,21 @@ impl Pool {
         }
     }
 
+    /// Why a new connection is refused now, if it is. The watch looks once a second, and no level is left at once; but
+    /// descriptors are either there or not, so they are looked at again before anybody is turned away for want of them.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        let refusal = self.pressure.load().refusal()?;
+        let plenty = || descriptors::in_use().is_ok_and(|in_use| in_use < self.few_descriptors());
+        (refusal.signal != Signal::Descriptors || !plenty()).then_some(refusal)
+    }
+
+    /// From how many descriptors in use on the pool is tight.
+    fn few_descriptors(&self) -> u64 {
+        let limit = usize::try_from(descriptors::limit()).unwrap_or(usize::MAX);
+        self.overload.descriptors_tight.of(limit) as u64
+    }
+
     /// `deadlines` as they apply under the pool's present pressure: shorter, the harder it is pressed.
     #[must_use]
     pub fn pressed(&self, deadlines: &Deadlines) -> Deadlines {
@@ -59,5 +76,31 @@ impl Pool {
             },
             ..*deadlines
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proxy_conn::{Level, Pressure};
+
+    #[test]
+    fn nobody_is_turned_away_for_want_of_descriptors_that_are_there_again() {
+        let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
+        let pool = Pool::new(&config.pools[0], 1000);
+        let sheds = |signal| Pressure { level: Level::Shed, signal, ..Pressure::default() };
+        pool.pressure.store(sheds(Signal::Connections));
+        assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Connections));
+        pool.pressure.store(sheds(Signal::Descriptors));
+        assert!(descriptors::raise_limit() > 0);
+        assert_eq!(pool.refusal(), None, "this process has plenty");
+        let tight =
+            OverloadOptions { descriptors_tight: proxy_conn::overload::Percent::MIN, ..pool.overload };
+        let limit = usize::try_from(descriptors::limit()).unwrap();
+        let most =
+            (0..=tight.descriptors_tight.of(limit)).map_while(|_| std::fs::File::open("/dev/null").ok());
+        let held: Vec<_> = most.collect();
+        let pool = Pool { overload: tight, ..pool };
+        assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Descriptors), "{}", held.len());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
         if crowd.has_gone(proxy.tracker.len()) {
             memory::release();
         }
-        // While nobody comes or goes or is being dialled, and all is well, they are as they were seen.
+        // While nobody comes or goes, all have their backend, and all is well, they are as they were seen.
         let counts = (proxy.tracker.opened(), proxy.tracker.len());
         let still_so = still == Some(counts) && breakers.iter().all(|one| one.level() == Level::Normal);
         let connections = if still_so { Vec::new() } else { proxy.tracker.connections() };
@@ -51,7 +51,8 @@ pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
             }
             observe(pool, breaker, &mine, &seen.readings(pool, &process));
         }
-        still = seen.iter().all(|pool| pool.dialling == 0).then_some(counts);
+        // Whoever has none yet may have no pool yet either, and is in no pool's count.
+        still = connections.iter().all(|one| one.phase() >= Phase::Relay).then_some(counts);
     }
 }
 
@@ -173,6 +174,10 @@ fn candidate(one: &Tracked, now: Instant) -> Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proxy_conn::Tracker;
+    use proxy_core::mem::{self, MemNet};
+    use proxy_core::stream::write_all;
+    use proxy_core::{PeerAddr, Resolver};
 
     #[test]
     fn a_crowd_has_gone_once() {
@@ -180,5 +185,52 @@ mod tests {
         let seen: Vec<_> =
             [0, 900, 3000, 800, 750, 740, 0, 0].into_iter().map(|n| crowd.has_gone(n)).collect();
         assert_eq!(seen, [false, false, false, false, true, false, false, false]);
+    }
+
+    const SILENT_AT_FIRST: &str = r#"
+[limits]
+max_connections = 200
+connections_per_client = "off"
+connections_per_client_per_minute = "off"
+[timeouts]
+proxy_header_timeout = "10s"
+[[listeners]]
+ports = [8000]
+bind = ["127.0.0.1"]
+accept_proxy = { required = ["10.0.0.0/8"] }
+[[routes]]
+name = "only"
+match = { ports = [8000] }
+action = { forward = ["127.0.0.1:9000"] }
+"#;
+
+    /// They came long before anybody knew which pool they belong to, and nobody came or went since.
+    #[tokio::test(start_paused = true)]
+    async fn dials_that_hang_are_seen_although_nobody_comes_or_goes() {
+        let net = MemNet::default();
+        let _hole = net.black_hole(([127, 0, 0, 1], 9000).into());
+        let config = crate::config::Config::parse(SILENT_AT_FIRST, "silent.toml").unwrap();
+        let at = crate::proxy::Listener::new(&config.listeners[0]);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), net, Resolver::fixed([])));
+        let peer = PeerAddr::new(([10, 0, 0, 1], 1).into());
+        let (mut clients, mut serving) = (Vec::new(), tokio::task::JoinSet::new());
+        for _ in 0..120 {
+            let (far, near) = mem::pair(1024);
+            clients.push(far);
+            serving.spawn(proxy.connection(&at, 0, near, peer));
+        }
+        let playing = async {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            for client in &clients {
+                write_all(client, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n").await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            proxy.pools.iter().map(|pool| pool.pressure.load().level).max()
+        };
+        tokio::select! {
+            () = watch(Arc::clone(&proxy), CancellationToken::new()) => unreachable!("nobody stops it"),
+            level = playing => assert_eq!(level, Some(Level::Shed)),
+        }
+        assert_eq!(proxy.tracker.len(), clients.len());
     }
 }

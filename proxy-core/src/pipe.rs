@@ -5,7 +5,11 @@
 //!
 //! - A pipe that still has bytes in it is closed when it is let go of, never lent again: its bytes are somebody's.
 //! - A pipe is always empty before it is filled, so `EAGAIN` while filling can only be the source's.
-//! - Where the kernel grants less than [`SIZE`] (it shrinks the pipes of users who have many, pipe(7)), there is none.
+//! - Where the kernel grants less than [`SIZE`] (it shrinks the pipes of users who have many, pipe(7)), there is none, and
+//!   it is not asked again soon: that costs as much as what a pipe saves.
+//!
+//! A splice into a socket whose peer has gone raises `SIGPIPE`, which Rust programs ignore from their start; a host that does
+//! not has to.
 
 use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -20,6 +24,9 @@ pub const SIZE: usize = 256 * 1024;
 /// Pipes that a thread keeps for the next one that needs some.
 const KEPT: usize = 8;
 
+/// Borrowings that get nothing, after the kernel has refused one, until it is asked again: some 64 MiB of a flow.
+const UNASKED: u16 = 1000;
+
 /// Pipes in this process, whether lent or kept.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -27,7 +34,7 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(64);
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { kept: Vec::new(), lent: false }) };
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { kept: Vec::new(), lent: false, unasked: 0 }) };
 }
 
 /// What a thread keeps.
@@ -35,6 +42,27 @@ struct Pool {
     kept: Vec<Ends>,
     /// Whether one was lent since the last [`release_idle`].
     lent: bool,
+    /// How often more the kernel is not asked for a new one.
+    unasked: u16,
+}
+
+impl Pool {
+    /// A kept pipe, or else a new one that `open` makes, unless it failed a short while ago.
+    fn lend(&mut self, open: impl FnOnce(Place) -> Option<Ends>) -> Option<Ends> {
+        self.lent = true;
+        if let Some(ends) = self.kept.pop() {
+            return Some(ends);
+        }
+        if self.unasked > 0 {
+            self.unasked -= 1;
+            return None;
+        }
+        let ends = open(Place::take()?);
+        if ends.is_none() {
+            self.unasked = UNASKED;
+        }
+        ends
+    }
 }
 
 /// A place among the pipes that may be open: a count is a guard.
@@ -64,9 +92,8 @@ struct Ends {
 }
 
 impl Ends {
-    /// Makes a pipe, where there may be one more and the kernel grants all of it.
-    fn open() -> Option<Self> {
-        let place = Place::take()?;
+    /// Makes a pipe, where the kernel grants all of it.
+    fn open(place: Place) -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
         let granted = fcntl_setpipe_size(&write, SIZE).ok()?;
         (granted >= SIZE).then_some(Self { read, write, _place: place })
@@ -105,11 +132,8 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// An empty pipe; None where there are as many as may be, or the kernel has none to give.
     pub(crate) fn borrow() -> Option<Self> {
-        let kept = POOL.with_borrow_mut(|pool| {
-            pool.lent = true;
-            pool.kept.pop()
-        });
-        Some(Self { ends: Some(kept.or_else(Ends::open)?), held: 0 })
+        let ends = POOL.with_borrow_mut(|pool| pool.lend(Ends::open))?;
+        Some(Self { ends: Some(ends), held: 0 })
     }
 
     /// Bytes in it.
@@ -206,5 +230,21 @@ mod tests {
         assert_eq!(open(), before + 1, "it was lent since");
         release_idle();
         assert_eq!(open(), before);
+    }
+
+    #[test]
+    fn a_kernel_that_refuses_is_not_asked_each_time() {
+        let _alone = ALONE.lock();
+        let (mut pool, mut asked) = (Pool { kept: Vec::new(), lent: false, unasked: 0 }, 0);
+        for _ in 0..=UNASKED + 1 {
+            let refuse = |_| {
+                asked += 1;
+                None
+            };
+            assert!(pool.lend(refuse).is_none());
+        }
+        assert_eq!(asked, 2);
+        pool.unasked = 0;
+        assert!(pool.lend(Ends::open).is_some());
     }
 }

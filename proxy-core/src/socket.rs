@@ -4,7 +4,8 @@
 //! that the socket is exhausted. That saves the second system call that would only return `EAGAIN`. It is done inside
 //! `try_io`, which takes its snapshot of readiness before the call, so an event that arrives in between is not lost.
 //!
-//! One short read says nothing of the kind: one that stops at TCP's urgent mark, with more behind it and no event to come.
+//! Some short reads say nothing of the kind: one that stops at TCP's urgent mark, with more behind it and no event to come,
+//! and any of a Unix socket (which stops behind a passed descriptor, too), so that one is always looked at twice.
 //! So sockets are registered for urgent data too, and once there has been any, reads that came short are looked at twice.
 //! Urgent bytes are read in their place among the others (`SO_OOBINLINE`, which the listener and the dialler set), and go
 //! on as ordinary ones.
@@ -16,6 +17,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 use tokio::io::Interest;
@@ -105,13 +107,17 @@ impl Socket {
     }
 
     /// Whether urgent data has ever been announced on it.
-    pub(crate) fn has_urgent(&self) -> bool {
+    fn has_urgent(&self) -> bool {
         self.kind == Kind::Tcp && self.has_seen(Interest::PRIORITY)
     }
 
-    /// Whether a read stopped at an urgent byte.
-    fn is_at_mark(&self) -> bool {
-        self.has_urgent() && at_urgent_mark(self.as_fd())
+    /// Whether a read that came short took all there was. Not where it stopped at an urgent byte. And a Unix socket's says
+    /// nothing: it stops behind a passed descriptor and at an urgent byte, and no event tells of either.
+    fn is_drained_by_a_short_read(&self) -> bool {
+        match self.kind {
+            Kind::Tcp => !(self.has_urgent() && at_urgent_mark(self.as_fd())),
+            Kind::Unix => false,
+        }
     }
 
     /// Runs one transfer when the socket is ready for `interest`. `call` says how much it moved, and whether the kernel has
@@ -141,11 +147,30 @@ impl Socket {
     }
 
     /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
-    /// end. Cancel-safe.
-    ///
-    /// Urgent data must not come this way: the kernel stops before it for good.
-    pub(crate) fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::READABLE, |fd| pipe.fill(fd).map(|n| (n, false)))
+    /// end, and None says that it has to be read instead, because there was urgent data, past which the kernel never
+    /// splices, or because it does not splice here at all (a sandbox).
+    /// Cancel-safe.
+    pub(crate) fn poll_splice_into(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let mut read_instead = false;
+        let moved = self.poll_transfer(cx, Interest::READABLE, |fd| {
+            // Not before: here the snapshot of readiness is taken, so one that is announced from now on is not cleared.
+            read_instead = self.has_urgent();
+            if read_instead {
+                return Ok((0, false));
+            }
+            match pipe.fill(fd) {
+                Err(Errno::INVAL | Errno::NOSYS) => {
+                    read_instead = true;
+                    Ok((0, false))
+                }
+                filled => filled.map(|n| (n, false)),
+            }
+        });
+        moved.map_ok(|n| (!read_instead).then_some(n))
     }
 
     /// Sends from `pipe`, which is not empty, as much as is accepted at once. Cancel-safe.
@@ -159,7 +184,7 @@ impl Stream for Socket {
         self.poll_transfer(cx, Interest::READABLE, |fd| {
             let (n, _) = rustix::net::recv(fd, &mut *buf, RecvFlags::empty())?;
             // An end (0) is not a short read: it stays readable for ever.
-            Ok((n, 0 < n && n < buf.len() && !self.is_at_mark()))
+            Ok((n, 0 < n && n < buf.len() && self.is_drained_by_a_short_read()))
         })
     }
 
@@ -276,6 +301,19 @@ mod tests {
             }
             assert_eq!(got, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn urgent_data_that_comes_just_before_a_splice_is_left_to_be_read() {
+        let (near, far) = pair().await;
+        SockRef::from(&near).set_out_of_band_inline(true).unwrap();
+        SockRef::from(&far).send_out_of_band(b"!").unwrap();
+        SockRef::from(&far).send(b"def").unwrap();
+        let mut pipe = Pipe::borrow().unwrap();
+        let spliced = std::future::poll_fn(|cx| near.poll_splice_into(cx, &mut pipe));
+        let spliced = tokio::time::timeout(std::time::Duration::from_secs(5), spliced).await;
+        assert_eq!(spliced.expect("its readiness is lost").unwrap(), None);
+        assert_eq!(read(&near, &mut [0; 8]).await.unwrap(), 4);
     }
 
     #[tokio::test]

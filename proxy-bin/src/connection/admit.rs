@@ -51,7 +51,7 @@ pub(super) async fn admit<'p, S: Stream, D>(
 ) -> Result<Admitted<'p, S, D>, Verdict> {
     let (pool, route, listener) = (routed.pool, routed.route, routed.at);
     enter(conn, Phase::Dial, routed.deadlines.connection_timeout, DeadlineKind::Dial)?;
-    if let Some(refusal) = pool.pressure.load().refusal() {
+    if let Some(refusal) = pool.refusal() {
         return Err(Verdict::explained(conn, Cause::Shed, format!("pool {}: {refusal}", pool.name)));
     }
     let clients = routed.proxy.clients.as_ref().zip(routed.origin.counted);

@@ -4,7 +4,9 @@
 //! pipe and are never copied into this process. Which of the two is used is decided from read to read, so a flow that
 //! calms down goes back to the buffer, and one that gets no pipe never leaves it.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use crate::pipe::Pipe;
@@ -74,6 +76,16 @@ impl Flow {
             Self::Splice(_) => Self::Read(0),
         }
     }
+}
+
+/// Ends a turn: the task runs again once the reactor has been asked for others' events. Woken at once, it would be run
+/// sixty times before that (`event_interval`), which is as many milliseconds for whoever has just sent a byte.
+fn let_others_run<T>(cx: &mut Context<'_>) -> Poll<T> {
+    match pin!(tokio::task::yield_now()).poll(cx) {
+        Poll::Ready(()) => cx.waker().wake_by_ref(),
+        Poll::Pending => {}
+    }
+    Poll::Pending
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +190,7 @@ impl Lane {
                 State::Open | State::Broken => {}
             }
             if self.moved.read >= turn {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                return let_others_run(cx);
             }
             if ready!(self.poll_move(cx, from, to))? == 0 {
                 if self.state == State::Broken {
@@ -224,8 +235,6 @@ impl Lane {
     ) -> Poll<Result<usize, LaneError>> {
         if let Flow::Splice(_) = self.flow
             && let Some((from, to)) = from.as_socket().zip(to.as_socket())
-            // The kernel would never splice past an urgent byte.
-            && !from.has_urgent()
             && let Some(pipe) = Pipe::borrow()
         {
             return self.poll_splice(cx, from, to, pipe);
@@ -241,7 +250,9 @@ impl Lane {
         to: &Socket,
         mut pipe: Pipe,
     ) -> Poll<Result<usize, LaneError>> {
-        let n = ready!(from.poll_splice_into(cx, &mut pipe)).map_err(LaneError::Source)?;
+        let Some(n) = ready!(from.poll_splice_into(cx, &mut pipe)).map_err(LaneError::Source)? else {
+            return self.poll_copy(cx, from, to);
+        };
         self.moved.read += n as u64;
         self.flow = self.flow.after(n);
         while pipe.held() > 0 {

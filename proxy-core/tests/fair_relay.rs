@@ -1,0 +1,150 @@
+//! A flow that never has to wait does not keep others waiting.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use proxy_core::relay::{Meter, Preface, RelayDeadline, RelayLimits, Side, relay};
+use proxy_core::{Bound, KeepAlive, Stream};
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+
+/// The read during which somebody else is sent a byte.
+const SENT_AT: usize = 100;
+
+/// More bytes than a flow moves in a turn.
+const TWO_TURNS: usize = 2 << 20;
+
+/// A client that always has bytes, and in the middle sends one to somebody else.
+struct Flood {
+    read: AtomicUsize,
+    times: AtomicUsize,
+    other: Mutex<UnixStream>,
+}
+
+/// A backend that takes whatever it is given.
+struct Abyss;
+
+impl Stream for Flood {
+    fn poll_read(&self, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.times.fetch_add(1, Ordering::Relaxed) == SENT_AT {
+            self.read.store(0, Ordering::Relaxed);
+            self.other.lock().unwrap().write_all(b"!").unwrap();
+        }
+        self.read.fetch_add(buf.len(), Ordering::Relaxed);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_write(&self, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn unacknowledged(&self) -> usize {
+        0
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn finish(self) {}
+}
+
+impl Stream for Abyss {
+    fn poll_read(&self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&self, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn unacknowledged(&self) -> usize {
+        0
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn finish(self) {}
+}
+
+struct Unmetered;
+
+impl Meter for Unmetered {
+    fn moved(&self, _: Side, _: u64, _: Instant) {}
+    fn half_closed(&self, _: Side, _: Instant) {}
+    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+}
+
+#[tokio::test]
+async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
+    let (near, far) = UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let mut near = tokio::net::UnixStream::from_std(near).unwrap();
+    let flood = std::sync::Arc::new(Flood {
+        read: AtomicUsize::new(0),
+        times: AtomicUsize::new(0),
+        other: Mutex::new(far),
+    });
+    let minute = Bound::secs(60);
+    let limits = RelayLimits {
+        idle: minute,
+        half_closed: minute,
+        write_stall: minute,
+        no_data: minute,
+        lifetime_end: Instant::now() + Duration::from_secs(60),
+        warn_before: None,
+        client_keep_alive: None,
+        backend_keep_alive: None,
+    };
+    let flooding = std::sync::Arc::clone(&flood);
+    #[expect(clippy::disallowed_methods, reason = "a task of its own, as connections are")]
+    let flow =
+        tokio::spawn(async move { relay(&*flooding, &Abyss, Preface::default(), &limits, &Unmetered).await });
+    near.read_exact(&mut [0]).await.unwrap();
+    let moved = flood.read.load(Ordering::Relaxed);
+    flow.abort();
+    assert!(moved <= TWO_TURNS, "{moved} bytes went first");
+}
