@@ -3,6 +3,7 @@
 mod black_hole;
 mod http;
 mod slow;
+mod tls;
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

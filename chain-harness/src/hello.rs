@@ -1,4 +1,10 @@
-//! A ClientHello as small as can be, for those who only look for its name.
+//! A ClientHello as small as can be, for those who only look for its name, and any other in pieces.
+
+use std::net::SocketAddr;
+
+use crate::backend::Backend;
+use crate::wait::{PATIENCE, eventually};
+use crate::wire::Wire;
 
 /// A record with a ClientHello of TLS 1.2 that asks for `name`: under 80 bytes for a short one.
 #[must_use]
@@ -17,4 +23,35 @@ pub fn client_hello(name: &str) -> Vec<u8> {
 fn sized(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).expect("a hello of a test is short");
     [&length.to_be_bytes(), bytes].concat()
+}
+
+/// Somebody between a client and `target`, who passes what the client sends first (its ClientHello) on in pieces of
+/// `size`, each when `read` says that all before have been read.
+#[must_use]
+pub fn pieces(
+    target: SocketAddr,
+    size: usize,
+    read: impl Fn() -> u64 + Clone + Send + Sync + 'static,
+) -> Backend {
+    Backend::serving(move |client| pass_on(client, target, size, read.clone()))
+}
+
+async fn pass_on(mut client: Wire, target: SocketAddr, size: usize, read: impl Fn() -> u64) {
+    let mut server = Wire::connect(target).await;
+    let mut sent = 0;
+    for piece in client.read_some().await.chunks(size) {
+        server.send(piece).await;
+        sent += piece.len() as u64;
+        eventually(PATIENCE, || read() >= sent).await;
+    }
+    // Whoever ends first ends both: this is for one request and its answer.
+    loop {
+        let (to, bytes) = tokio::select! {
+            bytes = client.read_some() => (&mut server, bytes),
+            bytes = server.read_some() => (&mut client, bytes),
+        };
+        if bytes.is_empty() || to.try_send(bytes).await.is_err() {
+            return;
+        }
+    }
 }

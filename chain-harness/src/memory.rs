@@ -1,9 +1,15 @@
 //! What this process has allocated: for tests whose binary uses [`Counting`] as its global allocator.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    // Without a destructor, so that it may be used until the thread's last breath.
+    static BY_THIS_THREAD: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The system's allocator, with every byte counted.
 ///
@@ -19,12 +25,14 @@ pub struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        BY_THIS_THREAD.set(BY_THIS_THREAD.get().wrapping_add(layout.size()));
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        BY_THIS_THREAD.set(BY_THIS_THREAD.get().wrapping_sub(layout.size()));
         // SAFETY: as above.
         unsafe { System.dealloc(memory, layout) }
     }
@@ -34,4 +42,10 @@ unsafe impl GlobalAlloc for Counting {
 #[must_use]
 pub fn allocated() -> usize {
     ALLOCATED.load(Ordering::Relaxed)
+}
+
+/// The same of this thread alone, on which a simulated world lives: what it has allocated less what it has freed.
+#[must_use]
+pub fn allocated_by_this_thread() -> usize {
+    BY_THIS_THREAD.get()
 }

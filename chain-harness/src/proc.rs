@@ -2,9 +2,10 @@
 //!
 //! Everything here is a look at something that moves: a process that goes meanwhile counts for nothing.
 
-use std::collections::HashMap;
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
+use std::{fs, io};
 
 /// What a tree of processes uses at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,15 +68,22 @@ pub fn tree(root: u32) -> Vec<u32> {
     tree
 }
 
+/// The open descriptors of a process, and what each leads to.
+///
+/// # Errors
+/// Where the process has gone, or is somebody else's.
+pub(crate) fn open_files(pid: u32) -> io::Result<BTreeMap<u64, PathBuf>> {
+    let listed = fs::read_dir(format!("/proc/{pid}/fd"))?.map_while(Result::ok);
+    let open = listed
+        .filter_map(|fd| Some((fd.file_name().to_str()?.parse().ok()?, fs::read_link(fd.path()).ok()?)));
+    // A look at /proc comes and goes.
+    Ok(open.filter(|(_, to)| !to.starts_with("/proc")).collect())
+}
+
 /// How many descriptors a process has, and the inodes of its sockets.
 pub(crate) fn descriptors(pid: u32) -> (usize, Vec<u64>) {
-    let Ok(listed) = fs::read_dir(format!("/proc/{pid}/fd")) else { return (0, Vec::new()) };
-    let (mut files, mut sockets) = (0, Vec::new());
-    for entry in listed.map_while(Result::ok) {
-        files += 1;
-        sockets.extend(fs::read_link(entry.path()).ok().and_then(|to| inode(to.to_str()?)));
-    }
-    (files, sockets)
+    let open = open_files(pid).unwrap_or_default();
+    (open.len(), open.values().filter_map(|to| inode(to.to_str()?)).collect())
 }
 
 fn inode(link: &str) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! A child process whose every line is kept, and that does not outlive its owner.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::ports;
+use crate::proc::{Usage, open_files};
 use crate::wait::{PATIENCE, eventually};
 
 /// A running child process. Dropped, it is killed and waited for.
@@ -66,26 +68,22 @@ impl Process {
     /// How many descriptors it has open, as `/proc` says.
     #[must_use]
     pub fn descriptors(&self) -> usize {
-        self.open().count()
+        self.open().len()
     }
 
-    /// How much of a processor it has used so far.
+    /// How much of a processor it has used so far; nothing where it has gone.
     #[must_use]
     pub fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(self.proc("stat")).expect("it runs");
-        // The second field is the name, in brackets; user and system time are the 14th and the 15th (proc(5)).
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+        Usage::without_files(&[self.id()]).cpu
     }
 
     /// Lets it open `more` descriptors from now on, beside those that it has.
     pub fn leave_room_for(&self, more: u64) {
-        let used: Vec<_> = self.open().map(|(fd, _)| fd).collect();
+        let used = self.open();
         // The limit is one of numbers, and there may be gaps among those in use.
         let (mut limit, mut free) = (0, 0);
         while free < more {
-            free += u64::from(!used.contains(&limit));
+            free += u64::from(!used.contains_key(&limit));
             limit += 1;
         }
         self.limit_descriptors(limit);
@@ -103,17 +101,8 @@ impl Process {
     }
 
     /// Its descriptors, and what each leads to.
-    fn open(&self) -> impl Iterator<Item = (u64, PathBuf)> {
-        let listed = std::fs::read_dir(self.proc("fd")).expect("it runs, and is ours").map_while(Result::ok);
-        let open = listed.filter_map(|fd| {
-            Some((fd.file_name().to_str()?.parse().ok()?, std::fs::read_link(fd.path()).ok()?))
-        });
-        // A look at /proc comes and goes.
-        open.filter(|(_, to)| !to.starts_with("/proc"))
-    }
-
-    fn proc(&self, what: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{what}", self.child.id()))
+    fn open(&self) -> BTreeMap<u64, PathBuf> {
+        open_files(self.id()).expect("it runs, and is ours")
     }
 
     /// Its process id.

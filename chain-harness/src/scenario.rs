@@ -1,11 +1,12 @@
 //! Running one scenario, alone.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::proc::open_files;
 
 /// No scenario may take longer.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -44,10 +45,6 @@ pub fn room_for_descriptors(reserve: usize) -> usize {
 }
 
 /// What this process has open, by descriptor, without the one with which this is found out.
-fn descriptors() -> BTreeMap<OsString, PathBuf> {
-    let listed = std::fs::read_dir("/proc/self/fd").expect("Linux has /proc").map_while(Result::ok);
-    listed
-        .filter_map(|fd| Some((fd.file_name(), std::fs::read_link(fd.path()).ok()?)))
-        .filter(|(_, to)| !to.starts_with("/proc"))
-        .collect()
+fn descriptors() -> BTreeMap<u64, PathBuf> {
+    open_files(std::process::id()).expect("Linux has /proc")
 }

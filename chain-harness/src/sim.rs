@@ -30,7 +30,8 @@ pub use hop::Build;
 pub use interrupt::Interruption;
 pub use kernel::Kernel;
 pub use scenario::{
-    Act, Backend, Client, Enters, Fault, Hop, Link, Reads, Scenario, Script, SendProxy, Settings, What,
+    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script, SendProxy,
+    Settings, Targets, What,
 };
 pub use strategy::{Shape, scenarios};
 pub use stream::{SimListener, SimNet, SimStream};
@@ -39,15 +40,17 @@ pub use world::{Outcome, check, report, run, run_rounds};
 /// All that a pasted scenario names.
 pub mod vocabulary {
     pub use super::Act::{Await, Drip, End, Pause, Reset, Send, Vanish};
+    pub use super::AtLimit::{Queue, Reject};
     pub use super::Backend::{BlackHole, Echoes, Plays, Refuses};
     pub use super::Enters::{AtInner, Plainly, WithHello};
     pub use super::Hop::{Inner, Outer};
     pub use super::Link::{Back, Front, Middle};
     pub use super::Reads::{All, Only, Slowly};
     pub use super::SendProxy::{Off, V1, V2};
+    pub use super::Targets::{AfterBlackHole, AfterRefusing, AfterUnknown, Named, One, SecondAddress};
     pub use super::What::{CancelAll, ClockJump, Cut, Hold, Kill, Panic, PowerLoss};
     pub use super::{
-        Act, Backend, Build, Client, Enters, Fault, Hop, Link, Reads, Scenario, Script, SendProxy, Settings,
-        What,
+        Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script,
+        SendProxy, Settings, Targets, What,
     };
 }

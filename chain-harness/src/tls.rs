@@ -1,123 +1,171 @@
-//! TLS by OpenSSL's command: servers with throw-away certificates, and clients that say whom they reached.
+//! TLS in this process: a root of its own, and connections between those who trust it and nobody else.
+//!
+//! The cryptography is passed by hand (`builder_with_provider`): a provider chosen for the whole process would panic as soon as a
+//! second one came into the tree.
 
+use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::Command;
+use std::sync::Arc;
 
-use tempfile::TempDir;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::rustls::crypto::CryptoProvider;
+use tokio_rustls::rustls::crypto::aws_lc_rs::{default_provider, kx_group};
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
-use crate::backend::Backend;
-use crate::peer::program;
-use crate::ports::free_port;
-use crate::process::Process;
-use crate::wait::{PATIENCE, eventually};
-use crate::wire::Wire;
+use crate::wait::{PATIENCE, within};
+use crate::wire::{Ending, Wire};
 
-/// A self-signed certificate for one name, and its key, in a temporary directory.
-#[derive(Debug)]
-pub struct Certificate {
-    openssl: PathBuf,
-    dir: TempDir,
+/// Who certifies the backends of a test, and whom alone its clients trust.
+pub struct Root {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    connector: TlsConnector,
 }
 
-impl Certificate {
-    /// Makes one. None, and a word to whoever runs the test, where OpenSSL is not installed.
-    pub async fn for_name(name: &str) -> Option<Self> {
-        let certificate =
-            Self { openssl: program("openssl")?, dir: tempfile::tempdir().expect("there is room") };
-        let mut command = Command::new(&certificate.openssl);
-        command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
-        command.args(["-days", "1", "-subj", &format!("/CN={name}")]);
-        command.arg("-out").arg(certificate.file("cert.pem")).arg("-keyout").arg(certificate.file("key.pem"));
-        let mut made = Process::start(&mut command);
-        assert_eq!(made.exit_code(PATIENCE).await, 0, "{}", made.output());
-        certificate.bundle();
-        Some(certificate)
-    }
-
-    /// One file with both, as HAProxy wants it.
-    fn bundle(&self) {
-        let read = |name| std::fs::read_to_string(self.file(name)).expect("it was just made");
-        std::fs::write(self.file("both.pem"), read("cert.pem") + &read("key.pem")).expect("there is room");
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// The file with the certificate and its key.
+impl Root {
+    /// One that nobody has trusted before.
     #[must_use]
-    pub fn both(&self) -> PathBuf {
-        self.file("both.pem")
+    #[expect(clippy::new_without_default, reason = "no two are the same")]
+    pub fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, key()).expect("it signs itself");
+        let mut roots = RootCertStore::empty();
+        roots.add(issuer.der().clone()).expect("it was just made");
+        let config = ClientConfig::builder_with_provider(provider());
+        let config = config.with_safe_default_protocol_versions().expect("the provider has both versions");
+        let config = config.with_root_certificates(roots).with_no_client_auth();
+        Self { issuer, connector: Arc::new(config).into() }
     }
 
-    /// A server with it, which answers any HTTP request, and its address.
-    pub async fn serve(&self) -> (Process, SocketAddr) {
-        let port = free_port();
-        let addr = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut command = Command::new(&self.openssl);
-        command.args(["s_server", "-quiet", "-www", "-accept", &addr.to_string()]);
-        command.arg("-cert").arg(self.file("cert.pem")).arg("-key").arg(self.file("key.pem"));
-        let mut server = Process::start(&mut command);
-        server.listens_on(port).await;
-        (server, addr)
+    /// A server with a certificate for `names`, which may begin with `*.`.
+    pub(crate) fn server(&self, names: &[&str]) -> TlsAcceptor {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let (params, key) = (CertificateParams::new(names).expect("they are names of hosts"), key());
+        let certificate = params.signed_by(&key, &self.issuer).expect("the root signs");
+        let config = ServerConfig::builder_with_provider(provider());
+        let config = config.with_safe_default_protocol_versions().expect("the provider has both versions");
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key);
+        Arc::new(config.expect("the key is the certificate's")).into()
     }
-}
 
-/// What a client learnt from a handshake and one request.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Handshake {
-    /// The name on the server's certificate.
-    pub reached: String,
-    /// Whether the request was answered.
-    pub answered: bool,
-}
+    /// Connects to `addr` and shakes hands with `name`, who has to prove that it is.
+    pub async fn connect(&self, addr: SocketAddr, name: &str) -> TlsWire {
+        self.try_connect(addr, name).await.expect("it is who was asked for")
+    }
 
-impl Handshake {
-    /// Shakes hands at `addr`, asking for `name` (or for none), sends a request and reads the answer.
-    pub async fn at(addr: SocketAddr, name: Option<&str>) -> Self {
-        let mut command = Command::new(program("openssl").expect("it made the servers' certificates"));
-        command.args(["s_client", "-ign_eof", "-connect", &addr.to_string()]);
-        match name {
-            Some(name) => command.args(["-servername", name]),
-            None => command.arg("-noservername"),
-        };
-        let mut client = Process::start_reading(&mut command, b"GET / HTTP/1.0\r\n\r\n");
-        client.exit_code(PATIENCE).await;
-        let output = client.output();
-        let subject = output.lines().find_map(|line| line.strip_prefix("subject=")).unwrap_or_default();
-        let reached = subject.replace(' ', "").trim_start_matches("CN=").to_owned();
-        Self { reached, answered: output.contains("HTTP/1.0 200 ok") }
+    /// The same with somebody who may be anybody.
+    ///
+    /// # Errors
+    /// Where the handshake fails, not least over the certificate.
+    pub async fn try_connect(&self, addr: SocketAddr, name: &str) -> io::Result<TlsWire> {
+        let name = ServerName::try_from(name.to_owned()).expect("it is a name of a host");
+        let wire = Wire::connect(addr).await;
+        Ok(TlsWire::on(within(PATIENCE, self.connector.connect(name, wire)).await?.into()))
     }
 }
 
-/// Somebody between a client and `target`, who passes what the client sends first (its ClientHello) on in pieces of
-/// `size`, each when `read` says that all before have been read.
-#[must_use]
-pub fn pieces(
-    target: SocketAddr,
-    size: usize,
-    read: impl Fn() -> u64 + Clone + Send + Sync + 'static,
-) -> Backend {
-    Backend::serving(move |client| pass_on(client, target, size, read.clone()))
+/// With a key share as browsers send it, by which a ClientHello is longer than most segments.
+fn provider() -> Arc<CryptoProvider> {
+    let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+    Arc::new(CryptoProvider { kx_groups, ..default_provider() })
 }
 
-async fn pass_on(mut client: Wire, target: SocketAddr, size: usize, read: impl Fn() -> u64) {
-    let mut server = Wire::connect(target).await;
-    let mut sent = 0;
-    for piece in client.read_some().await.chunks(size) {
-        server.send(piece).await;
-        sent += piece.len() as u64;
-        eventually(PATIENCE, || read() >= sent).await;
+fn key() -> KeyPair {
+    KeyPair::generate().expect("there is entropy")
+}
+
+/// What was deciphered, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deciphered {
+    /// Every byte so far.
+    pub bytes: Vec<u8>,
+    /// Whether the other side has said that these are all. An end without that may be anybody's doing.
+    pub close_notify: bool,
+    /// How the connection under it ended; None while it has not.
+    pub end: Option<Ending>,
+}
+
+/// One end of a TLS connection after its handshake, in the hands of a test.
+#[derive(Debug)]
+pub struct TlsWire {
+    stream: TlsStream<Wire>,
+    deciphered: Deciphered,
+}
+
+impl TlsWire {
+    fn on(stream: TlsStream<Wire>) -> Self {
+        Self { stream, deciphered: Deciphered::default() }
     }
-    // Whoever ends first ends both: this is for one request and its answer.
-    loop {
-        let (to, bytes) = tokio::select! {
-            bytes = client.read_some() => (&mut server, bytes),
-            bytes = server.read_some() => (&mut client, bytes),
-        };
-        if bytes.is_empty() || to.try_send(bytes).await.is_err() {
-            return;
+
+    /// The server's end of `wire`.
+    pub(crate) async fn accept(server: &TlsAcceptor, wire: Wire) -> io::Result<Self> {
+        Ok(Self::on(within(PATIENCE, server.accept(wire)).await?.into()))
+    }
+
+    /// Sends all of `bytes`.
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).await.expect("the other side takes it");
+    }
+
+    /// Sends all of `bytes`, to somebody who may have gone.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        within(PATIENCE, self.stream.write_all(bytes.as_ref())).await?;
+        within(PATIENCE, self.stream.flush()).await
+    }
+
+    /// Says that this was all (`close_notify`), then sends a FIN. The other direction stays open.
+    pub async fn close(&mut self) {
+        // It fails only where the other side has reset, which whoever reads next is told.
+        within(PATIENCE, self.stream.shutdown()).await.unwrap_or_default();
+    }
+
+    /// Sends a FIN without having said that this was all, as somebody in between would who cuts.
+    pub async fn cut(&mut self) {
+        self.stream.get_mut().0.half_close().await;
+    }
+
+    /// Resets.
+    pub fn reset(self) {
+        match self.stream {
+            TlsStream::Client(stream) => stream.into_inner().0.reset(),
+            TlsStream::Server(stream) => stream.into_inner().0.reset(),
         }
     }
+
+    /// Everything deciphered since the start, once `enough` of it is there or the other side has ended.
+    pub async fn read_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> &Deciphered {
+        let mut buffer = vec![0; 16 * 1024];
+        while self.deciphered.end.is_none() && !enough(&self.deciphered.bytes) {
+            match within(PATIENCE, self.stream.read(&mut buffer)).await {
+                Ok(0) => self.ends(true).await,
+                Ok(n) => self.deciphered.bytes.extend_from_slice(buffer.get(..n).unwrap_or_default()),
+                Err(error) if is_an_end(&error) => self.ends(false).await,
+                Err(error) => panic!("neither bytes nor an end: {error}"),
+            }
+        }
+        &self.deciphered
+    }
+
+    /// Everything deciphered since the start, once the other side has ended.
+    pub async fn read_to_end(&mut self) -> &Deciphered {
+        self.read_until(|_| false).await
+    }
+
+    /// TLS has ended; now the connection under it.
+    async fn ends(&mut self, close_notify: bool) {
+        self.deciphered.close_notify = close_notify;
+        self.deciphered.end = self.stream.get_mut().0.read_to_end().await.end;
+    }
+}
+
+/// Whether the connection ended under TLS, either way. What was altered on its way is neither.
+fn is_an_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
 }

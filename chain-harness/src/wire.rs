@@ -1,8 +1,10 @@
 //! One end of a TCP connection, in the hands of a test: a client's, or a backend's.
 
+mod bytes;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -130,22 +132,7 @@ impl Wire {
     /// # Errors
     /// What the kernel says.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
-        let sent = within(PATIENCE, self.write_all(bytes.as_ref())).await;
-        // The kernel tells of a reset once, and then it is an end like any other to whoever reads.
-        if sent.as_ref().is_err_and(is_reset) {
-            self.notes().end = Some(Ending::Reset);
-        }
-        sent
-    }
-
-    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let n = self.stream.write(bytes).await?;
-            self.sent += n as u64;
-            self.in_all.fetch_add(n as u64, Ordering::Relaxed);
-            bytes = bytes.get(n..).unwrap_or_default();
-        }
-        Ok(())
+        within(PATIENCE, self.write_all(bytes.as_ref())).await
     }
 
     /// Sends `bytes` one at a time.
@@ -200,16 +187,12 @@ impl Wire {
 
     async fn read_at_last(&mut self, most: usize) -> Vec<u8> {
         let mut buffer = vec![0; most];
-        let (n, end) = match self.stream.read(&mut buffer).await {
-            Ok(0) => (0, Some(Ending::Fin)),
-            Ok(n) => (n, None),
-            Err(error) if is_reset(&error) => (0, Some(Ending::Reset)),
+        let n = match self.read(&mut buffer).await {
+            Ok(n) => n,
+            Err(error) if is_reset(&error) => 0,
             Err(error) => panic!("neither bytes nor an end: {error}"),
         };
         buffer.truncate(n);
-        let mut notes = self.notes();
-        notes.bytes.extend_from_slice(&buffer);
-        notes.end = end;
         buffer
     }
 

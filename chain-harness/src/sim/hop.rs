@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::interrupt::{self, Interruption};
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Remains};
 use super::scenario::Hop;
-use super::settings::{INNER, Leg, OUTER};
+use super::settings::{INNER, Leg, NAMES, OUTER};
 use super::stream::SimNet;
 use crate::laws::{self, Breach, Levels};
 use crate::leaky::{Leak, Leaky, LeakyOptions};
@@ -56,6 +56,8 @@ struct State {
     /// Whether the process is to run.
     down: bool,
     kernel: Weak<Kernel>,
+    /// What its machine has of the process that was killed last.
+    remains: Option<Remains>,
     running: Option<Running>,
     breaches: Vec<Breach>,
     jump: Duration,
@@ -90,6 +92,10 @@ impl Site {
     /// The host's life: its kernel, and the process on it while it is to run.
     pub(super) async fn live(self: Arc<Self>) -> turmoil::Result {
         let kernel = Kernel::boot(self.ip).await?;
+        let remains = self.state.lock().remains.take();
+        if let Some(remains) = remains {
+            kernel.adopt(remains);
+        }
         self.state.lock().kernel = Arc::downgrade(&kernel);
         while self.state.lock().down {
             tokio::time::sleep(LOOK).await;
@@ -123,7 +129,12 @@ impl Site {
         let config = config.unwrap_or_else(|errors| panic!("{errors}\n{}", self.config));
         let record = Record { site: Arc::downgrade(self), phases: Mutex::default() };
         let (tracker, keep_alive) = (Tracker::new(1, record), config.keep_alive);
-        let proxy = Arc::new(Proxy::new(config, tracker, net.clone(), Resolver::fixed([])));
+        let proxy = Arc::new(Proxy::new(
+            config,
+            tracker,
+            net.clone(),
+            Resolver::fixed(NAMES.map(|(name, ip)| (name, ip.into()))),
+        ));
         let tasks = TaskTracker::new();
         for at in &proxy.listeners {
             let listener = net.listen(at.config.port, keep_alive)?;

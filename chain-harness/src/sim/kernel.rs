@@ -32,10 +32,9 @@ const GIVEN_UP: Duration = Duration::from_secs(900);
 /// How a host's sockets end when they are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drops {
-    /// As the stream seam says: a reset, unless it was finished.
+    /// As the stream seam says: a reset, unless it was finished. So also where the process is killed, for the product's
+    /// sockets linger for no time (see `proxy_core::Socket`).
     Reset,
-    /// As Linux does for a process that was killed: an end, unless bytes are unread.
-    End,
     /// Without a word: the machine is off.
     Silently,
 }
@@ -45,10 +44,14 @@ pub(super) enum Drops {
 pub struct Kernel {
     ip: Ipv4Addr,
     udp: UdpSocket,
-    sockets: Mutex<Sockets>,
+    sockets: Arc<Mutex<Sockets>>,
     /// Told when something is due sooner than the pump knows.
     sooner: Notify,
 }
+
+/// What a machine still has of a process that was killed: the connections that nobody owns.
+#[derive(Debug)]
+pub(super) struct Remains(Arc<Mutex<Sockets>>);
 
 #[derive(Debug)]
 struct Sockets {
@@ -89,13 +92,30 @@ impl Kernel {
             drops: Drops::Reset,
             due: None,
         };
-        let kernel = Arc::new(Self { ip, udp, sockets: Mutex::new(sockets), sooner: Notify::new() });
+        let kernel =
+            Arc::new(Self { ip, udp, sockets: Arc::new(Mutex::new(sockets)), sooner: Notify::new() });
         #[expect(
             clippy::disallowed_methods,
             reason = "a kernel is not a connection: it runs as long as its host"
         )]
         drop(tokio::spawn(pump::pump(Arc::downgrade(&kernel))));
         Ok(kernel)
+    }
+
+    /// What will be left of the sockets when the process is gone.
+    pub(super) fn remains(&self) -> Remains {
+        Remains(Arc::clone(&self.sockets))
+    }
+
+    /// Goes on with what nobody owned when the process before was killed. To be called before anybody has a socket.
+    pub(super) fn adopt(&self, Remains(left): Remains) {
+        let (mut sockets, mut left) = (self.sockets.lock(), left.lock());
+        let now = Instant::now();
+        sockets.next_port = left.next_port;
+        sockets.conns = std::mem::take(&mut left.conns);
+        sockets.conns.retain(|_, conn| conn.is_nobodys());
+        sockets.conns.values_mut().for_each(|conn| conn.begin_clocks(now));
+        self.sooner.notify_one();
     }
 
     /// Connections that have not come to their end, those that nobody owns included.
@@ -123,9 +143,12 @@ impl Kernel {
         Ok(())
     }
 
-    /// Listens on `port` no more; those that wait there are reset.
+    /// Listens on `port` no more; those that wait there are reset, and so are those on their way there, once they say more.
     pub(super) fn unlisten(&self, port: u16) {
-        let queue = self.sockets.lock().listeners.remove(&port);
+        let mut sockets = self.sockets.lock();
+        sockets.conns.retain(|(at, _), conn| *at != port || conn.opened != Opened::Half);
+        let queue = sockets.listeners.remove(&port);
+        drop(sockets);
         for key in queue.map(|queue| queue.waiting).unwrap_or_default() {
             self.close(key, false);
         }
@@ -209,7 +232,7 @@ impl Kernel {
         let (mut sockets, mut says) = (self.sockets.lock(), Vec::new());
         let drops = sockets.drops;
         let Some(conn) = sockets.conns.get_mut(&key) else { return };
-        let orderly = (orderly || drops == Drops::End) && !conn.has_unread();
+        let orderly = orderly && !conn.has_unread();
         if drops == Drops::Silently || conn.dead.is_some() {
             sockets.conns.remove(&key);
         } else if orderly && conn.opened == Opened::Yes {

@@ -46,6 +46,51 @@ pub struct Settings {
     pub max_connections: Option<u16>,
     /// `limits.connections_per_client`.
     pub per_client: Option<u16>,
+    /// `limits.connections_per_client_per_minute`.
+    pub per_minute: Option<u16>,
+    /// `max_connections` of each pool, and what happens beyond.
+    pub pool: Option<Pool>,
+    /// What each route has beside the target that leads on.
+    pub targets: Targets,
+    /// `max_connections_per_target` of each route.
+    pub per_target: Option<u16>,
+    /// `breaker.failures_in_a_row`.
+    pub failures_in_a_row: u8,
+}
+
+/// The limit of each pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// `max_connections`.
+    pub most: u16,
+    /// `at_limit`.
+    pub at_limit: AtLimit,
+}
+
+/// `at_limit`. Not `close`, which ends in order what nobody has served: no end of a client's that a law could tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtLimit {
+    /// A reset.
+    Reject,
+    /// So many wait, and each so long.
+    Queue(u16, u32),
+}
+
+/// The targets of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Targets {
+    /// The one that leads on.
+    One,
+    /// The same, by its name.
+    Named,
+    /// First a name that nobody knows.
+    AfterUnknown,
+    /// First one that refuses.
+    AfterRefusing,
+    /// First one that neither accepts nor refuses.
+    AfterBlackHole,
+    /// One name for an address that refuses and the one that leads on.
+    SecondAddress,
 }
 
 /// `send_proxy`.
@@ -200,6 +245,11 @@ impl Default for Settings {
             send_proxy: SendProxy::Off,
             max_connections: None,
             per_client: None,
+            per_minute: None,
+            pool: None,
+            targets: Targets::One,
+            per_target: None,
+            failures_in_a_row: 5,
         }
     }
 }
@@ -208,7 +258,12 @@ impl Settings {
     /// The longest that a connection may be in any one phase without a byte.
     pub(super) fn longest(&self) -> Duration {
         let idle = u64::from(self.inactivity_timeout) * if self.extended { 6 } else { 1 };
+        let queue = self.pool.map_or(0, |pool| match pool.at_limit {
+            AtLimit::Reject => 0,
+            AtLimit::Queue(_, millis) => millis,
+        });
         let others = [
+            queue,
             self.connection_timeout,
             self.half_closed_timeout,
             self.write_stall_timeout,

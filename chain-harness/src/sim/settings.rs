@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use super::scenario::{Backend, Client, Enters, SendProxy, Settings};
+use super::scenario::{AtLimit, Backend, Client, Enters, SendProxy, Settings, Targets};
 
 /// The hosts of the simulated world.
 pub(super) const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -19,6 +19,19 @@ pub(super) const AT_BACKEND: u16 = 10_000;
 /// and to a black hole.
 pub(super) const REFUSES: u16 = 1000;
 pub(super) const BLACK_HOLE: u16 = 1001;
+
+/// A port of each hop's targets that refuses, whoever comes. The black hole of all is among the backends.
+const NOBODY: u16 = 9;
+
+/// The names that hops know: one each for a target, one for it and an address that refuses.
+pub(super) const NAMES: [(&str, Ipv4Addr); 6] = [
+    ("inner.test", INNER),
+    ("backends.test", BACKENDS),
+    ("inner-pair.test", CLIENTS),
+    ("inner-pair.test", INNER),
+    ("backends-pair.test", CLIENTS),
+    ("backends-pair.test", BACKENDS),
+];
 
 /// The name that clients with a ClientHello ask for.
 pub(super) const NAME: &str = "a.test";
@@ -69,27 +82,62 @@ pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> Strin
         SendProxy::V1 => "v1",
         SendProxy::V2 => "v2",
     };
+    let mut routes = String::new();
     write!(
         text,
         "[[listeners]]\nports = [{}]\nbind = [\"0.0.0.0\"]\naccept_proxy = {accept}\n",
         ports.join(", ")
     )
     .unwrap_or_default();
-    for Leg { port, target: (ip, to), named } in legs {
+    if let Some(most) = settings.per_target {
+        routes += &format!("max_connections_per_target = {most}\n");
+    }
+    for Leg { port, target, named } in legs {
         let domains = if *named { format!(", domains = [\"{NAME}\"]") } else { String::new() };
         write!(
             text,
             "[[routes]]\nname = \"r{port}\"\nmatch = {{ ports = [{port}]{domains} }}\n\
-             action = {{ forward = [\"{ip}:{to}\"] }}\nsend_proxy = \"{send}\"\n"
+             action = {{ forward = [{}] }}\nsend_proxy = \"{send}\"\n{routes}",
+            targets(settings.targets, *target)
         )
         .unwrap_or_default();
     }
     text
 }
 
+/// A route's targets, the last of which leads to `ip` and `port`.
+fn targets(targets: Targets, (ip, port): (Ipv4Addr, u16)) -> String {
+    let host = if ip == INNER { "inner" } else { "backends" };
+    let on = format!("\"{ip}:{port}\"");
+    match targets {
+        Targets::One => on,
+        Targets::Named => format!("\"{host}.test:{port}\""),
+        Targets::AfterUnknown => format!("\"nobody.test:{port}\", {on}"),
+        Targets::AfterRefusing => format!("\"{ip}:{NOBODY}\", {on}"),
+        Targets::AfterBlackHole => format!("\"{BACKENDS}:{}\", {on}", AT_BACKEND + BLACK_HOLE),
+        Targets::SecondAddress => format!("\"{host}-pair.test:{port}\""),
+    }
+}
+
+/// The limit of each pool. Every connection is in one of those that are built in.
+fn pools(settings: &Settings) -> String {
+    let Some(pool) = settings.pool else { return String::new() };
+    let at_limit = match pool.at_limit {
+        AtLimit::Reject => "\"reject\"".to_owned(),
+        AtLimit::Queue(waiting, millis) => {
+            format!("{{ queue = {{ most_waiting = {waiting}, longest_wait = \"{millis}ms\" }} }}")
+        }
+    };
+    ["direct", "chain"]
+        .map(|name| format!("[pools.{name}]\nmax_connections = {}\nat_limit = {at_limit}\n", pool.most))
+        .concat()
+}
+
 fn timeouts(settings: &Settings) -> String {
     let no_data = settings.no_data_timeout.map_or("off".into(), |millis| format!("{millis}ms"));
     let per_client = settings.per_client.map_or("\"off\"".into(), |most| most.to_string());
+    let per_minute = settings.per_minute.map_or("\"off\"".into(), |most| most.to_string());
+    let (pools, failures) = (pools(settings), settings.failures_in_a_row);
     let most = settings.max_connections.map_or(4096, |most| most);
     let treatment = if settings.extended { "extended" } else { "standard" };
     let Settings { connection_timeout, inactivity_timeout, half_closed_timeout, .. } = settings;
@@ -112,7 +160,10 @@ fn timeouts(settings: &Settings) -> String {
          [limits]\n\
          max_connections = {most}\n\
          connections_per_client = {per_client}\n\
-         connections_per_client_per_minute = \"off\"\n"
+         connections_per_client_per_minute = {per_minute}\n\
+         [breaker]\n\
+         failures_in_a_row = {failures}\n\
+         {pools}"
     )
 }
 

@@ -9,7 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::scenario::{
-    Act, Backend, Client, Enters, Fault, Hop, Link, Reads, Scenario, Script, SendProxy, Settings, What,
+    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script, SendProxy,
+    Settings, Targets, What,
 };
 
 /// How many clients come, how soon, and what else happens.
@@ -57,9 +58,9 @@ fn settings() -> impl Strategy<Value = Settings> {
         300..4000_u32,
     );
     let sends = prop_oneof![Just(SendProxy::Off), Just(SendProxy::V1), Just(SendProxy::V2)];
-    let limits = (proptest::option::weighted(0.2, 1..6_u16), proptest::option::weighted(0.2, 1..6_u16));
-    (deadlines, prop::bool::weighted(0.1), 2..30_u16, sends, limits).prop_map(
-        |(deadlines, extended, keep_alive, send_proxy, (max_connections, per_client))| {
+    (deadlines, prop::bool::weighted(0.1), 2..30_u16, sends, limits(), targets()).prop_map(
+        |(deadlines, extended, keep_alive, send_proxy, limits, (targets, failures_in_a_row))| {
+            let (max_connections, per_client, per_minute, per_target, pool) = limits;
             let (connection, inactivity, half_closed, write_stall, no_data_timeout, greeting) = deadlines;
             Settings {
                 connection_timeout: connection,
@@ -73,9 +74,41 @@ fn settings() -> impl Strategy<Value = Settings> {
                 send_proxy,
                 max_connections,
                 per_client,
+                per_minute,
+                pool,
+                targets,
+                per_target,
+                failures_in_a_row,
             }
         },
     )
+}
+
+type Limits = (Option<u16>, Option<u16>, Option<u16>, Option<u16>, Option<Pool>);
+
+/// Each is seldom there, and then it is met by a few clients: of the process, of a client at once and in a minute, of a
+/// target, of a pool.
+fn limits() -> impl Strategy<Value = Limits> {
+    let of = |odds| proptest::option::weighted(odds, 1..6_u16);
+    let at_limit = prop_oneof![
+        1 => Just(AtLimit::Reject),
+        3 => (1..4_u16, 200..6000_u32).prop_map(|(waiting, millis)| AtLimit::Queue(waiting, millis)),
+    ];
+    let pool = (1..4_u16, at_limit).prop_map(|(most, at_limit)| Pool { most, at_limit });
+    (of(0.2), of(0.2), of(0.1), of(0.2), proptest::option::weighted(0.2, pool))
+}
+
+/// What routes have for targets, and after how many failures one is left alone.
+fn targets() -> impl Strategy<Value = (Targets, u8)> {
+    let targets = prop_oneof![
+        6 => Just(Targets::One),
+        1 => Just(Targets::Named),
+        1 => Just(Targets::SecondAddress),
+        1 => Just(Targets::AfterUnknown),
+        1 => Just(Targets::AfterRefusing),
+        1 => Just(Targets::AfterBlackHole),
+    ];
+    (targets, prop_oneof![Just(5), 1..3_u8])
 }
 
 fn client(within: u32) -> impl Strategy<Value = Client> {

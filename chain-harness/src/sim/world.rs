@@ -120,7 +120,7 @@ struct World<'s> {
     crowd: Arc<Crowd>,
     hops: [Arc<Site>; 2],
     timeline: Vec<(Duration, Event)>,
-    /// When a hop lost what it held.
+    /// When a hop's machine went with what it held, without a word.
     losses: Vec<Duration>,
     breaches: Vec<Breach>,
     quiet_points: usize,

@@ -42,6 +42,7 @@ impl Site {
         state.down = true;
         if let Some(kernel) = state.kernel.upgrade() {
             kernel.drops(drops);
+            state.remains = (drops == Drops::Reset).then(|| kernel.remains());
         }
         // Nothing of it may be kept here: it is to go inside the simulation.
         match state.running.take() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::conn::RECEIVE_BUFFER;
 use super::super::crowd::Slot;
 use super::super::hop::TICK;
 use super::super::scenario::{Backend, Client, Reads, Script};
@@ -49,6 +50,23 @@ impl World<'_> {
         } else {
             Duration::ZERO
         };
-        PATIENCE + faults + delivery
+        let own = match &client.backend {
+            Backend::Plays(script) => client.script.reads.drains().max(script.reads.drains()),
+            Backend::Echoes | Backend::Refuses | Backend::BlackHole => client.script.reads.drains(),
+        };
+        PATIENCE + faults + delivery + own
+    }
+}
+
+impl Reads {
+    /// How long an end takes to read what its own machine holds for it, before it sees a reset behind that.
+    fn drains(self) -> Duration {
+        match self {
+            Self::All | Self::Only(_) => Duration::ZERO,
+            Self::Slowly(bytes, every) => {
+                let times = RECEIVE_BUFFER.div_ceil(usize::from(bytes.max(1)));
+                Duration::from_millis(every.into()) * u32::try_from(times).unwrap_or(u32::MAX)
+            }
+        }
     }
 }

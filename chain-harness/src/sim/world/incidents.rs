@@ -33,7 +33,7 @@ impl World<'_> {
             Event::Ends(What::Hold(link, _)) => self.sim.release(link.ends().0, link.ends().1),
             Event::Begins(What::Cut(link, _)) => self.sim.partition(link.ends().0, link.ends().1),
             Event::Ends(What::Cut(link, _)) => self.sim.repair(link.ends().0, link.ends().1),
-            Event::Begins(What::Kill(hop, _)) => self.crash(hop, Drops::End, now),
+            Event::Begins(What::Kill(hop, _)) => self.crash(hop, Drops::Reset, now),
             Event::Begins(What::PowerLoss(hop, _)) => self.crash(hop, Drops::Silently, now),
             Event::Ends(What::Kill(hop, _)) => self.site(hop).comes_up(),
             Event::Ends(What::PowerLoss(hop, _)) => {
@@ -63,7 +63,9 @@ impl World<'_> {
         if !site.is_up() {
             return;
         }
-        self.losses.push(now);
+        if drops == Drops::Silently {
+            self.losses.push(now);
+        }
         let tracker = site.goes_down(drops);
         let ip = IpAddr::V4(site.ip);
         self.sim.crash(ip);
@@ -74,7 +76,7 @@ impl World<'_> {
                 "its tasks are gone, entries are not",
             ));
         }
-        if drops == Drops::End {
+        if drops == Drops::Reset {
             // The machine lives on, and refuses.
             self.sim.bounce(ip);
         }
@@ -87,8 +89,9 @@ impl What {
         match self {
             Self::Hold(_, millis) | Self::ClockJump(_, millis) => Duration::from_millis(millis.into()),
             // What was lost comes again, or is noticed to be lost, within this.
-            Self::Cut(..) | Self::Kill(..) | Self::PowerLoss(..) => HORIZON,
-            Self::CancelAll(_) | Self::Panic(_) => Duration::ZERO,
+            Self::Cut(..) | Self::PowerLoss(..) => HORIZON,
+            // Who is killed resets at once.
+            Self::Kill(..) | Self::CancelAll(_) | Self::Panic(_) => Duration::ZERO,
         }
     }
 
