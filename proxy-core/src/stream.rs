@@ -1,6 +1,6 @@
 //! The stream seam: what the life of a connection needs of a byte stream, and no more.
 //!
-//! Behind it is a real socket ([`Socket`](crate::Socket)), an in-memory one ([`mem`](crate::mem)) or a simulator's.
+//! Behind it is a real socket ([`Socket`]), an in-memory one ([`mem`](crate::mem)) or a simulator's.
 //! The rule that makes ends honest is part of the contract: **a stream that is dropped resets; only
 //! [`finish`](Stream::finish) closes it in an orderly way.** So a task that is aborted, panics or is cancelled at any
 //! `await` can never turn lost bytes into a clean end.
