@@ -5,10 +5,12 @@
 //! - [`proxy`]: what all connections share;
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
 //! - [`access_log`]: one line for each connection, at its end;
+//! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
 pub mod access_log;
+pub mod admin;
 pub mod audit;
 pub mod cli;
 pub mod config;

@@ -1,0 +1,3 @@
+//! What an operator sees and changes while the proxy runs: the admin API, metrics, the dashboard.
+
+pub mod model;
