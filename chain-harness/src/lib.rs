@@ -61,7 +61,7 @@ pub use hello::{client_hello, pieces};
 pub use hop::Hop;
 pub use leaky_hop::LeakyHop;
 pub use meeting::{Meeting, with_the_process};
-pub use memory::{Counting, allocated, allocated_by_this_thread};
+pub use memory::{Counting, allocated, allocated_by_this_thread, allocations_by_this_thread};
 pub use netns::{Host, Namespace, Network};
 pub use openssl::{Certificate, Handshake};
 pub use peer::Peer;

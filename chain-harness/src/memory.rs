@@ -9,6 +9,7 @@ static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     // Without a destructor, so that it may be used until the thread's last breath.
     static BY_THIS_THREAD: Cell<usize> = const { Cell::new(0) };
+    static CALLS_BY_THIS_THREAD: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The system's allocator, with every byte counted.
@@ -26,6 +27,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
         BY_THIS_THREAD.set(BY_THIS_THREAD.get().wrapping_add(layout.size()));
+        CALLS_BY_THIS_THREAD.set(CALLS_BY_THIS_THREAD.get().wrapping_add(1));
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
@@ -48,4 +50,10 @@ pub fn allocated() -> usize {
 #[must_use]
 pub fn allocated_by_this_thread() -> usize {
     BY_THIS_THREAD.get()
+}
+
+/// How often this thread has allocated.
+#[must_use]
+pub fn allocations_by_this_thread() -> usize {
+    CALLS_BY_THIS_THREAD.get()
 }

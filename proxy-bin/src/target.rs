@@ -6,6 +6,8 @@ use proxy_conn::breaker::Change;
 use proxy_conn::{Admission, Limit, Permit, TargetBreaker, Ticket};
 use proxy_core::TargetAddr;
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
+use proxy_route::{Target, TargetPort};
+use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -15,7 +17,10 @@ use crate::proxy::limit;
 /// A target's limit and breaker.
 #[derive(Debug)]
 struct TargetState {
-    name: Box<str>,
+    /// As the configuration has it.
+    name: Arc<str>,
+    /// Whether that is where it is, whatever port a connection came in on.
+    is_fixed: bool,
     limit: Option<Limit>,
     breaker: TargetBreaker,
 }
@@ -31,24 +36,23 @@ pub struct RouteTargets {
 #[derive(Debug)]
 pub(crate) struct Course<'r> {
     states: &'r RouteTargets,
-    order: Vec<usize>,
+    order: SmallVec<[usize; 4]>,
     /// Where each is, in the same order.
-    pub(crate) addresses: Vec<TargetAddr>,
+    pub(crate) addresses: SmallVec<[TargetAddr; 1]>,
 }
 
 impl RouteTargets {
     /// The targets of `route`, none dialled yet.
     #[must_use]
     pub fn new(route: &RouteConfig) -> Self {
-        let state = |name: String| TargetState {
-            name: name.into(),
+        let state = |target: &Target| TargetState {
+            name: target.to_string().into(),
+            is_fixed: !matches!(target, Target::Tcp { port: TargetPort::Preserve, .. }),
             limit: limit(route.max_connections_per_target),
             breaker: TargetBreaker::new(route.breaker),
         };
         let targets = match &route.action {
-            Action::Forward { targets, .. } => {
-                targets.iter().map(|target| state(target.to_string())).collect()
-            }
+            Action::Forward { targets, .. } => targets.iter().map(state).collect(),
             Action::Refuse => Vec::new(),
         };
         Self { route: Arc::clone(&route.name), targets }
@@ -64,7 +68,7 @@ impl RouteTargets {
     /// refuses.
     pub(crate) fn course<'r>(&'r self, action: &Action, port: u16) -> Option<Course<'r>> {
         let Action::Forward { targets, rotation } = action else { return None };
-        let order: Vec<usize> = rotation.order(targets.len()).collect();
+        let order: SmallVec<_> = rotation.order(targets.len()).collect();
         let addresses =
             order.iter().filter_map(|n| targets.get(*n)).map(|target| address(target, port)).collect();
         Some(Course { states: self, order, addresses })
@@ -74,6 +78,17 @@ impl RouteTargets {
         if let Some(change) = change {
             warn!(route = %self.route, target = %target.name, "breaker: {change}");
         }
+    }
+}
+
+impl Course<'_> {
+    /// Where the `nth` is, for people.
+    pub(crate) fn name(&self, nth: usize) -> Option<Arc<str>> {
+        let state = self.order.get(nth).and_then(|n| self.states.targets.get(*n))?;
+        if state.is_fixed {
+            return Some(Arc::clone(&state.name));
+        }
+        self.addresses.get(nth).map(|address| address.to_string().into())
     }
 }
 

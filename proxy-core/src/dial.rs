@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use smallvec::{SmallVec, smallvec};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::time::Instant;
 
@@ -107,8 +108,8 @@ pub struct Dialled<S, P = ()> {
     pub stream: S,
     /// What the gate gave for it: to be kept for as long as the connection.
     pub pass: P,
-    /// The target that was reached.
-    pub target: TargetAddr,
+    /// The target that was reached: its place in the list.
+    pub nth: usize,
     /// The address it was reached at.
     pub endpoint: Endpoint,
     /// The attempts that failed before.
@@ -146,7 +147,7 @@ pub async fn reach<D: Dial, G: Gate>(
         match reach.target(target, targets.len() - n - 1).await {
             Ok((stream, endpoint)) => {
                 let pass = gate.reached(ticket);
-                return Ok(Dialled { stream, pass, target: target.clone(), endpoint, failed: reach.failed });
+                return Ok(Dialled { stream, pass, nth: n, endpoint, failed: reach.failed });
             }
             Err(said) => {
                 if let Some(said) = said.and_then(|n| reach.failed.get(n)) {
@@ -240,10 +241,10 @@ async fn resolve(
     resolver: &Resolver,
     target: &TargetAddr,
     patience: Duration,
-) -> Result<Vec<Endpoint>, ResolveError> {
+) -> Result<SmallVec<[Endpoint; 1]>, ResolveError> {
     match target {
-        TargetAddr::Ip(addr) => Ok(vec![Endpoint::Ip(*addr)]),
-        TargetAddr::Unix(path) => Ok(vec![Endpoint::Unix(path.clone())]),
+        TargetAddr::Ip(addr) => Ok(smallvec![Endpoint::Ip(*addr)]),
+        TargetAddr::Unix(path) => Ok(smallvec![Endpoint::Unix(path.clone())]),
         TargetAddr::Name(name, port) => {
             let addrs = resolver.resolve(name, patience).await?;
             Ok(addrs.iter().map(|ip| Endpoint::Ip(SocketAddr::new(*ip, *port))).collect())

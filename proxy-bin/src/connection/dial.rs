@@ -41,13 +41,15 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
     let Admitted { permits, routed } = admitted;
     let Routed { client, mut ahead, origin, hello, route, deadlines, course, proxy, .. } = routed;
     let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
-    conn.learn(|facts| facts.target = targets.first().map(|target| target.to_string().into()));
+    conn.learn(|facts| facts.target = course.name(0));
     let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout);
     let early_data = proxy.config.limits.early_data.bytes();
     let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
     let dialled = outcome.map_err(|error| failed(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
-    conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
+    if dialled.nth != 0 {
+        conn.learn(|facts| facts.target = course.name(dialled.nth));
+    }
     let header = announce(conn, &origin, hello.as_ref(), route, client)?;
     let client_keep_alive = Some(&route.keep_alive).filter(|own| **own != proxy.config.keep_alive);
     let screened = origin.screened;
