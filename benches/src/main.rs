@@ -7,6 +7,7 @@ mod floor;
 mod grow;
 mod instructions;
 mod load;
+mod multi_thread;
 mod peers;
 mod poller;
 mod report;
@@ -15,6 +16,7 @@ mod syscalls;
 mod tree;
 
 use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -48,6 +50,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         workers: usize,
     },
+    /// SmartProxy on one multi-thread runtime, to be compared with what it is. It is started by the others.
+    MultiThread {
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -62,6 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
             floor()?;
             others.into_iter().try_for_each(|other| other.join().unwrap_or(Ok(())))?;
         }
+        Command::MultiThread { config } => multi_thread::run(&config)?,
     }
     Ok(ExitCode::SUCCESS)
 }

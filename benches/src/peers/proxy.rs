@@ -29,6 +29,8 @@ pub(crate) enum Proxy {
     /// nginx with `proxy_half_close on`, so that it does for its clients what the others do. Not as shipped, so no bar is
     /// about it.
     NginxHalfClose,
+    /// Ours on one multi-thread runtime instead of a runtime for each worker.
+    MultiThread,
     /// Not a proxy: what it costs at least.
     Floor,
 }
@@ -41,6 +43,7 @@ impl Proxy {
             Self::Nginx => "nginx",
             Self::Envoy => "envoy",
             Self::NginxHalfClose => "nginx-half-close",
+            Self::MultiThread => "multi-thread",
             Self::Floor => "floor",
         }
     }
@@ -57,6 +60,7 @@ impl Proxy {
             Self::Haproxy => Contender::Haproxy,
             Self::Nginx | Self::NginxHalfClose => Contender::Nginx,
             Self::Envoy => Contender::Envoy,
+            Self::MultiThread => return Ok("smartproxy on one multi-thread runtime".to_owned()),
             Self::Floor => return Ok("a raw epoll loop, no features".to_owned()),
         };
         known.installed().map_err(anyhow::Error::msg)?;
@@ -76,6 +80,9 @@ impl Proxy {
             Self::Nginx => format!("nginx -p {{dir}} -e {{dir}}/error.log -c {{config:{dir}/nginx.conf}}"),
             Self::Envoy => return Ok(Contender::Envoy),
             Self::NginxHalfClose => return Ok(Contender::Nginx),
+            Self::MultiThread => {
+                format!("{} multi-thread --config {{config:{dir}/smartproxy.toml}}", program.display())
+            }
             Self::Floor => {
                 format!("{} floor --from {{listen}} --to {{target}} --workers {{workers}}", program.display())
             }

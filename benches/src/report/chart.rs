@@ -74,7 +74,7 @@ fn bars(group: &Group, top: usize) -> String {
 /// Ours stands out; the floor is no proxy.
 const fn colour(proxy: Proxy) -> &'static str {
     match proxy {
-        Proxy::Smartproxy => "#1f6f5c",
+        Proxy::Smartproxy | Proxy::MultiThread => "#1f6f5c",
         Proxy::Floor => "#d8d8d8",
         Proxy::Haproxy | Proxy::Nginx | Proxy::NginxHalfClose | Proxy::Envoy => "#8a9bb0",
     }

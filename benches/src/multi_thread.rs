@@ -1,0 +1,41 @@
+//! The other shape that the product could have: one multi-thread runtime, whose workers steal tasks from each other,
+//! instead of a runtime for each worker. The same accept loop and the same life of a connection, for comparison only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use proxy_bin::access_log::AccessLog;
+use proxy_bin::config::Config;
+use proxy_bin::descriptors;
+use proxy_bin::proxy::Proxy;
+use proxy_conn::Tracker;
+use proxy_core::listen::{ListenOptions, bind};
+use proxy_core::{Resolver, TcpDialer, TcpListener, pipe};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Runs a configuration, for ever.
+pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
+    let config = Config::load(config)?;
+    let workers = config.workers.get() as usize;
+    let descriptors = descriptors::raise_limit();
+    pipe::at_most(descriptors::pipes(descriptors));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+    let resolver = Resolver::system(runtime.handle().clone(), config.dns.options());
+    let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, AccessLog), TcpDialer, resolver));
+    let _inside = runtime.enter();
+    let (tasks, loops) = (TaskTracker::new(), TaskTracker::new());
+    for at in &proxy.listeners {
+        let keep_alive = proxy.config.keep_alive;
+        let options = ListenOptions { backlog: at.config.backlog.get(), reuse_port: false, keep_alive };
+        let listener = TcpListener::from_std(bind(at.config.bind, at.config.port, &options)?)
+            .with_context(|| at.label.to_string())?;
+        let accepting =
+            Arc::clone(&proxy).accept(Arc::clone(at), 0, listener, tasks.clone(), CancellationToken::new());
+        drop(loops.spawn(accepting));
+    }
+    loops.close();
+    runtime.block_on(loops.wait());
+    Ok(())
+}
