@@ -11,19 +11,17 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
-use proxy_bin::access_log::AccessLog;
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
-use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
+use proxy_bin::config::{Config, Ink, LoadError};
 use proxy_bin::demo::{self, Ports};
+use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
 
 /// Exit codes beyond 0 (all finished) and 1 (could not start); `--help` lists them.
 const CONNECTIONS_WERE_ENDED: u8 = 3;
@@ -98,13 +96,13 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let _log = start_log(&config.log);
+    let (logs, _end) = Logs::start(&config.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let server =
-            Server::start(config, &Handle::current(), Sockets::ItsOwn, AccessLog).map_err(|error| {
-                taken(error, "change the route's match.ports, or stop the process that has it")
-            })?;
+        reopen_logs_at_sigusr1(&logs)?;
+        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, logs.access_log()).map_err(
+            |error| taken(error, "change the route's match.ports, or stop the process that has it"),
+        )?;
         let listeners = server.config().listeners.iter();
         info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
         Ok(signals.stop(vec![server]).await)
@@ -114,11 +112,11 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     let (outer, inner) = ports.configs();
     let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
-    let _log = start_log(&outer.log);
+    let (logs, _end) = Logs::start(&outer.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
         let start = |config| {
-            Server::start(config, &Handle::current(), Sockets::Shared, AccessLog)
+            Server::start(config, &Handle::current(), Sockets::Shared, logs.access_log())
                 .map_err(|error| taken(error, DEMO_HINT))
         };
         let (outer, inner) = (start(outer)?, start(inner)?);
@@ -168,51 +166,11 @@ fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the control runtime")
 }
 
-/// Lines that wait for whoever reads the log. Beyond that lines are lost, and counted: a reader that stalls or goes away
-/// must not hold up a worker.
-const LINES_WAITING: usize = 16_384;
-
-/// Starts the log. What is returned writes the last lines when it is dropped.
-#[must_use]
-fn start_log(log: &Log) -> LogEnd {
-    let level = match log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let (writer, flush) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES_WAITING)
-        .thread_name("log")
-        .finish(std::io::stderr());
-    let lost = writer.error_counter();
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(writer)
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
-    }
-    LogEnd { lost, _flush: flush }
-}
-
-/// The end of the log: says how many lines were lost, and waits (a second at most) for the rest to be written.
-struct LogEnd {
-    lost: ErrorCounter,
-    _flush: WorkerGuard,
-}
-
-impl Drop for LogEnd {
-    fn drop(&mut self) {
-        let lost = self.lost.dropped_lines();
-        if lost > 0 {
-            warn!(lost, "log lines were lost: whoever reads the log is too slow");
-        }
-    }
+/// Opens the log files anew at SIGUSR1, as those who rotate them expect.
+fn reopen_logs_at_sigusr1(logs: &Logs) -> anyhow::Result<()> {
+    let rotated = signal(SignalKind::user_defined1()).context("cannot catch signals")?;
+    drop(Handle::current().spawn(logs.clone().reopen_at(rotated)));
+    Ok(())
 }
 
 /// The signals that stop the proxy, caught from the start so that none is lost.
