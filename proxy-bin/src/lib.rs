@@ -5,6 +5,7 @@
 //! - [`proxy`]: what all connections share;
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
 //! - [`access_log`]: one line for each connection, at its end;
+//! - [`handover`]: a new process takes the listening sockets over;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`demo`]: the embedded chain that runs without a configuration.
@@ -18,6 +19,7 @@ pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod descriptors;
+pub mod handover;
 pub mod logging;
 pub mod pool;
 pub mod proxy;
