@@ -30,9 +30,10 @@ pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
 pub use memory::{Memory, MemoryError};
+pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol};
+pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
 use finding::Source;
@@ -55,6 +56,7 @@ mod kernel;
 mod limits;
 mod listener;
 mod memory;
+mod origin;
 mod peel;
 mod pool;
 mod route;
@@ -69,6 +71,8 @@ const LARGEST: usize = 16 << 20;
 /// A valid configuration, resolved: every default filled in, every layer applied.
 #[derive(Debug)]
 pub struct Config {
+    /// Where it came from, and its text.
+    pub origin: Origin,
     /// Threads that serve connections.
     pub workers: Workers,
     /// How long connections may go on after the proxy was told to stop.
@@ -91,6 +95,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is logged, and how.
     pub log: Log,
+    /// What becomes of what a reload removes, and when there is one.
+    pub reload: Reload,
     /// The listening sockets, by port: one for each address and port, never none.
     pub listeners: Vec<ListenerConfig>,
     /// Which connections are taken where.
@@ -105,9 +111,11 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
     pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let source = Source::new(&origin.as_ref().to_string_lossy(), text);
+        let name = origin.as_ref().to_string_lossy();
+        let source = Source::new(&name, text);
         let mut errors = Vec::new();
-        let config = peel::read(text, &mut errors).and_then(|peeled| resolve(&peeled, &source, &mut errors));
+        let config = peel::read(text, &mut errors)
+            .and_then(|peeled| resolve(&peeled, &source, Origin::new(&name, text), &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -119,7 +127,9 @@ impl Config {
     /// Why the file cannot be read, or what is wrong with what it says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        Ok(Self::parse(&text_of(path)?, path)?)
+        let mut config = Self::parse(&text_of(path)?, path)?;
+        config.origin.file = Some(path.to_path_buf());
+        Ok(config)
     }
 
     /// The JSON schema of the file (draft 2020-12), with a description of every key.
@@ -204,6 +214,7 @@ fn refusal(path: PathBuf, source: std::io::Error) -> LoadError {
 fn resolve(
     Peeled { file, document }: &Peeled<'_>,
     source: &Source,
+    origin: Origin,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let defaults = Defaults {
@@ -225,6 +236,7 @@ fn resolve(
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
+        origin,
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
         deadlines: Deadlines::default().with(&file.timeouts),
@@ -236,6 +248,7 @@ fn resolve(
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
         log: file.log,
+        reload: file.reload,
         listeners,
         routes,
         warnings: source.findings(Severity::Warning, warnings),

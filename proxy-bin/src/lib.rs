@@ -4,6 +4,7 @@
 //! - [`connection`]: the life of one connection, from accept to its end, in one screen of code;
 //! - [`proxy`]: what all connections share;
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
+//! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`access_log`]: one line for each connection, at its end;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`demo`]: the embedded chain that runs without a configuration.
@@ -15,10 +16,12 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod control;
 pub mod demo;
 pub mod descriptors;
 pub mod pool;
 pub mod proxy;
+mod reload;
 pub mod server;
 pub mod target;
 mod watch;

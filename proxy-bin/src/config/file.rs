@@ -20,7 +20,7 @@ use super::bounded::Whole;
 use super::breaker::BreakerFile;
 use super::choice::{self, Choice};
 use super::limits::{Connections, Limits};
-use super::settings::{Dns, Log, ProxyProtocol};
+use super::settings::{Dns, Log, ProxyProtocol, Reload};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;
@@ -58,6 +58,9 @@ pub(super) struct ConfigFile {
     pub(super) dns: Dns,
     /// What is logged, and how.
     pub(super) log: Log,
+    /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
+    /// It is read again at any time on SIGHUP, and when `smartproxy reload` asks for it.
+    pub(super) reload: Reload,
     /// How the ports of the routes are listened on, where it is not on all addresses and without PROXY headers.
     pub(super) listeners: Vec<ListenerFile>,
     /// Which connections are taken where. At least one.
@@ -78,6 +81,7 @@ impl Default for ConfigFile {
             proxy_protocol: ProxyProtocol::default(),
             dns: Dns::default(),
             log: Log::default(),
+            reload: Reload::default(),
             listeners: Vec::new(),
             routes: Vec::new(),
         }
