@@ -1,12 +1,15 @@
 //! The dashboard: one page that asks nobody but this server for anything.
 //!
 //! It is put together here from its parts, which are in the program. There is no build step: what the browser runs is
-//! what is in `page/`. The page itself holds no figures; it follows `/v1/events` and asks the API like any other client,
-//! with a token where one is needed. So the page may be shown to whoever can reach the port.
+//! what is in `page/`. The page itself holds no figures; it follows `/v1/events` and asks the API like any other client.
 
 use std::io;
 
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::model::Problem;
 
 const FRAME: &str = include_str!("page/index.html");
 
@@ -30,20 +33,16 @@ const UPLOT: &str = concat!(include_str!("page/uplot/uplot.js"), "\n");
 
 /// The page, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+struct Page {
     /// The document: `text/html; charset=utf-8`. It is not to be cached, since each goes with its own policy.
-    pub html: String,
+    html: String,
     /// What it may do, for the header `content-security-policy`: run its own script and style, ask its own server.
-    pub policy: String,
+    policy: String,
 }
 
 impl Page {
     /// The page, with a nonce that nobody can guess.
-    ///
-    /// # Errors
-    ///
-    /// The kernel has no random numbers.
-    pub fn new() -> io::Result<Self> {
+    fn new() -> io::Result<Self> {
         let mut random = [0; 16];
         // INVARIANT: as many as this (up to 256) come all at once, or not at all (getrandom(2)).
         getrandom(&mut random, GetRandomFlags::empty())?;
@@ -58,6 +57,19 @@ impl Page {
             .replace("{script}", &format!("{UPLOT}{{\n\"use strict\";\n{}}}", SCRIPTS.concat()));
         Self { html, policy: policy(nonce) }
     }
+}
+
+/// `GET /`.
+pub(super) async fn dashboard() -> Result<Response, Problem> {
+    let page = Page::new()
+        .map_err(|error| Problem::unavailable(format!("the kernel has no random numbers: {error}")))?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    Ok((headers, [(header::CONTENT_SECURITY_POLICY, page.policy)], page.html).into_response())
 }
 
 /// Nothing but what the page needs. Strings cannot become markup: what clients send (a server name) is shown as text.

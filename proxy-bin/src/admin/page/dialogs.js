@@ -86,11 +86,3 @@ function socketPairs(title, socket) {
     ["last sent", `${seconds(tcp.last_sent_s)} ago`], ["last received", `${seconds(tcp.last_received_s)} ago`],
   ];
 }
-
-/** Asks for the token, and keeps it for as long as this tab is open. */
-async function askForToken() {
-  const text = at("token-text");
-  text.value = "";
-  await answered(at("token"), at("token-use"));
-  sessionStorage.setItem(TOKEN_KEY, text.value.trim());
-}

@@ -143,7 +143,6 @@ const stream = new Stream({
     if (!document.hidden) show(sample);
   },
   onLost: lost,
-  onToken: askForToken,
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && history.last) show(history.last);

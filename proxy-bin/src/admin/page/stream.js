@@ -1,25 +1,19 @@
 
-// The server, asked and listened to. `fetch` rather than `EventSource`, since that cannot send a token.
+// The server, asked and listened to. `fetch` rather than `EventSource`, which does not tell why it was refused, nor that
+// it has been silent for long. Where a token is needed the browser asks for it, and sends it by itself.
 
-const TOKEN_KEY = "smartproxy.token";
 /** A sample is due each second. After so many without one the link is as good as lost. */
 const SILENCE_MS = 5000;
 const LONGEST_PAUSE_MS = 10000;
 
-class Refused extends Error {
-  constructor(status, detail) {
-    super(detail);
-    this.status = status;
-  }
-}
+/** The server said no, in these words. */
+class Refused extends Error {}
 
 /** Asks the API. Throws `Refused` with the server's own words where it says no. */
 async function ask(path, { method = "GET", signal } = {}) {
   const headers = {};
   // Not a form's content type: so no page elsewhere can make a browser send it unasked.
   if (method !== "GET") headers["content-type"] = "application/json";
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (token) headers.authorization = `Bearer ${token}`;
   const response = await fetch(path, { method, headers, signal, cache: "no-store" });
   if (!response.ok) throw await refusal(response);
   return response;
@@ -27,7 +21,7 @@ async function ask(path, { method = "GET", signal } = {}) {
 
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
-  return new Refused(response.status, problem.detail ?? problem.title ?? `the proxy answered ${response.status}`);
+  return new Refused(problem.detail ?? problem.title ?? `the proxy answered ${response.status}`);
 }
 
 /** The events of a stream of server-sent events, as they come. Only what this server sends: `event`, `data`. */
@@ -56,17 +50,15 @@ function event(text) {
 
 /** Follows the samples for as long as the page is open, and tells when the link is lost. */
 class Stream {
-  constructor({ onSample, onLost, onToken }) {
-    Object.assign(this, { onSample, onLost, onToken });
+  constructor({ onSample, onLost }) {
+    Object.assign(this, { onSample, onLost });
     this.pause = 500;
     this.follow();
   }
 
   async follow() {
     for (;;) {
-      const why = await this.listen().catch((error) => error);
-      if (why instanceof Refused && why.status === 401) await this.onToken();
-      else await this.wait(why);
+      await this.wait(await this.listen().catch((error) => error));
     }
   }
 
