@@ -20,6 +20,7 @@ mod events;
 mod health;
 pub mod model;
 mod openapi;
+mod page;
 mod problem;
 mod process;
 mod query;

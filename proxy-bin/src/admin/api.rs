@@ -17,7 +17,7 @@ use super::events::Live;
 use super::model::{self, ConfigStatus, Problem};
 use super::process::Process;
 use super::trace::Traces;
-use super::{connections, events, health, openapi, status, trace};
+use super::{connections, events, health, openapi, page, status, trace};
 use crate::proxy::Proxy;
 
 /// What the API is about.
@@ -148,6 +148,10 @@ impl Endpoint {
         Self { answer: Answer::Json(described::<T>), ..self }
     }
 
+    fn shows(self, media: &'static str) -> Self {
+        Self { answer: Answer::Text(media), ..self }
+    }
+
     fn tells<T: JsonSchema>(self, event: &'static str) -> Self {
         Self { answer: Answer::Events(event, described::<T>), ..self }
     }
@@ -213,6 +217,7 @@ fn looks() -> Vec<Endpoint> {
         endpoint("get", "/v1/build", "The build", status::build).says::<model::Build>(),
         endpoint("get", "/v1/openapi.json", "This description", openapi::describe)
             .says::<serde_json::Value>(),
+        endpoint("get", "/", "The dashboard", page::dashboard).shows("text/html; charset=utf-8"),
         endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
         endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
     ]
