@@ -30,10 +30,12 @@ pub use file::{AcceptProxy, Backlog, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
+pub use log::{AccessRule, AccessTo, CauseName, Keep, KeepError, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
+pub use process::{Process, Umask, UmaskError};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol};
+pub use settings::{Dns, ProxyProtocol};
 
 use file::ConfigFile;
 use finding::Source;
@@ -56,9 +58,11 @@ mod itself;
 mod kernel;
 mod limits;
 mod listener;
+mod log;
 mod memory;
 mod peel;
 mod pool;
+mod process;
 mod route;
 mod schema;
 mod settings;
@@ -91,10 +95,12 @@ pub struct Config {
     pub proxy_protocol: ProxyProtocol,
     /// How long resolved names are kept.
     pub dns: Dns,
-    /// What is logged, and how.
+    /// What is logged, how and where to.
     pub log: Log,
     /// Where the admin API is to be found; `None` for no admin API.
     pub admin: Option<Admin>,
+    /// Who the process is, and what it leaves behind.
+    pub process: Process,
     /// The listening sockets, by port: one for each address and port, never none.
     pub listeners: Vec<ListenerConfig>,
     /// Which connections are taken where.
@@ -216,6 +222,8 @@ fn resolve(
         at_limit: file.limits.at_limit,
         breaker: file.breaker.over(&BreakerOptions::default()),
     };
+    log::check(file, document, errors);
+    process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
     admin::check(file, document, errors);
@@ -227,6 +235,7 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
+    warnings.extend(log::warnings(file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
@@ -240,8 +249,9 @@ fn resolve(
         audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
-        log: file.log,
         admin: file.admin.clone(),
+        log: file.log.clone(),
+        process: file.process.clone(),
         listeners,
         routes,
         warnings: source.findings(Severity::Warning, warnings),

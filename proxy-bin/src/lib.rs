@@ -5,6 +5,7 @@
 //! - [`proxy`]: what all connections share;
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
 //! - [`access_log`]: one line for each connection, at its end;
+//! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
 //! - [`demo`]: the embedded chain that runs without a configuration.
@@ -19,6 +20,7 @@ pub mod connection;
 pub mod demo;
 pub mod descriptors;
 pub mod dials;
+pub mod logging;
 pub mod pool;
 pub mod proxy;
 pub mod server;
