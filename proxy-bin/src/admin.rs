@@ -14,6 +14,7 @@ mod accept;
 mod api;
 mod body;
 mod census;
+mod change;
 mod connections;
 mod door;
 mod events;

@@ -32,10 +32,11 @@ pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
 pub use log::{AccessRule, AccessTo, CauseName, Keep, KeepError, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
+pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
 pub use process::{Process, Umask, UmaskError};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, ProxyProtocol};
+pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
 use finding::Source;
@@ -60,6 +61,7 @@ mod limits;
 mod listener;
 mod log;
 mod memory;
+mod origin;
 mod peel;
 mod pool;
 mod process;
@@ -75,6 +77,8 @@ const LARGEST: usize = 16 << 20;
 /// A valid configuration, resolved: every default filled in, every layer applied.
 #[derive(Debug)]
 pub struct Config {
+    /// Where it came from, and its text.
+    pub origin: Origin,
     /// Threads that serve connections.
     pub workers: Workers,
     /// How long connections may go on after the proxy was told to stop.
@@ -101,6 +105,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Who the process is, and what it leaves behind.
     pub process: Process,
+    /// What becomes of what a reload removes, and when there is one.
+    pub reload: Reload,
     /// The listening sockets, by port: one for each address and port, never none.
     pub listeners: Vec<ListenerConfig>,
     /// Which connections are taken where.
@@ -115,9 +121,11 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
     pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let source = Source::new(&origin.as_ref().to_string_lossy(), text);
+        let name = origin.as_ref().to_string_lossy();
+        let source = Source::new(&name, text);
         let mut errors = Vec::new();
-        let config = peel::read(text, &mut errors).and_then(|peeled| resolve(&peeled, &source, &mut errors));
+        let config = peel::read(text, &mut errors)
+            .and_then(|peeled| resolve(&peeled, &source, Origin::new(&name, text), &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -129,7 +137,9 @@ impl Config {
     /// Why the file cannot be read, or what is wrong with what it says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        Ok(Self::parse(&text_of(path)?, path)?)
+        let mut config = Self::parse(&text_of(path)?, path)?;
+        config.origin.file = Some(path.to_path_buf());
+        Ok(config)
     }
 
     /// The JSON schema of the file (draft 2020-12), with a description of every key.
@@ -214,6 +224,7 @@ fn refusal(path: PathBuf, source: std::io::Error) -> LoadError {
 fn resolve(
     Peeled { file, document }: &Peeled<'_>,
     source: &Source,
+    origin: Origin,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let defaults = Defaults {
@@ -239,6 +250,7 @@ fn resolve(
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
+        origin,
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
         deadlines: Deadlines::default().with(&file.timeouts),
@@ -252,6 +264,7 @@ fn resolve(
         admin: file.admin.clone(),
         log: file.log.clone(),
         process: file.process.clone(),
+        reload: file.reload,
         listeners,
         routes,
         warnings: source.findings(Severity::Warning, warnings),

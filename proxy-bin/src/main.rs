@@ -8,7 +8,6 @@
 use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
@@ -16,12 +15,14 @@ use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
 use proxy_bin::config::{Admin, Config, Ink, LoadError};
+use proxy_bin::control::Control;
 use proxy_bin::demo::{self, Ports, PrivateFolder};
 use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -108,11 +109,13 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
         let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
             taken(error, "change the route's match.ports, or stop the process that has it")
         })?;
-        let subject = Subject { control: server.control(), traces, logs };
+        let subject = Subject { control: server.control().clone(), traces, logs: Some(logs) };
         // Until the end: whoever waits for connections to finish sees them finish.
         let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
-        let listeners = server.config().listeners.iter();
-        info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
+        let proxy = server.control().proxy();
+        let listeners = proxy.listeners.iter().map(|at| &*at.label);
+        info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
+        drop(proxy);
         Ok(signals.stop(vec![server]).await)
     })
 }
@@ -131,11 +134,10 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
             let told = (logs.access_log(), traces.clone());
             let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
                 .map_err(|error| taken(error, DEMO_HINT))?;
-            let subject = Subject { control: server.control(), traces, logs: logs.clone() };
+            let subject = Subject { control: server.control().clone(), traces, logs: Some(logs.clone()) };
             anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
-        let ((outer, outer_admin), (inner, inner_admin)) =
-            (start(outer, admins.0)?, start(inner, admins.1)?);
+        let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
         println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
         println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
@@ -197,7 +199,7 @@ fn reopen_logs_at_sigusr1(logs: &Logs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signals that stop the proxy, caught from the start so that none is lost.
+/// The signals that stop the proxy or have it reload, caught from the start so that none is lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -214,18 +216,41 @@ impl Signals {
         })
     }
 
+    /// The next signal that stops the proxy.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 
-    /// Waits for a signal, then stops the servers, the first one first (an outer hop before the inner one, so that what is
+    /// Has the servers reload at each SIGHUP, until somebody wants them to stop; who that is.
+    async fn asked_to_stop(&mut self, servers: &[Server]) -> &'static str {
+        let controls: Vec<Control> = servers.iter().map(|server| server.control().clone()).collect();
+        let mut asked = JoinSet::new();
+        for control in controls.clone() {
+            asked.spawn(async move { control.asked_to_stop().await });
+        }
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                Some(_) = asked.join_next() => return "asked to",
+                Some(()) = self.hangup.recv() => {
+                    info!(signal = "SIGHUP", "reloading");
+                    for control in &controls {
+                        // How it went is in the log, and in the status.
+                        control.reload().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until it is to stop, then stops the servers, the first one first (an outer hop before the inner one, so that what is
     /// on its way still gets through). A second signal ends what is left at once.
     async fn stop(mut self, servers: Vec<Server>) -> ExitCode {
-        let signal = self.next().await;
+        let signal = self.asked_to_stop(&servers).await;
         info!(signal, "stopping; another signal stops at once");
         let hurry = CancellationToken::new();
         let stopping = async {

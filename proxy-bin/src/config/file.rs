@@ -23,7 +23,7 @@ use super::choice::{self, Choice};
 use super::limits::{Connections, Limits};
 use super::log::Log;
 use super::process::Process;
-use super::settings::{Dns, ProxyProtocol};
+use super::settings::{Dns, ProxyProtocol, Reload};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;
@@ -66,6 +66,9 @@ pub(super) struct ConfigFile {
     pub(super) admin: Option<Admin>,
     /// Who the process is, and what it leaves behind. Takes effect at the start only.
     pub(super) process: Process,
+    /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
+    /// It is read again at any time on SIGHUP, and when `smartproxy reload` asks for it.
+    pub(super) reload: Reload,
     /// How the ports of the routes are listened on, where it is not on all addresses and without PROXY headers.
     pub(super) listeners: Vec<ListenerFile>,
     /// Which connections are taken where. At least one.
@@ -88,6 +91,7 @@ impl Default for ConfigFile {
             log: Log::default(),
             admin: None,
             process: Process::default(),
+            reload: Reload::default(),
             listeners: Vec::new(),
             routes: Vec::new(),
         }

@@ -52,3 +52,26 @@ impl Default for Dns {
         Self { ttl, timeout, stale }
     }
 }
+
+/// Reading the configuration again while the proxy runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reload {
+    /// Whether the file is read again by itself when it changes; half a second after it did, so that whoever writes it can
+    /// finish. Default false.
+    pub watch: bool,
+    /// What becomes of the connections of a route that the new configuration does not have: `"keep"`, they go on as they
+    /// began, or `"drain"`, they are ended when `graceful_shutdown_timeout` is over. Default keep.
+    pub removed_routes: RemovedRoutes,
+}
+
+/// What becomes of connections whose route is no longer configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovedRoutes {
+    /// They go on as they began.
+    #[default]
+    Keep,
+    /// They may finish for `graceful_shutdown_timeout`; then they are ended.
+    Drain,
+}
