@@ -22,6 +22,7 @@ use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_route::RouteTable;
 
+pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
 pub use cap::Cap;
@@ -43,6 +44,7 @@ use peel::Peeled;
 use pool::Pools;
 use route::Defaults;
 
+mod admin;
 mod at_limit;
 mod bounded;
 mod breaker;
@@ -99,6 +101,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is logged, how and where to.
     pub log: Log,
+    /// Where the admin API is to be found; `None` for no admin API.
+    pub admin: Option<Admin>,
     /// Who the process is, and what it leaves behind.
     pub process: Process,
     /// What becomes of what a reload removes, and when there is one.
@@ -233,6 +237,7 @@ fn resolve(
     process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
+    admin::check(file, document, errors);
     pool::check(&defaults.pools, file, document, errors);
     let routes = route::table(&file.routes, &defaults, document, errors);
     let listeners = listener::expand(file, document, errors);
@@ -256,6 +261,7 @@ fn resolve(
         audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
+        admin: file.admin.clone(),
         log: file.log.clone(),
         process: file.process.clone(),
         reload: file.reload,

@@ -9,6 +9,7 @@
 //! - [`handover`]: a new process takes the listening sockets over;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
+//! - [`dials`]: how the dials of each target went;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -21,6 +22,7 @@ pub mod connection;
 pub mod control;
 pub mod demo;
 pub mod descriptors;
+pub mod dials;
 pub mod handover;
 pub mod logging;
 pub mod pool;

@@ -5,17 +5,18 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
+use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
-use proxy_bin::config::{Config, Ink, LoadError};
+use proxy_bin::config::{Admin, Config, Ink, LoadError};
 use proxy_bin::control::Control;
-use proxy_bin::demo::{self, Ports};
+use proxy_bin::demo::{self, Ports, PrivateFolder};
 use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
@@ -102,10 +103,16 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
         reopen_logs_at_sigusr1(&logs)?;
-        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, logs.access_log()).map_err(
-            |error| taken(error, "change the route's match.ports, or stop the process that has it"),
-        )?;
+        let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
+        let traces = Traces::default();
+        let told = (logs.access_log(), traces.clone());
+        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
+            taken(error, "change the route's match.ports, or stop the process that has it")
+        })?;
         server.control().log_by(logs.clone());
+        let subject = Subject { control: server.control().clone(), traces, logs: Some(logs) };
+        // Until the end: whoever waits for connections to finish sees them finish.
+        let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
         let proxy = server.control().proxy();
         let listeners = proxy.listeners.iter().map(|at| &*at.label);
         info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
@@ -115,21 +122,32 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
-    let (outer, inner) = ports.configs();
-    let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
+    let folder = PrivateFolder::new().context("cannot make a folder for the admin sockets")?;
+    let (texts, admins) = (ports.configs(), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
+    let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
     let (logs, _end) = Logs::start(&outer.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let start = |config| {
-            Server::start(config, &Handle::current(), Sockets::Shared, logs.access_log())
-                .map_err(|error| taken(error, DEMO_HINT))
+        let start = |mut config: Config, options: Admin| {
+            let traces = Traces::default();
+            let sockets = AdminSockets::bind(&options).map_err(|error| taken(error, DEMO_HINT))?;
+            config.admin = Some(options);
+            let told = (logs.access_log(), traces.clone());
+            let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
+                .map_err(|error| taken(error, DEMO_HINT))?;
+            let subject = Subject { control: server.control().clone(), traces, logs: Some(logs.clone()) };
+            anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
-        let (outer, inner) = (start(outer)?, start(inner)?);
+        let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
         println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
         println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
         println!("demo backend  127.0.0.1:{}", ports.backend);
+        println!("dashboard     http://127.0.0.1:{}/", ports.admin);
         println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
+        if let (Some(outer), Some(inner)) = (outer_admin.socket(), inner_admin.socket()) {
+            println!("     smartproxy chain {} {}", outer.display(), inner.display());
+        }
         let stop = CancellationToken::new();
         let stopping = async {
             let code = signals.stop(vec![outer, inner]).await;
@@ -141,7 +159,8 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     })
 }
 
-const DEMO_HINT: &str = "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT";
+const DEMO_HINT: &str =
+    "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT --admin PORT";
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
     Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
@@ -155,6 +174,9 @@ fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
 fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
     let error = error.into();
     match &error {
+        StartError::Admin(AdminError::Address { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{error}\n  {hint}")
+        }
         StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
             anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")

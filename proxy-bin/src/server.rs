@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
+use crate::admin::AdminError;
 use crate::audit::Sockets;
 use crate::config::Config;
 use crate::control::{Control, Parts, State};
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A port could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no admin API.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// A worker thread or its runtime could not be made.
     #[error("cannot start worker {worker}: {source}")]
     Worker {

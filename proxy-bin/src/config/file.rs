@@ -15,6 +15,7 @@ use proxy_route::{ClientNet, Match, PortRange, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::admin::Admin;
 use super::at_limit::AtLimit;
 use super::bounded::Whole;
 use super::breaker::BreakerFile;
@@ -60,6 +61,9 @@ pub(super) struct ConfigFile {
     pub(super) dns: Dns,
     /// What is logged, how and where to.
     pub(super) log: Log,
+    /// Where the admin API is to be found, and who may use it. Without this table there is none.
+    #[schemars(with = "Admin")]
+    pub(super) admin: Option<Admin>,
     /// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
     pub(super) process: Process,
     /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
@@ -85,6 +89,7 @@ impl Default for ConfigFile {
             proxy_protocol: ProxyProtocol::default(),
             dns: Dns::default(),
             log: Log::default(),
+            admin: None,
             process: Process::default(),
             reload: Reload::default(),
             listeners: Vec::new(),
