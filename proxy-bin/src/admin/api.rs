@@ -27,8 +27,6 @@ pub struct Subject {
     pub control: Control,
     /// Told of every connection's phases and end: the server's subscriber, or one of them.
     pub traces: Traces,
-    /// The log of the process; None where that is not the proxy's.
-    pub logs: Option<Logs>,
 }
 
 /// What every endpoint has.
@@ -65,8 +63,8 @@ impl Api {
     }
 
     /// The log; a problem where it is not the proxy's.
-    pub(super) fn logs(&self) -> Result<&Logs, Problem> {
-        let logs = self.subject.logs.as_ref();
+    pub(super) fn logs(&self) -> Result<Logs, Problem> {
+        let logs = self.control().logs();
         logs.ok_or_else(|| {
             Problem::unavailable("the log of this process is not the proxy's: change it there")
         })

@@ -64,7 +64,7 @@ pub(super) struct ConfigFile {
     /// Where the admin API is to be found, and who may use it. Without this table there is none.
     #[schemars(with = "Admin")]
     pub(super) admin: Option<Admin>,
-    /// Who the process is, and what it leaves behind. Takes effect at the start only.
+    /// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
     pub(super) process: Process,
     /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
     /// It is read again at any time on SIGHUP, and when `smartproxy reload` asks for it.

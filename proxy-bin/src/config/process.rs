@@ -11,7 +11,7 @@ use super::document::Document;
 use super::file::ConfigFile;
 use super::finding::Finding;
 
-/// Who the process is, and what it leaves behind. Takes effect at the start only.
+/// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Process {
@@ -38,6 +38,15 @@ impl Default for Process {
             core_dumps: false,
             upgrade_timeout: Bound::secs(30),
         }
+    }
+}
+
+impl Process {
+    /// Whether two differ in nothing that only a start can change.
+    #[must_use]
+    pub fn is_the_same_from_the_start(&self, other: &Self) -> bool {
+        let upgrade_timeout = self.upgrade_timeout;
+        *self == Self { upgrade_timeout, ..other.clone() }
     }
 }
 
