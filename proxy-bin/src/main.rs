@@ -110,7 +110,7 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
             taken(error, "change the route's match.ports, or stop the process that has it")
         })?;
         server.control().log_by(logs.clone());
-        let subject = Subject { control: server.control().clone(), traces, logs: Some(logs) };
+        let subject = Subject { control: server.control().clone(), traces };
         // Until the end: whoever waits for connections to finish sees them finish.
         let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
         let proxy = server.control().proxy();
@@ -135,7 +135,8 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
             let told = (logs.access_log(), traces.clone());
             let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
                 .map_err(|error| taken(error, DEMO_HINT))?;
-            let subject = Subject { control: server.control().clone(), traces, logs: Some(logs.clone()) };
+            server.control().log_by(logs.clone());
+            let subject = Subject { control: server.control().clone(), traces };
             anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
         let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);

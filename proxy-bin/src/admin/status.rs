@@ -114,8 +114,8 @@ pub(super) async fn audit_now(State(api): State<Arc<Api>>) -> Json<model::Audit>
 /// What is logged. Where the log is not the proxy's, what the configuration asks for is all there is to say.
 pub(super) fn log(api: &Api) -> model::LogStatus {
     let logs = api.logs().ok();
-    let level = logs.map_or_else(|| api.proxy().config.log.level, Logs::level);
-    model::LogStatus { level: level.name().to_owned(), lost_total: logs.map_or(0, Logs::lost) }
+    let level = logs.as_ref().map_or_else(|| api.proxy().config.log.level, Logs::level);
+    model::LogStatus { level: level.name().to_owned(), lost_total: logs.as_ref().map_or(0, Logs::lost) }
 }
 
 fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
