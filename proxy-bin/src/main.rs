@@ -5,6 +5,8 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
+mod run;
+
 use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,7 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         None => demo(Ports::default()),
         Some(Command::Demo(ports)) => demo(ports.into()),
-        Some(Command::Run { config }) => run(&config),
+        Some(Command::Run { config }) => run::run(&config),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
         Some(Command::Completions { shell }) => {
@@ -95,30 +97,6 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
-}
-
-fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let (logs, _end) = Logs::start(&config.log)?;
-    control_runtime()?.block_on(async {
-        let signals = Signals::new()?;
-        reopen_logs_at_sigusr1(&logs)?;
-        let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
-        let traces = Traces::default();
-        let told = (logs.access_log(), traces.clone());
-        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
-            taken(error, "change the route's match.ports, or stop the process that has it")
-        })?;
-        server.control().log_by(logs.clone());
-        let subject = Subject { control: server.control().clone(), traces };
-        // Until the end: whoever waits for connections to finish sees them finish.
-        let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
-        let proxy = server.control().proxy();
-        let listeners = proxy.listeners.iter().map(|at| &*at.label);
-        info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
-        drop(proxy);
-        Ok(signals.stop(vec![server]).await)
-    })
 }
 
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {

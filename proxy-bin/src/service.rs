@@ -38,8 +38,8 @@ impl Service {
     pub fn of_this_process() -> Self {
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
         let watchdog = sd_notify::watchdog_enabled().filter(|_| listens);
-        let keeps_sockets =
-            std::env::var("FDSTORE").is_ok_and(|most| most != "0") || std::env::var_os("LISTEN_FDS").is_some();
+        let keeps_sockets = std::env::var("FDSTORE").is_ok_and(|most| most != "0")
+            || std::env::var_os("LISTEN_FDS").is_some();
         Self { listens, watchdog, keeps_sockets: listens && keeps_sockets }
     }
 

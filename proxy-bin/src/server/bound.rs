@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_core::{BindAddr, ListenError};
 use socket2::SockRef;
+use tracing::debug;
 
 use crate::config::{Config, ListenerConfig};
 use crate::descriptors;
@@ -62,7 +63,8 @@ impl Bound {
     /// [`ListenError`].
     pub fn bind_missing(&mut self, config: &Config) -> Result<(), ListenError> {
         // First, since listening takes descriptors too.
-        descriptors::raise_limit();
+        let descriptors = descriptors::raise_limit();
+        debug!(descriptors, "limit of open files");
         for at in &config.listeners {
             if self.of(at).is_empty() {
                 let sockets = bind_each(config, at, self.has_port(at.port), config.workers.get())?;

@@ -8,6 +8,7 @@
 
 mod access_log;
 mod running;
+mod upgrade;
 
 use std::time::Duration;
 

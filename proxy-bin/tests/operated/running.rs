@@ -59,6 +59,10 @@ impl Running {
         self
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
@@ -78,6 +82,10 @@ impl Running {
             assert!(std::time::Instant::now() < until, "it does not say {text:?}, but:\n{}", self.output());
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Its exit code, once it has gone; 128 and more if a signal ended it.
