@@ -19,6 +19,10 @@ use vitals::{Seen, Vitals};
 /// How often its status is told where no watchdog asks for more.
 const STATUS: Duration = Duration::from_secs(10);
 
+/// Tells a process that takes another one's place that somebody keeps its sockets: what told the other one so is not true
+/// of it.
+pub(crate) const KEPT: &str = "SMARTPROXY_SOCKETS_ARE_KEPT";
+
 /// The descriptors of one message, at most (`SCM_MAX_FD`, unix(7)).
 const MOST: usize = 253;
 
@@ -38,9 +42,9 @@ impl Service {
     pub fn of_this_process() -> Self {
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
         let watchdog = sd_notify::watchdog_enabled().filter(|_| listens);
-        let keeps_sockets = std::env::var("FDSTORE").is_ok_and(|most| most != "0")
-            || std::env::var_os("LISTEN_FDS").is_some();
-        Self { listens, watchdog, keeps_sockets: listens && keeps_sockets }
+        let stores = listens && std::env::var("FDSTORE").is_ok_and(|most| most != "0");
+        let gave = ["LISTEN_FDS", KEPT].iter().any(|name| std::env::var_os(name).is_some());
+        Self { listens, watchdog, keeps_sockets: stores || gave }
     }
 
     /// Whether it is known to keep the listening sockets: whoever is queued when this process goes is served by the next.

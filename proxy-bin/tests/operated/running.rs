@@ -32,11 +32,16 @@ impl Running {
     }
 
     /// The same by another command, without waiting.
-    pub(crate) fn start_by(mut command: Command, config: &str) -> Self {
+    pub(crate) fn start_by(command: Command, config: &str) -> Self {
+        Self::start_reading(command, Stdio::null(), config)
+    }
+
+    /// The same with something on its standard input.
+    pub(crate) fn start_reading(mut command: Command, input: Stdio, config: &str) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
         let file = Self::write(dir.path(), port, config);
         command.args(["run", "-c"]).arg(file).env_remove("SMARTPROXY_CONFIG");
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::default();
         keep(child.stdout.take().unwrap(), "out: ", &lines);
