@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proxy_conn::breaker::Change;
+use proxy_conn::breaker::{BreakerView, Change};
 use proxy_conn::{Admission, Limit, Permit, TargetBreaker, Ticket};
 use proxy_core::TargetAddr;
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
@@ -12,24 +12,49 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::config::{Action, RouteConfig, address};
-use crate::proxy::limit;
+use crate::dials::DialFigures;
+use crate::proxy::{Draining, limit, most};
 
-/// A target's limit and breaker.
+/// A target of a route: its limit and its breaker.
 #[derive(Debug)]
-struct TargetState {
-    /// As the configuration has it.
-    name: Arc<str>,
+pub struct TargetState {
+    /// Where it is, as the configuration names it.
+    pub name: Arc<str>,
     /// Whether that is where it is, whatever port a connection came in on.
     is_fixed: bool,
-    limit: Option<Limit>,
+    /// Its connections of this route, and how many it may have.
+    pub limit: Limit,
+    /// Whether it takes no new connections.
+    pub draining: Draining,
+    /// How its dials went.
+    pub dials: DialFigures,
     breaker: TargetBreaker,
+}
+
+impl TargetState {
+    fn new(name: &str, target: &Target, route: &RouteConfig) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            is_fixed: !matches!(target, Target::Tcp { port: TargetPort::Preserve, .. }),
+            limit: limit(route.max_connections_per_target),
+            draining: Draining::default(),
+            dials: DialFigures::default(),
+            breaker: TargetBreaker::new(route.breaker),
+        })
+    }
+
+    /// Its breaker, as it is now.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerView {
+        self.breaker.view(Instant::now())
+    }
 }
 
 /// The states of a route's targets, in the order of the configuration.
 #[derive(Debug)]
 pub struct RouteTargets {
     route: Arc<str>,
-    targets: Vec<TargetState>,
+    targets: Vec<Arc<TargetState>>,
 }
 
 /// The targets of one dial, in the order in which they are to be tried.
@@ -42,14 +67,17 @@ pub(crate) struct Course<'r> {
 }
 
 impl RouteTargets {
-    /// The targets of `route`, none dialled yet.
+    /// The targets of `route`; those that it had `before` are the same, with all that is counted.
     #[must_use]
-    pub fn new(route: &RouteConfig) -> Self {
-        let state = |target: &Target| TargetState {
-            name: target.to_string().into(),
-            is_fixed: !matches!(target, Target::Tcp { port: TargetPort::Preserve, .. }),
-            limit: limit(route.max_connections_per_target),
-            breaker: TargetBreaker::new(route.breaker),
+    pub fn new(route: &RouteConfig, before: Option<&Self>) -> Self {
+        let mut known = before.map(|before| before.targets.clone()).unwrap_or_default();
+        let state = |target: &Target| {
+            let name = target.to_string();
+            match known.iter().position(|known| *known.name == *name) {
+                // Taken out: a target that is listed twice has two states.
+                Some(n) => known.swap_remove(n),
+                None => TargetState::new(&name, target, route),
+            }
         };
         let targets = match &route.action {
             Action::Forward { targets, .. } => targets.iter().map(state).collect(),
@@ -58,10 +86,29 @@ impl RouteTargets {
         Self { route: Arc::clone(&route.name), targets }
     }
 
+    /// Makes the targets obey the configuration of `route`.
+    pub(crate) fn take_force(&self, route: &RouteConfig) {
+        for target in &self.targets {
+            target.limit.set_most(most(route.max_connections_per_target));
+            target.breaker.set_options(route.breaker);
+        }
+    }
+
+    /// Each of them, in the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &TargetState> {
+        self.targets.iter().map(|target| &**target)
+    }
+
     /// Permits of all its targets that are out.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.targets.iter().filter_map(|target| target.limit.as_ref()).map(Limit::in_use).sum()
+        self.iter().map(|target| target.limit.in_use()).sum()
+    }
+
+    /// Whether there are targets and each of them is being drained.
+    #[must_use]
+    pub fn all_draining(&self) -> bool {
+        !self.targets.is_empty() && self.iter().all(|target| target.draining.is_on())
     }
 
     /// The targets for a connection that came in on `port`: whose turn it is first, then the others. None where the route
@@ -97,32 +144,38 @@ impl Course<'_> {
 pub(crate) struct Leave<'r> {
     target: &'r TargetState,
     ticket: Ticket,
-    permit: Option<Permit>,
+    permit: Permit,
+    began: Instant,
 }
 
 impl<'r> Gate for Course<'r> {
     type Ticket = Leave<'r>;
-    type Pass = Option<Permit>;
+    type Pass = Permit;
 
     fn enter(&self, n: usize) -> Result<Leave<'r>, Closed> {
         // A list without that target is full.
         let target = self.order.get(n).and_then(|n| self.states.targets.get(*n)).ok_or(Closed::Full(0))?;
-        let permit = match &target.limit {
-            Some(limit) => Some(limit.acquire().ok_or(Closed::Full(limit.most()))?),
-            None => None,
-        };
-        match target.breaker.admit(Instant::now()) {
-            Admission::Closed(ticket) | Admission::Probe(ticket) => Ok(Leave { target, ticket, permit }),
+        if target.draining.is_on() {
+            return Err(Closed::Draining);
+        }
+        let permit = target.limit.acquire().ok_or_else(|| Closed::Full(target.limit.most()))?;
+        let began = Instant::now();
+        match target.breaker.admit(began) {
+            Admission::Closed(ticket) | Admission::Probe(ticket) => {
+                Ok(Leave { target, ticket, permit, began })
+            }
             Admission::Open { retry_in } => Err(Closed::Breaker(retry_in)),
         }
     }
 
-    fn reached(&self, leave: Leave<'r>) -> Option<Permit> {
+    fn reached(&self, leave: Leave<'r>) -> Permit {
+        leave.target.dials.reached(leave.began.elapsed());
         self.states.log(leave.target, leave.ticket.succeeded());
         leave.permit
     }
 
     fn failed(&self, leave: Leave<'r>, why: &DialErrorKind) {
+        leave.target.dials.failed(why);
         // A shortage of this machine says nothing about the target.
         if !matches!(why, DialErrorKind::Shortage(_)) {
             self.states.log(leave.target, leave.ticket.failed(Instant::now()));

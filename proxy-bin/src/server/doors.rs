@@ -1,0 +1,196 @@
+//! The listening sockets of a process: one for each worker behind each listener that is open.
+//!
+//! A door is opened in two steps, so that a reload can have all that it needs before it changes anything: the sockets are
+//! bound and handed to the workers' reactors, then the accept loops begin. A door that is shut accepts what is queued, then
+//! closes its sockets: whoever comes later is refused by the kernel, and waits in no queue that nobody serves.
+
+use std::collections::{HashMap, HashSet};
+use std::net::TcpListener as TcpListenerStd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_core::listen::adopt;
+use proxy_core::{ListenError, TcpDialer, TcpListener};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::bound::{Bound, address, bind_each, options};
+use crate::accept::{Accepting, Entrance, Seat, accept_loop};
+use crate::config::{Config, ListenerConfig};
+use crate::proxy::{Listener, Proxy};
+
+/// How long accept loops that were told to end may take to accept what is queued (a second at most) and to end.
+const ENDING: Duration = Duration::from_secs(2);
+
+/// Sockets of one listener, one or more for each worker, which nobody accepts from yet.
+#[derive(Debug)]
+pub(crate) struct Sockets(Vec<Vec<Arc<TcpListener>>>);
+
+/// The open listeners.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    workers: Box<[Handle]>,
+    /// Connections' tasks.
+    tasks: TaskTracker,
+    open: Mutex<HashMap<Arc<str>, Door>>,
+    /// Somebody else has the sockets too, and accepts from them or will: whoever is queued is theirs.
+    shared: Arc<AtomicBool>,
+}
+
+/// An open listener.
+#[derive(Debug)]
+struct Door {
+    entrance: Arc<Entrance<TcpDialer>>,
+    /// They belong to the accept loops, and are closed with them.
+    sockets: Vec<Weak<TcpListener>>,
+    /// Ends the accept loops.
+    shut: CancellationToken,
+    loops: TaskTracker,
+}
+
+impl Doors {
+    pub(crate) fn new(workers: Vec<Handle>, tasks: TaskTracker) -> Self {
+        Self { workers: workers.into(), tasks, open: Mutex::default(), shared: Arc::default() }
+    }
+
+    /// The sockets of a listener: those that are bound already, or new ones. `ours`: this process has the port already, on
+    /// other addresses.
+    pub(crate) fn bind(
+        &self,
+        config: &Config,
+        at: &ListenerConfig,
+        bound: &Bound,
+        ours: bool,
+    ) -> Result<Sockets, ListenError> {
+        let failed = |source| ListenError { addr: address(at), source };
+        let count = self.workers.len();
+        let sockets = match bound.of(at) {
+            [] => {
+                let workers = u32::try_from(count).unwrap_or(u32::MAX);
+                bind_each(config, at, ours || bound.has_port(at.port), workers)?
+            }
+            // Each is accepted from by somebody; where there are fewer than workers, some accept from the same one. Another
+            // one would get clients who are lost if this process does not come to stay.
+            found => {
+                let shared = found.iter().cycle().take(count.max(found.len()));
+                let copies = shared.map(TcpListenerStd::try_clone).collect::<Result<Vec<_>, _>>();
+                let copies = copies.map_err(failed)?;
+                for socket in &copies {
+                    adopt(socket, &options(config, at, true)).map_err(failed)?;
+                }
+                copies
+            }
+        };
+        let mut seats: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let (Some(seat), Some(worker)) =
+                (seats.get_mut(number % count), self.workers.get(number % count))
+            else {
+                continue;
+            };
+            let _in = worker.enter();
+            seat.push(Arc::new(TcpListener::from_std(socket).map_err(failed)?));
+        }
+        Ok(Sockets(seats))
+    }
+
+    /// Begins to accept.
+    pub(crate) fn open(&self, at: &Arc<Listener>, proxy: &Arc<Proxy<TcpDialer>>, sockets: Sockets) {
+        let seat = Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) };
+        let door = Door {
+            entrance: Arc::new(Entrance::from_pointee(seat)),
+            sockets: sockets.0.iter().flatten().map(Arc::downgrade).collect(),
+            shut: CancellationToken::new(),
+            loops: TaskTracker::new(),
+        };
+        for (worker, (handle, sockets)) in self.workers.iter().zip(sockets.0).enumerate() {
+            for socket in sockets {
+                let (entrance, shared) = (Arc::clone(&door.entrance), Arc::clone(&self.shared));
+                let accepting = Accepting { entrance, worker, tasks: self.tasks.clone(), shared };
+                door.loops.spawn_on(accept_loop(socket, accepting, door.shut.clone()), handle);
+            }
+        }
+        self.open.lock().insert(Arc::clone(&at.label), door);
+    }
+
+    /// Whether the listener of this name is open.
+    pub(crate) fn is_open(&self, label: &str) -> bool {
+        self.open.lock().contains_key(label)
+    }
+
+    /// The listeners that are open.
+    pub(crate) fn labels(&self) -> Vec<Arc<str>> {
+        self.open.lock().keys().cloned().collect()
+    }
+
+    /// The listeners that are open, each with a copy of each of its sockets, in the order of the workers.
+    pub(crate) fn sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
+        let open = self.open.lock();
+        let copies = |door: &Door| {
+            // Workers may share one.
+            let mut seen = HashSet::new();
+            let mut copies = Vec::new();
+            for socket in door.sockets.iter().filter_map(Weak::upgrade) {
+                if seen.insert(rustix::fs::fstat(&*socket)?.st_ino) {
+                    copies.push(socket.as_fd().try_clone_to_owned()?);
+                }
+            }
+            std::io::Result::Ok(copies)
+        };
+        open.iter().map(|(label, door)| Ok((Arc::clone(label), copies(door)?))).collect()
+    }
+
+    /// From now on somebody else has the sockets too: closing them here turns nobody away, and whoever is queued is left
+    /// to them.
+    pub(crate) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the open listeners accept for `proxy`.
+    pub(crate) fn follow(&self, proxy: &Arc<Proxy<TcpDialer>>, before: &Config) {
+        let open = self.open.lock();
+        for at in &proxy.listeners {
+            let Some(door) = open.get(&at.label) else { continue };
+            let was = door.entrance.swap(Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
+            if was.at.config.backlog == at.config.backlog && before.keep_alive == proxy.config.keep_alive {
+                continue;
+            }
+            let options = options(&proxy.config, &at.config, true);
+            for socket in door.sockets.iter().filter_map(Weak::upgrade) {
+                if let Err(error) = socket.set_options(&options) {
+                    warn!(listener = %at.label, %error, "the listening socket keeps its backlog and keepalive");
+                }
+            }
+        }
+    }
+
+    /// Accepts what is queued at these listeners, then closes their sockets; returns when they are closed.
+    pub(crate) async fn shut(&self, labels: &[Arc<str>]) {
+        let doors: Vec<_> = {
+            let mut open = self.open.lock();
+            labels.iter().filter_map(|label| open.remove_entry(label)).collect()
+        };
+        for (_, door) in &doors {
+            door.shut.cancel();
+            door.loops.close();
+        }
+        let until = tokio::time::Instant::now() + ENDING;
+        for (label, door) in &doors {
+            if tokio::time::timeout_at(until, door.loops.wait()).await.is_err() {
+                error!(listener = %label, "a worker does not answer: its listening socket is not closed yet");
+            }
+        }
+    }
+
+    /// Tells every listener to close, and does not wait.
+    pub(crate) fn slam(&self) {
+        for (_, door) in self.open.lock().drain() {
+            door.shut.cancel();
+        }
+    }
+}
