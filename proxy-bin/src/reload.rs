@@ -110,6 +110,9 @@ impl Control {
                 parts.doors.open(at, &next, sockets);
             }
         }
+        // Whoever waits for room comes in under the new generation.
+        next.room.taken();
+        next.room.given_back();
         let reload = self.taken(changes, warnings);
         let gone =
             gone(before.listeners.iter().map(|at| &at.label), next.listeners.iter().map(|at| &at.label));
