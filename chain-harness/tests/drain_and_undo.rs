@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use chain_harness::{Backend, Ending, Hop, Wire, free_port, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, free_port, scenario};
 use proxy_bin::admin::model::{Drain, DrainKind, DrainRequest};
 use proxy_bin::control::DrainError;
 use proxy_conn::Cause;
@@ -77,6 +77,7 @@ fn a_listener_is_closed_and_its_port_answers_again_when_that_is_undone() {
         let (here, name) = (rig.hop.addr(), rig.hop.addr().to_string());
         let mut living = greeted(here, "living").await;
         for round in 0..3 {
+            eventually(PATIENCE, || rig.hop.tracker().len() == 1).await;
             let drain = rig.drain(DrainKind::Listener, &name, None).await;
             assert_eq!((drain.began_with, drain.left, drain.ends_in_s), (1, 1, None));
             assert!(rig.hop.control().is_draining_listener(&name));
@@ -131,6 +132,7 @@ fn a_target_is_passed_over_while_there_are_others() {
         for _ in 0..4 {
             drop(greeted(rig.other, "to the second").await);
         }
+        eventually(PATIENCE, || rig.hop.tracker().len() == 1).await;
         assert_eq!((rig.first.accepted(), rig.second.accepted()), (1, 4));
         // The other route has no other.
         assert!(Wire::connect(rig.hop.addr()).await.read_to_end().await.is_only_a_reset());

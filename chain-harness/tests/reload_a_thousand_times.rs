@@ -1,7 +1,7 @@
 //! A thousand reloads while clients come and go: nobody notices, and nothing is left of them.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -74,7 +74,12 @@ async fn comes_and_goes(addr: SocketAddr, over: Arc<AtomicBool>, served: Arc<Ato
 }
 
 /// Reloads again and again while clients come and go; how many were served.
-async fn under_load(hop: &Hop, backends: [SocketAddr; 2], extra: u16, reloads: Range<usize>) -> usize {
+async fn under_load(
+    hop: &Hop,
+    backends: [SocketAddr; 2],
+    extra: u16,
+    reloads: RangeInclusive<usize>,
+) -> usize {
     let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -108,13 +113,14 @@ fn a_thousand_reloads_under_load_cost_nobody_a_connection_and_leave_nothing() {
         let at_rest = async || {
             eventually(PATIENCE, || hop.tracker().len() == LIVING).await;
             hop.forget_ends();
-            [&one, &two].map(Backend::forget_visits);
+            one.forget_visits();
+            two.forget_visits();
             // Backends' tasks, the watch's generation: gone within a second or so.
             (settled(SETTLES, allocated).await, open_descriptors())
         };
-        let first = under_load(&hop, backends, extra, 1..FIRST).await;
+        let first = under_load(&hop, backends, extra, 1..=FIRST).await;
         let before = at_rest().await;
-        let served = first + under_load(&hop, backends, extra, FIRST..RELOADS + 1).await;
+        let served = first + under_load(&hop, backends, extra, FIRST + 1..=RELOADS).await;
         let after = at_rest().await;
         println!("{RELOADS} reloads, {served} connections meanwhile, none failed; {LIVING} live on");
         println!("allocated, descriptors: {before:?} after {FIRST}, {after:?} after all");
