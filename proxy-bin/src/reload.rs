@@ -229,9 +229,13 @@ async fn read(control: &Control) -> Result<Config, String> {
     };
     let reading = control.parts().runtime.spawn_blocking(move || Config::load(file));
     let read = reading.await.map_err(|lost| format!("the file was not read: {lost}"))?;
-    read.map_err(|error| match error {
-        LoadError::Unreadable { ref source, .. } => format!("{error}: {source}"),
-        error => error.to_string(),
+    read.map_err(|error| match &error {
+        LoadError::Unreadable { source, .. } => format!("{error}: {source}"),
+        LoadError::Missing { .. }
+        | LoadError::Directory { .. }
+        | LoadError::TooLarge { .. }
+        | LoadError::NotUtf8 { .. }
+        | LoadError::Invalid(_) => error.to_string(),
     })
 }
 
