@@ -22,6 +22,7 @@ use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_route::RouteTable;
 
+pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
 pub use cap::Cap;
@@ -29,11 +30,13 @@ pub use file::{AcceptProxy, Backlog, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
+pub use log::{AccessRule, AccessTo, CauseName, Keep, KeepError, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
+pub use process::{Process, Umask, UmaskError};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol, Reload, RemovedRoutes};
+pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
 use finding::Source;
@@ -41,6 +44,7 @@ use peel::Peeled;
 use pool::Pools;
 use route::Defaults;
 
+mod admin;
 mod at_limit;
 mod bounded;
 mod breaker;
@@ -55,10 +59,12 @@ mod itself;
 mod kernel;
 mod limits;
 mod listener;
+mod log;
 mod memory;
 mod origin;
 mod peel;
 mod pool;
+mod process;
 mod route;
 mod schema;
 mod settings;
@@ -93,8 +99,12 @@ pub struct Config {
     pub proxy_protocol: ProxyProtocol,
     /// How long resolved names are kept.
     pub dns: Dns,
-    /// What is logged, and how.
+    /// What is logged, how and where to.
     pub log: Log,
+    /// Where the admin API is to be found; `None` for no admin API.
+    pub admin: Option<Admin>,
+    /// Who the process is, and what it leaves behind.
+    pub process: Process,
     /// What becomes of what a reload removes, and when there is one.
     pub reload: Reload,
     /// The listening sockets, by port: one for each address and port, never none.
@@ -223,8 +233,11 @@ fn resolve(
         at_limit: file.limits.at_limit,
         breaker: file.breaker.over(&BreakerOptions::default()),
     };
+    log::check(file, document, errors);
+    process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
+    admin::check(file, document, errors);
     pool::check(&defaults.pools, file, document, errors);
     let routes = route::table(&file.routes, &defaults, document, errors);
     let listeners = listener::expand(file, document, errors);
@@ -233,6 +246,7 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
+    warnings.extend(log::warnings(file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
@@ -247,7 +261,9 @@ fn resolve(
         audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
-        log: file.log,
+        admin: file.admin.clone(),
+        log: file.log.clone(),
+        process: file.process.clone(),
         reload: file.reload,
         listeners,
         routes,

@@ -25,14 +25,11 @@ pub use state::State;
 
 use crate::admin::model;
 use crate::audit::{Sockets, audit};
-use crate::config::Log;
+use crate::logging::Logs;
 use crate::proxy::Proxy;
 use crate::reload::FileWatch;
 use crate::server::{Doors, Worker};
 use drain::Drains;
-
-/// Makes the log obey a configuration; what it cannot change while it runs is said in sentences, for whoever reloaded.
-pub type LogSwitch = dyn Fn(&Log) -> Vec<String> + Send + Sync;
 
 /// The handle of a running [`Server`](crate::server::Server). Cheap to clone; clones are the same. It does not keep the
 /// server: once that has stopped, there is nothing left to change.
@@ -59,7 +56,8 @@ pub(crate) struct Parts {
     /// Held by whoever changes something.
     pub(crate) changing: tokio::sync::Mutex<()>,
     pub(crate) drains: Drains,
-    pub(crate) log: Mutex<Option<Box<LogSwitch>>>,
+    /// None where somebody else has the process's log.
+    pub(crate) logs: Mutex<Option<Logs>>,
     pub(crate) file: Mutex<Option<FileWatch>>,
 }
 
@@ -99,7 +97,7 @@ impl Parts {
             standing: Mutex::new(standing),
             changing: tokio::sync::Mutex::default(),
             drains: Drains::default(),
-            log: Mutex::default(),
+            logs: Mutex::default(),
             file: Mutex::default(),
         }
     }
@@ -207,9 +205,15 @@ impl Control {
         self.0.doors.sockets()
     }
 
-    /// Whoever owns the log gives this the way to change it; without one a change of `[log]` waits for the next start.
-    pub fn switch_log_by(&self, switch: Box<LogSwitch>) {
-        *self.0.log.lock() = Some(switch);
+    /// Whoever started the log gives it to those who may change it; without it a change of `[log]` waits for the next start.
+    pub fn log_by(&self, logs: Logs) {
+        *self.0.logs.lock() = Some(logs);
+    }
+
+    /// The process's log, where it may be changed.
+    #[must_use]
+    pub fn logs(&self) -> Option<Logs> {
+        self.0.logs.lock().clone()
     }
 
     /// Asks it to stop, as SIGTERM does. Whoever runs the server waits for [`asked_to_stop`](Self::asked_to_stop).

@@ -6,7 +6,10 @@
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`access_log`]: one line for each connection, at its end;
+//! - [`handover`]: a new process takes the listening sockets over;
+//! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
+//! - [`dials`]: how the dials of each target went;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -19,6 +22,9 @@ pub mod connection;
 pub mod control;
 pub mod demo;
 pub mod descriptors;
+pub mod dials;
+pub mod handover;
+pub mod logging;
 pub mod pool;
 pub mod proxy;
 mod reload;

@@ -5,18 +5,19 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
-use proxy_bin::access_log::AccessLog;
+use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
-use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
+use proxy_bin::config::{Admin, Config, Ink, LoadError};
 use proxy_bin::control::Control;
-use proxy_bin::demo::{self, Ports};
+use proxy_bin::demo::{self, Ports, PrivateFolder};
+use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
@@ -24,8 +25,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
 
 /// Exit codes beyond 0 (all finished) and 1 (could not start); `--help` lists them.
 const CONNECTIONS_WERE_ENDED: u8 = 3;
@@ -100,13 +99,20 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let _log = start_log(&config.log);
+    let (logs, _end) = Logs::start(&config.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let server =
-            Server::start(config, &Handle::current(), Sockets::ItsOwn, AccessLog).map_err(|error| {
-                taken(error, "change the route's match.ports, or stop the process that has it")
-            })?;
+        reopen_logs_at_sigusr1(&logs)?;
+        let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
+        let traces = Traces::default();
+        let told = (logs.access_log(), traces.clone());
+        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
+            taken(error, "change the route's match.ports, or stop the process that has it")
+        })?;
+        server.control().log_by(logs.clone());
+        let subject = Subject { control: server.control().clone(), traces };
+        // Until the end: whoever waits for connections to finish sees them finish.
+        let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
         let proxy = server.control().proxy();
         let listeners = proxy.listeners.iter().map(|at| &*at.label);
         info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
@@ -116,21 +122,33 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
-    let (outer, inner) = ports.configs();
-    let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
-    let _log = start_log(&outer.log);
+    let folder = PrivateFolder::new().context("cannot make a folder for the admin sockets")?;
+    let (texts, admins) = (ports.configs(), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
+    let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
+    let (logs, _end) = Logs::start(&outer.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let start = |config| {
-            Server::start(config, &Handle::current(), Sockets::Shared, AccessLog)
-                .map_err(|error| taken(error, DEMO_HINT))
+        let start = |mut config: Config, options: Admin| {
+            let traces = Traces::default();
+            let sockets = AdminSockets::bind(&options).map_err(|error| taken(error, DEMO_HINT))?;
+            config.admin = Some(options);
+            let told = (logs.access_log(), traces.clone());
+            let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
+                .map_err(|error| taken(error, DEMO_HINT))?;
+            server.control().log_by(logs.clone());
+            let subject = Subject { control: server.control().clone(), traces };
+            anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
-        let (outer, inner) = (start(outer)?, start(inner)?);
+        let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
         println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
         println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
         println!("demo backend  127.0.0.1:{}", ports.backend);
+        println!("dashboard     http://127.0.0.1:{}/", ports.admin);
         println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
+        if let (Some(outer), Some(inner)) = (outer_admin.socket(), inner_admin.socket()) {
+            println!("     smartproxy chain {} {}", outer.display(), inner.display());
+        }
         let stop = CancellationToken::new();
         let stopping = async {
             let code = signals.stop(vec![outer, inner]).await;
@@ -142,7 +160,8 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     })
 }
 
-const DEMO_HINT: &str = "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT";
+const DEMO_HINT: &str =
+    "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT --admin PORT";
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
     Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
@@ -156,6 +175,9 @@ fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
 fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
     let error = error.into();
     match &error {
+        StartError::Admin(AdminError::Address { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{error}\n  {hint}")
+        }
         StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
             anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
@@ -172,51 +194,11 @@ fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the control runtime")
 }
 
-/// Lines that wait for whoever reads the log. Beyond that lines are lost, and counted: a reader that stalls or goes away
-/// must not hold up a worker.
-const LINES_WAITING: usize = 16_384;
-
-/// Starts the log. What is returned writes the last lines when it is dropped.
-#[must_use]
-fn start_log(log: &Log) -> LogEnd {
-    let level = match log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let (writer, flush) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES_WAITING)
-        .thread_name("log")
-        .finish(std::io::stderr());
-    let lost = writer.error_counter();
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(writer)
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
-    }
-    LogEnd { lost, _flush: flush }
-}
-
-/// The end of the log: says how many lines were lost, and waits (a second at most) for the rest to be written.
-struct LogEnd {
-    lost: ErrorCounter,
-    _flush: WorkerGuard,
-}
-
-impl Drop for LogEnd {
-    fn drop(&mut self) {
-        let lost = self.lost.dropped_lines();
-        if lost > 0 {
-            warn!(lost, "log lines were lost: whoever reads the log is too slow");
-        }
-    }
+/// Opens the log files anew at SIGUSR1, as those who rotate them expect.
+fn reopen_logs_at_sigusr1(logs: &Logs) -> anyhow::Result<()> {
+    let rotated = signal(SignalKind::user_defined1()).context("cannot catch signals")?;
+    drop(Handle::current().spawn(logs.clone().reopen_at(rotated)));
+    Ok(())
 }
 
 /// The signals that stop the proxy or have it reload, caught from the start so that none is lost.

@@ -25,6 +25,7 @@ pub(crate) use file_watch::FileWatch;
 use crate::admin::model;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
 use crate::control::{Control, State, unix_time};
+use crate::logging::{self, LogError, Logs};
 use crate::proxy::{Proxy, is_same_table};
 use crate::server::{Bound, Listening};
 
@@ -95,6 +96,10 @@ impl Control {
             Ok(opening) => opening,
             Err(error) => return self.refuse(explained(&error)),
         };
+        let log = match self.prepare_log(&before.config, &config, &mut warnings) {
+            Ok(log) => log,
+            Err(error) => return self.refuse(error.to_string()),
+        };
         let next = match before.after(config) {
             Ok(next) => Arc::new(next),
             Err(error) => return self.refuse(error.to_string()),
@@ -102,7 +107,9 @@ impl Control {
         next.take_force();
         parts.drains.mark(&next);
         parts.audit_by(next.config.audit);
-        warnings.extend(self.switch_log(&before.config, &next.config));
+        if let Some((logs, change)) = log {
+            logs.apply(change);
+        }
         self.in_force().store(Arc::clone(&next));
         parts.doors.follow(&next, &before.config);
         for (label, sockets) in opening {
@@ -148,23 +155,36 @@ impl Control {
         }
     }
 
-    fn switch_log(&self, before: &Config, next: &Config) -> Vec<String> {
+    /// What a changed `[log]` needs, open already; None where it says what it said.
+    fn prepare_log(
+        &self,
+        before: &Config,
+        next: &Config,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<(Logs, logging::Change)>, LogError> {
         if before.log == next.log {
-            return Vec::new();
+            return Ok(None);
         }
-        match &*self.parts().log.lock() {
-            Some(switch) => switch(&next.log),
-            None => vec!["[log] takes effect at the next start".to_owned()],
-        }
+        let Some(logs) = self.logs() else {
+            warnings.push("[log] takes effect at the next start".to_owned());
+            return Ok(None);
+        };
+        Ok(logs.prepare(&next.log)?.map(|change| (logs, change)))
     }
 
     /// What may not mean what its author thinks, and what waits for the next start.
     fn warnings(&self, before: &Config, next: &Config) -> Vec<String> {
         let mut warnings: Vec<_> = next.warnings.iter().map(|one| written(&next.warnings, one)).collect();
+        if !before.process.is_the_same_from_the_start(&next.process) {
+            warnings.push("[process] takes effect at the next start, but for upgrade_timeout".to_owned());
+        }
         if before.workers != next.workers {
             let (was, is) = (before.workers, next.workers);
             warnings
                 .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
+        }
+        if before.admin != next.admin {
+            warnings.push("[admin] takes effect at the next start".to_owned());
         }
         if let (Some(was), Some(is)) = (&before.clients, &next.clients)
             && !is_same_table(was, is)

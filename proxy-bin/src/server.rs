@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
+use crate::admin::AdminError;
 use crate::audit::Sockets;
 use crate::config::Config;
 use crate::control::{Control, Parts, State};
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A port could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no admin API.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// A worker thread or its runtime could not be made.
     #[error("cannot start worker {worker}: {source}")]
     Worker {
@@ -161,8 +165,11 @@ impl Server {
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) -> Stopped {
         self.control.enter(State::Draining);
         let parts = Arc::clone(self.control.parts());
+        // A reload or a drain under way would open listeners anew.
+        let alone = parts.changing.lock().await;
         // What a loop has just accepted has its entry before anybody looks whether all are gone.
         parts.doors.shut(&parts.doors.labels()).await;
+        drop(alone);
         let tracker = Arc::clone(self.tracker());
         info!(connections = tracker.len(), "stopped accepting");
         let finished = tokio::select! {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::config::{Action, RouteConfig, address};
+use crate::dials::DialFigures;
 use crate::proxy::{Draining, limit, most};
 
 /// A target of a route: its limit and its breaker.
@@ -21,6 +22,8 @@ pub struct TargetState {
     pub limit: Limit,
     /// Whether it takes no new connections.
     pub draining: Draining,
+    /// How its dials went.
+    pub dials: DialFigures,
     breaker: TargetBreaker,
 }
 
@@ -30,6 +33,7 @@ impl TargetState {
             name: name.into(),
             limit: limit(route.max_connections_per_target),
             draining: Draining::default(),
+            dials: DialFigures::default(),
             breaker: TargetBreaker::new(route.breaker),
         })
     }
@@ -124,6 +128,7 @@ pub(crate) struct Leave<'r> {
     target: &'r TargetState,
     ticket: Ticket,
     permit: Permit,
+    began: Instant,
 }
 
 impl<'r> Gate for Course<'r> {
@@ -137,18 +142,23 @@ impl<'r> Gate for Course<'r> {
             return Err(Closed::Draining);
         }
         let permit = target.limit.acquire().ok_or_else(|| Closed::Full(target.limit.most()))?;
-        match target.breaker.admit(Instant::now()) {
-            Admission::Closed(ticket) | Admission::Probe(ticket) => Ok(Leave { target, ticket, permit }),
+        let began = Instant::now();
+        match target.breaker.admit(began) {
+            Admission::Closed(ticket) | Admission::Probe(ticket) => {
+                Ok(Leave { target, ticket, permit, began })
+            }
             Admission::Open { retry_in } => Err(Closed::Breaker(retry_in)),
         }
     }
 
     fn reached(&self, leave: Leave<'r>) -> Permit {
+        leave.target.dials.reached(leave.began.elapsed());
         self.states.log(leave.target, leave.ticket.succeeded());
         leave.permit
     }
 
     fn failed(&self, leave: Leave<'r>, why: &DialErrorKind) {
+        leave.target.dials.failed(why);
         // A shortage of this machine says nothing about the target.
         if !matches!(why, DialErrorKind::Shortage(_)) {
             self.states.log(leave.target, leave.ticket.failed(Instant::now()));

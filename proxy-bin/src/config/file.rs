@@ -15,12 +15,15 @@ use proxy_route::{ClientNet, Match, PortRange, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::admin::Admin;
 use super::at_limit::AtLimit;
 use super::bounded::Whole;
 use super::breaker::BreakerFile;
 use super::choice::{self, Choice};
 use super::limits::{Connections, Limits};
-use super::settings::{Dns, Log, ProxyProtocol, Reload};
+use super::log::Log;
+use super::process::Process;
+use super::settings::{Dns, ProxyProtocol, Reload};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;
@@ -56,8 +59,13 @@ pub(super) struct ConfigFile {
     pub(super) proxy_protocol: ProxyProtocol,
     /// How long the addresses of backends given by name are kept.
     pub(super) dns: Dns,
-    /// What is logged, and how.
+    /// What is logged, how and where to.
     pub(super) log: Log,
+    /// Where the admin API is to be found, and who may use it. Without this table there is none.
+    #[schemars(with = "Admin")]
+    pub(super) admin: Option<Admin>,
+    /// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
+    pub(super) process: Process,
     /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
     /// It is read again at any time on SIGHUP, and when `smartproxy reload` asks for it.
     pub(super) reload: Reload,
@@ -81,6 +89,8 @@ impl Default for ConfigFile {
             proxy_protocol: ProxyProtocol::default(),
             dns: Dns::default(),
             log: Log::default(),
+            admin: None,
+            process: Process::default(),
             reload: Reload::default(),
             listeners: Vec::new(),
             routes: Vec::new(),

@@ -53,44 +53,6 @@ impl Default for Dns {
     }
 }
 
-/// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `"text"` for people, `"json"` for machines, one object a line. Default text.
-    pub format: LogFormat,
-    /// The least serious events that are logged: `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`. Default info.
-    pub level: LogLevel,
-}
-
-/// How events are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// Lines for people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How serious an event has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// Something is broken and needs an operator.
-    Error,
-    /// Something is likely to become a problem.
-    Warn,
-    /// Each connection's end, and what the proxy does as a whole.
-    #[default]
-    Info,
-    /// What leads to that.
-    Debug,
-    /// Every step.
-    Trace,
-}
-
 /// Reading the configuration again while the proxy runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption of a test is its failure")]
 
+mod admin;
 mod breakers;
 mod early;
 mod examples;
@@ -12,9 +13,11 @@ mod kernel;
 mod limits;
 mod listeners;
 mod loading;
+mod logs;
 mod missing_keys;
 mod mutations;
 mod pools;
+mod process;
 mod resolved;
 mod routes;
 mod schema;

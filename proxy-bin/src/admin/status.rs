@@ -1,0 +1,247 @@
+//! The proxy as a whole, and its parts: routes, targets, pools, listeners, limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use proxy_conn::{BreakerState, Cause, Level, Limit};
+use proxy_core::TcpDialer;
+
+use super::api::Api;
+use super::census::{Census, Group};
+use super::model::{self, Listener, Pool, Route, Status, Target, Usage};
+use super::view::{self, secs, usage};
+use crate::config::SendProxy;
+use crate::logging::Logs;
+use crate::proxy::Proxy;
+use crate::target::TargetState;
+
+type Served = Proxy<TcpDialer>;
+
+/// `GET /v1/status`.
+pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
+    Json(of_all(&api, &Census::take(api.tracker())))
+}
+
+/// The proxy as a whole.
+pub(super) fn of_all(api: &Api, census: &Census) -> Status {
+    let (control, proxy, tracker) = (api.control(), api.proxy(), api.tracker());
+    let ended = Cause::ALL.iter().map(|cause| (cause.name().to_owned(), tracker.ended(*cause)));
+    Status {
+        name: api.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime_s: secs(control.uptime()),
+        state: control.state().name().to_owned(),
+        ready: api.unready().is_none(),
+        workers: u32::try_from(control.workers().len()).unwrap_or(u32::MAX),
+        connections: census.all.phases.total(),
+        max_connections: proxy.connections.most() as u64,
+        opened_total: tracker.opened(),
+        ended_total: ended.filter(|(_, count)| *count > 0).collect(),
+        phases: census.all.phases,
+        pools: pools(&proxy, census),
+        listeners: listeners(api, census),
+        descriptors: api.process.descriptors(),
+        memory: api.process.memory(),
+        audit: view::audit(api.audit().state()),
+        config: control.config_status(),
+        drains: control.drains(),
+        log: log(api),
+    }
+}
+
+/// `GET /v1/routes`.
+pub(super) async fn all_routes(State(api): State<Arc<Api>>) -> Json<Vec<Route>> {
+    Json(routes(&api.proxy(), &Census::take(api.tracker())))
+}
+
+/// `GET /v1/targets`.
+pub(super) async fn all_targets(State(api): State<Arc<Api>>) -> Json<Vec<Target>> {
+    let routes = routes(&api.proxy(), &Census::take(api.tracker()));
+    Json(routes.into_iter().flat_map(|route| route.targets).collect())
+}
+
+/// `GET /v1/pools`.
+pub(super) async fn all_pools(State(api): State<Arc<Api>>) -> Json<Vec<Pool>> {
+    Json(pools(&api.proxy(), &Census::take(api.tracker())))
+}
+
+/// `GET /v1/listeners`.
+pub(super) async fn all_listeners(State(api): State<Arc<Api>>) -> Json<Vec<Listener>> {
+    Json(listeners(&api, &Census::take(api.tracker())))
+}
+
+/// `GET /v1/limits`.
+pub(super) async fn all_limits(State(api): State<Arc<Api>>) -> Json<Vec<model::Limit>> {
+    Json(limits(&api.proxy()))
+}
+
+/// `GET /v1/build`.
+pub(super) async fn build() -> Json<model::Build> {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    Json(model::Build {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: profile.to_owned(),
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+    })
+}
+
+/// `GET /v1/config`.
+pub(super) async fn config(State(api): State<Arc<Api>>) -> Json<model::ConfigText> {
+    Json(model::ConfigText {
+        status: api.control().config_status(),
+        text: api.control().config_text().to_string(),
+    })
+}
+
+/// `GET /v1/log`.
+pub(super) async fn log_status(State(api): State<Arc<Api>>) -> Json<model::LogStatus> {
+    Json(log(&api))
+}
+
+/// `GET /v1/audit`.
+pub(super) async fn last_audit(State(api): State<Arc<Api>>) -> Json<model::AuditSummary> {
+    Json(view::audit(api.audit().state()))
+}
+
+/// `POST /v1/audit`.
+pub(super) async fn audit_now(State(api): State<Arc<Api>>) -> Json<model::Audit> {
+    Json(view::audited(&api.audit().run_once().await))
+}
+
+/// What is logged. Where the log is not the proxy's, what the configuration asks for is all there is to say.
+pub(super) fn log(api: &Api) -> model::LogStatus {
+    let logs = api.logs().ok();
+    let level = logs.as_ref().map_or_else(|| api.proxy().config.log.level, Logs::level);
+    model::LogStatus { level: level.name().to_owned(), lost_total: logs.as_ref().map_or(0, Logs::lost) }
+}
+
+fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
+    let pool = |pool: &crate::pool::Pool| {
+        let pressure = pool.pressure.load();
+        let used = census.pools.get(&pool.number).map_or(0, model::Phases::total);
+        Pool {
+            name: pool.name.to_string(),
+            connections: usage(used, &pool.limit),
+            waiting: waiting(&pool.limit),
+            level: pressure.level.name().to_owned(),
+            signal: (pressure.level != Level::Normal).then(|| pressure.signal.name().to_owned()),
+        }
+    };
+    proxy.pools.iter().map(pool).collect()
+}
+
+fn waiting(limit: &Limit) -> u64 {
+    limit.waiting() as u64
+}
+
+fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
+    let listener = |at: &Arc<crate::proxy::Listener>| Listener {
+        name: at.label.to_string(),
+        connections: usage(census.listeners.get(&at.label).copied().unwrap_or(0), &at.limit),
+        draining: api.control().is_draining_listener(&at.label),
+    };
+    api.proxy().listeners.iter().map(listener).collect()
+}
+
+/// The routes in force, then those that have connections although they are no more.
+pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
+    let in_force = proxy.config.routes.routes().zip(&proxy.routes).map(|(matched, state)| {
+        let targets = state.targets.iter().map(|target| of_target(matched.name(), target));
+        let send_proxy = match matched.payload.send_proxy {
+            SendProxy::Off => None,
+            SendProxy::V1 => Some("v1"),
+            SendProxy::V2 { .. } => Some("v2"),
+        };
+        Route {
+            send_proxy: send_proxy.map(str::to_owned),
+            targets: targets.collect(),
+            in_force: true,
+            draining: state.draining.is_on(),
+            ..of_route(matched.name(), census.routes.get(matched.name()), Some(&state.limit))
+        }
+    });
+    let known = |name: &str| proxy.config.routes.routes().any(|matched| matched.name() == name);
+    let gone: BTreeMap<_, _> = census.routes.iter().filter(|(name, _)| !known(name)).collect();
+    in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
+}
+
+fn of_route(name: &str, group: Option<&Group>, limit: Option<&Limit>) -> Route {
+    let group = group.cloned().unwrap_or_default();
+    Route {
+        name: name.to_owned(),
+        connections: Usage {
+            used: group.phases.total(),
+            most: limit.and_then(Limit::bound).map(|most| most as u64),
+        },
+        phases: group.phases,
+        oldest_s: group.oldest.map(secs),
+        from_client_bytes: group.from_client,
+        from_backend_bytes: group.from_backend,
+        send_proxy: None,
+        targets: Vec::new(),
+        draining: false,
+        in_force: false,
+    }
+}
+
+fn of_target(route: &str, target: &TargetState) -> Target {
+    let view = target.breaker();
+    let breaker = match view.state {
+        BreakerState::Closed => "closed",
+        BreakerState::Open => "open",
+        BreakerState::HalfOpen => "half_open",
+    };
+    let shut = view.state != BreakerState::Closed;
+    let failed = target.dials.failures().filter(|(_, count)| *count > 0);
+    Target {
+        route: route.to_owned(),
+        target: target.name.to_string(),
+        connections: usage(target.limit.in_use() as u64, &target.limit),
+        breaker: breaker.to_owned(),
+        failures_in_a_row: view.failures_in_a_row,
+        retry_in_s: shut.then(|| secs(view.retry_in)),
+        dialled_total: target.dials.latency().count(),
+        failed_total: failed.map(|(why, count)| (why.to_owned(), count)).collect(),
+        draining: target.draining.is_on(),
+    }
+}
+
+/// Every limit that is set.
+pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
+    let mut limits = vec![limit("all connections".to_owned(), &proxy.connections)];
+    let mut add = |what: String, set: &Limit| limits.extend(set.bound().map(|_| limit(what, set)));
+    for pool in &proxy.pools {
+        add(format!("pool {}", pool.name), &pool.limit);
+    }
+    for at in &proxy.listeners {
+        add(format!("listener {}", at.label), &at.limit);
+    }
+    for route in &proxy.routes {
+        add(format!("route {}", route.name), &route.limit);
+        for target in route.targets.iter() {
+            add(format!("target {} of {}", target.name, route.name), &target.limit);
+        }
+    }
+    limits.extend(proxy.clients.as_ref().map(|clients| model::Limit {
+        what: "clients".to_owned(),
+        usage: Usage {
+            used: clients.len() as u64,
+            most: proxy.config.clients.map(|options| options.client_table_capacity.get().into()),
+        },
+        high_water: None,
+        waiting: 0,
+    }));
+    limits
+}
+
+fn limit(what: String, set: &Limit) -> model::Limit {
+    model::Limit {
+        what,
+        usage: usage(set.in_use() as u64, set),
+        high_water: Some(set.high_water() as u64),
+        waiting: waiting(set),
+    }
+}
