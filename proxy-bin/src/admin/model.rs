@@ -349,6 +349,8 @@ pub struct Route {
     pub from_client_bytes: u64,
     /// Bytes that its open connections have read from their backends.
     pub from_backend_bytes: u64,
+    /// Which PROXY header its targets are sent: `v1` or `v2`; null for none. Only `v2` carries a connection's id on.
+    pub send_proxy: Option<String>,
     /// Its targets.
     pub targets: Vec<Target>,
     /// Whether it takes no new connections, since somebody drains it.
