@@ -85,7 +85,7 @@ pub struct Memory {
 }
 
 /// The configuration in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigStatus {
     /// Where it came from: a path, or `embedded`.
     pub origin: String,
@@ -98,7 +98,7 @@ pub struct ConfigStatus {
 }
 
 /// How a reload went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reload {
     /// Whether the new configuration is in force. If not, nothing has changed.
     pub taken: bool,
@@ -422,7 +422,7 @@ pub struct Limit {
 }
 
 /// What to drain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DrainRequest {
     /// Of what kind.
@@ -547,7 +547,7 @@ pub struct Build {
 }
 
 /// The configuration in force, in full.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigText {
     /// Where it came from, and how the last reload went.
     pub status: ConfigStatus,
