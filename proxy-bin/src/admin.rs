@@ -1,3 +1,263 @@
 //! What an operator sees and changes while the proxy runs: the admin API, metrics, the dashboard.
+//!
+//! ```text
+//! Unix socket ─┐                        ┌─ /v1/… JSON ── conns, kill, status, events (SSE)
+//! loopback TCP ┴─► accept ─► door ─► api ┼─ /metrics
+//!                  reserve   token       └─ / dashboard
+//! ```
+//! It has a thread and a runtime of its own: it neither waits for the control plane nor takes anything from the workers. It
+//! reads what they write through relaxed atomics, and ends connections as the proxy itself does, by a cancel with a reason.
+//!
+//! What it is not: it keeps no state but what the proxy has; whatever it says was read when it was asked.
 
+mod accept;
+mod api;
+mod body;
+mod census;
+mod connections;
+mod door;
+mod events;
+mod health;
 pub mod model;
+mod openapi;
+mod problem;
+mod process;
+mod query;
+mod reserve;
+mod socket;
+mod socket_file;
+mod status;
+mod token;
+mod trace;
+mod view;
+mod wanted;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use socket2::{Domain, Socket, Type};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info};
+
+use crate::config::{Admin, AdminAddr};
+use accept::{Serving, accept_loop};
+use door::Door;
+use reserve::Reserve;
+use socket_file::SocketFile;
+use token::Token;
+
+pub use api::Subject;
+pub use token::TokenError;
+pub use trace::Traces;
+
+/// Beyond what a request that is being answered may take when the proxy stops.
+const STOPPING: Duration = Duration::from_secs(2);
+
+/// Why there is no admin API although there should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// The Unix socket could not be made.
+    #[error("cannot listen on the admin socket {}: {source}{}", path.display(), hint(source))]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The address could not be listened on.
+    #[error("cannot listen on {addr} for the admin API: {source}")]
+    Address {
+        /// Where.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The token could not be had.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Other machines could reach it, and there is no token.
+    #[error("the admin API on {addr} needs a token: set `token_file`, or listen on 127.0.0.1 or [::1]")]
+    Open {
+        /// Where.
+        addr: SocketAddr,
+    },
+    /// Its thread or its runtime could not be made.
+    #[error("cannot start the admin API: {0}")]
+    Thread(#[source] io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => " (make its folder, or have systemd make it: RuntimeDirectory=smartproxy)",
+        io::ErrorKind::PermissionDenied => " (its folder has to be the proxy's to write to)",
+        _ => "",
+    }
+}
+
+/// The sockets of an admin API that is not served yet: bound, and its token read, before privileges are given up.
+#[derive(Debug)]
+pub struct AdminSockets {
+    unix: Option<(SocketFile, std::os::unix::net::UnixListener)>,
+    tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
+    reserve: Reserve,
+    name: String,
+}
+
+impl AdminSockets {
+    /// Binds what `[admin]` says.
+    ///
+    /// # Errors
+    /// [`AdminError`]; nothing is left behind.
+    pub fn bind(options: &Admin) -> Result<Self, AdminError> {
+        let unix = options.socket.as_ref().map(|path| {
+            let path = path.as_path();
+            SocketFile::bind(path, options.socket_mode.bits())
+                .map_err(|source| AdminError::Socket { path: path.to_path_buf(), source })
+        });
+        let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
+        let tcp = options.listen.map(|at| listen(at, token));
+        let name = options.name.as_ref().map(|name| name.as_str().to_owned());
+        Ok(Self {
+            unix: unix.transpose()?,
+            tcp: tcp.transpose()?,
+            reserve: Reserve::new(),
+            name: name.unwrap_or_else(view::host_name),
+        })
+    }
+
+    /// Where it listens for HTTP over TCP, with the port that the kernel chose if it was 0.
+    #[must_use]
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|(_, addr, _)| *addr)
+    }
+
+    /// Its Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(file, _)| file.path())
+    }
+}
+
+fn listen(
+    at: AdminAddr,
+    token: Option<Token>,
+) -> Result<(std::net::TcpListener, SocketAddr, Door), AdminError> {
+    let addr = at.socket_addr();
+    if token.is_none() && !at.is_loopback() {
+        return Err(AdminError::Open { addr });
+    }
+    let open = || {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
+        // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
+        socket.set_reuse_address(true)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&addr.into())?;
+        socket.listen(socket_file::BACKLOG)?;
+        let listener = std::net::TcpListener::from(socket);
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    };
+    let (listener, bound) = open().map_err(|source| AdminError::Address { addr, source })?;
+    Ok((listener, bound, Door { token, loopback: at.is_loopback() }))
+}
+
+/// An admin API that is served. Dropped, it ends: live views are cut, what is being answered has a second.
+#[derive(Debug)]
+pub struct AdminServer {
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+    addr: Option<SocketAddr>,
+    /// Removed when nobody serves it any more.
+    file: Option<SocketFile>,
+}
+
+impl AdminServer {
+    /// Serves `subject` on `sockets`, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`AdminError::Thread`].
+    pub fn start(sockets: AdminSockets, subject: Subject) -> Result<Self, AdminError> {
+        let stop = CancellationToken::new();
+        let addr = sockets.addr();
+        let AdminSockets { unix, tcp, reserve, name } = sockets;
+        let (file, unix) = unix.map_or((None, None), |(file, listener)| (Some(file), Some(listener)));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AdminError::Thread)?;
+        let router = api::router(subject, name, stop.clone());
+        let serving = Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone() };
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || runtime.block_on(serve(unix, tcp, serving)))
+            .map_err(AdminError::Thread)?;
+        let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
+        info!(socket, addr = addr.map(tracing::field::display), "admin API");
+        Ok(Self { stop, thread: Some(thread), addr, file })
+    }
+
+    /// Where it listens for HTTP over TCP, if it does.
+    #[must_use]
+    pub fn addr(&self) -> Option<SocketAddr> {
+        self.addr
+    }
+
+    /// Its Unix socket, if it has one.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.file.as_ref().map(SocketFile::path)
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            error!("the thread of the admin API had panicked");
+        }
+    }
+}
+
+/// Serves until `serving.stop`.
+async fn serve(
+    unix: Option<std::os::unix::net::UnixListener>,
+    tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
+    serving: Serving,
+) {
+    let open =
+        async |listener: std::os::unix::net::UnixListener| match tokio::net::UnixListener::from_std(listener)
+        {
+            Ok(listener) => accept_loop(listener, serving.clone()).await,
+            Err(error) => error!(%error, "the admin socket cannot be served"),
+        };
+    let guarded = async |(listener, addr, door): (std::net::TcpListener, SocketAddr, Door)| {
+        let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(door), door::check));
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => accept_loop(listener, Serving { router, ..serving.clone() }).await,
+            Err(error) => error!(%addr, %error, "the admin address cannot be served"),
+        }
+    };
+    let on_unix = async {
+        if let Some(listener) = unix {
+            open(listener).await;
+        }
+    };
+    let on_tcp = async {
+        if let Some(listener) = tcp {
+            guarded(listener).await;
+        }
+    };
+    tokio::join!(on_unix, on_tcp);
+    serving.tasks.close();
+    if tokio::time::timeout(STOPPING, serving.tasks.wait()).await.is_err() {
+        error!("connections of the admin API did not end; dropping them");
+    }
+}

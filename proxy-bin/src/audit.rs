@@ -1,13 +1,15 @@
 //! What the audit of this process expects, and how it is told to the log.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use proxy_conn::audit::{Expectations, Finding, Holders, Kernel, PermitsInUse};
+use proxy_conn::audit::{Expectations, Finding, Holders, Kernel, OwnSocket, PermitsInUse};
 use proxy_conn::{Audit, AuditReport, AuditSubscriber, Limit, Phase};
 use proxy_core::Dial;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use crate::config::AdminAddr;
 use crate::proxy::Proxy;
 
 /// Whose sockets are in the process.
@@ -23,11 +25,12 @@ pub enum Sockets {
 pub(crate) fn audit<D: Dial>(proxy: &Arc<Proxy<D>>, tasks: &TaskTracker, sockets: Sockets) -> Audit {
     let (of, tasks) = (Arc::clone(proxy), tasks.clone());
     let workers = proxy.config.workers.get() as usize;
+    let admin = proxy.config.admin.as_ref().and_then(|admin| admin.listen).map(AdminAddr::socket_addr);
     let expect = move || Expectations {
         tasks: Some(tasks.len()),
         permits: permits(&of),
         workers,
-        known: Arc::new(move |_| sockets == Sockets::Shared),
+        known: Arc::new(move |socket| sockets == Sockets::Shared || is_of_admin(socket, admin)),
     };
     // Reading the kernel blocks for a while: on a thread that may.
     Audit::reading(proxy.config.audit, Arc::clone(&proxy.tracker), expect, Log, || {
@@ -35,6 +38,12 @@ pub(crate) fn audit<D: Dial>(proxy: &Arc<Proxy<D>>, tasks: &TaskTracker, sockets
             tokio::task::spawn_blocking(Kernel::read).await.unwrap_or_else(|lost| Err(lost.into()))
         })
     })
+}
+
+/// Whether a socket is of somebody who looks at the admin API over TCP.
+fn is_of_admin(socket: &OwnSocket, admin: Option<SocketAddr>) -> bool {
+    let (Some(at), Some((local, _))) = (admin, socket.addresses) else { return false };
+    local.port() == at.port() && (at.ip().is_unspecified() || local.ip() == at.ip().to_canonical())
 }
 
 /// The permits in use, and whose they should be.

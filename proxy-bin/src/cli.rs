@@ -101,11 +101,15 @@ pub struct DemoPorts {
     /// Port of the demo backend.
     #[arg(long, default_value_t = Ports::default().backend, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub backend: u16,
+    /// Port of the dashboard and the admin API of the outer proxy.
+    #[arg(long, default_value_t = Ports::default().admin, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub admin: u16,
 }
 
 impl From<DemoPorts> for Ports {
     fn from(ports: DemoPorts) -> Self {
-        Self { outer: ports.outer, inner: ports.inner, backend: ports.backend }
+        let DemoPorts { outer, inner, backend, admin } = ports;
+        Self { outer, inner, backend, admin }
     }
 }
 

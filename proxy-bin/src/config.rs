@@ -22,6 +22,7 @@ use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_route::RouteTable;
 
+pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
 pub use cap::Cap;
@@ -40,6 +41,7 @@ use peel::Peeled;
 use pool::Pools;
 use route::Defaults;
 
+mod admin;
 mod at_limit;
 mod bounded;
 mod breaker;
@@ -91,6 +93,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is logged, and how.
     pub log: Log,
+    /// Where the admin API is to be found; `None` for no admin API.
+    pub admin: Option<Admin>,
     /// The listening sockets, by port: one for each address and port, never none.
     pub listeners: Vec<ListenerConfig>,
     /// Which connections are taken where.
@@ -214,6 +218,7 @@ fn resolve(
     };
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
+    admin::check(file, document, errors);
     pool::check(&defaults.pools, file, document, errors);
     let routes = route::table(&file.routes, &defaults, document, errors);
     let listeners = listener::expand(file, document, errors);
@@ -236,6 +241,7 @@ fn resolve(
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
         log: file.log,
+        admin: file.admin.clone(),
         listeners,
         routes,
         warnings: source.findings(Severity::Warning, warnings),

@@ -2,6 +2,8 @@
 //!
 //! It is what runs without a configuration, so that somebody new sees a whole chain work with one command.
 
+mod folder;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::config::Admin;
+
+pub use folder::PrivateFolder;
+
 /// The outer proxy's configuration, with its ports as they are by default.
 pub const OUTER: &str = include_str!("demo/outer.toml");
 /// The inner proxy's configuration, with its ports as they are by default.
@@ -36,11 +42,13 @@ pub struct Ports {
     pub inner: u16,
     /// Where the demo backend listens.
     pub backend: u16,
+    /// Where the outer proxy's dashboard and admin API listen.
+    pub admin: u16,
 }
 
 impl Default for Ports {
     fn default() -> Self {
-        Self { outer: 8001, inner: 8002, backend: 8003 }
+        Self { outer: 8001, inner: 8002, backend: 8003, admin: 8000 }
     }
 }
 
@@ -58,6 +66,20 @@ impl Ports {
             .replace(&at(defaults.backend), &at(self.backend));
         (outer, inner)
     }
+}
+
+/// The admin APIs of the two hops: a Unix socket for each in `folder`, and the dashboard of the outer one.
+///
+/// # Errors
+/// Where the folder's path is no path for sockets.
+pub fn admins(folder: &PrivateFolder, ports: Ports) -> Result<(Admin, Admin), String> {
+    let at = |hop: &str| -> Result<Admin, String> {
+        let path = folder.path().join(format!("{hop}.sock"));
+        let socket = path.to_str().ok_or("the folder for sockets has a path that is not UTF-8")?.parse()?;
+        Ok(Admin { name: Some(hop.parse()?), socket: Some(socket), ..Admin::default() })
+    };
+    let dashboard = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.admin)).into();
+    Ok((Admin { listen: Some(dashboard), ..at("outer")? }, at("inner")?))
 }
 
 /// How long a client of the demo backend has for a header: it is a demonstration, not a server.

@@ -6,6 +6,7 @@
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
 //! - [`access_log`]: one line for each connection, at its end;
 //! - [`admin`]: what an operator sees and changes while it runs;
+//! - [`dials`]: how the dials of each target went;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -17,6 +18,7 @@ pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod descriptors;
+pub mod dials;
 pub mod pool;
 pub mod proxy;
 pub mod server;

@@ -5,17 +5,20 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
-use std::io::{IsTerminal, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use proxy_bin::access_log::AccessLog;
+use proxy_bin::admin::model::ConfigStatus;
+use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command, Operate};
-use proxy_bin::config::{Config, Ink, LoadError, Log, LogFormat, LogLevel};
-use proxy_bin::demo::{self, Ports};
+use proxy_bin::config::{Admin, Config, Ink, LoadError, Log, LogFormat, LogLevel};
+use proxy_bin::demo::{self, Ports, PrivateFolder};
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
@@ -112,13 +115,19 @@ fn operate(command: Operate) -> anyhow::Result<ExitCode> {
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let _log = start_log(&config.log);
+    let log = start_log(&config.log);
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let server =
-            Server::start(config, &Handle::current(), Sockets::ItsOwn, AccessLog).map_err(|error| {
-                taken(error, "change the route's match.ports, or stop the process that has it")
-            })?;
+        let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
+        let traces = Traces::default();
+        let told = (AccessLog, traces.clone());
+        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
+            taken(error, "change the route's match.ports, or stop the process that has it")
+        })?;
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let subject = subject(&server, traces, path.display().to_string(), text, &log);
+        // Until the end: whoever waits for connections to finish sees them finish.
+        let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
         let listeners = server.config().listeners.iter();
         info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
         Ok(signals.stop(vec![server]).await)
@@ -126,21 +135,33 @@ fn run(path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
-    let (outer, inner) = ports.configs();
-    let (outer, inner) = (embedded(&outer, "outer.toml")?, embedded(&inner, "inner.toml")?);
-    let _log = start_log(&outer.log);
+    let folder = PrivateFolder::new().context("cannot make a folder for the admin sockets")?;
+    let (texts, admins) = (ports.configs(), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
+    let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
+    let log = start_log(&outer.log);
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let start = |config| {
-            Server::start(config, &Handle::current(), Sockets::Shared, AccessLog)
-                .map_err(|error| taken(error, DEMO_HINT))
+        let start = |mut config: Config, options: Admin, text: String| {
+            let traces = Traces::default();
+            let sockets = AdminSockets::bind(&options).map_err(|error| taken(error, DEMO_HINT))?;
+            config.admin = Some(options);
+            let told = (AccessLog, traces.clone());
+            let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
+                .map_err(|error| taken(error, DEMO_HINT))?;
+            let subject = subject(&server, traces, "embedded".to_owned(), text, &log);
+            anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
-        let (outer, inner) = (start(outer)?, start(inner)?);
+        let ((outer, outer_admin), (inner, inner_admin)) =
+            (start(outer, admins.0, texts.0)?, start(inner, admins.1, texts.1)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
         println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
         println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
         println!("demo backend  127.0.0.1:{}", ports.backend);
+        println!("dashboard     http://127.0.0.1:{}/", ports.admin);
         println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
+        if let (Some(outer), Some(inner)) = (outer_admin.socket(), inner_admin.socket()) {
+            println!("     smartproxy chain {} {}", outer.display(), inner.display());
+        }
         let stop = CancellationToken::new();
         let stopping = async {
             let code = signals.stop(vec![outer, inner]).await;
@@ -152,7 +173,21 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     })
 }
 
-const DEMO_HINT: &str = "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT";
+const DEMO_HINT: &str =
+    "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT --admin PORT";
+
+/// What the admin API of `server` is about.
+fn subject(server: &Server, traces: Traces, origin: String, config_text: String, log: &LogEnd) -> Subject {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Subject {
+        proxy: Arc::clone(server.proxy()),
+        audit: server.audit().clone(),
+        traces,
+        config: ConfigStatus { origin, generation: 1, loaded_at: now.as_secs_f64(), last_reload: None },
+        config_text,
+        lost: Some(log.lost.clone()),
+    }
+}
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
     Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
@@ -166,6 +201,9 @@ fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
 fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
     let error = error.into();
     match &error {
+        StartError::Admin(AdminError::Address { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{error}\n  {hint}")
+        }
         StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
             anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
 use crate::accept::{Accepting, accept_loop};
+use crate::admin::AdminError;
 use crate::audit::{Sockets, audit};
 use crate::config::{Config, ListenerConfig};
 use crate::descriptors;
@@ -46,6 +47,9 @@ pub enum StartError {
     /// A port could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// There is no admin API.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// A worker thread or its runtime could not be made.
     #[error("cannot start worker {worker}: {source}")]
     Worker {
@@ -172,6 +176,12 @@ impl Server {
                 }
             });
         })
+    }
+
+    /// What its connections share.
+    #[must_use]
+    pub fn proxy(&self) -> &Arc<Proxy<TcpDialer>> {
+        &self.proxy
     }
 
     /// The table of its connections.

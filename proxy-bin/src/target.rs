@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proxy_conn::breaker::Change;
+use proxy_conn::breaker::{BreakerView, Change};
 use proxy_conn::{Admission, Limit, Permit, TargetBreaker, Ticket};
 use proxy_core::TargetAddr;
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::config::{Action, RouteConfig, address};
+use crate::dials::DialFigures;
 use crate::proxy::limit;
 
 /// A target's limit and breaker.
@@ -18,6 +19,20 @@ struct TargetState {
     name: Box<str>,
     limit: Option<Limit>,
     breaker: TargetBreaker,
+    dials: DialFigures,
+}
+
+/// A target as it was when somebody looked.
+#[derive(Debug)]
+pub struct TargetView<'r> {
+    /// Where it is, as the configuration has it.
+    pub name: &'r str,
+    /// How many connections it may have; None where that is not limited.
+    pub limit: Option<&'r Limit>,
+    /// Whether it is dialled.
+    pub breaker: BreakerView,
+    /// How its dials went.
+    pub dials: &'r DialFigures,
 }
 
 /// The states of a route's targets, in the order of the configuration.
@@ -44,6 +59,7 @@ impl RouteTargets {
             name: name.into(),
             limit: limit(route.max_connections_per_target),
             breaker: TargetBreaker::new(route.breaker),
+            dials: DialFigures::default(),
         };
         let targets = match &route.action {
             Action::Forward { targets, .. } => {
@@ -58,6 +74,16 @@ impl RouteTargets {
     #[must_use]
     pub fn in_use(&self) -> usize {
         self.targets.iter().filter_map(|target| target.limit.as_ref()).map(Limit::in_use).sum()
+    }
+
+    /// Its targets as they are at `now`, in the order of the configuration.
+    pub fn views(&self, now: Instant) -> impl Iterator<Item = TargetView<'_>> {
+        self.targets.iter().map(move |target| TargetView {
+            name: &target.name,
+            limit: target.limit.as_ref(),
+            breaker: target.breaker.view(now),
+            dials: &target.dials,
+        })
     }
 
     /// The targets for a connection that came in on `port`: whose turn it is first, then the others. None where the route
@@ -83,6 +109,7 @@ pub(crate) struct Leave<'r> {
     target: &'r TargetState,
     ticket: Ticket,
     permit: Option<Permit>,
+    began: Instant,
 }
 
 impl<'r> Gate for Course<'r> {
@@ -96,18 +123,23 @@ impl<'r> Gate for Course<'r> {
             Some(limit) => Some(limit.acquire().ok_or(Closed::Full(limit.most()))?),
             None => None,
         };
-        match target.breaker.admit(Instant::now()) {
-            Admission::Closed(ticket) | Admission::Probe(ticket) => Ok(Leave { target, ticket, permit }),
+        let began = Instant::now();
+        match target.breaker.admit(began) {
+            Admission::Closed(ticket) | Admission::Probe(ticket) => {
+                Ok(Leave { target, ticket, permit, began })
+            }
             Admission::Open { retry_in } => Err(Closed::Breaker(retry_in)),
         }
     }
 
     fn reached(&self, leave: Leave<'r>) -> Option<Permit> {
+        leave.target.dials.reached(leave.began.elapsed());
         self.states.log(leave.target, leave.ticket.succeeded());
         leave.permit
     }
 
     fn failed(&self, leave: Leave<'r>, why: &DialErrorKind) {
+        leave.target.dials.failed(why);
         // A shortage of this machine says nothing about the target.
         if !matches!(why, DialErrorKind::Shortage(_)) {
             self.states.log(leave.target, leave.ticket.failed(Instant::now()));

@@ -1,6 +1,7 @@
 //! The id of a connection, and how it travels along a chain.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A connection's id, unique among all connections of all processes for practical purposes: a random number drawn when
 /// the tracker was made, and a count. Written `5f3a9c1e-1a`.
@@ -16,6 +17,24 @@ pub struct ConnId {
 impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}-{:x}", self.instance, self.count)
+    }
+}
+
+/// A text that is not a [`ConnId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the id of a connection, which looks like `5f3a9c1e-1a`")]
+pub struct ConnIdError(String);
+
+impl FromStr for ConnId {
+    type Err = ConnIdError;
+
+    fn from_str(text: &str) -> Result<Self, ConnIdError> {
+        let id = text.split_once('-').and_then(|(instance, count)| {
+            let instance = u32::from_str_radix(instance, 16).ok()?;
+            Some(Self { instance, count: u64::from_str_radix(count, 16).ok()? })
+        });
+        // As it is written, and no other way: a sign, leading zeros and capitals would be other texts of the same id.
+        id.filter(|id| id.to_string() == text).ok_or_else(|| ConnIdError(text.to_owned()))
     }
 }
 
@@ -92,6 +111,29 @@ mod tests {
 
     fn id(count: u64) -> ConnId {
         ConnId { instance: 0x5f3a_9c1e, count }
+    }
+
+    #[test]
+    fn an_id_is_read_as_it_is_written_and_no_other_way() {
+        let id = ConnId { instance: 0x5f, count: u64::MAX };
+        assert_eq!("0000005f-ffffffffffffffff".parse(), Ok(id));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for other in [
+            "",
+            "-",
+            "5f-1",
+            "0000005f-",
+            "0000005f-01",
+            "0000005F-1",
+            "+000005f-1",
+            "0000005f-10000000000000000",
+        ] {
+            let error = other.parse::<ConnId>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("`{other}` is not the id of a connection, which looks like `5f3a9c1e-1a`")
+            );
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub use entry::{ConnView, DeadlineKind, Facts};
 pub use figures::Figures;
 pub use guard::ConnGuard;
 pub use histogram::Histogram;
-pub use id::{ConnId, Trail};
+pub use id::{ConnId, ConnIdError, Trail};
 pub use limits::{
     AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
     Limit, Permit, QueueError, QueueLimits, V6Prefix,

@@ -96,6 +96,29 @@ pub trait Subscriber: Send + Sync {
 
 impl Subscriber for () {}
 
+/// Both are told, the first one first.
+impl<A: Subscriber, B: Subscriber> Subscriber for (A, B) {
+    fn opened(&self, id: ConnId, opening: &Opening) {
+        self.0.opened(id, opening);
+        self.1.opened(id, opening);
+    }
+
+    fn entered(&self, id: ConnId, phase: Phase) {
+        self.0.entered(id, phase);
+        self.1.entered(id, phase);
+    }
+
+    fn warned(&self, about: &ConnView, at: Instant, why: RelayDeadline) {
+        self.0.warned(about, at, why);
+        self.1.warned(about, at, why);
+    }
+
+    fn ended(&self, ended: &Ended<'_>) {
+        self.0.ended(ended);
+        self.1.ended(ended);
+    }
+}
+
 /// A connection that was in the table when somebody looked. It may have ended since; looking at it does no harm, and
 /// holds nothing but memory.
 #[derive(Debug, Clone)]

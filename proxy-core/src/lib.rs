@@ -10,7 +10,8 @@
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`pipe`]: how many pipes large flows are spliced through;
-//! - [`resolve`]: names, cached, with single flight and stale answers.
+//! - [`resolve`]: names, cached, with single flight and stale answers;
+//! - [`tcp_info`]: what the kernel knows of a socket.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
 //! no configuration file.
@@ -35,6 +36,7 @@ pub mod screen;
 pub mod socket;
 pub mod stream;
 mod sys;
+pub mod tcp_info;
 
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
 pub use ahead::ReadAhead;

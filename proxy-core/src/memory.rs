@@ -7,3 +7,26 @@
 pub fn release() {
     crate::sys::trim();
 }
+
+/// Bytes that are allocated and in use, as the C library counts (`mallinfo2(3)`): what the program holds, where resident
+/// memory is what the kernel has given it. None with another allocator. It locks each of the allocator's arenas for a
+/// moment: once a second is often enough.
+#[must_use]
+pub fn allocated() -> Option<u64> {
+    crate::sys::allocated()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_held_is_counted_and_what_is_given_back_is_not() {
+        const HELD: u64 = 64 << 20;
+        let Some(before) = super::allocated() else { return };
+        let held = vec![1_u8; 64 << 20];
+        let with = super::allocated().unwrap_or_default();
+        assert!(with >= before + HELD / 2, "{before} bytes before, {with} with {}", held.len());
+        drop(held);
+        let after = super::allocated().unwrap_or_default();
+        assert!(after <= with - HELD / 2, "{with} bytes with it, {after} without");
+    }
+}

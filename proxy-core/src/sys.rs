@@ -2,10 +2,15 @@
 #![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use socket2::SockAddr;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::tcp_info::TcpInfo;
 
 /// Registers a descriptor that does not block with this thread's runtime.
 ///
@@ -49,6 +54,91 @@ pub(crate) fn trim() {
 /// Other allocators give pages back by themselves.
 #[cfg(not(target_env = "gnu"))]
 pub(crate) const fn trim() {}
+
+/// Bytes that the allocator has handed out and that were not given back, of all threads.
+#[cfg(target_env = "gnu")]
+pub(crate) fn allocated() -> Option<u64> {
+    // SAFETY: mallinfo2(3) takes no pointer and may be called at any time, from any thread: it locks each arena.
+    let info = unsafe { libc::mallinfo2() };
+    Some((info.uordblks as u64).saturating_add(info.hblkhd as u64))
+}
+
+/// Other allocators do not say.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) const fn allocated() -> Option<u64> {
+    None
+}
+
+/// Which of a socket's two addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Own,
+    Peers,
+}
+
+/// An address of the socket that has this descriptor now, if any has.
+pub(crate) fn socket_address(descriptor: RawFd, whose: Whose) -> io::Result<SockAddr> {
+    let call = match whose {
+        Whose::Own => libc::getsockname,
+        Whose::Peers => libc::getpeername,
+    };
+    // SAFETY: `storage` and `length` are valid for the call, which writes at most `length` bytes to the one and how many
+    // there are to the other. The descriptor is a mere number: where it is closed or no socket the kernel says so, and it
+    // is only asked, nothing is read from it, written to it or closed.
+    let ((), addr) = unsafe {
+        SockAddr::try_init(|storage, length| match call(descriptor, storage.cast(), length) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        })
+    }?;
+    Ok(addr)
+}
+
+/// `TCP_INFO` and `SIOCINQ` (tcp(7)) of the socket that has this descriptor now, if any has.
+#[cfg(target_env = "gnu")]
+pub(crate) fn tcp_info(descriptor: RawFd) -> io::Result<TcpInfo> {
+    let micros = |time: u32| Duration::from_micros(time.into());
+    let millis = |time: u32| Duration::from_millis(time.into());
+    // SAFETY: it is made of integers alone, for which zero is a value. A kernel that knows less than this writes less.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or(0);
+    let mut unread: libc::c_int = 0;
+    // SAFETY: the call writes at most `length` bytes to `info`, which is as long and lives for the call. The descriptor is
+    // a mere number, as in `socket_address`.
+    let answer = unsafe {
+        let to = (&raw mut info).cast();
+        libc::getsockopt(descriptor, libc::IPPROTO_TCP, libc::TCP_INFO, to, &raw mut length)
+    };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: SIOCINQ (the same number as FIONREAD) writes one c_int to the pointer, which points to one that lives for
+    // the call. On a listening socket it fails, and leaves 0.
+    unsafe { libc::ioctl(descriptor, libc::FIONREAD, &raw mut unread) };
+    Ok(TcpInfo {
+        state: info.tcpi_state,
+        rtt: micros(info.tcpi_rtt),
+        rtt_var: micros(info.tcpi_rttvar),
+        rto: micros(info.tcpi_rto),
+        retransmits_total: info.tcpi_total_retrans,
+        retransmits: info.tcpi_retransmits.into(),
+        unacked: info.tcpi_unacked,
+        unsent: info.tcpi_notsent_bytes,
+        unread: u32::try_from(unread).unwrap_or(0),
+        congestion_window: info.tcpi_snd_cwnd,
+        mss: info.tcpi_snd_mss,
+        last_sent: millis(info.tcpi_last_data_sent),
+        last_received: millis(info.tcpi_last_data_recv),
+        acked: info.tcpi_bytes_acked,
+        received: info.tcpi_bytes_received,
+    })
+}
+
+/// Other C libraries have other ideas of the structure.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn tcp_info(_: RawFd) -> io::Result<TcpInfo> {
+    Err(io::ErrorKind::Unsupported.into())
+}
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use proxy_route::{ClientNet, Match, PortRange, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::admin::Admin;
 use super::at_limit::AtLimit;
 use super::bounded::Whole;
 use super::breaker::BreakerFile;
@@ -58,6 +59,9 @@ pub(super) struct ConfigFile {
     pub(super) dns: Dns,
     /// What is logged, and how.
     pub(super) log: Log,
+    /// Where the admin API is to be found, and who may use it. Without this table there is none.
+    #[schemars(with = "Admin")]
+    pub(super) admin: Option<Admin>,
     /// How the ports of the routes are listened on, where it is not on all addresses and without PROXY headers.
     pub(super) listeners: Vec<ListenerFile>,
     /// Which connections are taken where. At least one.
@@ -78,6 +82,7 @@ impl Default for ConfigFile {
             proxy_protocol: ProxyProtocol::default(),
             dns: Dns::default(),
             log: Log::default(),
+            admin: None,
             listeners: Vec::new(),
             routes: Vec::new(),
         }

@@ -1,0 +1,263 @@
+//! The endpoints, in one table: the router is made from it, and so is what `/v1/openapi.json` says. They cannot differ.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use proxy_conn::{Audit, Tracker};
+use proxy_core::TcpDialer;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing_appender::non_blocking::ErrorCounter;
+
+use super::events::Live;
+use super::model::{self, ConfigStatus, Problem};
+use super::process::Process;
+use super::trace::Traces;
+use super::{connections, events, health, openapi, status, trace};
+use crate::proxy::Proxy;
+
+/// What the API is about.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// What connections share.
+    pub proxy: Arc<Proxy<TcpDialer>>,
+    /// The audit of its connections.
+    pub audit: Audit,
+    /// Told of every connection's phases and end.
+    pub traces: Traces,
+    /// Where the configuration came from.
+    pub config: ConfigStatus,
+    /// Its text.
+    pub config_text: String,
+    /// Counts the lines of the log that were lost.
+    pub lost: Option<ErrorCounter>,
+}
+
+/// What every endpoint has.
+#[derive(Debug)]
+pub(super) struct Api {
+    subject: Subject,
+    pub(super) name: String,
+    pub(super) started: Instant,
+    pub(super) process: Process,
+    pub(super) live: Live,
+    /// Ends live views.
+    pub(super) stop: CancellationToken,
+    /// What `/v1/openapi.json` says.
+    pub(super) description: serde_json::Value,
+}
+
+impl Api {
+    pub(super) fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
+        Arc::clone(&self.subject.proxy)
+    }
+
+    pub(super) fn tracker(&self) -> &Tracker {
+        &self.subject.proxy.tracker
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.subject.audit
+    }
+
+    pub(super) fn traces(&self) -> &Traces {
+        &self.subject.traces
+    }
+
+    pub(super) fn config_status(&self) -> ConfigStatus {
+        self.subject.config.clone()
+    }
+
+    pub(super) fn config_text(&self) -> String {
+        self.subject.config_text.clone()
+    }
+
+    /// Lines of the log that were lost.
+    pub(super) fn lost(&self) -> u64 {
+        self.subject.lost.as_ref().map_or(0, |lost| lost.dropped_lines() as u64)
+    }
+
+    /// What it does.
+    pub(super) fn state(&self) -> &'static str {
+        "running"
+    }
+
+    /// Why it does not take new connections; None if it does.
+    pub(super) fn unready(&self) -> Option<String> {
+        (self.state() != "running").then(|| format!("the proxy is {}", self.state()))
+    }
+}
+
+/// How a type is described.
+type Described = fn(&mut SchemaGenerator) -> Schema;
+
+fn described<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// What an endpoint answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Answer {
+    Json(Described),
+    /// Of this media type.
+    Text(&'static str),
+    /// Server-sent events of this name, with data like this.
+    Events(&'static str, Described),
+}
+
+/// What an endpoint takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Body {
+    pub(super) media: &'static str,
+    pub(super) schema: Described,
+}
+
+/// One method of one path.
+pub(super) struct Endpoint {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) about: &'static str,
+    handler: MethodRouter<Arc<Api>>,
+    pub(super) answer: Answer,
+    pub(super) body: Option<Body>,
+    /// Takes the query of a list of connections.
+    pub(super) lists: bool,
+}
+
+fn endpoint<H, T>(method: &'static str, path: &'static str, about: &'static str, handler: H) -> Endpoint
+where
+    H: Handler<T, Arc<Api>>,
+    T: 'static,
+{
+    let filter = match method {
+        "delete" => MethodFilter::DELETE,
+        "post" => MethodFilter::POST,
+        "put" => MethodFilter::PUT,
+        _ => MethodFilter::GET,
+    };
+    let answer = Answer::Text("text/plain; charset=utf-8");
+    Endpoint { method, path, about, handler: on(filter, handler), answer, body: None, lists: false }
+}
+
+impl Endpoint {
+    fn says<T: JsonSchema>(self) -> Self {
+        Self { answer: Answer::Json(described::<T>), ..self }
+    }
+
+    fn tells<T: JsonSchema>(self, event: &'static str) -> Self {
+        Self { answer: Answer::Events(event, described::<T>), ..self }
+    }
+
+    fn takes<T: JsonSchema>(self) -> Self {
+        Self { body: Some(Body { media: "application/json", schema: described::<T> }), ..self }
+    }
+
+    fn listing(self) -> Self {
+        Self { lists: true, ..self }
+    }
+}
+
+/// The table.
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let mut all = looks();
+    all.extend(acts());
+    all
+}
+
+/// What changes nothing.
+fn looks() -> Vec<Endpoint> {
+    vec![
+        endpoint("get", "/v1/status", "The proxy as a whole", status::status).says::<model::Status>(),
+        endpoint(
+            "get",
+            "/v1/connections",
+            "Connections, filtered, sorted, a page at a time",
+            connections::list,
+        )
+        .listing()
+        .says::<model::Connections>(),
+        endpoint(
+            "get",
+            "/v1/connections/{id}",
+            "One connection in full, with both its sockets",
+            connections::one,
+        )
+        .says::<model::ConnectionInFull>(),
+        endpoint("get", "/v1/connections/{id}/trace", "One connection, followed until it ends", trace::trace)
+            .tells::<model::TraceEvent>("trace"),
+        endpoint("get", "/v1/events", "The proxy as a whole, once a second", events::events)
+            .tells::<model::Sample>("sample"),
+        endpoint("get", "/v1/routes", "The routes, each with its targets", status::all_routes)
+            .says::<Vec<model::Route>>(),
+        endpoint("get", "/v1/targets", "The targets of all routes, with their breakers", status::all_targets)
+            .says::<Vec<model::Target>>(),
+        endpoint("get", "/v1/pools", "The pools, with how hard pressed they are", status::all_pools)
+            .says::<Vec<model::Pool>>(),
+        endpoint("get", "/v1/listeners", "The listeners", status::all_listeners)
+            .says::<Vec<model::Listener>>(),
+        endpoint(
+            "get",
+            "/v1/limits",
+            "Every limit that is set, and what of it is in use",
+            status::all_limits,
+        )
+        .says::<Vec<model::Limit>>(),
+        endpoint("get", "/v1/config", "The configuration in force", status::config)
+            .says::<model::ConfigText>(),
+        endpoint("get", "/v1/log", "What is logged", status::log_status).says::<model::LogStatus>(),
+        endpoint("get", "/v1/audit", "The last audit", status::last_audit).says::<model::AuditSummary>(),
+        endpoint("get", "/v1/build", "The build", status::build).says::<model::Build>(),
+        endpoint("get", "/v1/openapi.json", "This description", openapi::describe)
+            .says::<serde_json::Value>(),
+        endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
+        endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
+    ]
+}
+
+/// What changes something.
+fn acts() -> Vec<Endpoint> {
+    vec![
+        endpoint("delete", "/v1/connections/{id}", "Ends one connection", connections::kill_one)
+            .says::<model::Killed>(),
+        endpoint(
+            "post",
+            "/v1/connections/kill",
+            "Ends connections, or says which it would end",
+            connections::kill,
+        )
+        .takes::<model::Kill>()
+        .says::<model::Killed>(),
+        endpoint("post", "/v1/audit", "Audits now", status::audit_now).says::<model::Audit>(),
+    ]
+}
+
+/// Answers what the table says.
+pub(super) fn router(subject: Subject, name: String, stop: CancellationToken) -> Router {
+    let endpoints = endpoints();
+    let description = openapi::description(&endpoints);
+    let api = Api {
+        subject,
+        name,
+        started: Instant::now(),
+        process: Process::new(),
+        live: Live::default(),
+        stop,
+        description,
+    };
+    let routes = endpoints.into_iter().fold(Router::new(), |router, one| router.route(one.path, one.handler));
+    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(Arc::new(api))
+}
+
+async fn unknown(request: Request) -> Problem {
+    let path = request.uri().path();
+    Problem::not_found(format!("there is no {path}: /v1/openapi.json says what there is"))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::wrong_method(format!("{path} does not take {method}: see the Allow header, or /v1/openapi.json"))
+}

@@ -1,0 +1,63 @@
+//! Descriptors kept back, so that the API can be asked when there are no others: that is when it is needed most.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+/// How many connections can be served at a time while there is no descriptor to be had.
+const KEPT: usize = 4;
+
+/// Descriptors that are open for no other use than to be closed. Cheap to clone; clones are the same.
+#[derive(Debug, Clone)]
+pub(super) struct Reserve(Arc<Mutex<Vec<File>>>);
+
+/// A descriptor of the reserve that was closed. Dropped, the reserve takes one back, if it is to be had.
+#[derive(Debug)]
+pub(super) struct Lent(Reserve);
+
+impl Reserve {
+    /// As many as there are to be had.
+    pub(super) fn new() -> Self {
+        let reserve = Self(Arc::default());
+        reserve.refill();
+        reserve
+    }
+
+    /// Takes back what is missing, if it is to be had.
+    pub(super) fn refill(&self) {
+        let mut kept = self.0.lock();
+        while kept.len() < KEPT {
+            match File::open("/dev/null") {
+                Ok(file) => kept.push(file),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Closes one. None where all are lent.
+    pub(super) fn lend(&self) -> Option<Lent> {
+        let closed = self.0.lock().pop();
+        closed.map(|_| Lent(self.clone()))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.0.refill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_comes_back() {
+        let reserve = Reserve::new();
+        let lent: Vec<_> = std::iter::from_fn(|| reserve.lend()).collect();
+        assert_eq!(lent.len(), KEPT);
+        drop(lent);
+        assert_eq!(reserve.0.lock().len(), KEPT);
+    }
+}

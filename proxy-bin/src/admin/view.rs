@@ -1,0 +1,139 @@
+//! From what the proxy has to what the API says.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proxy_conn::{AuditState, ConnView, Limit, Phase, audit};
+use tokio::time::Instant;
+
+use super::model;
+use crate::proxy::Proxy;
+
+/// Seconds, to the microsecond: what is finer is noise.
+pub(super) fn secs(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e6
+}
+
+/// Seconds since 1970.
+pub(super) fn since_1970(time: SystemTime) -> f64 {
+    secs(time.duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// The name of this machine.
+pub(super) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("smartproxy").to_owned()
+}
+
+/// The names of the pools, by their numbers.
+pub(super) fn pool_names<D>(proxy: &Proxy<D>) -> Vec<std::sync::Arc<str>> {
+    proxy.pools.iter().map(|pool| std::sync::Arc::clone(&pool.name)).collect()
+}
+
+/// A connection, as a list says it.
+pub(super) fn connection<P: AsRef<str>>(
+    view: &ConnView,
+    immortal: bool,
+    pools: &[P],
+    now: Instant,
+) -> model::Connection {
+    let facts = &view.facts;
+    let pool = view.pool.and_then(|number| pools.get(usize::from(number)));
+    let until = view.deadline_at.saturating_duration_since(now);
+    let past = now.saturating_duration_since(view.deadline_at);
+    model::Connection {
+        id: view.id.to_string(),
+        previous: facts.previous.ids().map(str::to_owned).collect(),
+        phase: view.phase.to_string(),
+        state: view.phase.state().to_string(),
+        client: facts.client.map(|client| client.to_string()),
+        peer: view.peer.to_string(),
+        listener: view.listener.to_string(),
+        server_name: facts.server_name.as_deref().map(str::to_owned),
+        route: facts.route.as_deref().map(str::to_owned),
+        target: facts.target.as_deref().map(str::to_owned),
+        pool: pool.map(|name| name.as_ref().to_owned()),
+        age_s: secs(view.age),
+        in_phase_s: secs(view.in_phase),
+        idle_s: secs(view.idle),
+        from_client_bytes: view.from_client,
+        from_backend_bytes: view.from_backend,
+        deadline: view.deadline.to_string(),
+        deadline_in_s: secs(until) - secs(past),
+        immortal,
+    }
+}
+
+impl model::Phases {
+    /// How many are in this phase.
+    #[must_use]
+    pub const fn of(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Header => self.header,
+            Phase::Peek => self.peek,
+            Phase::Dial => self.dial,
+            Phase::Relay => self.relay,
+            Phase::Drain => self.drain,
+        }
+    }
+
+    /// Counts one more.
+    pub(super) const fn add(&mut self, phase: Phase) {
+        let count = match phase {
+            Phase::Header => &mut self.header,
+            Phase::Peek => &mut self.peek,
+            Phase::Dial => &mut self.dial,
+            Phase::Relay => &mut self.relay,
+            Phase::Drain => &mut self.drain,
+        };
+        *count += 1;
+    }
+
+    /// How many there are in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        Phase::ALL.into_iter().map(|phase| self.of(phase)).sum()
+    }
+}
+
+/// So many of as many as `limit` says, if it does.
+pub(super) fn usage(used: u64, limit: Option<&Limit>) -> model::Usage {
+    model::Usage { used, most: limit.map(|limit| limit.most() as u64) }
+}
+
+/// The gauges of an audit.
+pub(super) fn gauges(of: impl Fn(audit::Gauge) -> u64) -> std::collections::BTreeMap<String, u64> {
+    audit::Gauge::ALL.into_iter().map(|gauge| (gauge.name().to_owned(), of(gauge))).collect()
+}
+
+/// The last audit, in short.
+pub(super) fn audit(state: &AuditState) -> model::AuditSummary {
+    let clean = audit::Gauge::ALL.into_iter().all(|gauge| !gauge.is_defect() || state.gauge(gauge) == 0);
+    let ago = state.last_run().map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+    model::AuditSummary {
+        clean,
+        ago_s: ago.map(secs),
+        gauges: gauges(|gauge| state.gauge(gauge)),
+        rescued_total: state.rescues(),
+        blind: state.blind().map(Into::into),
+    }
+}
+
+/// An audit that has just ended.
+pub(super) fn audited(report: &proxy_conn::AuditReport) -> model::Audit {
+    let finding = |finding: &audit::Finding| model::AuditFinding {
+        gauge: finding.gauge().name().to_owned(),
+        id: finding.connection().map(|id| id.to_string()),
+        text: finding.to_string(),
+    };
+    model::Audit {
+        clean: report.is_clean(),
+        entries: report.entries as u64,
+        sockets: report.sockets.map(|sockets| sockets as u64),
+        looks: report.looks,
+        took_s: secs(report.took),
+        gauges: gauges(|gauge| report.count(gauge)),
+        rescued: report.rescued as u64,
+        blind: report.blind.as_deref().map(str::to_owned),
+        findings: report.findings.iter().map(finding).collect(),
+    }
+}

@@ -1,0 +1,211 @@
+//! Which connections are meant: a filter, checked, and what it lets through.
+
+use std::time::Duration;
+
+use proxy_conn::{ConnView, Phase, Tracked};
+use proxy_route::ClientNet;
+use tokio::time::Instant;
+
+use super::model::{Filter, Problem};
+use super::query::Pairs;
+
+/// The keys of a filter.
+pub(super) const KEYS: [&str; 10] = [
+    "phase",
+    "route",
+    "client",
+    "target",
+    "pool",
+    "listener",
+    "server_name",
+    "previous",
+    "min_age_s",
+    "min_idle_s",
+];
+
+/// A filter that makes sense.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    phase: Option<Phase>,
+    pool: Option<u8>,
+    min_age: Option<Duration>,
+    min_idle: Option<Duration>,
+    client: Option<ClientNet>,
+    route: Option<String>,
+    target: Option<String>,
+    listener: Option<String>,
+    server_name: Option<String>,
+    previous: Option<String>,
+}
+
+/// The filter in a query.
+pub(super) fn filter(pairs: &mut Pairs) -> Result<Filter, Problem> {
+    Ok(Filter {
+        phase: pairs.take("phase"),
+        route: pairs.take("route"),
+        client: pairs.take("client"),
+        target: pairs.take("target"),
+        pool: pairs.take("pool"),
+        listener: pairs.take("listener"),
+        server_name: pairs.take("server_name"),
+        previous: pairs.take("previous"),
+        min_age_s: pairs.parsed("min_age_s", SECONDS)?,
+        min_idle_s: pairs.parsed("min_idle_s", SECONDS)?,
+    })
+}
+
+const SECONDS: &str = "a number of seconds such as 30 or 0.5";
+
+impl Wanted {
+    /// What `filter` means, where the pools by their numbers are `pools`.
+    pub(super) fn new<P: AsRef<str>>(filter: Filter, pools: &[P]) -> Result<Self, Problem> {
+        Ok(Self {
+            phase: filter.phase.as_deref().map(phase).transpose()?,
+            pool: filter.pool.as_deref().map(|name| pool(name, pools)).transpose()?,
+            min_age: filter.min_age_s.map(|s| seconds("min_age_s", s)).transpose()?,
+            min_idle: filter.min_idle_s.map(|s| seconds("min_idle_s", s)).transpose()?,
+            client: filter.client.as_deref().map(client).transpose()?,
+            route: filter.route,
+            target: filter.target,
+            listener: filter.listener,
+            server_name: filter.server_name,
+            previous: filter.previous,
+        })
+    }
+
+    /// Whether this one is meant.
+    pub(super) fn takes(&self, one: &Tracked, now: Instant) -> bool {
+        self.phase.is_none_or(|phase| one.phase() == phase)
+            && self.pool.is_none_or(|pool| one.pool() == Some(pool))
+            && self.min_age.is_none_or(|age| one.age(now) >= age)
+            && self.min_idle.is_none_or(|idle| one.idle(now) >= idle)
+            // What follows has to be copied to be looked at.
+            && (!self.asks_for_facts() || self.takes_view(&one.view(now)))
+    }
+
+    fn asks_for_facts(&self) -> bool {
+        self.client.is_some()
+            || [&self.route, &self.target, &self.listener, &self.server_name, &self.previous]
+                .iter()
+                .any(|wanted| wanted.is_some())
+    }
+
+    fn takes_view(&self, view: &ConnView) -> bool {
+        let (facts, is) = (&view.facts, |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        });
+        let named =
+            |wanted: &str| facts.server_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+        is(&self.route, facts.route.as_deref())
+            && is(&self.target, facts.target.as_deref())
+            && is(&self.listener, Some(&view.listener))
+            && self.server_name.as_deref().is_none_or(named)
+            && self.previous.as_deref().is_none_or(|wanted| facts.previous.ids().any(|id| id == wanted))
+            && self.client.is_none_or(|net| facts.client.is_some_and(|client| net.contains(client.ip())))
+    }
+}
+
+fn phase(name: &str) -> Result<Phase, Problem> {
+    Phase::ALL.into_iter().find(|phase| phase.to_string() == name).ok_or_else(|| {
+        Problem::bad_request(format!("`phase` is \"{name}\", expected header, peek, dial, relay or drain"))
+    })
+}
+
+fn pool<P: AsRef<str>>(name: &str, pools: &[P]) -> Result<u8, Problem> {
+    let number =
+        pools.iter().position(|pool| pool.as_ref() == name).and_then(|number| u8::try_from(number).ok());
+    number.ok_or_else(|| {
+        let known: Vec<_> = pools.iter().map(AsRef::as_ref).collect();
+        Problem::bad_request(format!("`pool` is \"{name}\", and the pools are {}", known.join(", ")))
+    })
+}
+
+fn client(text: &str) -> Result<ClientNet, Problem> {
+    text.parse().map_err(|error| {
+        Problem::bad_request(format!(
+            "`client` is to be an address, or a network such as 10.0.0.0/8: {error}"
+        ))
+    })
+}
+
+fn seconds(key: &str, seconds: f64) -> Result<Duration, Problem> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| Problem::bad_request(format!("`{key}` is {seconds}, expected {SECONDS}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proxy_conn::{ConnGuard, DeadlineKind, Opening, Tracker, Trail};
+    use proxy_core::{ClientAddr, PeerAddr};
+    use std::sync::Arc;
+
+    const POOLS: [&str; 2] = ["direct", "chain"];
+
+    fn opened(tracker: &Arc<Tracker>) -> ConnGuard {
+        let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
+        let guard = tracker.open(0, Opening { peer, listener: "*:80".into() });
+        guard.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();
+        guard.join(1, false);
+        guard.learn(|facts| {
+            facts.client = Some(ClientAddr::new(([10, 1, 2, 3], 4).into()));
+            facts.previous = Trail::from_header(b"aaaa-1/bbbb-2");
+            facts.server_name = Some("www.Example.com".into());
+            facts.route = Some("web".into());
+            facts.target = Some("127.0.0.1:3000".into());
+        });
+        guard
+    }
+
+    fn takes(filter: Filter) -> Result<bool, u16> {
+        let tracker = Tracker::new(1, ());
+        let _guard = opened(&tracker);
+        let wanted = Wanted::new(filter, &POOLS).map_err(|problem| problem.status)?;
+        Ok(wanted.takes(&tracker.connections()[0], Instant::now()))
+    }
+
+    #[test]
+    fn each_key_lets_through_what_agrees_and_nothing_else() {
+        type Set = fn(&mut Filter, String);
+        let keys: [(Set, &str, &str); 8] = [
+            (|filter, text| filter.phase = Some(text), "dial", "relay"),
+            (|filter, text| filter.route = Some(text), "web", "we"),
+            (|filter, text| filter.client = Some(text), "10.0.0.0/8", "10.1.2.4"),
+            (|filter, text| filter.target = Some(text), "127.0.0.1:3000", "127.0.0.1"),
+            (|filter, text| filter.pool = Some(text), "chain", "direct"),
+            (|filter, text| filter.listener = Some(text), "*:80", "*:81"),
+            (|filter, text| filter.server_name = Some(text), "www.example.com", "example.com"),
+            (|filter, text| filter.previous = Some(text), "aaaa-1", "aaaa"),
+        ];
+        for (set, right, wrong) in keys {
+            for (text, expected) in [(right, true), (wrong, false)] {
+                let mut filter = Filter::default();
+                set(&mut filter, text.to_owned());
+                assert_eq!(takes(filter), Ok(expected), "{text}");
+            }
+        }
+        assert_eq!(takes(Filter::default()), Ok(true));
+        assert_eq!(
+            takes(Filter { min_age_s: Some(0.0), min_idle_s: Some(0.0), ..Filter::default() }),
+            Ok(true)
+        );
+        assert_eq!(takes(Filter { min_age_s: Some(60.0), ..Filter::default() }), Ok(false));
+        assert_eq!(takes(Filter { min_idle_s: Some(60.0), ..Filter::default() }), Ok(false));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let some = |text: &str| Some(text.to_owned());
+        for filter in [
+            Filter { phase: some("Dial"), ..Filter::default() },
+            Filter { client: some("10.0.0.1/8"), ..Filter::default() },
+            Filter { client: some("example.com"), ..Filter::default() },
+            Filter { pool: some("chian"), ..Filter::default() },
+            Filter { min_age_s: Some(-1.0), ..Filter::default() },
+            Filter { min_idle_s: Some(f64::NAN), ..Filter::default() },
+            Filter { min_idle_s: Some(1e300), ..Filter::default() },
+        ] {
+            assert_eq!(takes(filter.clone()), Err(400), "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `[admin]`: what may be written, what it becomes, and an API that would be open to anybody.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use crate::{ROUTE, before_route, good};
+
+fn admin(text: &str) -> proxy_bin::config::Admin {
+    good(&format!("[admin]\n{text}\n{ROUTE}")).admin.unwrap()
+}
+
+fn refused(text: &str) -> String {
+    before_route(&format!("[admin]\n{text}\n"))
+}
+
+#[test]
+fn without_the_table_there_is_none() {
+    assert!(good(ROUTE).admin.is_none());
+}
+
+#[test]
+fn a_socket_is_for_its_owner_unless_somebody_says_otherwise() {
+    let socket = admin("socket = \"/run/admin.sock\"");
+    assert_eq!(
+        (socket.socket.unwrap().as_path(), socket.socket_mode.bits()),
+        (Path::new("/run/admin.sock"), 0o600)
+    );
+    assert_eq!(admin("socket = \"/run/a.sock\"\nsocket_mode = \"660\"").socket_mode.bits(), 0o660);
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_a_token() {
+    for loopback in ["127.0.0.1:9000", "127.9.9.9:1", "[::1]:9000", "[::ffff:127.0.0.1]:9000", "127.0.0.1:0"]
+    {
+        assert!(admin(&format!("listen = \"{loopback}\"")).listen.unwrap().is_loopback());
+    }
+    for other in ["0.0.0.0:9000", "[::]:9000", "192.0.2.1:9000"] {
+        assert!(refused(&format!("listen = \"{other}\"")).contains("needs a token"));
+        let with = admin(&format!("listen = \"{other}\"\ntoken_file = \"/etc/token\""));
+        assert_eq!(with.token_file.unwrap().as_path(), Path::new("/etc/token"));
+    }
+    assert_snapshot!(refused("listen = \"0.0.0.0:9000\""), @r#""#);
+}
+
+#[test]
+fn what_has_no_effect_is_refused() {
+    assert_snapshot!(refused("name = \"outer\""), @"");
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\ntoken_file = \"/etc/token\""), @"");
+    assert_snapshot!(refused("listen = \"127.0.0.1:9000\"\nsocket_mode = \"0600\""), @"");
+}
+
+#[test]
+fn values_that_can_not_be() {
+    assert_snapshot!(refused("socket = \"admin.sock\""), @"");
+    assert_snapshot!(refused(&format!("socket = \"/{}\"", "x".repeat(99))), @"");
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = \"0060\""), @"");
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = 600"), @"");
+    assert_snapshot!(refused("listen = \"9000\""), @"");
+    assert_snapshot!(refused("name = \"\"\nlisten = \"127.0.0.1:9000\""), @"");
+    assert_snapshot!(refused("sokket = \"/run/a.sock\""), @"");
+}

@@ -1,0 +1,128 @@
+//! What the kernel knows of a socket of this process, asked by its descriptor's number: for whoever lists connections.
+//!
+//! A listing has numbers, not sockets: it must not keep a socket open that its connection closes. So the descriptor may be
+//! closed, and another socket's, by the time it is asked for. Whoever asks has to make sure that the answer is about the
+//! socket that was meant: [`inode`] before and after tells one socket from another, [`SocketInfo::remote`] whose it is.
+
+use std::io;
+use std::os::fd::RawFd;
+use std::time::Duration;
+
+use crate::addr::Endpoint;
+use crate::sys;
+
+/// A socket as the kernel sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SocketInfo {
+    /// Its own address; None for a Unix socket without a name.
+    pub local: Option<Endpoint>,
+    /// The other side's address; None for a Unix socket without a name, and where the other side is gone.
+    pub remote: Option<Endpoint>,
+    /// What TCP says; None for another kind of socket.
+    pub tcp: Option<TcpInfo>,
+}
+
+/// `TCP_INFO` (tcp(7), `linux/tcp.h`), as far as it is of use to an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// The kernel's number of the state (`include/net/tcp_states.h`): 1 is ESTABLISHED.
+    pub state: u8,
+    /// Smoothed round-trip time.
+    pub rtt: Duration,
+    /// Its variation.
+    pub rtt_var: Duration,
+    /// The retransmission timeout.
+    pub rto: Duration,
+    /// Segments retransmitted since it was opened.
+    pub retransmits_total: u32,
+    /// Retransmissions of what is on its way now, in a row.
+    pub retransmits: u32,
+    /// Segments on their way.
+    pub unacked: u32,
+    /// Bytes that were written and not sent yet.
+    pub unsent: u32,
+    /// Bytes that were received and not read yet.
+    pub unread: u32,
+    /// The congestion window, in segments.
+    pub congestion_window: u32,
+    /// The largest segment that is sent, in bytes.
+    pub mss: u32,
+    /// Since data was last sent.
+    pub last_sent: Duration,
+    /// Since data was last received.
+    pub last_received: Duration,
+    /// Bytes that the other side has acknowledged.
+    pub acked: u64,
+    /// Bytes received.
+    pub received: u64,
+}
+
+/// The inode of the socket with this descriptor: no other socket has it for as long as this one is open. None where the
+/// descriptor is closed, or no socket.
+#[must_use]
+pub fn inode(descriptor: RawFd) -> Option<u64> {
+    let stat = rustix::fs::stat(format!("/proc/self/fd/{descriptor}")).ok()?;
+    let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+    (kind == rustix::fs::FileType::Socket).then_some(stat.st_ino)
+}
+
+/// Asks the kernel about the socket with this descriptor. It takes no descriptor to do so.
+///
+/// # Errors
+/// What the kernel says: that the descriptor is closed, or no socket.
+pub fn of_descriptor(descriptor: RawFd) -> io::Result<SocketInfo> {
+    let local = sys::socket_address(descriptor, sys::Whose::Own)?;
+    // Where the other side is gone there is nobody to name.
+    let remote = sys::socket_address(descriptor, sys::Whose::Peers).ok();
+    Ok(SocketInfo {
+        local: endpoint(&local),
+        remote: remote.as_ref().and_then(endpoint),
+        tcp: if local.is_unix() { None } else { sys::tcp_info(descriptor).ok() },
+    })
+}
+
+fn endpoint(addr: &socket2::SockAddr) -> Option<Endpoint> {
+    let ip = addr.as_socket().map(|addr| Endpoint::Ip((addr.ip().to_canonical(), addr.port()).into()));
+    ip.or_else(|| addr.as_pathname().map(|path| Endpoint::Unix(path.to_path_buf())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (std::net::TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the calls below the dialler")]
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn bytes_that_nobody_reads_are_seen() {
+        let (mut near, far) = pair();
+        near.write_all(b"hello").unwrap();
+        let told = of_descriptor(far.as_raw_fd()).unwrap();
+        assert_eq!(told.local, Some(Endpoint::Ip(far.local_addr().unwrap())));
+        assert_eq!(told.remote, Some(Endpoint::Ip(near.local_addr().unwrap())));
+        let tcp = told.tcp.unwrap();
+        assert_eq!((tcp.state, tcp.unread, tcp.received), (1, 5, 5));
+        assert!(tcp.mss > 0 && tcp.rto > Duration::ZERO);
+        drop(far);
+        assert_eq!(of_descriptor(near.as_raw_fd()).unwrap().remote, None, "the other side is gone");
+    }
+
+    #[test]
+    fn a_unix_socket_has_no_tcp_and_what_is_no_socket_no_inode() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let told = of_descriptor(one.as_raw_fd()).unwrap();
+        assert_eq!(told, SocketInfo { local: None, remote: None, tcp: None });
+        assert_ne!(inode(one.as_raw_fd()), inode(other.as_raw_fd()));
+        assert!(inode(one.as_raw_fd()).is_some());
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(inode(file.as_raw_fd()), None);
+        assert!(of_descriptor(file.as_raw_fd()).is_err());
+        assert!(of_descriptor(-1).is_err());
+    }
+}
