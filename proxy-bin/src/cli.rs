@@ -16,6 +16,7 @@ mod output;
 mod reload;
 mod show;
 mod status;
+mod top;
 mod trace;
 
 use std::path::PathBuf;

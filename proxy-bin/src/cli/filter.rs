@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use proxy_core::Bound;
+use proxy_core::bound::BoundError;
 
 use crate::admin::model::{Filter, SortBy};
 
@@ -83,6 +84,55 @@ pub fn told(filter: &Filter) -> String {
     ];
     let given = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
     given.collect::<Vec<_>>().join(" ")
+}
+
+/// A filter from words such as `phase=dial min_idle=10m`: the names of the options, with either dash.
+///
+/// # Errors
+/// [`FilterError`]: a word that is none of them.
+pub fn parse(text: &str) -> Result<Filter, FilterError> {
+    let mut filter = Filter::default();
+    for word in text.split_whitespace() {
+        let (name, value) = word.split_once('=').ok_or_else(|| FilterError::NotAPair(word.to_owned()))?;
+        let owned = || Some(value.to_owned());
+        let seconds = || match value.parse::<Bound>() {
+            Ok(bound) => Ok(Some(bound.get().as_secs_f64())),
+            Err(error) => Err(FilterError::Duration(name.to_owned(), error)),
+        };
+        match name.replace('-', "_").as_str() {
+            "phase" if !PHASES.contains(&value) => return Err(FilterError::Phase(value.to_owned())),
+            "phase" => filter.phase = owned(),
+            "route" => filter.route = owned(),
+            "client" => filter.client = owned(),
+            "target" => filter.target = owned(),
+            "pool" => filter.pool = owned(),
+            "listener" => filter.listener = owned(),
+            "server_name" => filter.server_name = owned(),
+            "previous" => filter.previous = owned(),
+            "min_age" => filter.min_age_s = seconds()?,
+            "min_idle" => filter.min_idle_s = seconds()?,
+            _ => return Err(FilterError::Unknown(name.to_owned())),
+        }
+    }
+    Ok(filter)
+}
+
+/// Why a text is no filter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// A word without a value.
+    #[error("expected words such as phase=dial or min_idle=10m, found `{0}`")]
+    NotAPair(String),
+    /// A name that is none of a filter's.
+    #[error("`{0}` is none of phase, route, client, target, pool, listener, server_name, previous, min_age, min_idle")]
+    Unknown(String),
+    /// A phase that there is not.
+    #[error("`{0}` is no phase: header, peek, dial, relay, drain")]
+    Phase(String),
+    /// A value that is no duration.
+    #[error("{0}: {1}")]
+    Duration(String, BoundError),
 }
 
 /// What a list is sorted by.
@@ -167,6 +217,27 @@ mod tests {
         };
         assert_eq!(told(&args.into()), "phase=dial min_idle=1m30s");
         assert_eq!(told(&Filter::default()), "");
+    }
+
+    #[test]
+    fn what_is_told_can_be_said() {
+        let text = "phase=dial route=a client=10.0.0.0/8 target=b:1 pool=c listener=d:2 server_name=e previous=f-1 \
+                    min_age=1h min_idle=10m";
+        assert_eq!(told(&parse(text).unwrap()), text);
+        assert_eq!(parse("min-age=2s").unwrap().min_age_s, Some(2.0));
+        assert_eq!(parse("  ").unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn what_is_no_filter_says_why() {
+        for (text, error) in [
+            ("dial", "expected words such as phase=dial or min_idle=10m, found `dial`"),
+            ("phase=dail", "`dail` is no phase: header, peek, dial, relay, drain"),
+            ("min_age=30", "min_age: a duration needs a unit (ms, s, m, h, d): did you mean \"30s\"?"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), error);
+        }
+        assert!(parse("colour=red").unwrap_err().to_string().starts_with("`colour` is none of phase"));
     }
 
     #[test]

@@ -7,13 +7,15 @@ use hyper::Method;
 
 use super::access::Access;
 use super::output::{self, Failure, Outcome};
-use super::{audit, chain, conns, control, drain, kill, reload, show, status, trace};
+use super::{audit, chain, conns, control, drain, kill, reload, show, status, top, trace};
 
 /// What to ask of a running proxy.
 #[derive(Debug, Subcommand)]
 pub enum Operate {
     /// The whole proxy on one screen; lines that want attention begin with `!`.
     Status(status::Args),
+    /// Watch it live on the whole screen: phases, routes, the oldest and the busiest connections.
+    Top(top::Args),
     /// List connections, as `ss` does for sockets.
     Conns(conns::Args),
     /// Show one connection in full, with both its sockets.
@@ -48,6 +50,7 @@ impl Operate {
     pub async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
         match self {
             Self::Status(args) => args.run(out).await,
+            Self::Top(args) => args.run().await,
             Self::Conns(args) => args.run(out).await,
             Self::Show(args) => args.run(out).await,
             Self::Trace(args) => args.run(out).await,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::join::{Joined, Kind, Life};
 use crate::admin::model::Connection;
 use crate::cli::conns;
-use crate::cli::format::{Align, Table, age, count, plain};
+use crate::cli::format::{Align, Table, age, plain};
 
 /// What there is to say of a chain.
 #[derive(Debug, Serialize)]
@@ -33,6 +33,8 @@ struct Group {
     count: u64,
     /// Where they were last seen, or first where they are missing before it.
     hop: String,
+    /// Where they should be too, and are not.
+    not_on: Option<String>,
     verdict: &'static str,
     phase: String,
     target: Option<String>,
@@ -73,14 +75,9 @@ impl Report {
     /// For people: the summary, and a table of at most `most`.
     pub(super) fn told(&self, most: usize) -> String {
         let hops: Vec<_> = self.hops.iter().map(|hop| format!("{} {}", hop.name, hop.connections)).collect();
-        let one_sided: u64 = self.groups.iter().filter(|group| group.is_one_sided()).map(|group| group.count).sum();
-        let verdict = match one_sided {
-            0 => "none on one side only".to_owned(),
-            count => format!("{count} on one side only"),
-        };
-        let mut text = format!("{}: {} on every hop, {verdict}\n", hops.join(", "), self.on_all_hops);
+        let mut text = format!("{}: {} on every hop{}\n", hops.join(", "), self.on_all_hops, self.one_sided());
         for group in &self.groups {
-            text.push_str(&plain(&group.line()));
+            text.push_str(&plain(&group.line(self.hops.len())));
             text.push_str(&format!("\n      {}\n", plain(&group.meaning)));
         }
         if !self.connections.is_empty() {
@@ -91,6 +88,22 @@ impl Report {
             text.push_str(&format!("and {more} more (--limit)\n"));
         }
         text
+    }
+
+    /// How many are where alone.
+    fn one_sided(&self) -> String {
+        let mut sides: Vec<(String, u64)> = Vec::new();
+        for group in self.groups.iter().filter(|group| group.is_one_sided()) {
+            let side = group.side(self.hops.len());
+            match sides.iter_mut().find(|(known, _)| *known == side) {
+                Some((_, count)) => *count += group.count,
+                None => sides.push((side, group.count)),
+            }
+        }
+        if sides.is_empty() {
+            return ", none on one side only".to_owned();
+        }
+        sides.iter().map(|(side, count)| format!(", {count} {side}")).collect()
     }
 
     fn table(&self, most: usize) -> Table {
@@ -122,20 +135,21 @@ impl Group {
         [MISSING_AFTER, MISSING_BEFORE].contains(&self.verdict)
     }
 
-    fn line(&self) -> String {
-        let mark = if self.is_one_sided() { '!' } else { ' ' };
+    /// Where it is alone, in a chain of so many hops.
+    fn side(&self, hops: usize) -> String {
+        match &self.not_on {
+            Some(other) if hops > 2 => format!("on {}, not on {other}", self.hop),
+            Some(_) | None => format!("on {} only", self.hop),
+        }
+    }
+
+    fn line(&self, hops: usize) -> String {
+        let (mark, place) = match self.is_one_sided() {
+            true => ('!', self.side(hops)),
+            false => (' ', format!("on {}, {}", self.hop, self.verdict.replace('_', " "))),
+        };
         let target = self.target.as_ref().map(|target| format!(" → {target}")).unwrap_or_default();
-        format!(
-            "{mark} {} {}: in {}{target}, the oldest {}",
-            count(self.count, "connection", "connections"),
-            match self.verdict {
-                MISSING_AFTER => format!("on {} and not after it", self.hop),
-                MISSING_BEFORE => format!("on {} and not before it", self.hop),
-                _ => format!("on {}, {}", self.hop, self.verdict.replace('_', " ")),
-            },
-            self.phase,
-            age(self.oldest_s)
-        )
+        format!("{mark} {} {place}, in {}{target}, the oldest {}", self.count, self.phase, age(self.oldest_s))
     }
 }
 
@@ -168,6 +182,20 @@ fn about(life: &Life) -> usize {
     }
 }
 
+/// The hop on which it should be too.
+fn not_on(kind: Kind) -> Option<usize> {
+    match kind {
+        Kind::MissingAfter(hop) => Some(hop + 1),
+        Kind::MissingBefore(hop) => hop.checked_sub(1),
+        Kind::Whole
+        | Kind::NotYet(_)
+        | Kind::NoIdSent(_)
+        | Kind::NoIdCame(_)
+        | Kind::HeaderUnread(_)
+        | Kind::Moving => None,
+    }
+}
+
 fn groups(joined: &Joined, names: &[String]) -> Vec<Group> {
     let mut groups: BTreeMap<(bool, usize, &str, &str, Option<&str>), Group> = BTreeMap::new();
     for life in joined.lives.iter().filter(|life| life.kind != Kind::Whole) {
@@ -179,6 +207,7 @@ fn groups(joined: &Joined, names: &[String]) -> Vec<Group> {
         let group = groups.entry(key).or_insert_with(|| Group {
             count: 0,
             hop: names.get(hop).cloned().unwrap_or_default(),
+            not_on: not_on(life.kind).and_then(|hop| names.get(hop).cloned()),
             verdict: verdict(life.kind),
             phase: phase.to_owned(),
             target: target.map(ToOwned::to_owned),
