@@ -8,6 +8,8 @@ mod conns;
 mod control;
 mod drain;
 pub mod filter;
+#[cfg(test)]
+mod fixtures;
 pub mod format;
 mod kill;
 mod list;

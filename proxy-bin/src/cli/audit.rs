@@ -82,3 +82,35 @@ fn findings(findings: &[AuditFinding]) -> String {
     }
     table.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_told_with_what_they_are_about() {
+        let audit = Audit {
+            clean: false,
+            entries: 3,
+            sockets: Some(7),
+            looks: 2,
+            took_s: 0.25,
+            gauges: [("orphan_sockets".to_owned(), 0), ("zombies".to_owned(), 1)].into(),
+            rescued: 1,
+            blind: None,
+            findings: vec![AuditFinding {
+                gauge: "zombies".to_owned(),
+                id: Some("a-1".to_owned()),
+                text: "in relay, without sockets".to_owned(),
+            }],
+        };
+        insta::assert_snapshot!(told(&audit), @r"
+        NOT CLEAN: 3 entries, 7 sockets, 2 looks in 0.2s
+        1 were overdue, and were ended
+          orphan_sockets  0
+          zombies         1
+        GAUGE    ID   FINDING
+        zombies  a-1  in relay, without sockets
+        ");
+    }
+}

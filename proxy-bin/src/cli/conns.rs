@@ -122,3 +122,44 @@ pub(super) fn deadline(connection: &Connection) -> String {
     }
     format!("{} in {}", connection.deadline, age(connection.deadline_in_s))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::model::{Filter, SortBy};
+    use crate::cli::fixtures;
+
+    fn read(matched: u64, connections: Vec<Connection>) -> Connections {
+        Connections { total: 20_000, matched, connections, next: None }
+    }
+
+    #[test]
+    fn the_first_line_says_how_many_of_how_many() {
+        let all = Ask::default();
+        let dialling = Ask {
+            filter: Filter { phase: Some("dial".to_owned()), ..Filter::default() },
+            sort: SortBy::Idle,
+            reverse: false,
+        };
+        let two = || vec![fixtures::connection("a-1", "dial"), fixtures::connection("a-2", "dial")];
+        assert_eq!(headline(&read(20_000, two()), &all), "20000 open; 2 shown, the oldest first (--limit)\n");
+        assert_eq!(headline(&read(2, two()), &dialling), "2 of 20000 open: phase=dial\n");
+        assert_eq!(
+            headline(&read(3, two()), &dialling),
+            "3 of 20000 open: phase=dial; 2 shown, the longest silent first (--limit)\n"
+        );
+        assert_eq!(list(&read(0, Vec::new()), &dialling), "0 of 20000 open: phase=dial\n");
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_not_made_up() {
+        let mut young = fixtures::connection("a-10", "header");
+        (young.client, young.target, young.route) = (None, None, None);
+        young.deadline_in_s = -3.0;
+        insta::assert_snapshot!(table(&[fixtures::connection("a-1", "relay"), young]).to_string(), @r"
+        ID    PHASE     AGE  IDLE  CLIENT            → TARGET          ROUTE  FROM CLIENT  FROM BACKEND  DEADLINE
+        a-1   relay   1m01s  3.2s  10.0.0.1:40001    → 127.0.0.1:9002  web          512 B       3.4 MiB  idle in 9m57s
+        a-10  header  1m01s  3.2s  (10.0.0.1:40001)  -                 -            512 B       3.4 MiB  idle, overdue by 3.0s
+        ");
+    }
+}

@@ -29,7 +29,7 @@ pub fn age(seconds: f64) -> String {
 /// A number of bytes, such as `512 B`, `3.4 KiB` or `120 MiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
         return format!("{count} B");
     }
@@ -171,7 +171,7 @@ mod tests {
             (10_200, "10 KiB"),
             (1_048_500, "1.0 MiB"),
             (3_565_158, "3.4 MiB"),
-            (u64::MAX, "16384 PiB"),
+            (u64::MAX, "16 EiB"),
         ] {
             assert_eq!(bytes(count), text);
         }

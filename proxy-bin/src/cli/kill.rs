@@ -188,3 +188,50 @@ fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
         _ => Err(Failure::Usage("nothing was ended".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(text: &str) -> Vec<Id> {
+        text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn it_has_to_be_said_which_and_in_one_way() {
+        let dial = || Filter { phase: Some("dial".to_owned()), ..Filter::default() };
+        let refused = |ids: &str, filter, all| match what(self::ids(ids), filter, all) {
+            Err(failure) => failure.to_string(),
+            Ok(_) => panic!("it is taken"),
+        };
+        assert!(refused("", Filter::default(), false).starts_with("say which"));
+        assert!(refused("a-1", dial(), false).starts_with("either ids or a filter"));
+        assert!(refused("", dial(), true).starts_with("either a filter or --all"));
+        assert!(matches!(what(ids("a-1 a-2"), Filter::default(), false), Ok(What::These(ids)) if ids.len() == 2));
+        for (filter, all) in [(dial(), false), (Filter::default(), true)] {
+            let Ok(What::Matching(kill)) = what(Vec::new(), filter.clone(), all) else { panic!("it is refused") };
+            assert_eq!((kill.filter, kill.all), (filter, all));
+        }
+    }
+
+    #[test]
+    fn what_was_ended_is_told() {
+        let killed = |matched, killed, ids: &[&str]| Killed {
+            matched,
+            killed,
+            ids: ids.iter().map(|&id| id.to_owned()).collect(),
+        };
+        assert_eq!(told(&killed(0, 0, &[]), "phase=dial", true), "no connection matches: phase=dial\n");
+        assert_eq!(told(&killed(1, 1, &["a-1"]), "x", false), "1 connection ended: x\n");
+        assert_eq!(
+            told(&killed(5, 3, &[]), "x", false),
+            "3 connections ended: x; 2 were already ending\n"
+        );
+        insta::assert_snapshot!(told(&killed(3, 0, &["a-1", "a-2"]), "phase=dial", true), @r"
+        3 connections would be ended: phase=dial
+          a-1
+          a-2
+          and 1 more
+        ");
+    }
+}

@@ -118,3 +118,53 @@ fn line(change: &Change) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(kind: ChangeKind, what: &str, from: Option<&str>, to: Option<&str>, connections: u64) -> Change {
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        Change { kind, what: what.to_owned(), from: owned(from), to: owned(to), connections }
+    }
+
+    fn reload(changes: Vec<Change>, error: Option<&str>) -> Reload {
+        Reload {
+            taken: error.is_none(),
+            at: 0.0,
+            generation: 4,
+            changes,
+            error: error.map(ToOwned::to_owned),
+            warnings: vec!["`workers` takes effect at the next start".to_owned()],
+        }
+    }
+
+    #[test]
+    fn what_changed_is_told_as_a_patch_is() {
+        let changes = vec![
+            change(ChangeKind::Added, "listener *:443", None, None, 0),
+            change(ChangeKind::Removed, "route api", Some("→ 10.0.0.7:443"), None, 12),
+            change(ChangeKind::Changed, "limits.max_connections", None, Some("1000"), 1),
+        ];
+        insta::assert_snapshot!(told(&reload(changes, None)), @r"
+        warning: `workers` takes effect at the next start
+        + listener *:443
+        - route api: → 10.0.0.7:443   (12 connections open)
+        ~ limits.max_connections: (not set) → 1000   (1 connection open)
+        generation 4 is in force
+        ");
+        insta::assert_snapshot!(told(&reload(Vec::new(), None)), @"");
+    }
+
+    #[test]
+    fn a_refusal_says_why_and_that_nothing_has_changed() {
+        let error = "error: unknown key `rout`\n --> outer.toml:3:1";
+        insta::assert_snapshot!(told(&reload(Vec::new(), Some(error))), @r"
+        warning: `workers` takes effect at the next start
+        error: unknown key `rout`
+         --> outer.toml:3:1
+
+        refused: generation 4 is still in force, nothing has changed
+        ");
+    }
+}

@@ -116,3 +116,77 @@ const TCP: [TcpFact; 13] = [
 fn millis(seconds: f64) -> String {
     format!("{:.3} ms", seconds * 1000.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixtures;
+
+    #[test]
+    fn a_connection_is_shown_with_both_its_sockets() {
+        let tcp = Tcp {
+            state: "CLOSE-WAIT".to_owned(),
+            rtt_s: 0.0123,
+            rtt_var_s: 0.001,
+            rto_s: 0.204,
+            retransmits_total: 7,
+            retransmits: 2,
+            unacked: 1,
+            unsent_bytes: 0,
+            unread_bytes: 2048,
+            congestion_window: 10,
+            mss_bytes: 1448,
+            last_sent_s: 12.0,
+            last_received_s: 0.2,
+            acked_bytes: 512,
+            received_bytes: 1 << 20,
+        };
+        let socket = Socket {
+            descriptor: 17,
+            local: Some("127.0.0.1:9001".to_owned()),
+            remote: Some("10.0.0.1:40001".to_owned()),
+            tcp: Some(tcp),
+        };
+        let mut connection = fixtures::connection("5f3a9c1e-1a", "drain");
+        connection.previous = vec!["aa-1".to_owned(), "bb-2".to_owned()];
+        connection.server_name = Some("a.example\u{1b}[2J".to_owned());
+        connection.immortal = true;
+        connection.deadline_in_s = -2.0;
+        let found = ConnectionInFull { connection, client_socket: Some(socket), backend_socket: None };
+        insta::assert_snapshot!(in_full(&found), @r"
+        id            5f3a9c1e-1a
+        hops before   aa-1 / bb-2
+        phase         drain (ESTABLISHED), for 1m00s
+        age           1m01s, silent for 3.2s
+        deadline      idle, overdue by 2.0s
+        client        10.0.0.1:40001
+        peer          10.0.0.1:40001
+        listener      127.0.0.1:9001
+        server name   a.example�[2J
+        route         web
+        target        127.0.0.1:9002
+        pool          chain
+        from client   512 B
+        from backend  3.4 MiB (3565158 bytes)
+        immortal      silence never ends it
+
+        SOCKET         CLIENT                BACKEND
+        descriptor     17                    -
+        local          127.0.0.1:9001        -
+        remote         10.0.0.1:40001        -
+        state          CLOSE-WAIT            -
+        rtt            12.300 ms ± 1.000 ms  -
+        rto            204.000 ms            -
+        retransmits    2 in a row, 7 in all  -
+        unacked        1 segments            -
+        unsent         0 B                   -
+        unread         2.0 KiB               -
+        window         10 segments           -
+        mss            1.4 KiB               -
+        last sent      12s ago               -
+        last received  0.2s ago              -
+        acked          512 B                 -
+        received       1.0 MiB               -
+        ");
+    }
+}

@@ -40,8 +40,9 @@ pub(super) fn now() -> f64 {
     since.unwrap_or_default().as_secs_f64()
 }
 
-/// Routes, targets and causes beyond these are left to `--json` and `conns`: it is one screen.
+/// Routes, pools, listeners and causes beyond these are left to `--json`: it is one screen.
 const MOST_ROUTES: usize = 8;
+const MOST_OTHERS: usize = 3;
 const MOST_CAUSES: usize = 6;
 
 /// Lines of the screen: a name, what there is to say, and whether it wants attention.
@@ -69,14 +70,17 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     screen.line(&status.name, &who, !status.ready || status.state != "running");
     connections(&mut screen, status);
     busiest_routes(&mut screen, routes);
-    for pool in &status.pools {
-        screen.line("pool", &pool_line(pool), pool.level != "normal" || is_nearly_full(pool.connections));
-    }
-    for listener in &status.listeners {
+    let pools = status.pools.iter().map(|pool| {
+        let attention = pool.level != "normal" || pool.waiting > 0 || is_nearly_full(pool.connections);
+        (pool_line(pool), attention, pool.connections.used)
+    });
+    most_used(&mut screen, "pool", pools.collect());
+    let listeners = status.listeners.iter().map(|listener| {
         let drained = if listener.draining { ", drained: it accepts nothing" } else { "" };
         let line = format!("{}: {} open{drained}", listener.name, usage(listener.connections));
-        screen.line("listener", &line, listener.draining || is_nearly_full(listener.connections));
-    }
+        (line, listener.draining || is_nearly_full(listener.connections), listener.connections.used)
+    });
+    most_used(&mut screen, "listener", listeners.collect());
     for drain in &status.drains {
         screen.line("drain", &drain_line(drain), true);
     }
@@ -86,6 +90,17 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     let log = format!("level {}, {} lost", status.log.level, count(status.log.lost_total, "line", "lines"));
     screen.line("log", &log, status.log.lost_total > 0);
     screen.0
+}
+
+/// Those that want attention, then those with the most connections, as far as there is room.
+fn most_used(screen: &mut Screen, name: &str, mut lines: Vec<(String, bool, u64)>) {
+    lines.sort_by_key(|(_, attention, used)| (!attention, std::cmp::Reverse(*used)));
+    for (line, attention, _) in lines.iter().take(MOST_OTHERS) {
+        screen.line(name, line, *attention);
+    }
+    if lines.len() > MOST_OTHERS {
+        screen.line("", &format!("and {} more (--json)", lines.len() - MOST_OTHERS), false);
+    }
 }
 
 fn connections(screen: &mut Screen, status: &Status) {
@@ -136,7 +151,7 @@ fn busiest_routes(screen: &mut Screen, routes: &[Route]) {
         }
     }
     if routes.len() > MOST_ROUTES {
-        screen.line("", &format!("and {} more routes", routes.len() - MOST_ROUTES), false);
+        screen.line("", &format!("and {} more routes (--json)", routes.len() - MOST_ROUTES), false);
     }
 }
 
@@ -246,7 +261,7 @@ fn config(screen: &mut Screen, config: &ConfigStatus, now: f64) {
 pub(super) fn drain_line(drain: &Drain) -> String {
     let what = drained(drain.kind, drain.name.as_deref());
     let ends = match drain.ends_in_s {
-        Some(left) => format!(", ended in {}", age(left.max(0.0))),
+        Some(left) => format!("; those are ended in {}", age(left.max(0.0))),
         None => String::new(),
     };
     format!("{what}: {} of {} left after {}{ends}", drain.left, drain.began_with, age(drain.since_s))
@@ -268,3 +283,6 @@ pub(super) fn drained(kind: DrainKind, name: Option<&str>) -> String {
 fn is_nearly_full(usage: Usage) -> bool {
     usage.most.is_some_and(|most| u128::from(usage.used) * 10 > u128::from(most) * 9)
 }
+
+#[cfg(test)]
+mod tests;

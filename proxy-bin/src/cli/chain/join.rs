@@ -174,3 +174,6 @@ impl Joined {
         self.hops.get(hop)?.connections.get(index)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,10 +77,10 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) 
 
     let open = Usage { used: status.connections, most: Some(status.max_connections) };
     let rates = state.rates.map_or_else(String::new, |(opened, ended)| {
-        format!("   +{opened:.1}/s opened  -{ended:.1}/s ended")
+        format!("  +{opened:.1}/s opened  -{ended:.1}/s ended")
     });
     let line = format!(
-        "{} open{rates}   {} descriptors   {}",
+        "{} open{rates}  {} descriptors  {}",
         usage(open),
         usage(status.descriptors),
         bytes(status.memory.resident_bytes)
@@ -184,7 +184,7 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
     frame.render_stateful_widget(table, area, &mut state.rows);
 }
 
-const KEYS: &str = "q quit  ? help  / filter  s sort  ↑↓ select  k kill  K kill all that match  space pause";
+const KEYS: &str = "q quit  ? help  / filter  s sort  ↑↓ select  k kill  K kill all  space pause";
 
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let line = match (&state.mode, &state.notice, &state.lost) {
