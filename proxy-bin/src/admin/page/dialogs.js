@@ -1,0 +1,88 @@
+
+// What is asked and told on top of the page. `showModal` keeps the focus inside, Escape closes, and the focus goes back.
+
+const at = (id) => document.getElementById(id);
+
+function pairs(place, entries) {
+  place.replaceChildren(...entries.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value ?? NOTHING })]));
+}
+
+/** Shows `dialog` until it is closed; true if `yes` closed it. */
+function answered(dialog, yes, no) {
+  return new Promise((tell) => {
+    const done = new AbortController();
+    let answer = false;
+    const close = (value) => () => {
+      answer = value;
+      dialog.close();
+    };
+    yes.addEventListener("click", close(true), { signal: done.signal });
+    no?.addEventListener("click", close(false), { signal: done.signal });
+    dialog.addEventListener("close", () => {
+      done.abort();
+      tell(answer);
+    }, { once: true });
+    dialog.showModal();
+  });
+}
+
+let silence;
+/** Says something for a while, to eyes and to screen readers. */
+function announce(text) {
+  at("said").textContent = text;
+  clearTimeout(silence);
+  silence = setTimeout(() => { at("said").textContent = ""; }, 6000);
+}
+
+async function killAfterAsking(connection) {
+  const { id, client, peer, route, target, phase, age_s, in_phase_s } = connection;
+  pairs(at("confirm-facts"), [
+    ["id", id], ["client", client ?? peer], ["route", route], ["target", target],
+    ["phase", `${phase}, for ${seconds(in_phase_s)}`], ["age", seconds(age_s)],
+  ]);
+  if (!(await answered(at("confirm"), at("confirm-yes"), at("confirm-no")))) return;
+  try {
+    await ask(`/v1/connections/${encodeURIComponent(id)}`, { method: "DELETE" });
+    announce(`${id} is ended`);
+  } catch (error) {
+    announce(`${id}: ${error.message}`);
+  }
+}
+
+async function showInFull(id) {
+  let all;
+  try {
+    all = await (await ask(`/v1/connections/${encodeURIComponent(id)}`)).json();
+  } catch (error) {
+    announce(`${id}: ${error.message}`);
+    return;
+  }
+  at("full-title").textContent = `Connection ${id}`;
+  pairs(at("full-facts"), connectionPairs(all.connection));
+  pairs(at("full-client"), socketPairs("client's side", all.client_socket));
+  pairs(at("full-backend"), socketPairs("backend's side", all.backend_socket));
+  await answered(at("full"), at("full-close"));
+}
+
+function connectionPairs(it) {
+  return [
+    ["phase", `${it.phase} (${it.state}), for ${seconds(it.in_phase_s)}`], ["age", seconds(it.age_s)], ["silent for", seconds(it.idle_s)],
+    ["client", it.client], ["peer", it.peer], ["previous ids", it.previous.join(" / ") || null], ["listener", it.listener],
+    ["server name", it.server_name], ["route", it.route], ["target", it.target], ["pool", it.pool],
+    ["from client", bytes(it.from_client_bytes)], ["from backend", bytes(it.from_backend_bytes)],
+    ["deadline", `${it.deadline} in ${seconds(it.deadline_in_s)}`], ["immortal", it.immortal ? "yes" : "no"],
+  ];
+}
+
+function socketPairs(title, socket) {
+  if (!socket) return [[title, "none, or it could not be looked at"]];
+  const ends = [[title, `descriptor ${socket.descriptor}`], ["local", socket.local], ["remote", socket.remote]];
+  const { tcp } = socket;
+  if (!tcp) return ends;
+  return [
+    ...ends, ["TCP", tcp.state], ["round trip", `${seconds(tcp.rtt_s)} ± ${seconds(tcp.rtt_var_s)}`], ["timeout", seconds(tcp.rto_s)],
+    ["retransmits", `${whole(tcp.retransmits)} in a row, ${whole(tcp.retransmits_total)} in all`], ["on their way", many(tcp.unacked, "segment")],
+    ["unsent", bytes(tcp.unsent_bytes)], ["unread", bytes(tcp.unread_bytes)], ["window", many(tcp.congestion_window, "segment")],
+    ["last sent", `${seconds(tcp.last_sent_s)} ago`], ["last received", `${seconds(tcp.last_received_s)} ago`],
+  ];
+}

@@ -1,0 +1,115 @@
+
+// What stands out, in words: what an operator should look at first, worst first. Each finding says where, and what to do.
+
+/** A crowd too small to be worth a word. */
+const FEW = 10;
+const NEAR = 0.8;
+
+function findings(sample, history) {
+  const { status, routes } = sample;
+  const found = [
+    ...faults(status),
+    ...pressed(status),
+    ...pileUps(sample, history),
+    ...unreachable(routes),
+    ...nearLimits(status, routes),
+    ...changes(status),
+  ];
+  const worst = ["bad", "warn", "info"];
+  return found.sort((a, b) => worst.indexOf(a.level) - worst.indexOf(b.level));
+}
+
+const bad = (text) => ({ level: "bad", text });
+const warn = (text) => ({ level: "warn", text });
+const info = (text) => ({ level: "info", text });
+
+/** Gauges of the audit that are about a backend rather than about the proxy. */
+const NOT_A_FAULT = ["stuck"];
+const FAULTY_ENDS = ["panicked", "aborted", "illegal_transition", "overdue"];
+
+function* faults({ audit, config, ended_total }) {
+  for (const [gauge, n] of Object.entries(audit.gauges)) {
+    if (n === 0) continue;
+    if (NOT_A_FAULT.includes(gauge)) yield warn(`${many(n, "connection")} ${n === 1 ? "is" : "are"} stuck: the client sent, and its backend never answered`);
+    else yield bad(`the audit finds ${gauge.replace("_", " ")}: ${whole(n)}. A fault of the proxy: please report it with its log`);
+  }
+  for (const cause of FAULTY_ENDS) {
+    if (ended_total[cause]) yield bad(`${many(ended_total[cause], "connection")} ended as ${cause}: a fault of the proxy`);
+  }
+  if (config.last_reload && !config.last_reload.taken) {
+    yield bad(`the last reload was refused, generation ${config.generation} goes on: ${firstLine(config.last_reload.error)}`);
+  }
+}
+
+function firstLine(text) {
+  return (text ?? "").trim().split("\n")[0];
+}
+
+function* pressed({ pools }) {
+  for (const { name, level, signal, waiting } of pools) {
+    const because = signal ? ` (${signal})` : "";
+    if (level === "shed") yield bad(`pool ${name} sheds: new connections are refused${because}`);
+    if (level === "tight") yield warn(`pool ${name} is tight: deadlines are shortened, idle connections ended${because}`);
+    if (waiting > 0) yield warn(`${many(waiting, "connection")} wait for a place in pool ${name}`);
+  }
+}
+
+const WHY_PHASE = {
+  header: "the previous hop sends no PROXY header: compare send_proxy there with accept_proxy here",
+  peek: "clients send no ClientHello on a port that waits for one",
+  dial: "backends accept slowly or not at all",
+  drain: "one side has ended, and the other goes on",
+};
+
+/** Phases that should be short, and hold many; and more and more connections of any kind. */
+function* pileUps({ status, routes }, history) {
+  const then = history.minuteAgo();
+  for (const phase of Object.keys(WHY_PHASE)) {
+    const n = status.phases[phase];
+    if (n < FEW || (n < status.connections / 4 && n < 2 * (then?.phases[phase] ?? n))) continue;
+    const grave = n > status.connections / 2 && n >= 10 * FEW;
+    yield (grave ? bad : warn)(`${whole(n)} of ${many(status.connections, "connection")} in ${phase}${mostly(routes, phase)}: ${WHY_PHASE[phase]}`);
+  }
+  const grown = then ? status.connections - then.connections : 0;
+  if (grown >= 5 * FEW && grown > then.connections / 4) {
+    yield warn(`${whole(grown)} connections more than ${ago(history.last.at - then.at)} ago: more open than end`);
+  }
+}
+
+/** The route that most of a phase's connections are of. */
+function mostly(routes, phase) {
+  const worst = routes.reduce((a, b) => (b.phases[phase] > (a?.phases[phase] ?? 0) ? b : a), null);
+  return worst ? `, ${whole(worst.phases[phase])} of route ${worst.name}` : "";
+}
+
+function* unreachable(routes) {
+  for (const { targets, name } of routes) {
+    for (const { target, breaker, failures_in_a_row, retry_in_s } of targets) {
+      if (breaker === "closed") continue;
+      const next = retry_in_s == null ? "it is being tried" : `tried again in ${ago(retry_in_s)}`;
+      yield bad(`target ${target} of route ${name} is left alone after ${many(failures_in_a_row, "failed dial")}: ${next}`);
+    }
+  }
+}
+
+function* nearLimits(status, routes) {
+  const all = { used: status.connections, most: status.max_connections };
+  const limits = [["all connections", all], ["descriptors", status.descriptors]];
+  for (const { name, connections } of status.pools) limits.push([`pool ${name}`, connections]);
+  for (const { name, connections } of status.listeners) limits.push([`listener ${name}`, connections]);
+  for (const { name, connections } of routes) limits.push([`route ${name}`, connections]);
+  for (const [what, of] of limits) {
+    const share = fraction(of);
+    if (share >= NEAR) yield (share >= 1 ? bad : warn)(`${what}: ${usage(of)}`);
+  }
+}
+
+function* changes(status) {
+  if (status.state !== "running") yield info(`this process is ${status.state.replace("_", " ")}`);
+  for (const { kind, name, left, began_with, ends_in_s } of status.drains) {
+    const end = ends_in_s == null ? "" : `, the rest is ended in ${ago(ends_in_s)}`;
+    yield info(`draining ${name ? `${kind} ${name}` : kind}: ${whole(left)} of ${whole(began_with)} left${end}`);
+  }
+  if (status.log.lost_total > 0) yield warn(`${many(status.log.lost_total, "log line")} lost: whoever reads the log is too slow`);
+  if (status.audit.blind) yield warn(`the audit cannot see the kernel's sockets: ${status.audit.blind}`);
+}

@@ -1,0 +1,182 @@
+
+// Tables whose rows stay where they are while their figures change: whoever reads, selects or tabs through one keeps the place.
+// Every string goes in as text, never as markup: a server name is whatever a client sent.
+
+function element(name, { text, ...attributes } = {}, ...children) {
+  const made = document.createElement(name);
+  if (text != null) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value != null) made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Only what is new touches the document. */
+function say(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
+/** The rows of `body` become those of `items`, in order. A row that stays is not moved, and so keeps the focus. */
+function reconcile(body, items, keyOf, make, update) {
+  const stay = new Set(items.map(keyOf));
+  const rows = new Map();
+  for (const row of [...body.children]) {
+    if (stay.has(row.dataset.key)) rows.set(row.dataset.key, row);
+    else row.remove();
+  }
+  let place = body.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    const row = rows.get(key) ?? Object.assign(make(item), {});
+    row.dataset.key = key;
+    update(row, item);
+    if (row === place) place = place.nextElementSibling;
+    else body.insertBefore(row, place);
+  }
+}
+
+/**
+ * A table of `columns`: {head, text(item), className, tone(item), show(cell, item)}. `tone` is a class for what wants
+ * attention; `show` fills a cell that holds more than text.
+ */
+class Table {
+  constructor(table, columns, keyOf, empty) {
+    Object.assign(this, { table, columns, keyOf, empty });
+    const heads = columns.map(({ head, className }) => element("th", { text: head, class: className, scope: "col" }));
+    this.body = element("tbody");
+    table.append(element("thead", {}, element("tr", {}, ...heads)), this.body);
+  }
+
+  show(items) {
+    if (items.length === 0) items = [null];
+    reconcile(this.body, items, (item) => (item ? this.keyOf(item) : ""), (item) => this.row(item), (row, item) => this.update(row, item));
+  }
+
+  row(item) {
+    if (!item) return element("tr", { class: "none" }, element("td", { text: this.empty, colspan: this.columns.length }));
+    const cells = this.columns.map(({ head, className }) => element("td", { class: className, "data-label": head || null }));
+    return element("tr", {}, ...cells);
+  }
+
+  update(row, item) {
+    if (!item) return;
+    this.columns.forEach(({ text, tone, className, show }, i) => {
+      const cell = row.children[i];
+      if (text) {
+        say(cell, text(item));
+        // What is cut off can still be read.
+        if (className?.includes("text")) cell.title = cell.textContent;
+      }
+      if (tone) cell.className = `${className ?? ""} ${tone(item) ?? ""}`.trim();
+      if (show) show(cell, item);
+    });
+  }
+}
+
+/** Fills a cell with a word on a coloured ground. */
+function badge(cell, text, tone) {
+  const mark = cell.firstElementChild ?? cell.appendChild(element("span"));
+  say(mark, text);
+  mark.className = `badge ${tone}`;
+}
+
+/** Fills a cell with a bar: `share` from 0 to 1. */
+function bar(cell, share, tone = "") {
+  const line = cell.firstElementChild ?? cell.appendChild(element("i"));
+  line.style.setProperty("--share", Math.min(1, share || 0).toFixed(4));
+  line.className = share > 0 ? tone : "zero";
+}
+
+/** How full something is, as a tone. */
+function fullness(of) {
+  const share = fraction(of);
+  return share >= 1 ? "bad" : share >= NEAR ? "warn" : "";
+}
+
+const DRAINING = ["draining", "warn"];
+const BREAKERS = { closed: ["closed", "good"], half_open: ["half open", "warn"], open: ["open", "bad"] };
+const LEVELS = { normal: ["normal", "good"], tight: ["tight", "warn"], shed: ["shed", "bad"] };
+
+function routesTable(table) {
+  const phase = (name) => ({ head: name, className: "n less", text: (route) => whole(route.phases[name]) });
+  return new Table(table, [
+    { head: "route", className: "text", text: (route) => route.name },
+    { head: "connections", className: "n", text: (route) => usage(route.connections), tone: (route) => fullness(route.connections) },
+    // Routes are known from dial on: no connection of a route is in header or peek.
+    { ...phase("dial"), className: "n", tone: ({ phases }) => (phases.dial >= FEW && phases.dial >= phases.relay ? "warn" : "") }, phase("relay"), phase("drain"),
+    { head: "oldest", className: "n", text: (route) => seconds(route.oldest_s) },
+    { head: "from clients", className: "n less", text: (route) => bytes(route.from_client_bytes) },
+    { head: "from backends", className: "n less", text: (route) => bytes(route.from_backend_bytes) },
+    { head: "", show: (cell, route) => badge(cell, ...(route.draining ? DRAINING : route.in_force ? ["", "none"] : ["removed", "warn"])) },
+  ], (route) => route.name, "No routes.");
+}
+
+function targetsTable(table) {
+  const failed = ({ failed_total }) => Object.entries(failed_total).map(([why, n]) => `${why} ${whole(n)}`).join(", ");
+  return new Table(table, [
+    { head: "target", className: "text", text: (target) => target.target },
+    { head: "route", className: "text less", text: (target) => target.route },
+    { head: "connections", className: "n", text: (target) => usage(target.connections), tone: (target) => fullness(target.connections) },
+    { head: "dialled", className: "n less", text: (target) => whole(target.dialled_total) },
+    { head: "failed", className: "n", text: (target) => whole(total(target.failed_total)) },
+    { head: "by", className: "text less", text: (target) => failed(target) || NOTHING },
+    { head: "in a row", className: "n less", text: (target) => whole(target.failures_in_a_row) },
+    { head: "breaker", show: (cell, target) => badge(cell, ...(target.draining ? DRAINING : BREAKERS[target.breaker] ?? [target.breaker, ""])) },
+    { head: "retry in", className: "n less", text: (target) => seconds(target.retry_in_s) },
+  ], (target) => `${target.route} ${target.target}`, "No targets.");
+}
+
+function poolsTable(table) {
+  return new Table(table, [
+    { head: "pool", className: "text", text: (pool) => pool.name },
+    { head: "connections", className: "n", text: (pool) => usage(pool.connections), tone: (pool) => fullness(pool.connections) },
+    { head: "waiting", className: "n", text: (pool) => whole(pool.waiting), tone: (pool) => (pool.waiting > 0 ? "warn" : "") },
+    { head: "level", show: (cell, pool) => badge(cell, ...(LEVELS[pool.level] ?? [pool.level, ""])) },
+    { head: "for", className: "text", text: (pool) => pool.signal ?? NOTHING },
+  ], (pool) => pool.name, "No pools.");
+}
+
+function listenersTable(table) {
+  return new Table(table, [
+    { head: "listener", className: "text", text: (listener) => listener.name },
+    { head: "connections", className: "n", text: (listener) => usage(listener.connections), tone: (listener) => fullness(listener.connections) },
+    { head: "", show: (cell, listener) => badge(cell, ...(listener.draining ? DRAINING : ["accepts", "good"])) },
+  ], (listener) => listener.name, "No listeners.");
+}
+
+function agesTable(table) {
+  return new Table(table, [
+    { head: "age", text: (row) => row.label },
+    { head: "", className: "share", show: (cell, row) => bar(cell, row.share) },
+    { head: "connections", className: "n", text: (row) => whole(row.connections) },
+  ], (row) => row.label, "");
+}
+
+/** The buckets with a label each: "up to 1s", "1s to 10s", "over 1h". */
+function ageRows(ages) {
+  const most = Math.max(1, ...ages.map((bucket) => bucket.connections));
+  return ages.map(({ at_most_s, connections }, i) => {
+    const from = i > 0 ? bound(ages[i - 1].at_most_s) : null;
+    const label = at_most_s == null ? `over ${from}` : from ? `${from} to ${bound(at_most_s)}` : `up to ${bound(at_most_s)}`;
+    return { label, connections, share: connections / most };
+  });
+}
+
+function causesTable(table) {
+  const tone = ({ cause }) => (FAULTY_ENDS.includes(cause) ? "bad" : "");
+  return new Table(table, [
+    { head: "cause", text: (row) => row.cause, tone },
+    { head: "", className: "share", show: (cell, row) => bar(cell, row.share, tone(row)) },
+    { head: "last minute", className: "n", text: (row) => whole(row.lately) },
+    { head: "in all", className: "n", text: (row) => whole(row.total) },
+  ], (row) => row.cause, "None has ended yet.");
+}
+
+/** The most frequent of the last minute first. */
+function causeRows(ended, history) {
+  const rows = Object.entries(ended).map(([cause, n]) => ({ cause, total: n, lately: history.endedLately(cause) }));
+  rows.sort((a, b) => b.lately - a.lately || b.total - a.total || a.cause.localeCompare(b.cause));
+  const most = Math.max(1, ...rows.map((row) => row.lately));
+  return rows.map((row) => ({ ...row, share: row.lately / most }));
+}
