@@ -69,8 +69,10 @@ const SYSTEM_WIDE: &str = "/run/smartproxy/admin.sock";
 const OF_A_USER: &str = "smartproxy/admin.sock";
 
 fn usual_place(runtime_dir: Option<&Path>) -> Result<Place, AccessError> {
-    let usual: Vec<_> =
-        [Some(PathBuf::from(SYSTEM_WIDE)), runtime_dir.map(|dir| dir.join(OF_A_USER))].into_iter().flatten().collect();
+    let usual: Vec<_> = [Some(PathBuf::from(SYSTEM_WIDE)), runtime_dir.map(|dir| dir.join(OF_A_USER))]
+        .into_iter()
+        .flatten()
+        .collect();
     // One in a folder that may not be looked into is there as far as anybody can tell: connecting says what is wrong.
     let found = usual.iter().find(|path| match path.try_exists() {
         Ok(exists) => exists,
@@ -151,7 +153,9 @@ pub enum PlaceError {
     #[error("the admin API does not speak TLS: use its socket, or http:// through a tunnel (ssh -L)")]
     Tls,
     /// A URL that is not just host and port.
-    #[error("expected a URL with a host and a port and nothing more, such as http://127.0.0.1:9000, found `{0}`")]
+    #[error(
+        "expected a URL with a host and a port and nothing more, such as http://127.0.0.1:9000, found `{0}`"
+    )]
     Url(String),
 }
 

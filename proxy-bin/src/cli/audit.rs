@@ -47,7 +47,8 @@ fn tell(out: &mut dyn Write, json: bool, audit: &impl serde::Serialize, text: &s
 }
 
 fn told(audit: &Audit) -> String {
-    let sockets = audit.sockets.map_or_else(|| "sockets not seen".to_owned(), |n| count(n, "socket", "sockets"));
+    let sockets =
+        audit.sockets.map_or_else(|| "sockets not seen".to_owned(), |n| count(n, "socket", "sockets"));
     let mut text = format!(
         "{}: {}, {sockets}, {} in {}\n",
         if audit.clean { "clean" } else { "NOT CLEAN" },

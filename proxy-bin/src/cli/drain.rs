@@ -133,7 +133,10 @@ async fn wait(out: &mut dyn Write, client: &Client, mut drain: Drain, quiet: boo
         }
         tokio::time::sleep(LOOK).await;
         drain = look(client, &drain).await?.ok_or_else(|| {
-            Failure::Usage(format!("{}: somebody has undone the drain", drained(drain.kind, drain.name.as_deref())))
+            Failure::Usage(format!(
+                "{}: somebody has undone the drain",
+                drained(drain.kind, drain.name.as_deref())
+            ))
         })?;
     }
     if overwrite && told.is_some() {

@@ -67,7 +67,8 @@ impl From<FilterArgs> for Filter {
 #[must_use]
 pub fn told(filter: &Filter) -> String {
     let duration = |seconds: Option<f64>| {
-        let bound = std::time::Duration::try_from_secs_f64(seconds?).ok().and_then(|d| Bound::try_from(d).ok());
+        let bound =
+            std::time::Duration::try_from_secs_f64(seconds?).ok().and_then(|d| Bound::try_from(d).ok());
         Some(bound?.to_string())
     };
     let parts = [
@@ -125,7 +126,9 @@ pub enum FilterError {
     #[error("expected words such as phase=dial or min_idle=10m, found `{0}`")]
     NotAPair(String),
     /// A name that is none of a filter's.
-    #[error("`{0}` is none of phase, route, client, target, pool, listener, server_name, previous, min_age, min_idle")]
+    #[error(
+        "`{0}` is none of phase, route, client, target, pool, listener, server_name, previous, min_age, min_idle"
+    )]
     Unknown(String),
     /// A phase that there is not.
     #[error("`{0}` is no phase: header, peek, dial, relay, drain")]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::admin::model::{
-    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phases, Pool, Route, Status, Target, Usage,
+    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phases, Pool, Route, Status, Target,
+    Usage,
 };
 
 /// An established connection of `outer`, a minute old.

@@ -14,10 +14,13 @@ pub fn age(seconds: f64) -> String {
         return format!("{seconds:.1}s");
     }
     let whole = std::time::Duration::from_secs_f64(seconds.min(1e12)).as_secs_f64().round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is at most 1e12, and not below 0")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is at most 1e12, and not below 0"
+    )]
     let whole = whole as u64;
-    let (days, hours, minutes, seconds) =
-        (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
+    let (days, hours, minutes, seconds) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60, whole % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),
         (0, 0, _) => format!("{minutes}m{seconds:02}s"),

@@ -70,7 +70,9 @@ fn what(ids: Vec<Id>, filter: Filter, all: bool) -> Result<What, Failure> {
     match (ids.is_empty(), unfiltered, all) {
         (false, true, _) => Ok(What::These(ids)),
         (false, false, _) => usage("either ids or a filter, not both"),
-        (true, true, false) => usage("say which: ids, a filter such as --phase dial, or --all (see `smartproxy kill --help`)"),
+        (true, true, false) => {
+            usage("say which: ids, a filter such as --phase dial, or --all (see `smartproxy kill --help`)")
+        }
         (true, false, true) => usage("either a filter or --all, not both"),
         (true, _, all) => Ok(What::Matching(Kill { filter, all, dry_run: false })),
     }
@@ -207,9 +209,13 @@ mod tests {
         assert!(refused("", Filter::default(), false).starts_with("say which"));
         assert!(refused("a-1", dial(), false).starts_with("either ids or a filter"));
         assert!(refused("", dial(), true).starts_with("either a filter or --all"));
-        assert!(matches!(what(ids("a-1 a-2"), Filter::default(), false), Ok(What::These(ids)) if ids.len() == 2));
+        assert!(
+            matches!(what(ids("a-1 a-2"), Filter::default(), false), Ok(What::These(ids)) if ids.len() == 2)
+        );
         for (filter, all) in [(dial(), false), (Filter::default(), true)] {
-            let Ok(What::Matching(kill)) = what(Vec::new(), filter.clone(), all) else { panic!("it is refused") };
+            let Ok(What::Matching(kill)) = what(Vec::new(), filter.clone(), all) else {
+                panic!("it is refused")
+            };
             assert_eq!((kill.filter, kill.all), (filter, all));
         }
     }
@@ -223,10 +229,7 @@ mod tests {
         };
         assert_eq!(told(&killed(0, 0, &[]), "phase=dial", true), "no connection matches: phase=dial\n");
         assert_eq!(told(&killed(1, 1, &["a-1"]), "x", false), "1 connection ended: x\n");
-        assert_eq!(
-            told(&killed(5, 3, &[]), "x", false),
-            "3 connections ended: x; 2 were already ending\n"
-        );
+        assert_eq!(told(&killed(5, 3, &[]), "x", false), "3 connections ended: x; 2 were already ending\n");
         insta::assert_snapshot!(told(&killed(3, 0, &["a-1", "a-2"]), "phase=dial", true), @r"
         3 connections would be ended: phase=dial
           a-1

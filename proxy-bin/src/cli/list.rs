@@ -60,7 +60,12 @@ impl Ask {
             match page.next {
                 Some(next) if next > offset && next < most => offset = next,
                 next => {
-                    return Ok(Connections { total: page.total, matched: page.matched, connections: read, next });
+                    return Ok(Connections {
+                        total: page.total,
+                        matched: page.matched,
+                        connections: read,
+                        next,
+                    });
                 }
             }
         }

@@ -39,7 +39,7 @@ pub enum Operate {
     /// Hand over to the binary that is now installed, without losing a connection.
     Upgrade(Access),
     /// Stop: accept nothing more, let connections finish for graceful_shutdown_timeout, and end.
-    Stop(Access),
+    Stop(control::StopArgs),
 }
 
 impl Operate {
@@ -62,7 +62,7 @@ impl Operate {
             Self::Audit(args) => args.run(out).await,
             Self::Log(args) => args.run(out).await,
             Self::Upgrade(access) => bid(out, &access, "/v1/upgrade").await,
-            Self::Stop(access) => bid(out, &access, "/v1/stop").await,
+            Self::Stop(args) => args.run(out).await,
         }
     }
 }

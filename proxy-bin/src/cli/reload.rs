@@ -12,7 +12,9 @@ use crate::admin::model::{Change, ChangeKind, Diff, Reload};
 
 /// How to tell how it went.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1 and the error with its place in the file where the configuration is refused: nothing has changed then.")]
+#[command(
+    after_help = "Exit code 1 and the error with its place in the file where the configuration is refused: nothing has changed then."
+)]
 pub struct Args {
     /// Print JSON.
     #[arg(long)]
@@ -68,7 +70,8 @@ impl DiffArgs {
     /// Says what it would change.
     pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let client = self.access.client()?;
-        let text = read(&self.file).map_err(|source| Failure::File { file: self.file.display().to_string(), source })?;
+        let text = read(&self.file)
+            .map_err(|source| Failure::File { file: self.file.display().to_string(), source })?;
         let diff: Diff = client.ask_about("/v1/config/diff", text).await?;
         if self.json {
             output::json(out, &diff)?;
@@ -123,7 +126,13 @@ fn line(change: &Change) -> String {
 mod tests {
     use super::*;
 
-    fn change(kind: ChangeKind, what: &str, from: Option<&str>, to: Option<&str>, connections: u64) -> Change {
+    fn change(
+        kind: ChangeKind,
+        what: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+        connections: u64,
+    ) -> Change {
         let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
         Change { kind, what: what.to_owned(), from: owned(from), to: owned(to), connections }
     }
@@ -153,7 +162,11 @@ mod tests {
         ~ limits.max_connections: (not set) → 1000   (1 connection open)
         generation 4 is in force
         ");
-        insta::assert_snapshot!(told(&reload(Vec::new(), None)), @"");
+        insta::assert_snapshot!(told(&reload(Vec::new(), None)), @r"
+        warning: `workers` takes effect at the next start
+        nothing has changed
+        generation 4 is in force
+        ");
     }
 
     #[test]

@@ -78,8 +78,7 @@ fn exact(count: u64) -> String {
 
 /// Both sockets side by side.
 fn sockets(client: Option<&Socket>, backend: Option<&Socket>) -> Table {
-    let mut table =
-        Table::new(&[("SOCKET", Align::Left), ("CLIENT", Align::Left), ("BACKEND", Align::Left)]);
+    let mut table = Table::new(&[("SOCKET", Align::Left), ("CLIENT", Align::Left), ("BACKEND", Align::Left)]);
     let mut row = |name: &str, value: &dyn Fn(&Socket) -> Option<String>| {
         let cell = |socket: Option<&Socket>| socket.and_then(value).unwrap_or_else(|| "-".to_owned());
         table.row([name.to_owned(), cell(client), cell(backend)]);

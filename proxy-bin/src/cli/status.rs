@@ -110,7 +110,8 @@ fn connections(screen: &mut Screen, status: &Status) {
     let mut causes: Vec<_> = status.ended_total.iter().collect();
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let ended: u64 = status.ended_total.values().sum();
-    let named: Vec<_> = causes.iter().take(MOST_CAUSES).map(|(cause, count)| format!("{count} {cause}")).collect();
+    let named: Vec<_> =
+        causes.iter().take(MOST_CAUSES).map(|(cause, count)| format!("{count} {cause}")).collect();
     let rest: u64 = causes.iter().skip(MOST_CAUSES).map(|(_, count)| **count).sum();
     let others = if rest > 0 { format!(", {rest} others") } else { String::new() };
     let by = if named.is_empty() { String::new() } else { format!(": {}{others}", named.join(", ")) };
@@ -166,7 +167,10 @@ fn is_in_trouble(route: &Route) -> bool {
 }
 
 fn target_is_in_trouble(target: &Target) -> bool {
-    target.draining || target.breaker != "closed" || target.failures_in_a_row > 0 || is_nearly_full(target.connections)
+    target.draining
+        || target.breaker != "closed"
+        || target.failures_in_a_row > 0
+        || is_nearly_full(target.connections)
 }
 
 fn route_line(route: &Route) -> String {
@@ -189,7 +193,10 @@ fn route_line(route: &Route) -> String {
 fn target_line(target: &Target) -> String {
     let mut line = format!("{}: {} open or in dial", target.target, usage(target.connections));
     if target.failures_in_a_row > 0 {
-        line.push_str(&format!(", {} failed in a row", count(target.failures_in_a_row.into(), "dial", "dials")));
+        line.push_str(&format!(
+            ", {} failed in a row",
+            count(target.failures_in_a_row.into(), "dial", "dials")
+        ));
     }
     if !target.failed_total.is_empty() {
         let why: Vec<_> = target.failed_total.iter().map(|(why, count)| format!("{count} {why}")).collect();
@@ -206,7 +213,8 @@ fn target_line(target: &Target) -> String {
 }
 
 fn pool_line(pool: &Pool) -> String {
-    let waiting = if pool.waiting > 0 { format!(", {} wait for a place", pool.waiting) } else { String::new() };
+    let waiting =
+        if pool.waiting > 0 { format!(", {} wait for a place", pool.waiting) } else { String::new() };
     let why = pool.signal.as_deref().map(|signal| format!(" ({signal})")).unwrap_or_default();
     format!("{}: {} open{waiting}, {}{why}", pool.name, usage(pool.connections), pool.level)
 }

@@ -37,7 +37,10 @@ impl Args {
             }
         }
         // The proxy itself has gone, and the connection with it or not: nobody saw it end.
-        output::text(&mut std::io::stderr(), "smartproxy: the proxy stopped telling before the connection ended\n")?;
+        output::text(
+            &mut std::io::stderr(),
+            "smartproxy: the proxy stopped telling before the connection ended\n",
+        )?;
         Ok(Outcome::No)
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn join(hops: Vec<Hop>) -> Joined {
             let Some(connection) = hop.connections.get(index) else { continue };
             let known = connection.previous.iter().rev().find_map(|id| row_of.get(id.as_str()).copied());
             // A hop that dials again has two connections to the next for one: the younger is the one it uses, the other is left over.
-            let free = known.filter(|row| rows.get(*row).and_then(|on| on.get(n)).is_some_and(Option::is_none));
+            let free =
+                known.filter(|row| rows.get(*row).and_then(|on| on.get(n)).is_some_and(Option::is_none));
             let row = free.unwrap_or_else(|| {
                 rows.push(vec![None; hops.len()]);
                 rows.len() - 1

@@ -75,7 +75,8 @@ impl Report {
     /// For people: the summary, and a table of at most `most`.
     pub(super) fn told(&self, most: usize) -> String {
         let hops: Vec<_> = self.hops.iter().map(|hop| format!("{} {}", hop.name, hop.connections)).collect();
-        let mut text = format!("{}: {} on every hop{}\n", hops.join(", "), self.on_all_hops, self.one_sided());
+        let mut text =
+            format!("{}: {} on every hop{}\n", hops.join(", "), self.on_all_hops, self.one_sided());
         for group in &self.groups {
             text.push_str(&plain(&group.line(self.hops.len())));
             text.push_str(&format!("\n      {}\n", plain(&group.meaning)));
@@ -235,7 +236,9 @@ fn meaning(joined: &Joined, kind: Kind, names: &[String], connection: &Connectio
                 name(hop),
                 elsewhere(joined, hop + 1, name(hop + 1), target)
             ),
-            "drain" => format!("{} has ended it, {} waits for the client to end too", name(hop + 1), name(hop)),
+            "drain" => {
+                format!("{} has ended it, {} waits for the client to end too", name(hop + 1), name(hop))
+            }
             _ => format!(
                 "{target} has accepted{}, and {} does not know it: it waits in a backlog there, or its header is still unread",
                 elsewhere(joined, hop + 1, name(hop + 1), target),
@@ -251,11 +254,12 @@ fn meaning(joined: &Joined, kind: Kind, names: &[String], connection: &Connectio
         Kind::NoIdSent(_) => {
             "its route has no `send_proxy = \"v2\"`: where it goes on cannot be told".to_owned()
         }
-        Kind::NoIdCame(hop) => format!(
-            "not from {}, or from a route there without `send_proxy = \"v2\"`",
-            name(hop - 1)
-        ),
-        Kind::HeaderUnread(hop) => format!("its PROXY header has not come as a whole: from {}, or from a stranger", name(hop - 1)),
+        Kind::NoIdCame(hop) => {
+            format!("not from {}, or from a route there without `send_proxy = \"v2\"`", name(hop - 1))
+        }
+        Kind::HeaderUnread(hop) => {
+            format!("its PROXY header has not come as a whole: from {}, or from a stranger", name(hop - 1))
+        }
         Kind::Whole => "it is on every hop".to_owned(),
         Kind::Moving => "the tables are not read at the same moment: look again".to_owned(),
     }

@@ -66,7 +66,9 @@ pub enum ClientError {
         why: String,
     },
     /// A token is asked for.
-    #[error("{place}: {detail}\n  say where the token is with --token-file FILE (the file that `[admin] token_file` names)")]
+    #[error(
+        "{place}: {detail}\n  say where the token is with --token-file FILE (the file that `[admin] token_file` names)"
+    )]
     Unauthorised {
         /// Who.
         place: Place,

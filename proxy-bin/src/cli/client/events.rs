@@ -32,7 +32,9 @@ impl Events {
         loop {
             while let Some(event) = self.parser.next() {
                 if event.name == name {
-                    return serde_json::from_str(&event.data).map(Some).map_err(|error| self.nonsense(&error));
+                    return serde_json::from_str(&event.data)
+                        .map(Some)
+                        .map_err(|error| self.nonsense(&error));
                 }
             }
             if self.parser.waiting.len() > LARGEST {
@@ -115,7 +117,8 @@ impl Parser {
 mod tests {
     use super::*;
 
-    const STREAM: &str = ": hello\n\nevent: sample\ndata: {\"a\":1}\n\nevent: other\r\ndata: x\r\ndata: y\r\nid: 7\r\n\r\n";
+    const STREAM: &str =
+        ": hello\n\nevent: sample\ndata: {\"a\":1}\n\nevent: other\r\ndata: x\r\ndata: y\r\nid: 7\r\n\r\n";
 
     fn parse(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<(String, String)> {
         let mut parser = Parser::default();
@@ -132,7 +135,11 @@ mod tests {
         let expected =
             [("sample".to_owned(), "{\"a\":1}".to_owned()), ("other".to_owned(), "x\ny".to_owned())];
         for size in 1..=STREAM.len() {
-            assert_eq!(parse(STREAM.as_bytes().chunks(size).map(<[u8]>::to_vec)), expected, "in pieces of {size}");
+            assert_eq!(
+                parse(STREAM.as_bytes().chunks(size).map(<[u8]>::to_vec)),
+                expected,
+                "in pieces of {size}"
+            );
         }
     }
 

@@ -72,11 +72,10 @@ fn columns(sort: SortBy) -> [Column<Connection>; 10] {
     ]
 }
 
-const DEADLINE: Column<Connection> =
-    left(column("DEADLINE", 24, 140, |connection, _| {
-        let style = if connection.deadline_in_s < 0.0 { ALARM } else { Style::new() };
-        Span::styled(plain(&conns::deadline(connection)), style)
-    }));
+const DEADLINE: Column<Connection> = left(column("DEADLINE", 24, 140, |connection, _| {
+    let style = if connection.deadline_in_s < 0.0 { ALARM } else { Style::new() };
+    Span::styled(plain(&conns::deadline(connection)), style)
+}));
 
 fn moved_by(connection: &Connection) -> u64 {
     connection.from_client_bytes.saturating_add(connection.from_backend_bytes)
@@ -84,7 +83,11 @@ fn moved_by(connection: &Connection) -> u64 {
 
 fn speed(connection: &Connection, state: &State) -> String {
     let Some(speed) = state.speeds.get(&connection.id) else { return "-".to_owned() };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "two digits are shown, and it is never below 0")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "two digits are shown, and it is never below 0"
+    )]
     let whole = *speed as u64;
     bytes(whole)
 }

@@ -46,10 +46,7 @@ pub(super) enum Mode {
     /// They write a filter.
     Filter(String),
     /// They answer a question.
-    Confirm {
-        victims: Victims,
-        question: String,
-    },
+    Confirm { victims: Victims, question: String },
     /// Any of them closes the help.
     Help,
 }
@@ -260,3 +257,6 @@ fn rates(before: &Sample, now: &Sample) -> Option<(f64, f64)> {
     let rate = |count: u64| count as f64 / seconds;
     (seconds > 0.0).then(|| (rate(opened), rate(ended)))
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -76,9 +76,9 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) 
     frame.render_widget(Paragraph::new(light).alignment(Alignment::Right), title);
 
     let open = Usage { used: status.connections, most: Some(status.max_connections) };
-    let rates = state.rates.map_or_else(String::new, |(opened, ended)| {
-        format!("  +{opened:.1}/s opened  -{ended:.1}/s ended")
-    });
+    let rates = state
+        .rates
+        .map_or_else(String::new, |(opened, ended)| format!("  +{opened:.1}/s opened  -{ended:.1}/s ended"));
     let line = format!(
         "{} open{rates}  {} descriptors  {}",
         usage(open),
@@ -154,7 +154,8 @@ fn draw_history(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sampl
     let told = format!("open over the last {} s (at most {most})", state.history.len());
     frame.render_widget(Paragraph::new(Line::styled(told, BOLD)), title);
     let room = usize::from(chart.width);
-    let shown: Vec<u64> = state.history.iter().skip(state.history.len().saturating_sub(room)).copied().collect();
+    let shown: Vec<u64> =
+        state.history.iter().skip(state.history.len().saturating_sub(room)).copied().collect();
     let line = Sparkline::default().data(&shown).style(Style::new().fg(Color::Green));
     frame.render_widget(line, chart);
     let buckets = sample.ages.iter().filter(|bucket| bucket.connections > 0);
@@ -180,7 +181,8 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
     if shown < page.matched {
         title.push_str(&format!(", {shown} listed"));
     }
-    let table = connection_table(state, area.width).block(Block::new().title(Line::styled(plain(&title), BOLD)));
+    let table =
+        connection_table(state, area.width).block(Block::new().title(Line::styled(plain(&title), BOLD)));
     frame.render_stateful_widget(table, area, &mut state.rows);
 }
 
@@ -236,12 +238,15 @@ fn draw_box(frame: &mut Frame<'_>, title: &str, text: &str, width: u16) {
     let inside = usize::from(width.saturating_sub(4)).max(1);
     let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(inside).max(1)).sum();
     let height = u16::try_from(lines + 2).unwrap_or(area.height).min(area.height);
-    let [middle] = Layout::vertical([Constraint::Length(height)])
-        .flex(ratatui::layout::Flex::Center)
-        .areas(area);
+    let [middle] =
+        Layout::vertical([Constraint::Length(height)]).flex(ratatui::layout::Flex::Center).areas(area);
     let [middle] =
         Layout::horizontal([Constraint::Length(width)]).flex(ratatui::layout::Flex::Center).areas(middle);
     frame.render_widget(Clear, middle);
-    let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
+    let block =
+        Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), middle);
 }
+
+#[cfg(test)]
+mod tests;

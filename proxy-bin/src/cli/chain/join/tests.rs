@@ -6,7 +6,10 @@ fn hop(name: &str, connections: Vec<Connection>) -> Hop {
     let routes = [("web", Some("v2")), ("old", Some("v1")), ("plain", None)];
     Hop {
         name: name.to_owned(),
-        routes: routes.into_iter().map(|(name, sends)| (name.to_owned(), sends.map(ToOwned::to_owned))).collect(),
+        routes: routes
+            .into_iter()
+            .map(|(name, sends)| (name.to_owned(), sends.map(ToOwned::to_owned)))
+            .collect(),
         listeners: vec!["127.0.0.1:9002".to_owned()],
         connections,
     }
@@ -26,7 +29,9 @@ fn by_route(id: &str, route: &str) -> Connection {
 fn kinds(joined: &Joined) -> Vec<(String, Kind)> {
     let name = |id: Option<&str>| id.unwrap_or("-").to_owned();
     let lives = joined.lives.iter();
-    lives.map(|life| (joined.ids(life).into_iter().map(name).collect::<Vec<_>>().join(" "), life.kind)).collect()
+    lives
+        .map(|life| (joined.ids(life).into_iter().map(name).collect::<Vec<_>>().join(" "), life.kind))
+        .collect()
 }
 
 fn joined(outer: Vec<Connection>, inner: Vec<Connection>) -> Vec<(String, Kind)> {
@@ -46,7 +51,11 @@ fn a_connection_on_both_hops_is_one() {
 #[test]
 fn what_the_next_hop_should_have_and_has_not_is_missing_there() {
     for phase in ["dial", "relay", "drain"] {
-        assert_eq!(joined(vec![connection("o-1", phase)], vec![]), one("o-1 -", Kind::MissingAfter(0)), "{phase}");
+        assert_eq!(
+            joined(vec![connection("o-1", phase)], vec![]),
+            one("o-1 -", Kind::MissingAfter(0)),
+            "{phase}"
+        );
     }
 }
 
@@ -83,7 +92,8 @@ fn of_two_on_the_next_hop_the_older_is_left_over() {
 #[test]
 fn a_hop_in_the_middle_that_lost_it_is_named() {
     let middle = hop("middle", vec![after("m-1", "relay", &["o-1"])]);
-    let inner = hop("inner", vec![after("i-1", "relay", &["o-1", "m-1"]), after("i-2", "relay", &["o-2", "m-2"])]);
+    let inner =
+        hop("inner", vec![after("i-1", "relay", &["o-1", "m-1"]), after("i-2", "relay", &["o-2", "m-2"])]);
     let outer = hop("outer", vec![connection("o-1", "relay"), connection("o-2", "relay")]);
     let through = join(vec![outer, middle, inner]);
     let expected = [one("o-1 m-1 i-1", Kind::Whole), one("o-2 - i-2", Kind::MissingAfter(0))].concat();
@@ -103,7 +113,8 @@ fn only_what_is_one_sided_twice_is_called_so() {
     let second = reading(&["o-1", "o-2", "o-3"], &[("i-2", "o-2")]).confirmed_by(&first);
     let mut kinds = kinds(&second);
     kinds.sort_by(|a, b| a.0.cmp(&b.0));
-    let expected = [one("o-1 -", Kind::MissingAfter(0)), one("o-2 i-2", Kind::Whole), one("o-3 -", Kind::Moving)];
+    let expected =
+        [one("o-1 -", Kind::MissingAfter(0)), one("o-2 i-2", Kind::Whole), one("o-3 -", Kind::Moving)];
     assert_eq!(kinds, expected.concat());
 }
 
@@ -149,7 +160,8 @@ fn the_report_says_how_many_are_where_alone_and_why() {
 
 #[test]
 fn hops_of_one_name_are_told_apart_and_three_hops_are_named_in_pairs() {
-    let hops = vec![hop("proxy", vec![connection("o-1", "relay")]), hop("proxy", vec![]), hop("inner", vec![])];
+    let hops =
+        vec![hop("proxy", vec![connection("o-1", "relay")]), hop("proxy", vec![]), hop("inner", vec![])];
     let told = Report::of(&join(hops)).told(0);
     insta::assert_snapshot!(told, @r"
     proxy#1 1, proxy#2 0, inner 0: 0 on every hop, 1 on proxy#1, not on proxy#2
