@@ -47,7 +47,7 @@ Examples:
   smartproxy                          run the embedded chain; then: curl http://127.0.0.1:8001/
   smartproxy demo --outer 9001 --inner 9002 --backend 9003
   smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
-  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one stops it at once
+  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
   smartproxy chain outer.sock inner.sock      which connections live on one hop of a chain only
   smartproxy conns --phase dial --min-age 10s

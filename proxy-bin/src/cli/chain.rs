@@ -22,8 +22,8 @@ use report::Report;
 /// Which hops.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Connections are joined by their ids, which travel in the PROXY header v2: a route without `send_proxy = \"v2\"` sends none,
-and its connections are counted apart.
+Connections are joined by their ids, which travel in the PROXY header v2. A route without
+`send_proxy = \"v2\"` sends none: its connections are counted apart.
 
 Example:
   smartproxy chain /run/outer/admin.sock /run/inner/admin.sock")]

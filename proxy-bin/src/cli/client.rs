@@ -174,3 +174,6 @@ impl Client {
         ClientError::Nonsense { place: self.place.clone(), path: path.to_owned(), why: error.to_string() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,6 @@ use crate::admin::model::{Connection, Connections};
 /// Which connections to list, and how.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    filter: FilterArgs,
     /// What comes first.
     #[arg(long, value_enum, default_value_t, value_name = "ORDER")]
     sort: Order,
@@ -26,6 +24,8 @@ pub struct Args {
     /// Print JSON: times in seconds, sizes in bytes.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     access: Access,
 }

@@ -16,7 +16,8 @@ use crate::admin::model::{Drain, DrainKind, DrainRequest};
 /// What to drain.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Connections that are open go on, until they end or --end-after has passed. The process goes on too: `smartproxy stop` ends it.
+Connections that are open go on, until they end or --end-after has passed. So does the process:
+`smartproxy stop` ends it.
 
 Examples:
   smartproxy drain route api --wait          until the last connection of the route has ended

@@ -21,8 +21,6 @@ pub struct Args {
     /// Their ids, as `conns` lists them.
     #[arg(value_name = "ID")]
     ids: Vec<Id>,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// All connections.
     #[arg(long, conflicts_with = "ids")]
     all: bool,
@@ -35,6 +33,8 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     access: Access,
 }

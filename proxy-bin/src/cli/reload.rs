@@ -12,9 +12,7 @@ use crate::admin::model::{Change, ChangeKind, Diff, Reload};
 
 /// How to tell how it went.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit code 1 and the error with its place in the file where the configuration is refused: nothing has changed then."
-)]
+#[command(after_help = "Exit code 1 where the configuration is refused: nothing has changed then.")]
 pub struct Args {
     /// Print JSON.
     #[arg(long)]

@@ -30,8 +30,8 @@ use state::{Action, State};
 /// Which proxy to watch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Keys: q quits, ? helps, / filters, s sorts, k ends the selected connection and K all that match the filter, space pauses.
-It needs a terminal; for programs there are `smartproxy status --json` and `smartproxy conns --json`.")]
+Keys: q quits, ? helps, / filters, s sorts, k ends the selected connection, K all that match the
+filter, space pauses. For programs there are `smartproxy status --json` and `conns --json`.")]
 pub struct Args {
     #[command(flatten)]
     access: Access,
