@@ -84,7 +84,7 @@ pub enum Command {
     Demo(DemoPorts),
     /// What is asked of a proxy that runs.
     #[command(flatten)]
-    Operate(Operate),
+    Operate(Box<Operate>),
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Run { config }) => run(&config),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
-        Some(Command::Operate(command)) => operate(command),
+        Some(Command::Operate(command)) => operate(*command),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut script);

@@ -13,8 +13,8 @@ use super::client::Client;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which proxy")]
 pub struct Access {
-    /// Its admin API: the path of the socket, or a URL such as http://127.0.0.1:9000. If it is not given: the first there is of
-    /// /run/smartproxy/admin.sock and $XDG_RUNTIME_DIR/smartproxy/admin.sock.
+    /// Its admin API: the path of the socket, or a URL such as `http://127.0.0.1:9000`. If it is not given: the first there
+    /// is of `/run/smartproxy/admin.sock` and `$XDG_RUNTIME_DIR/smartproxy/admin.sock`.
     #[arg(long, env = "SMARTPROXY_SOCKET", value_name = "PATH|URL")]
     socket: Option<Place>,
     #[command(flatten)]

@@ -42,7 +42,7 @@ pub struct Args {
 /// What there is to do.
 enum What {
     These(Vec<Id>),
-    Matching(Kill),
+    Matching(Box<Kill>),
 }
 
 impl Args {
@@ -59,7 +59,7 @@ impl Args {
                 let report = by_id(&client, &ids, dry_run).await?;
                 tell_ids(out, &report, dry_run, json)
             }
-            What::Matching(kill) => matching(out, &client, kill, [dry_run, yes, json]).await,
+            What::Matching(kill) => matching(out, &client, *kill, [dry_run, yes, json]).await,
         }
     }
 }
@@ -74,7 +74,7 @@ fn what(ids: Vec<Id>, filter: Filter, all: bool) -> Result<What, Failure> {
             usage("say which: ids, a filter such as --phase dial, or --all (see `smartproxy kill --help`)")
         }
         (true, false, true) => usage("either a filter or --all, not both"),
-        (true, _, all) => Ok(What::Matching(Kill { filter, all, dry_run: false })),
+        (true, _, all) => Ok(What::Matching(Box::new(Kill { filter, all, dry_run: false }))),
     }
 }
 

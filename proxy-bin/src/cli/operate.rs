@@ -38,7 +38,7 @@ pub enum Operate {
     Log(control::LogArgs),
     /// Hand over to the binary that is now installed, without losing a connection.
     Upgrade(Access),
-    /// Stop: accept nothing more, let connections finish for graceful_shutdown_timeout, and end.
+    /// Stop: accept nothing more, let connections finish for `graceful_shutdown_timeout`, and end.
     Stop(control::StopArgs),
 }
 

@@ -130,9 +130,8 @@ async fn watch(terminal: &mut DefaultTerminal, client: Client, stop: &mut Stop) 
             Some(Action::Quit) => return Ok(()),
             Some(Action::Look) => drop(wants.send_replace(state.wants())),
             Some(Action::Kill(victims)) => {
-                if orders.try_send(victims).is_err() {
-                    state.say("the proxy does not answer: nothing was ended");
-                }
+                let taken = orders.try_send(victims);
+                taken.unwrap_or_else(|_| state.say("the proxy does not answer: nothing was ended"));
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct Wants {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Victims {
     One(String),
-    Matching(Filter),
+    Matching(Box<Filter>),
 }
 
 /// What has happened.
@@ -128,7 +128,7 @@ async fn kill(client: &Client, victims: Victims) -> Result<String, ClientError> 
             Ok(format!("{id} ended"))
         }
         Victims::Matching(filter) => {
-            let kill = Kill { filter, all: false, dry_run: false };
+            let kill = Kill { filter: *filter, all: false, dry_run: false };
             let killed: Killed = client.ask_for(Method::POST, "/v1/connections/kill", &kill).await?;
             Ok(format!("{} ended", count(killed.killed, "connection", "connections")))
         }

@@ -12,12 +12,13 @@ use crate::cli::conns;
 use crate::cli::format::{age, bytes, known, plain, usage};
 
 /// A column: its header, its width, the least width of the screen that has it, and its cell.
-struct Column<T: ?Sized> {
+#[derive(Clone, Copy)]
+struct Column {
     name: &'static str,
     width: Constraint,
     from: u16,
     right: bool,
-    cell: fn(&T, &State) -> Span<'static>,
+    cell: fn(&Connection, &State) -> Span<'static>,
 }
 
 fn text(text: impl AsRef<str>) -> Span<'static> {
@@ -29,16 +30,16 @@ const fn column(
     width: u16,
     from: u16,
     cell: fn(&Connection, &State) -> Span<'static>,
-) -> Column<Connection> {
+) -> Column {
     Column { name, width: Constraint::Length(width), from, right: true, cell }
 }
 
-const fn left(column: Column<Connection>) -> Column<Connection> {
+const fn left(column: Column) -> Column {
     Column { right: false, ..column }
 }
 
 /// The columns of the list. In a narrow one that is sorted by it, the third time makes room for what it is sorted by.
-fn columns(sort: SortBy) -> [Column<Connection>; 10] {
+fn columns(sort: SortBy) -> [Column; 10] {
     let (idle, moved, in_phase) = match sort {
         SortBy::Bytes => (100, 0, 125),
         SortBy::InPhase => (100, 100, 0),
@@ -54,25 +55,25 @@ fn columns(sort: SortBy) -> [Column<Connection>; 10] {
         column("IN PHASE", 8, in_phase, |connection, _| text(age(connection.in_phase_s))),
         column("BYTES", 8, moved, |connection, _| text(bytes(moved_by(connection)))),
         column("BYTES/S", 9, 110, |connection, state| text(speed(connection, state))),
-        left(Column {
+        Column {
             name: "CLIENT",
             width: Constraint::Fill(2),
             from: 0,
             right: false,
             cell: |connection, _| text(conns::client(connection)),
-        }),
-        left(Column {
+        },
+        Column {
             name: "→ TARGET",
             width: Constraint::Fill(2),
             from: 0,
             right: false,
             cell: |connection, _| text(conns::target(connection)),
-        }),
+        },
         left(column("ROUTE", 12, 100, |connection, _| text(known(connection.route.as_deref())))),
     ]
 }
 
-const DEADLINE: Column<Connection> = left(column("DEADLINE", 24, 140, |connection, _| {
+const DEADLINE: Column = left(column("DEADLINE", 24, 140, |connection, _| {
     let style = if connection.deadline_in_s < 0.0 { ALARM } else { Style::new() };
     Span::styled(plain(&conns::deadline(connection)), style)
 }));

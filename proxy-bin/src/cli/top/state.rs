@@ -150,19 +150,19 @@ impl State {
     /// What a key does.
     pub(super) fn key(&mut self, key: KeyEvent) -> Option<Action> {
         self.notice = None;
-        if key.modifiers.contains(KeyModifiers::CONTROL) && matches!(key.code, KeyCode::Char('c' | 'd')) {
-            return Some(Action::Quit);
+        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return matches!(key.code, KeyCode::Char('c' | 'd')).then_some(Action::Quit);
         }
         match std::mem::take(&mut self.mode) {
             Mode::List => self.list_key(key.code),
             Mode::Filter(text) => self.filter_key(key.code, text),
-            Mode::Confirm { victims, .. } => match key.code {
-                KeyCode::Char('y' | 'Y') => Some(Action::Kill(victims)),
-                _ => {
-                    self.say("nothing was ended");
-                    None
-                }
-            },
+            Mode::Confirm { victims, .. } if matches!(key.code, KeyCode::Char('y' | 'Y')) => {
+                Some(Action::Kill(victims))
+            }
+            Mode::Confirm { .. } => {
+                self.say("nothing was ended");
+                None
+            }
             Mode::Help => None,
         }
     }
@@ -233,8 +233,8 @@ impl State {
     }
 
     fn ask_for_all(&mut self) {
-        let filter = self.wants.filter.clone();
-        if filter == Filter::default() {
+        let filter = Box::new(self.wants.filter.clone());
+        if *filter == Filter::default() {
             return self.say("that would be all of them: set a filter first (/)");
         }
         let question = format!("end all {} that match {}?", self.page.matched, filter::told(&filter));

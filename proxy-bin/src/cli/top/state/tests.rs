@@ -109,7 +109,7 @@ fn all_are_ended_by_a_filter_and_never_without_one() {
     assert_eq!(code(&mut state, KeyCode::Enter), Some(Action::Look));
     let dialling = Filter { phase: Some("dial".to_owned()), ..Filter::default() };
     assert_eq!(state.wants().filter, dialling);
-    assert_eq!(press(&mut state, "Ky"), Some(Action::Kill(Victims::Matching(dialling))));
+    assert_eq!(press(&mut state, "Ky"), Some(Action::Kill(Victims::Matching(Box::new(dialling)))));
 }
 
 #[test]
@@ -156,4 +156,6 @@ fn it_is_left_by_q_escape_and_control_c_but_not_out_of_a_question() {
     assert_eq!(press(&mut state, "/q"), None);
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(state.key(control_c), Some(Action::Quit));
+    let control_k = KeyEvent::new(KeyCode::Char('k'), KeyModifiers::CONTROL);
+    assert_eq!((state.key(control_k), &state.mode), (None, &Mode::Filter("q".to_owned())), "it is no k");
 }
