@@ -180,6 +180,9 @@ impl Control {
             warnings
                 .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
         }
+        if before.admin != next.admin {
+            warnings.push("[admin] takes effect at the next start".to_owned());
+        }
         if let (Some(was), Some(is)) = (&before.clients, &next.clients)
             && !is_same_table(was, is)
         {

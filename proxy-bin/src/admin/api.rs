@@ -12,10 +12,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use tokio_util::sync::CancellationToken;
 
 use super::events::Live;
+use super::metrics::Ascending;
 use super::model::{self, Problem};
 use super::process::Process;
 use super::trace::Traces;
-use super::{change, connections, events, health, openapi, page, status, trace};
+use super::{change, connections, events, health, metrics, openapi, page, status, trace};
 use crate::control::{Control, State};
 use crate::logging::Logs;
 use crate::proxy::Proxy;
@@ -35,6 +36,9 @@ pub(super) struct Api {
     pub(super) name: String,
     pub(super) process: Process,
     pub(super) live: Live,
+    /// Bytes read so far, as `/metrics` has said.
+    pub(super) from_clients: Ascending,
+    pub(super) from_backends: Ascending,
     /// Ends live views.
     pub(super) stop: CancellationToken,
     /// What `/v1/openapi.json` says.
@@ -214,6 +218,8 @@ fn looks() -> Vec<Endpoint> {
         endpoint("get", "/v1/openapi.json", "This description", openapi::describe)
             .says::<serde_json::Value>(),
         endpoint("get", "/", "The dashboard", page::dashboard).shows("text/html; charset=utf-8"),
+        endpoint("get", "/metrics", "Metrics for Prometheus", metrics::metrics)
+            .shows("text/plain; version=0.0.4; charset=utf-8"),
         endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
         endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
     ]
@@ -275,7 +281,16 @@ fn acts() -> Vec<Endpoint> {
 pub(super) fn router(subject: Subject, name: String, stop: CancellationToken) -> Router {
     let endpoints = endpoints();
     let description = openapi::description(&endpoints);
-    let api = Api { subject, name, process: Process::new(), live: Live::default(), stop, description };
+    let api = Api {
+        subject,
+        name,
+        process: Process::new(),
+        live: Live::default(),
+        from_clients: Ascending::default(),
+        from_backends: Ascending::default(),
+        stop,
+        description,
+    };
     let routes = endpoints.into_iter().fold(Router::new(), |router, one| router.route(one.path, one.handler));
     routes.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(Arc::new(api))
 }
