@@ -63,7 +63,7 @@ pub fn table(size: u32) -> RouteTable<u32> {
 
 /// Deadlines that no bench meets.
 #[must_use]
-pub fn relay_limits() -> RelayLimits<'static> {
+pub fn relay_limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(3600),
         half_closed: Bound::secs(30),

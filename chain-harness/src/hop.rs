@@ -81,7 +81,8 @@ impl Hop {
     /// How hard pressed one of its pools is.
     #[must_use]
     pub fn pool_level(&self, name: &str) -> Level {
-        let pool = self.server.pools().iter().find(|pool| &*pool.name == name);
+        let proxy = self.server.control().proxy();
+        let pool = proxy.pools.iter().find(|pool| &*pool.name == name);
         pool.expect("the configuration names the pool").pressure.level()
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proxy_conn::Opening;
 use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
 use tokio::time::Instant;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::connection::{Newcomer, serve};
+use crate::connection::{Newcomer, Start, serve};
 use crate::proxy::{Listener, Proxy};
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
@@ -24,19 +25,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// been dropped.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 
+/// How long a listener that is closed may take to accept what is queued, and how long nobody comes when nothing is: longer
+/// than a reactor takes to tell of what the kernel has.
+const CLEARING: Duration = Duration::from_secs(1);
+const LULL: Duration = Duration::from_millis(10);
+
+/// A listener in one generation.
+#[derive(Debug)]
+pub(crate) struct Seat<D> {
+    pub(crate) at: Arc<Listener>,
+    pub(crate) proxy: Arc<Proxy<D>>,
+}
+
+/// A listener as its accept loops have it: what it is in the generation in force.
+pub(crate) type Entrance<D> = ArcSwap<Seat<D>>;
+
 /// Where the connections of a listener go.
 pub(crate) struct Accepting<D> {
     /// The listener.
-    pub(crate) at: Arc<Listener>,
+    pub(crate) entrance: Arc<Entrance<D>>,
     /// Which worker this is.
     pub(crate) worker: usize,
-    /// What connections share.
-    pub(crate) proxy: Arc<Proxy<D>>,
     /// Where their tasks are counted.
     pub(crate) tasks: TaskTracker,
 }
 
-/// Accepts until `stop`, whatever happens: no accept error ends the loop, and none makes it spin.
+/// Accepts until `stop`, and then what is queued: no accept error ends the loop, and none makes it spin.
 pub(crate) async fn accept_loop<L: Listen, D: Dial>(
     listener: L,
     accepting: Accepting<D>,
@@ -51,17 +65,18 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
             }
             // The client left while it was in the backlog: its business, not a shortage of ours.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {
-                debug!(listener = %accepting.at.label, %error, "a client left before it was accepted");
+                debug!(listener = %accepting.label(), %error, "a client left before it was accepted");
             }
             Err(error) => {
                 let shortage = proxy_core::listen::accept_error_is_shortage(&error);
                 let pause_ms = pause.as_millis();
-                warn!(listener = %accepting.at.label, %error, shortage, pause_ms, "cannot accept; will try again");
+                warn!(listener = %accepting.label(), %error, shortage, pause_ms, "cannot accept; will try again");
                 unless(&stop, accepting.rest(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
+    accepting.clear(&listener).await;
 }
 
 /// The next connection, once there is room for one. While there is none the kernel's backlog waits.
@@ -69,11 +84,12 @@ async fn next<L: Listen, D: Dial>(
     listener: &L,
     accepting: &Accepting<D>,
 ) -> io::Result<(L::Stream, PeerAddr)> {
-    let mut full = accepting.proxy.full.subscribe();
+    let room = Arc::clone(&accepting.entrance.load().proxy.room);
+    let mut full = room.full.subscribe();
     loop {
         while *full.borrow_and_update() {
             if tokio::time::timeout(LOOK_FOR_ROOM, full.changed()).await.is_err() {
-                accepting.proxy.given_back();
+                room.given_back();
             }
         }
         tokio::select! {
@@ -86,10 +102,30 @@ async fn next<L: Listen, D: Dial>(
 }
 
 impl<D: Dial> Accepting<D> {
+    fn label(&self) -> Arc<str> {
+        Arc::clone(&self.entrance.load().at.label)
+    }
+
+    /// Accepts what is queued, and nobody who comes from now on: closing would reset it.
+    async fn clear<L: Listen>(&self, listener: &L) {
+        listener.shut_door();
+        let until = Instant::now() + CLEARING;
+        while Instant::now() < until {
+            match tokio::time::timeout(LULL, next(listener, self)).await {
+                Ok(Ok((client, peer))) => self.open(client, peer),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Ok(Err(_)) => self.rest(LOOK_FOR_ROOM).await,
+                Err(_) if *self.entrance.load().proxy.room.full.borrow() => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Waits for `pause`, or until a connection has ended: it has given back what there was a shortage of.
     async fn rest(&self, pause: Duration) {
         // Both move meanwhile: what matters is that it changes.
-        let ended = || self.proxy.tracker.opened().wrapping_sub(self.proxy.tracker.len() as u64);
+        let tracker = Arc::clone(&self.entrance.load().proxy.tracker);
+        let ended = || tracker.opened().wrapping_sub(tracker.len() as u64);
         let (before, until) = (ended(), Instant::now() + pause);
         while Instant::now() < until && ended() == before {
             tokio::time::sleep(LOOK_FOR_ROOM.min(pause)).await;
@@ -98,7 +134,7 @@ impl<D: Dial> Accepting<D> {
 
     /// Opens the entry of a connection and spawns its task.
     fn open<S: Stream + 'static>(&self, client: S, peer: PeerAddr) {
-        self.tasks.spawn(self.proxy.connection(&self.at, self.worker, client, peer));
+        self.tasks.spawn(begin(self.entrance.load_full(), self.worker, client, peer));
     }
 }
 
@@ -114,7 +150,8 @@ impl<D: Dial> Proxy<D> {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) {
-        accept_loop(listener, Accepting { at, worker, proxy: self, tasks }, stop).await;
+        let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy: self }));
+        accept_loop(listener, Accepting { entrance, worker, tasks }, stop).await;
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is
@@ -126,14 +163,25 @@ impl<D: Dial> Proxy<D> {
         client: S,
         peer: PeerAddr,
     ) -> impl Future<Output = ()> + Send + use<S, D> {
-        let opening = Opening { peer, listener: Arc::clone(&at.label) };
-        let conn = self.tracker.open(worker, opening);
-        conn.hold(Side::Client, client.descriptor());
-        // Several workers may have seen the last free place: whoever comes too late waits for one.
-        let permit = self.connections.acquire();
-        self.taken();
-        serve(Newcomer { client, permit, at: Arc::clone(at), proxy: Arc::clone(self), conn })
+        begin(Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(self) }), worker, client, peer)
     }
+}
+
+/// Opens the entry of a connection; the future is its life.
+fn begin<S: Stream + 'static, D: Dial>(
+    seat: Arc<Seat<D>>,
+    worker: usize,
+    client: S,
+    peer: PeerAddr,
+) -> impl Future<Output = ()> + Send + use<S, D> {
+    let proxy = &seat.proxy;
+    let conn = proxy.tracker.open(worker, Opening { peer, listener: Arc::clone(&seat.at.label) });
+    conn.hold(Side::Client, client.descriptor());
+    // Several workers may have seen the last free place: whoever comes too late waits for one.
+    let permit = proxy.connections.acquire();
+    let room = Arc::clone(&proxy.room);
+    room.taken();
+    serve(Newcomer { client, start: Some(Start { permit, seat }), room, conn })
 }
 
 /// What `future` comes to, unless `stop` comes first.
@@ -168,12 +216,17 @@ mod tests {
         }
     }
 
+    fn accepting(at: Arc<Listener>, proxy: Arc<Proxy<MemNet>>) -> Accepting<MemNet> {
+        let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy }));
+        Accepting { entrance, worker: 0, tasks: TaskTracker::new() }
+    }
+
     /// How often a loop asks in an hour in which every accept fails with `code`.
     async fn asked_in_an_hour(code: i32) -> usize {
         let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
         let at = Listener::new(&config.listeners[0]);
         let proxy = Proxy::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([]));
-        let accepting = Accepting { at, worker: 0, proxy: Arc::new(proxy), tasks: TaskTracker::new() };
+        let accepting = accepting(at, Arc::new(proxy));
         let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let running = accept_loop(Failing { asked: Arc::clone(&asked), code }, accepting, stop.clone());
         let stopping = async {
@@ -198,7 +251,7 @@ mod tests {
         let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([])));
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
         let open = proxy.tracker.open(0, Opening { peer, listener: Arc::clone(&at.label) });
-        let accepting = Accepting { at, worker: 0, proxy, tasks: TaskTracker::new() };
+        let accepting = accepting(at, proxy);
         let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let code = rustix::io::Errno::MFILE.raw_os_error();
         let running = accept_loop(Failing { asked: Arc::clone(&asked), code }, accepting, stop.clone());
@@ -233,7 +286,7 @@ action = { forward = ["127.0.0.1:9000"] }
         let config = crate::config::Config::parse(ONE_AT_A_TIME, "one.toml").unwrap();
         let at = Listener::new(&config.listeners[0]);
         let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), net.clone(), Resolver::fixed([])));
-        let accepting = Accepting { at, worker: 0, proxy: Arc::clone(&proxy), tasks: TaskTracker::new() };
+        let accepting = accepting(at, Arc::clone(&proxy));
         let stop = CancellationToken::new();
         let clients = async {
             let front = proxy_core::Endpoint::Ip(front);

@@ -1,18 +1,99 @@
 //! One line for each connection, at its end: who, where to, how far it came, how it ended and whose doing that was.
+//!
+//! Rules may keep a part of them. A part is drawn by the id that the connection had on its first hop: every hop of a chain
+//! keeps the lines of the same connections.
 
-use proxy_conn::{ConnView, Ended, Phase, Subscriber};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use proxy_conn::{Cause, ConnView, Ended, Phase, Subscriber};
 use proxy_core::relay::RelayDeadline;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Level, info, warn};
+use xxhash_rust::xxh3::xxh3_64;
 
-/// Writes ends as `tracing` events with the target `smartproxy::access`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AccessLog;
+use crate::config::Keep;
+use crate::logging::{Fate, Kind, Labels, Shared};
+
+/// Lines of connections that are alike, of those that are counted, which are written in 5 s.
+const BURST: u32 = 10;
+
+/// Ends that come in storms: a limit is met, and everybody tries again.
+const REFUSALS: &[Cause] = &[
+    Cause::GlobalLimit,
+    Cause::PoolLimit,
+    Cause::ListenerLimit,
+    Cause::RouteLimit,
+    Cause::ClientLimit,
+    Cause::ClientRate,
+    Cause::ClientTable,
+    Cause::QueueFull,
+    Cause::QueueTimeout,
+    Cause::Shed,
+    Cause::TargetsDown,
+    Cause::TargetLimit,
+];
+
+/// Writes ends as `tracing` events with the target `smartproxy::access`: all of them, unless it comes from
+/// [`Logs::access_log`](crate::logging::Logs::access_log).
+#[derive(Debug, Clone, Default)]
+pub struct AccessLog(Option<Arc<Shared>>);
+
+impl AccessLog {
+    /// Writes those that the rules in force keep.
+    pub(crate) fn by_rules(shared: Arc<Shared>) -> Self {
+        Self(Some(shared))
+    }
+
+    /// Whether a connection's line is written; if so, of how many like it.
+    fn keeps(&self, ended: &Ended<'_>) -> Option<NonZeroU32> {
+        let Some(shared) = &self.0 else { return Some(NonZeroU32::MIN) };
+        let outputs = shared.outputs();
+        if !outputs.has_access() {
+            return None;
+        }
+        let refused = REFUSALS.contains(&ended.end.cause);
+        let rule = outputs.config.access_rules.iter().find(|rule| rule.fits(ended));
+        match rule.map(|rule| rule.keep) {
+            Some(Keep::None) => None,
+            Some(Keep::OneOf(of)) => is_drawn(ended, of).then_some(of),
+            Some(Keep::Counted) => is_one_of_few(shared, ended).then_some(NonZeroU32::MIN),
+            None if refused => is_one_of_few(shared, ended).then_some(NonZeroU32::MIN),
+            None | Some(Keep::All) => Some(NonZeroU32::MIN),
+        }
+    }
+}
+
+/// Whether it is the one of so many.
+fn is_drawn(ended: &Ended<'_>, of: NonZeroU32) -> bool {
+    let own = ended.id.to_string();
+    let first = ended.facts.previous.ids().next().unwrap_or(&own);
+    xxh3_64(first.as_bytes()).is_multiple_of(u64::from(of.get()))
+}
+
+/// Whether there were few like it of late; if not, it is counted.
+fn is_one_of_few(shared: &Shared, ended: &Ended<'_>) -> bool {
+    let labels = Labels {
+        listener: Some(ended.listener.to_owned()),
+        route: ended.facts.route.as_deref().map(str::to_owned),
+        ..Labels::default()
+    };
+    let message = String::from("more connections ended like those before");
+    let kind = Kind { origin: ended.end.cause.name(), message, labels };
+    match shared.repeats.line(kind, Level::INFO, BURST, Instant::now()) {
+        Fate::Written => true,
+        Fate::Counted { first } => {
+            if first {
+                shared.wake();
+            }
+            false
+        }
+    }
+}
 
 impl Subscriber for AccessLog {
     fn warned(&self, about: &ConnView, at: Instant, why: RelayDeadline) {
         warn!(
-            target: "smartproxy::access",
             id = %about.id,
             client = about.facts.client.map(tracing::field::display),
             route = about.facts.route.as_deref(),
@@ -25,6 +106,7 @@ impl Subscriber for AccessLog {
     }
 
     fn ended(&self, ended: &Ended<'_>) {
+        let Some(of) = self.keeps(ended) else { return };
         let facts = ended.facts;
         let [first, second] = ended.end.code();
         let secs = |phase| ended.spent(phase).as_secs_f64();
@@ -51,6 +133,7 @@ impl Subscriber for AccessLog {
             relay_s = secs(Phase::Relay),
             drain_s = secs(Phase::Drain),
             total_s = ended.lifetime.as_secs_f64(),
+            one_of = (of > NonZeroU32::MIN).then(|| of.get()),
             "connection ended"
         );
     }

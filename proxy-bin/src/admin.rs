@@ -14,10 +14,12 @@ mod accept;
 mod api;
 mod body;
 mod census;
+mod change;
 mod connections;
 mod door;
 mod events;
 mod health;
+mod metrics;
 pub mod model;
 mod openapi;
 mod page;
@@ -118,13 +120,24 @@ impl AdminSockets {
     /// # Errors
     /// [`AdminError`]; nothing is left behind.
     pub fn bind(options: &Admin) -> Result<Self, AdminError> {
+        Self::bind_with(options, None)
+    }
+
+    /// The same, with the socket for `listen` that another process has handed over, if that is where it listens.
+    ///
+    /// # Errors
+    /// [`AdminError`]; nothing is left behind.
+    pub fn bind_with(
+        options: &Admin,
+        handed_over: Option<std::net::TcpListener>,
+    ) -> Result<Self, AdminError> {
         let unix = options.socket.as_ref().map(|path| {
             let path = path.as_path();
             SocketFile::bind(path, options.socket_mode.bits())
                 .map_err(|source| AdminError::Socket { path: path.to_path_buf(), source })
         });
         let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
-        let tcp = options.listen.map(|at| listen(at, token));
+        let tcp = options.listen.map(|at| listen(at, token, handed_over));
         let name = options.name.as_ref().map(|name| name.as_str().to_owned());
         Ok(Self {
             unix: unix.transpose()?,
@@ -150,34 +163,41 @@ impl AdminSockets {
 fn listen(
     at: AdminAddr,
     token: Option<Token>,
+    handed_over: Option<std::net::TcpListener>,
 ) -> Result<(std::net::TcpListener, SocketAddr, Door), AdminError> {
     let addr = at.socket_addr();
     if token.is_none() && !at.is_loopback() {
         return Err(AdminError::Open { addr });
     }
-    let open = || {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
-        // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
-        socket.set_reuse_address(true)?;
-        if addr.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.bind(&addr.into())?;
-        socket.listen(socket_file::BACKLOG)?;
-        let listener = std::net::TcpListener::from(socket);
-        let addr = listener.local_addr()?;
-        Ok((listener, addr))
-    };
-    let (listener, bound) = open().map_err(|source| AdminError::Address { addr, source })?;
+    let fits = |listener: &std::net::TcpListener| listener.local_addr().is_ok_and(|bound| bound == addr);
+    let listener = handed_over.filter(fits).map_or_else(|| open(addr), Ok);
+    let bound = listener.and_then(|listener| listener.local_addr().map(|addr| (listener, addr)));
+    let (listener, bound) = bound.map_err(|source| AdminError::Address { addr, source })?;
     Ok((listener, bound, Door { token, loopback: at.is_loopback() }))
+}
+
+fn open(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), None)?;
+    // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(socket_file::BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// An admin API that is served. Dropped, it ends: live views are cut, what is being answered has a second.
 #[derive(Debug)]
 pub struct AdminServer {
     stop: CancellationToken,
+    /// Ends the accept loop on TCP.
+    release: CancellationToken,
     thread: Option<JoinHandle<()>>,
     addr: Option<SocketAddr>,
+    /// The socket for TCP, for another process to take over.
+    tcp: Option<std::net::TcpListener>,
     /// Removed when nobody serves it any more.
     file: Option<SocketFile>,
 }
@@ -195,14 +215,19 @@ impl AdminServer {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AdminError::Thread)?;
         let router = api::router(subject, name, stop.clone());
-        let serving = Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone() };
+        let release = stop.child_token();
+        let serving =
+            Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone(), until: stop.clone() };
+        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
+        let kept = kept.map_err(AdminError::Thread)?;
+        let until = release.clone();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(unix, tcp, serving)))
+            .spawn(move || runtime.block_on(serve(unix, tcp, serving, until)))
             .map_err(AdminError::Thread)?;
         let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
         info!(socket, addr = addr.map(tracing::field::display), "admin API");
-        Ok(Self { stop, thread: Some(thread), addr, file })
+        Ok(Self { stop, release, thread: Some(thread), addr, tcp: kept, file })
     }
 
     /// Where it listens for HTTP over TCP, if it does.
@@ -215,6 +240,20 @@ impl AdminServer {
     #[must_use]
     pub fn socket(&self) -> Option<&Path> {
         self.file.as_ref().map(SocketFile::path)
+    }
+
+    /// A copy of the socket for TCP, if it has one, for another process to take over. (The Unix socket's name is simply taken.)
+    ///
+    /// # Errors
+    /// Where there is no descriptor left.
+    pub fn tcp_socket(&self) -> io::Result<Option<std::net::TcpListener>> {
+        self.tcp.as_ref().map(std::net::TcpListener::try_clone).transpose()
+    }
+
+    /// Leaves the address to whoever has taken the socket over: nothing new is accepted there, so that requests are not
+    /// answered by this process one time and by the other the next.
+    pub fn release_address(&self) {
+        self.release.cancel();
     }
 }
 
@@ -232,6 +271,7 @@ async fn serve(
     unix: Option<std::os::unix::net::UnixListener>,
     tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
     serving: Serving,
+    release: CancellationToken,
 ) {
     let open =
         async |listener: std::os::unix::net::UnixListener| match tokio::net::UnixListener::from_std(listener)
@@ -242,7 +282,9 @@ async fn serve(
     let guarded = async |(listener, addr, door): (std::net::TcpListener, SocketAddr, Door)| {
         let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(door), door::check));
         match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => accept_loop(listener, Serving { router, ..serving.clone() }).await,
+            Ok(listener) => {
+                accept_loop(listener, Serving { router, until: release.clone(), ..serving.clone() }).await
+            }
             Err(error) => error!(%addr, %error, "the admin address cannot be served"),
         }
     };

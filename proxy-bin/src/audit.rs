@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use proxy_conn::audit::{Expectations, Finding, Holders, Kernel, OwnSocket, PermitsInUse};
-use proxy_conn::{Audit, AuditReport, AuditSubscriber, Limit, Phase};
+use proxy_conn::{Audit, AuditReport, AuditSubscriber, Phase};
 use proxy_core::Dial;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
@@ -22,13 +23,17 @@ pub enum Sockets {
 }
 
 /// The audit of a proxy whose connections are counted in `tasks`.
-pub(crate) fn audit<D: Dial>(proxy: &Arc<Proxy<D>>, tasks: &TaskTracker, sockets: Sockets) -> Audit {
-    let (of, tasks) = (Arc::clone(proxy), tasks.clone());
-    let workers = proxy.config.workers.get() as usize;
+pub(crate) fn audit<D: Dial>(
+    in_force: &Arc<ArcSwap<Proxy<D>>>,
+    workers: usize,
+    tasks: &TaskTracker,
+    sockets: Sockets,
+) -> Audit {
+    let (of, tasks, proxy) = (Arc::clone(in_force), tasks.clone(), in_force.load_full());
     let admin = proxy.config.admin.as_ref().and_then(|admin| admin.listen).map(AdminAddr::socket_addr);
     let expect = move || Expectations {
         tasks: Some(tasks.len()),
-        permits: permits(&of),
+        permits: permits(&of.load()),
         workers,
         known: Arc::new(move |socket| sockets == Sockets::Shared || is_of_admin(socket, admin)),
     };
@@ -56,15 +61,13 @@ fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
         holders: all,
     }];
     let some = |pool| Holders { from: Phase::Dial, pool, each: false };
-    for (number, pool) in (0..).zip(&proxy.pools) {
-        if let Some(limit) = &pool.limit {
-            let name = format!("pool {}", pool.name).into();
-            permits.push(PermitsInUse { limit: name, in_use: limit.in_use(), holders: some(Some(number)) });
-        }
+    for pool in &proxy.pools {
+        let (limit, in_use) = (format!("pool {}", pool.name).into(), pool.limit.in_use());
+        permits.push(PermitsInUse { limit, in_use, holders: some(Some(pool.number)) });
     }
-    let routes = proxy.routes.iter().filter_map(|route| route.limit.as_ref()).map(Limit::in_use).sum();
+    let routes = proxy.routes.iter().map(|route| route.limit.in_use()).sum();
     permits.push(PermitsInUse { limit: "routes".into(), in_use: routes, holders: some(None) });
-    let listeners = proxy.listeners.iter().filter_map(|at| at.limit.as_ref()).map(Limit::in_use).sum();
+    let listeners = proxy.listeners.iter().map(|at| at.limit.in_use()).sum();
     permits.push(PermitsInUse { limit: "listeners".into(), in_use: listeners, holders: some(None) });
     let targets = proxy.routes.iter().map(|route| route.targets.in_use()).sum();
     permits.push(PermitsInUse { limit: "targets".into(), in_use: targets, holders: some(None) });

@@ -30,10 +30,13 @@ pub use file::{AcceptProxy, Backlog, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
+pub use log::{AccessRule, AccessTo, CauseName, Keep, KeepError, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
+pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
+pub use process::{Process, Umask, UmaskError};
 pub use route::{Action, RouteConfig, SendProxy, address};
-pub use settings::{Dns, Log, LogFormat, LogLevel, ProxyProtocol};
+pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
 use finding::Source;
@@ -56,9 +59,12 @@ mod itself;
 mod kernel;
 mod limits;
 mod listener;
+mod log;
 mod memory;
+mod origin;
 mod peel;
 mod pool;
+mod process;
 mod route;
 mod schema;
 mod settings;
@@ -71,6 +77,8 @@ const LARGEST: usize = 16 << 20;
 /// A valid configuration, resolved: every default filled in, every layer applied.
 #[derive(Debug)]
 pub struct Config {
+    /// Where it came from, and its text.
+    pub origin: Origin,
     /// Threads that serve connections.
     pub workers: Workers,
     /// How long connections may go on after the proxy was told to stop.
@@ -91,10 +99,14 @@ pub struct Config {
     pub proxy_protocol: ProxyProtocol,
     /// How long resolved names are kept.
     pub dns: Dns,
-    /// What is logged, and how.
+    /// What is logged, how and where to.
     pub log: Log,
     /// Where the admin API is to be found; `None` for no admin API.
     pub admin: Option<Admin>,
+    /// Who the process is, and what it leaves behind.
+    pub process: Process,
+    /// What becomes of what a reload removes, and when there is one.
+    pub reload: Reload,
     /// The listening sockets, by port: one for each address and port, never none.
     pub listeners: Vec<ListenerConfig>,
     /// Which connections are taken where.
@@ -109,9 +121,11 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
     pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let source = Source::new(&origin.as_ref().to_string_lossy(), text);
+        let name = origin.as_ref().to_string_lossy();
+        let source = Source::new(&name, text);
         let mut errors = Vec::new();
-        let config = peel::read(text, &mut errors).and_then(|peeled| resolve(&peeled, &source, &mut errors));
+        let config = peel::read(text, &mut errors)
+            .and_then(|peeled| resolve(&peeled, &source, Origin::new(&name, text), &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -123,7 +137,9 @@ impl Config {
     /// Why the file cannot be read, or what is wrong with what it says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        Ok(Self::parse(&text_of(path)?, path)?)
+        let mut config = Self::parse(&text_of(path)?, path)?;
+        config.origin.file = Some(path.to_path_buf());
+        Ok(config)
     }
 
     /// The JSON schema of the file (draft 2020-12), with a description of every key.
@@ -208,6 +224,7 @@ fn refusal(path: PathBuf, source: std::io::Error) -> LoadError {
 fn resolve(
     Peeled { file, document }: &Peeled<'_>,
     source: &Source,
+    origin: Origin,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let defaults = Defaults {
@@ -216,6 +233,8 @@ fn resolve(
         at_limit: file.limits.at_limit,
         breaker: file.breaker.over(&BreakerOptions::default()),
     };
+    log::check(file, document, errors);
+    process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
     admin::check(file, document, errors);
@@ -227,9 +246,11 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
+    warnings.extend(log::warnings(file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {
+        origin,
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
         deadlines: Deadlines::default().with(&file.timeouts),
@@ -240,8 +261,10 @@ fn resolve(
         audit: file.audit,
         proxy_protocol: file.proxy_protocol.clone(),
         dns: file.dns.clone(),
-        log: file.log,
         admin: file.admin.clone(),
+        log: file.log.clone(),
+        process: file.process.clone(),
+        reload: file.reload,
         listeners,
         routes,
         warnings: source.findings(Severity::Warning, warnings),

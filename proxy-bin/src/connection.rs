@@ -9,6 +9,9 @@
 //! cancel, an abort, a panic) drops what it owns: the backend's stream, the permit, the client's stream, and last
 //! the guard. A stream that is dropped resets; only a relay in which both sides finished closes them in an orderly way.
 //! So every end but the clean one reaches both sides at once, and through every further hop.
+//!
+//! The generation that it was accepted under is held by the stages up to the backend, and gone with them: an established
+//! connection has what it needs itself, however many reloads it outlives.
 
 mod admit;
 mod client;
@@ -23,10 +26,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use proxy_conn::{ConnGuard, Permit};
+use proxy_conn::{Cause, ConnGuard, Permit};
 use proxy_core::{Dial, ReadAhead, Stream};
 
-use crate::proxy::{Listener, Proxy};
+use crate::accept::Seat;
+use crate::proxy::{Listener, Proxy, Room};
 use relay::{Established, Greeting};
 use verdict::Verdict;
 
@@ -42,11 +46,17 @@ struct Accepted<'p, S, D> {
 /// dropped before it has run at all.
 pub(crate) struct Newcomer<S, D> {
     pub(crate) client: S,
+    /// What it begins with; taken when it does.
+    pub(crate) start: Option<Start<D>>,
+    pub(crate) room: Arc<Room>,
+    pub(crate) conn: ConnGuard,
+}
+
+/// What a connection begins with.
+pub(crate) struct Start<D> {
     /// Its place among all that may be served; None if others were faster, and it has to wait for one.
     pub(crate) permit: Option<Permit>,
-    pub(crate) at: Arc<Listener>,
-    pub(crate) proxy: Arc<Proxy<D>>,
-    pub(crate) conn: ConnGuard,
+    pub(crate) seat: Arc<Seat<D>>,
 }
 
 /// Serves one connection from accept to its end.
@@ -57,16 +67,15 @@ pub(crate) struct Newcomer<S, D> {
 pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Future<Output = ()> + Send {
     async move {
         // Borrowed as a whole, so that it is held as a whole: held field by field, the guard would not have to go last.
-        let Newcomer { client, permit, at, proxy, conn } = &mut newcomer;
+        let Newcomer { client, start, room, conn } = &mut newcomer;
         let (client, conn) = (&*client, &*conn);
-        let accepted = Accepted { client, ahead: ReadAhead::default(), at, proxy };
-        let establishing = Box::pin(establish(conn, permit.take(), accepted));
+        let establishing = Box::pin(establish(conn, client, start.take()));
         let verdict = tokio::select! {
             biased;
             reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
             verdict = live(conn, client, establishing) => verdict,
         };
-        proxy.given_back();
+        room.given_back();
         conn.end(verdict.end, verdict.detail);
         if verdict.orderly {
             newcomer.client.finish();
@@ -76,10 +85,10 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
 
 /// Every stage in order; the first that cannot go on says why. What comes before the relay is boxed: it needs three times as
 /// much room, and only for moments.
-async fn live<'p, S: Stream, B: Stream>(
+async fn live<S: Stream, B: Stream>(
     conn: &ConnGuard,
     client: &S,
-    establishing: Pin<Box<impl Future<Output = Result<(Established<'p, B>, Greeting), Verdict>>>>,
+    establishing: Pin<Box<impl Future<Output = Result<(Established<B>, Greeting), Verdict>>>>,
 ) -> Verdict {
     let (established, greeting) = match establishing.await {
         Ok(both) => both,
@@ -90,11 +99,14 @@ async fn live<'p, S: Stream, B: Stream>(
 }
 
 /// The stages up to the backend.
-async fn establish<'p, S: Stream, D: Dial>(
+async fn establish<S: Stream, D: Dial>(
     conn: &ConnGuard,
-    permit: Option<Permit>,
-    mut accepted: Accepted<'p, S, D>,
-) -> Result<(Established<'p, D::Stream>, Greeting), Verdict> {
+    client: &S,
+    start: Option<Start<D>>,
+) -> Result<(Established<D::Stream>, Greeting), Verdict> {
+    // INVARIANT: a connection begins once, with what the accept loop gave it.
+    let Start { permit, seat } = start.ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
+    let mut accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy: &seat.proxy };
     let permit = admit::to_the_process(conn, permit, &mut accepted).await?;
     let greeted = header::greet(conn, accepted).await?;
     let peeked = peek::peek(conn, greeted).await?;

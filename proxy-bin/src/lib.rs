@@ -4,7 +4,10 @@
 //! - [`connection`]: the life of one connection, from accept to its end, in one screen of code;
 //! - [`proxy`]: what all connections share;
 //! - [`server`]: listening sockets, worker threads, starting and stopping;
+//! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`access_log`]: one line for each connection, at its end;
+//! - [`handover`]: a new process takes the listening sockets over;
+//! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
 //! - [`demo`]: the embedded chain that runs without a configuration.
@@ -16,11 +19,15 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod control;
 pub mod demo;
 pub mod descriptors;
 pub mod dials;
+pub mod handover;
+pub mod logging;
 pub mod pool;
 pub mod proxy;
+mod reload;
 pub mod server;
 pub mod target;
 mod watch;

@@ -8,25 +8,23 @@
 use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
-use proxy_bin::access_log::AccessLog;
-use proxy_bin::admin::model::ConfigStatus;
 use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::cli::{Cli, Command};
-use proxy_bin::config::{Admin, Config, Ink, LoadError, Log, LogFormat, LogLevel};
+use proxy_bin::config::{Admin, Config, Ink, LoadError};
+use proxy_bin::control::Control;
 use proxy_bin::demo::{self, Ports, PrivateFolder};
+use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
 
 /// Exit codes beyond 0 (all finished) and 1 (could not start); `--help` lists them.
 const CONNECTIONS_WERE_ENDED: u8 = 3;
@@ -101,21 +99,24 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
 
 fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let log = start_log(&config.log);
+    let (logs, _end) = Logs::start(&config.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
+        reopen_logs_at_sigusr1(&logs)?;
         let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
         let traces = Traces::default();
-        let told = (AccessLog, traces.clone());
+        let told = (logs.access_log(), traces.clone());
         let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
             taken(error, "change the route's match.ports, or stop the process that has it")
         })?;
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let subject = subject(&server, traces, path.display().to_string(), text, &log);
+        server.control().log_by(logs.clone());
+        let subject = Subject { control: server.control().clone(), traces };
         // Until the end: whoever waits for connections to finish sees them finish.
         let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
-        let listeners = server.config().listeners.iter();
-        info!(listeners = %listeners.map(|at| &*at.label).collect::<Vec<_>>().join(" "), "running");
+        let proxy = server.control().proxy();
+        let listeners = proxy.listeners.iter().map(|at| &*at.label);
+        info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
+        drop(proxy);
         Ok(signals.stop(vec![server]).await)
     })
 }
@@ -124,21 +125,21 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
     let folder = PrivateFolder::new().context("cannot make a folder for the admin sockets")?;
     let (texts, admins) = (ports.configs(), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
     let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
-    let log = start_log(&outer.log);
+    let (logs, _end) = Logs::start(&outer.log)?;
     control_runtime()?.block_on(async {
         let signals = Signals::new()?;
-        let start = |mut config: Config, options: Admin, text: String| {
+        let start = |mut config: Config, options: Admin| {
             let traces = Traces::default();
             let sockets = AdminSockets::bind(&options).map_err(|error| taken(error, DEMO_HINT))?;
             config.admin = Some(options);
-            let told = (AccessLog, traces.clone());
+            let told = (logs.access_log(), traces.clone());
             let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
                 .map_err(|error| taken(error, DEMO_HINT))?;
-            let subject = subject(&server, traces, "embedded".to_owned(), text, &log);
+            server.control().log_by(logs.clone());
+            let subject = Subject { control: server.control().clone(), traces };
             anyhow::Ok((server, AdminServer::start(sockets, subject)?))
         };
-        let ((outer, outer_admin), (inner, inner_admin)) =
-            (start(outer, admins.0, texts.0)?, start(inner, admins.1, texts.1)?);
+        let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);
         let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
         println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
         println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
@@ -161,19 +162,6 @@ fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
 
 const DEMO_HINT: &str =
     "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT --admin PORT";
-
-/// What the admin API of `server` is about.
-fn subject(server: &Server, traces: Traces, origin: String, config_text: String, log: &LogEnd) -> Subject {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Subject {
-        proxy: Arc::clone(server.proxy()),
-        audit: server.audit().clone(),
-        traces,
-        config: ConfigStatus { origin, generation: 1, loaded_at: now.as_secs_f64(), last_reload: None },
-        config_text,
-        lost: Some(log.lost.clone()),
-    }
-}
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
     Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
@@ -206,54 +194,14 @@ fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the control runtime")
 }
 
-/// Lines that wait for whoever reads the log. Beyond that lines are lost, and counted: a reader that stalls or goes away
-/// must not hold up a worker.
-const LINES_WAITING: usize = 16_384;
-
-/// Starts the log. What is returned writes the last lines when it is dropped.
-#[must_use]
-fn start_log(log: &Log) -> LogEnd {
-    let level = match log.level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let (writer, flush) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LINES_WAITING)
-        .thread_name("log")
-        .finish(std::io::stderr());
-    let lost = writer.error_counter();
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(writer)
-        .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
-    }
-    LogEnd { lost, _flush: flush }
+/// Opens the log files anew at SIGUSR1, as those who rotate them expect.
+fn reopen_logs_at_sigusr1(logs: &Logs) -> anyhow::Result<()> {
+    let rotated = signal(SignalKind::user_defined1()).context("cannot catch signals")?;
+    drop(Handle::current().spawn(logs.clone().reopen_at(rotated)));
+    Ok(())
 }
 
-/// The end of the log: says how many lines were lost, and waits (a second at most) for the rest to be written.
-struct LogEnd {
-    lost: ErrorCounter,
-    _flush: WorkerGuard,
-}
-
-impl Drop for LogEnd {
-    fn drop(&mut self) {
-        let lost = self.lost.dropped_lines();
-        if lost > 0 {
-            warn!(lost, "log lines were lost: whoever reads the log is too slow");
-        }
-    }
-}
-
-/// The signals that stop the proxy, caught from the start so that none is lost.
+/// The signals that stop the proxy or have it reload, caught from the start so that none is lost.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -270,18 +218,41 @@ impl Signals {
         })
     }
 
+    /// The next signal that stops the proxy.
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 
-    /// Waits for a signal, then stops the servers, the first one first (an outer hop before the inner one, so that what is
+    /// Has the servers reload at each SIGHUP, until somebody wants them to stop; who that is.
+    async fn asked_to_stop(&mut self, servers: &[Server]) -> &'static str {
+        let controls: Vec<Control> = servers.iter().map(|server| server.control().clone()).collect();
+        let mut asked = JoinSet::new();
+        for control in controls.clone() {
+            asked.spawn(async move { control.asked_to_stop().await });
+        }
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                Some(_) = asked.join_next() => return "asked to",
+                Some(()) = self.hangup.recv() => {
+                    info!(signal = "SIGHUP", "reloading");
+                    for control in &controls {
+                        // How it went is in the log, and in the status.
+                        control.reload().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until it is to stop, then stops the servers, the first one first (an outer hop before the inner one, so that what is
     /// on its way still gets through). A second signal ends what is left at once.
     async fn stop(mut self, servers: Vec<Server>) -> ExitCode {
-        let signal = self.next().await;
+        let signal = self.asked_to_stop(&servers).await;
         info!(signal, "stopping; another signal stops at once");
         let hurry = CancellationToken::new();
         let stopping = async {

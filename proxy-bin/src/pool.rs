@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use proxy_conn::overload::{Refusal, Signal};
-use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
+use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions, Tracker};
 use proxy_core::Bound;
 
 use crate::config::{AtLimit, PoolConfig};
 use crate::descriptors;
+use crate::proxy::limit;
 
 /// Below this many places one connection more or less is a step of over 5 %, the distance from "shed" to "full": a breaker
 /// would flap or refuse who still fits.
@@ -18,12 +20,14 @@ const FEWEST: usize = 20;
 pub struct Pool {
     /// Its name in logs and metrics.
     pub name: Arc<str>,
-    /// How many connections it may have.
-    pub limit: Option<Limit>,
+    /// Its number in the tracker, for as long as the process lives.
+    pub number: u8,
+    /// Its connections, and how many it may have.
+    pub limit: Limit,
     /// What happens at the limit.
     pub at_limit: AtLimit,
     /// How hard pressed it is, as the watch last saw it.
-    pub pressure: LevelCell,
+    pub pressure: Arc<LevelCell>,
     /// When it counts as overloaded.
     pub overload: OverloadOptions,
     /// Against how many connections its breaker looks: its own limit, else the process's. 0 where there are too few for
@@ -32,15 +36,16 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool in a process that may have `most` connections.
+    /// A pool in a process that may have `most` connections; it goes on counting where `before` is.
     #[must_use]
-    pub fn new(config: &PoolConfig, most: usize) -> Self {
+    pub fn new(config: &PoolConfig, number: u8, most: usize, before: Option<&Self>) -> Self {
         let own = config.max_connections.map(|most| most.get() as usize);
         Self {
             name: Arc::clone(&config.name),
-            limit: own.map(Limit::new),
+            number,
+            limit: before.map_or_else(|| limit(config.max_connections), |before| before.limit.clone()),
             at_limit: config.at_limit,
-            pressure: LevelCell::default(),
+            pressure: before.map(|before| Arc::clone(&before.pressure)).unwrap_or_default(),
             overload: config.overload,
             watched: Some(own.map_or(most, |own| own.min(most))).filter(|most| *most >= FEWEST).unwrap_or(0),
         }
@@ -79,6 +84,78 @@ impl Pool {
     }
 }
 
+/// The names of all pools that there ever were, by the number that each has in the tracker. Clones are the same table.
+///
+/// A name keeps its number, also while it is in no configuration: its connections live on. Only when there are no numbers
+/// left is one given anew whose connections are all gone.
+#[derive(Debug, Clone)]
+pub struct Numbers(Arc<Mutex<Vec<Arc<str>>>>);
+
+/// Every number that the tracker can keep stands for a pool that has connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{MOST_NUMBERS} pools that are no longer configured still have connections: end these, or keep the pools' names"
+)]
+pub struct NoNumber;
+
+/// The tracker keeps a pool as one byte, of which the last value stands for none.
+const MOST_NUMBERS: usize = 255;
+
+impl Numbers {
+    pub(crate) fn of(pools: &[PoolConfig]) -> Self {
+        Self(Arc::new(Mutex::new(pools.iter().map(|pool| Arc::clone(&pool.name)).collect())))
+    }
+
+    /// The name of the pool with this number.
+    #[must_use]
+    pub fn name(&self, number: u8) -> Option<Arc<str>> {
+        self.0.lock().get(usize::from(number)).cloned()
+    }
+
+    /// The numbers of `pools`, which are to follow those `in_force`.
+    pub(crate) fn assign(
+        &self,
+        pools: &[PoolConfig],
+        in_force: &[Pool],
+        tracker: &Tracker,
+    ) -> Result<Vec<u8>, NoNumber> {
+        let mut names = self.0.lock();
+        let mut living = None;
+        pools.iter().map(|pool| number(&mut names, pool, pools, in_force, tracker, &mut living)).collect()
+    }
+}
+
+/// The number of one pool; a new one if it has none.
+fn number(
+    names: &mut Vec<Arc<str>>,
+    pool: &PoolConfig,
+    pools: &[PoolConfig],
+    in_force: &[Pool],
+    tracker: &Tracker,
+    living: &mut Option<Vec<u8>>,
+) -> Result<u8, NoNumber> {
+    if let Some(known) = names.iter().position(|name| *name == pool.name) {
+        return u8::try_from(known).map_err(|_| NoNumber);
+    }
+    if names.len() < MOST_NUMBERS {
+        names.push(Arc::clone(&pool.name));
+        return u8::try_from(names.len() - 1).map_err(|_| NoNumber);
+    }
+    let living = living
+        .get_or_insert_with(|| tracker.connections().iter().filter_map(proxy_conn::Tracked::pool).collect());
+    let is_free = |(number, name): (u8, &Arc<str>)| {
+        let is_used = living.contains(&number)
+            || in_force.iter().any(|pool| pool.number == number)
+            || pools.iter().any(|pool| pool.name == *name);
+        (!is_used).then_some(number)
+    };
+    let free = (0..).zip(names.iter()).find_map(is_free).ok_or(NoNumber)?;
+    if let Some(name) = names.get_mut(usize::from(free)) {
+        *name = Arc::clone(&pool.name);
+    }
+    Ok(free)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,7 +164,7 @@ mod tests {
     #[test]
     fn nobody_is_turned_away_for_want_of_descriptors_that_are_there_again() {
         let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
-        let pool = Pool::new(&config.pools[0], 1000);
+        let pool = Pool::new(&config.pools[0], 0, 1000, None);
         let sheds = |signal| Pressure { level: Level::Shed, signal, ..Pressure::default() };
         pool.pressure.store(sheds(Signal::Connections));
         assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Connections));

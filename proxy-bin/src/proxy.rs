@@ -1,33 +1,45 @@
 //! What all connections of a process share: the configuration in force, and the counts that go with it.
+//!
+//! ```text
+//!  generation 1 ──after──► generation 2 ──after──► …        each: configuration, routes, pools, listeners
+//!        └───────┬───────────────┘
+//!      tracker, room, client limits, dialler, resolver      one for the process
+//! ```
+//! A connection looks its generation up when it is accepted, and lets go of it once it has its backend: what it needs from
+//! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long
+//! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_conn::{AddressLimits, Limit, Tracker};
-use proxy_core::{Dial, Resolver};
+use proxy_core::{Dial, KeepAlive, Resolver};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::config::{Config, Connections, ListenerConfig};
+use crate::config::{Config, Connections, ListenerConfig, RouteConfig};
 use crate::descriptors;
-use crate::pool::Pool;
+use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::RouteTargets;
 
-/// The configuration in force, the table of connections, the limits, and the way to backends.
+/// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
 pub struct Proxy<D> {
-    /// The configuration in force.
+    /// The configuration.
     pub config: Config,
-    /// Every connection, from accept to its end.
+    /// Every connection of the process, from accept to its end.
     pub tracker: Arc<Tracker>,
-    /// How many connections may be open at once, from accept on.
+    /// How many connections may be open at once in the process, from accept on.
     pub connections: Limit,
-    /// Whether all of those are open. While they are nothing is accepted; set by [`taken`](Self::taken), cleared by
-    /// [`given_back`](Self::given_back).
-    pub(crate) full: watch::Sender<bool>,
+    /// The same, and whether all of them are.
+    pub(crate) room: Arc<Room>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
-    /// The pools, by their numbers.
+    /// The pools, by their places in the configuration. The tracker knows each by [`Pool::number`].
     pub pools: Vec<Pool>,
+    /// The names of all pools that there ever were, by number.
+    pub numbers: Numbers,
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<Arc<Listener>>,
     /// What is counted for each route, by its place in the table.
@@ -36,15 +48,51 @@ pub struct Proxy<D> {
     pub dialer: D,
     /// How their names are resolved.
     pub resolver: Resolver,
+    /// The most connections of the process, once this generation is in force.
+    most: usize,
+}
+
+/// Whether something takes no new connections, since an operator drains it. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// Whether it does.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, on: bool) {
+        self.0.store(on, Ordering::Relaxed);
+    }
 }
 
 /// What is counted for a route.
 #[derive(Debug)]
 pub struct RouteState {
-    /// How many connections it may have; None where that is not limited.
-    pub limit: Option<Limit>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its connections, and how many it may have.
+    pub limit: Limit,
     /// Its targets' limits and breakers.
     pub targets: RouteTargets,
+    /// Whether it takes no new connections.
+    pub draining: Draining,
+    /// What both sockets of a connection are given.
+    pub(crate) keep_alive: Arc<KeepAlive>,
+}
+
+impl RouteState {
+    fn new(route: &RouteConfig, before: Option<&Self>) -> Self {
+        Self {
+            name: Arc::clone(&route.name),
+            limit: before.map_or_else(|| limit(route.max_connections), |before| before.limit.clone()),
+            targets: RouteTargets::new(route, before.map(|before| &before.targets)),
+            draining: before.map(|before| before.draining.clone()).unwrap_or_default(),
+            keep_alive: Arc::new(route.keep_alive),
+        }
+    }
 }
 
 /// A listener: its configuration, and what is counted for it, for all workers together.
@@ -54,38 +102,37 @@ pub struct Listener {
     pub config: ListenerConfig,
     /// Its name, as every connection's entry has it.
     pub label: Arc<str>,
-    /// How many connections it may have; None where that is not limited.
-    pub limit: Option<Limit>,
+    /// Its connections, and how many it may have.
+    pub limit: Limit,
 }
 
 impl Listener {
     /// A listener with nothing counted yet.
     #[must_use]
     pub fn new(config: &ListenerConfig) -> Arc<Self> {
-        let limit = limit(config.max_connections);
-        Arc::new(Self { label: config.label.as_str().into(), limit, config: config.clone() })
+        Self::after(config, None)
     }
-}
 
-impl<D: Dial> Proxy<D> {
-    /// A proxy that has served nobody yet.
-    #[must_use]
-    pub fn new(config: Config, tracker: Arc<Tracker>, dialer: D, resolver: Resolver) -> Self {
-        let connections = Limit::new(max_connections(&config));
-        let pools = config.pools.iter().map(|pool| Pool::new(pool, connections.most())).collect();
-        let state = |route: &crate::config::RouteConfig| RouteState {
-            limit: limit(route.max_connections),
-            targets: RouteTargets::new(route),
+    /// The same listener as `before`, with another configuration.
+    fn after(config: &ListenerConfig, before: Option<&Arc<Self>>) -> Arc<Self> {
+        let (label, limit) = match before {
+            Some(before) => (Arc::clone(&before.label), before.limit.clone()),
+            None => (config.label.as_str().into(), limit(config.max_connections)),
         };
-        let routes = config.routes.routes().map(|route| state(route.payload)).collect();
-        let clients = config.clients.map(AddressLimits::new);
-        let listeners = config.listeners.iter().map(Listener::new).collect();
-        let full = watch::Sender::new(false);
-        Self { tracker, connections, full, clients, pools, listeners, routes, dialer, resolver, config }
+        Arc::new(Self { label, limit, config: config.clone() })
     }
 }
 
-impl<D> Proxy<D> {
+/// The places of a process.
+#[derive(Debug)]
+pub(crate) struct Room {
+    connections: Limit,
+    /// Whether all are taken. While they are nothing is accepted; set by [`taken`](Self::taken), cleared by
+    /// [`given_back`](Self::given_back).
+    pub(crate) full: watch::Sender<bool>,
+}
+
+impl Room {
     /// Tells the accept loops if the last place was just taken.
     pub(crate) fn taken(&self) {
         let (in_use, most) = (self.connections.in_use(), self.connections.most());
@@ -104,9 +151,132 @@ impl<D> Proxy<D> {
     }
 }
 
-/// The limit that a configuration sets; None where it sets none.
-pub(crate) fn limit(most: Option<Connections>) -> Option<Limit> {
-    most.map(|most| Limit::new(most.get() as usize))
+impl<D: Dial> Proxy<D> {
+    /// The first generation: it has served nobody yet.
+    #[must_use]
+    pub fn new(config: Config, tracker: Arc<Tracker>, dialer: D, resolver: Resolver) -> Self {
+        let most = max_connections(&config);
+        let connections = Limit::new(most);
+        let numbers = Numbers::of(&config.pools);
+        let number = (0..).zip(&config.pools);
+        let pools = number.map(|(number, pool)| Pool::new(pool, number, most, None)).collect();
+        let routes = config.routes.routes().map(|route| RouteState::new(route.payload, None)).collect();
+        let clients = config.clients.map(AddressLimits::new);
+        let listeners = config.listeners.iter().map(Listener::new).collect();
+        let room = Room { connections: connections.clone(), full: watch::Sender::new(false) };
+        let room = Arc::new(room);
+        Self {
+            tracker,
+            connections,
+            room,
+            clients,
+            pools,
+            numbers,
+            listeners,
+            routes,
+            dialer,
+            resolver,
+            most,
+            config,
+        }
+    }
+
+    /// The generation after this one: what has the same name goes on counting where it is. Nothing changes before
+    /// [`take_force`](Self::take_force).
+    ///
+    /// # Errors
+    /// Where there have been more pools than there are numbers, and all of them still have connections.
+    pub fn after(&self, config: Config) -> Result<Self, NoNumber>
+    where
+        D: Clone,
+    {
+        let most = max_connections(&config);
+        let pools = self.pools_after(&config, most)?;
+        let states: HashMap<&str, _> = self.routes.iter().map(|state| (&*state.name, state)).collect();
+        let routes = config.routes.routes().map(|route| route.payload);
+        let routes = routes.map(|route| RouteState::new(route, states.get(&*route.name).copied())).collect();
+        let before: HashMap<&str, _> = self.listeners.iter().map(|at| (&*at.label, at)).collect();
+        let listeners = config.listeners.iter();
+        let listeners =
+            listeners.map(|at| Listener::after(at, before.get(at.label.as_str()).copied())).collect();
+        Ok(Self {
+            tracker: Arc::clone(&self.tracker),
+            connections: self.connections.clone(),
+            room: Arc::clone(&self.room),
+            clients: self.clients_after(&config),
+            pools,
+            numbers: self.numbers.clone(),
+            listeners,
+            routes,
+            dialer: self.dialer.clone(),
+            resolver: self.resolver.clone(),
+            most,
+            config,
+        })
+    }
+
+    fn pools_after(&self, config: &Config, most: usize) -> Result<Vec<Pool>, NoNumber> {
+        let numbers = self.numbers.assign(&config.pools, &self.pools, &self.tracker)?;
+        let before = |name: &str| self.pools.iter().find(|pool| *pool.name == *name);
+        let pools = config.pools.iter().zip(numbers);
+        Ok(pools.map(|(pool, number)| Pool::new(pool, number, most, before(&pool.name))).collect())
+    }
+
+    /// The same table of clients, unless it has to be another one.
+    fn clients_after(&self, config: &Config) -> Option<AddressLimits> {
+        match (&self.clients, &self.config.clients, &config.clients) {
+            (Some(table), Some(before), Some(now)) if is_same_table(before, now) => Some(table.clone()),
+            (_, _, now) => now.map(AddressLimits::new),
+        }
+    }
+
+    /// Makes what is shared with the generations before obey this one's configuration.
+    pub fn take_force(&self) {
+        let Config { pools, clients, dns, .. } = &self.config;
+        self.connections.set_most(self.most);
+        for (pool, config) in self.pools.iter().zip(pools) {
+            pool.limit.set_most(most(config.max_connections));
+        }
+        for at in &self.listeners {
+            at.limit.set_most(most(at.config.max_connections));
+        }
+        for (state, route) in self.routes.iter().zip(self.config.routes.routes()) {
+            state.limit.set_most(most(route.payload.max_connections));
+            state.targets.take_force(route.payload);
+        }
+        if let (Some(table), Some(options)) = (&self.clients, clients) {
+            table.set_rates(*options);
+        }
+        self.resolver.set_options(dns.options());
+        self.room.taken();
+        self.room.given_back();
+    }
+}
+
+/// Whether clients that were counted by one configuration can be counted on by another one.
+pub(crate) fn is_same_table(
+    before: &proxy_conn::AddressLimitsOptions,
+    now: &proxy_conn::AddressLimitsOptions,
+) -> bool {
+    (before.ipv6_prefix, before.client_table_capacity) == (now.ipv6_prefix, now.client_table_capacity)
+}
+
+impl<D> Proxy<D> {
+    /// The pool that the tracker knows by `number`, if it is in the configuration.
+    #[must_use]
+    pub fn pool(&self, number: u8) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.number == number)
+    }
+}
+
+/// The limit that a configuration sets; one that nobody meets where it sets none.
+pub(crate) fn limit(bound: Option<Connections>) -> Limit {
+    Limit::new(most(bound))
+}
+
+/// The same, for a limit that is there.
+pub(crate) fn most(bound: Option<Connections>) -> usize {
+    bound.map_or(Limit::MAX, |bound| bound.get() as usize)
 }
 
 /// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.
@@ -124,7 +294,7 @@ fn max_connections(config: &Config) -> usize {
     wanted
 }
 
-impl<D: Dial> fmt::Debug for Proxy<D> {
+impl<D> fmt::Debug for Proxy<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy").field("tracker", &self.tracker).finish_non_exhaustive()
     }

@@ -1,11 +1,15 @@
 //! A running proxy: listening sockets, worker threads, starting and stopping.
 //!
 //! ```text
-//! control runtime (caller's) ── signals, names, stopping
+//! control runtime (caller's) ── signals, names, reloading, stopping
 //!   ├─ worker 0: own thread, own runtime, own listening sockets (SO_REUSEPORT) ─ its connections, for life
 //!   └─ worker 1: …
 //! ```
-//! A worker is never asked to do anything slow, and no connection moves between workers.
+//! A worker is never asked to do anything slow, and no connection moves between workers. What is changed while it runs is
+//! changed through its [`Control`].
+
+mod doors;
+mod workers;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,30 +19,26 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use proxy_conn::{Audit, Reason, Subscriber, Tracker};
-use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::pipe;
-use proxy_core::{BindAddr, ListenError, Resolver, TcpDialer, TcpListener};
+use proxy_core::{ListenError, Resolver, TcpDialer, pipe};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
-use crate::accept::{Accepting, accept_loop};
 use crate::admin::AdminError;
-use crate::audit::{Sockets, audit};
-use crate::config::{Config, ListenerConfig};
+use crate::audit::Sockets;
+use crate::config::Config;
+use crate::control::{Control, Parts, State};
 use crate::descriptors;
-use crate::pool::Pool;
-use crate::proxy::{Listener, Proxy};
+use crate::proxy::Proxy;
 use crate::watch;
+
+pub(crate) use doors::{Doors, Sockets as Listening};
+use workers::Idle;
+pub use workers::{Worker, WorkerView};
 
 /// How long connections that are being ended may take to do so. Ending is dropping, except that bytes already read are
 /// delivered; two seconds is ten times what a loaded worker needs for ten thousand.
 const ENDING: Duration = Duration::from_secs(2);
-
-/// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
-/// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
-const BEAT: Duration = Duration::from_millis(500);
 
 /// Why a proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -75,23 +75,8 @@ pub type Bound = HashMap<SocketAddr, std::net::TcpListener>;
 /// A running proxy. Dropped without [`stop`](Self::stop), it ends every connection at once.
 #[derive(Debug)]
 pub struct Server {
-    proxy: Arc<Proxy<TcpDialer>>,
-    /// Ends the accept loops, which closes the listening sockets.
-    stop: CancellationToken,
-    /// Ends the workers.
-    quit: CancellationToken,
-    /// Connections' tasks, and nothing else.
-    tasks: TaskTracker,
-    /// Accept loops' tasks.
-    loops: TaskTracker,
-    workers: Vec<JoinHandle<()>>,
-    audit: Audit,
-}
-
-/// A listening socket and what it is for.
-struct Listening {
-    socket: std::net::TcpListener,
-    at: Arc<Listener>,
+    control: Control,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -120,120 +105,79 @@ impl Server {
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
-        let workers = config.workers.get() as usize;
+        let count = config.workers.get() as usize;
         // First, since listening takes descriptors too.
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
         pipe::at_most(descriptors::pipes(descriptors));
-        let sockets = bind_all(&config, bound)?;
-        let resolver = Resolver::system(control.clone(), config.dns.options());
-        let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, ends), TcpDialer, resolver));
+        let (workers, runtimes) = runtimes(count)?;
         let tasks = TaskTracker::new();
-        let mut server = Self {
-            audit: audit(&proxy, &tasks, sockets_are),
-            proxy,
-            stop: CancellationToken::new(),
-            quit: CancellationToken::new(),
-            tasks,
-            loops: TaskTracker::new(),
-            workers: Vec::with_capacity(workers),
-        };
+        let doors = Doors::new(workers.iter().map(|worker| worker.handle().clone()).collect(), tasks.clone());
+        let sockets = config.listeners.iter().map(|at| doors.bind(&config, at, bound, false));
+        let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+        let resolver = Resolver::system(control.clone(), config.dns.options());
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), TcpDialer, resolver));
+        let parts = Parts::new(Arc::clone(&proxy), doors, workers, tasks, control.clone(), sockets_are);
+        let mut server = Self { control: Control::new(parts), threads: Vec::with_capacity(count) };
+        let quit = &server.control.parts().quit;
         // The control plane's own tasks end with the workers.
-        drop(control.spawn(watch::watch(Arc::clone(&server.proxy), server.quit.clone())));
-        drop(control.spawn(server.audit.clone().watch(server.quit.clone().cancelled_owned())));
-        for (worker, sockets) in sockets.into_iter().enumerate() {
-            let sockets = sockets
-                .into_iter()
-                .zip(&server.proxy.listeners)
-                .map(|(socket, at)| Listening { socket, at: Arc::clone(at) });
-            let sockets = sockets.collect();
-            let thread = server
-                .start_worker(worker, sockets)
-                .map_err(|source| StartError::Worker { worker, source })?;
-            server.workers.push(thread);
+        drop(control.spawn(watch::watch(Arc::clone(server.control.in_force()), quit.clone())));
+        drop(control.spawn(server.audit().clone().watch(quit.clone().cancelled_owned())));
+        for (number, runtime) in runtimes.into_iter().enumerate() {
+            let Some(worker) = server.control.workers().get(number) else { continue };
+            let thread = worker.start(number, runtime, server.control.parts().quit.clone());
+            let thread = thread.map_err(|source| StartError::Worker { worker: number, source })?;
+            server.threads.push(thread);
         }
+        for (at, sockets) in proxy.listeners.iter().zip(sockets) {
+            server.control.parts().doors.open(at, &proxy, sockets);
+        }
+        server.control.watch_file();
         Ok(server)
     }
 
-    fn start_worker(&self, worker: usize, sockets: Vec<Listening>) -> std::io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (proxy, tasks, loops) = (Arc::clone(&self.proxy), self.tasks.clone(), self.loops.clone());
-        let (stop, quit) = (self.stop.clone(), self.quit.clone());
-        std::thread::Builder::new().name(format!("worker-{worker}")).spawn(move || {
-            runtime.block_on(async {
-                for Listening { socket, at } in sockets {
-                    let label = Arc::clone(&at.label);
-                    let accepting = Accepting { at, worker, proxy: Arc::clone(&proxy), tasks: tasks.clone() };
-                    match TcpListener::from_std(socket) {
-                        Ok(listener) => drop(loops.spawn(accept_loop(listener, accepting, stop.clone()))),
-                        Err(error) => error!(listener = %label, %error, "cannot listen"),
-                    }
-                }
-                drop(proxy);
-                let mut beats = tokio::time::interval(BEAT);
-                while quit.run_until_cancelled(beats.tick()).await.is_some() {
-                    pipe::release_idle();
-                }
-            });
-        })
-    }
-
-    /// What its connections share.
+    /// The handle by which it is looked at and changed while it runs.
     #[must_use]
-    pub fn proxy(&self) -> &Arc<Proxy<TcpDialer>> {
-        &self.proxy
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// The table of its connections.
     #[must_use]
     pub fn tracker(&self) -> &Arc<Tracker> {
-        &self.proxy.tracker
+        self.control.tracker()
     }
 
     /// The audit of its connections: to run one now, and for its heartbeat.
     #[must_use]
     pub fn audit(&self) -> &Audit {
-        &self.audit
+        self.control.audit()
     }
 
     /// How many connections hold a permit of the global limit.
     #[must_use]
     pub fn permits_in_use(&self) -> usize {
-        self.proxy.connections.in_use()
-    }
-
-    /// Its pools, with how hard pressed each is.
-    #[must_use]
-    pub fn pools(&self) -> &[Pool] {
-        &self.proxy.pools
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.proxy.config
+        self.control.proxy().connections.in_use()
     }
 
     /// Stops accepting, lets connections finish for `graceful_shutdown_timeout` or until `hurry` resolves, then ends
-    /// those that are left.
+    /// those that are left. Nothing can be changed any more once this is called.
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) -> Stopped {
-        self.stop.cancel();
+        self.control.enter(State::Draining);
+        let parts = Arc::clone(self.control.parts());
         // What a loop has just accepted has its entry before anybody looks whether all are gone.
-        self.loops.close();
-        if tokio::time::timeout(ENDING, self.loops.wait()).await.is_err() {
-            error!("a worker does not answer");
-        }
+        parts.doors.shut(&parts.doors.labels()).await;
         let tracker = Arc::clone(self.tracker());
         info!(connections = tracker.len(), "stopped accepting");
         let finished = tokio::select! {
             () = tracker.emptied() => true,
-            () = tokio::time::sleep(self.config().graceful_shutdown_timeout.get()) => false,
+            () = tokio::time::sleep(self.control.proxy().config.graceful_shutdown_timeout.get()) => false,
             () = hurry => false,
         };
         let stopped =
             if finished { Stopped::Finished } else { Stopped::Ended(tracker.cancel_all(Reason::Shutdown)) };
-        self.tasks.close();
-        if tokio::time::timeout(ENDING, self.tasks.wait()).await.is_err() {
+        parts.tasks.close();
+        if tokio::time::timeout(ENDING, parts.tasks.wait()).await.is_err() {
             error!(connections = tracker.len(), "connections did not end when told to; dropping them");
         }
         self.join();
@@ -242,10 +186,12 @@ impl Server {
 
     /// Ends the workers, and with them every task that is left.
     fn join(&mut self) {
-        self.stop.cancel();
-        self.quit.cancel();
-        for worker in self.workers.drain(..) {
-            if worker.join().is_err() {
+        let parts = self.control.parts();
+        parts.doors.slam();
+        parts.quit.cancel();
+        self.control.forget_file();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
                 error!("a worker thread had panicked");
             }
         }
@@ -258,32 +204,9 @@ impl Drop for Server {
     }
 }
 
-/// A set of sockets for each worker, in the order of the listeners.
-fn bind_all(config: &Config, bound: &Bound) -> Result<Vec<Vec<std::net::TcpListener>>, StartError> {
-    // First each port alone: sharing is for our own workers, not for another process that happens to share too.
-    for at in &config.listeners {
-        if find_bound(bound, at).is_none() {
-            drop(bind(at.bind, at.port, &options(config, at, false))?);
-        }
-    }
-    (0..config.workers.get())
-        .map(|_| config.listeners.iter().map(|at| listen(config, bound, at)).collect())
-        .collect()
-}
-
-fn listen(config: &Config, bound: &Bound, at: &ListenerConfig) -> Result<std::net::TcpListener, StartError> {
-    match find_bound(bound, at) {
-        Some((addr, socket)) => Ok(socket.try_clone().map_err(|source| ListenError { addr, source })?),
-        None => Ok(bind(at.bind, at.port, &options(config, at, true))?),
-    }
-}
-
-fn find_bound<'b>(bound: &'b Bound, at: &ListenerConfig) -> Option<(SocketAddr, &'b std::net::TcpListener)> {
-    let BindAddr::Ip(ip) = at.bind else { return None };
-    let addr = SocketAddr::new(ip, at.port);
-    bound.get(&addr).map(|socket| (addr, socket))
-}
-
-fn options(config: &Config, at: &ListenerConfig, reuse_port: bool) -> ListenOptions {
-    ListenOptions { backlog: at.backlog.get(), reuse_port, keep_alive: config.keep_alive }
+/// Workers without threads yet, and their runtimes.
+fn runtimes(count: usize) -> Result<(Vec<Worker>, Vec<Idle>), StartError> {
+    let runtime = |worker| Worker::new().map_err(|source| StartError::Worker { worker, source });
+    let both = (0..count).map(runtime).collect::<Result<Vec<_>, _>>()?;
+    Ok(both.into_iter().unzip())
 }

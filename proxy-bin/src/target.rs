@@ -11,35 +11,45 @@ use tracing::warn;
 
 use crate::config::{Action, RouteConfig, address};
 use crate::dials::DialFigures;
-use crate::proxy::limit;
+use crate::proxy::{Draining, limit, most};
 
-/// A target's limit and breaker.
+/// A target of a route: its limit and its breaker.
 #[derive(Debug)]
-struct TargetState {
-    name: Box<str>,
-    limit: Option<Limit>,
+pub struct TargetState {
+    /// Where it is, as the configuration names it.
+    pub name: Box<str>,
+    /// Its connections of this route, and how many it may have.
+    pub limit: Limit,
+    /// Whether it takes no new connections.
+    pub draining: Draining,
+    /// How its dials went.
+    pub dials: DialFigures,
     breaker: TargetBreaker,
-    dials: DialFigures,
 }
 
-/// A target as it was when somebody looked.
-#[derive(Debug)]
-pub struct TargetView<'r> {
-    /// Where it is, as the configuration has it.
-    pub name: &'r str,
-    /// How many connections it may have; None where that is not limited.
-    pub limit: Option<&'r Limit>,
-    /// Whether it is dialled.
-    pub breaker: BreakerView,
-    /// How its dials went.
-    pub dials: &'r DialFigures,
+impl TargetState {
+    fn new(name: String, route: &RouteConfig) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            limit: limit(route.max_connections_per_target),
+            draining: Draining::default(),
+            dials: DialFigures::default(),
+            breaker: TargetBreaker::new(route.breaker),
+        })
+    }
+
+    /// Its breaker, as it is now.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerView {
+        self.breaker.view(Instant::now())
+    }
 }
 
 /// The states of a route's targets, in the order of the configuration.
 #[derive(Debug)]
 pub struct RouteTargets {
     route: Arc<str>,
-    targets: Vec<TargetState>,
+    targets: Vec<Arc<TargetState>>,
 }
 
 /// The targets of one dial, in the order in which they are to be tried.
@@ -52,14 +62,14 @@ pub(crate) struct Course<'r> {
 }
 
 impl RouteTargets {
-    /// The targets of `route`, none dialled yet.
+    /// The targets of `route`; those that it had `before` are the same, with all that is counted.
     #[must_use]
-    pub fn new(route: &RouteConfig) -> Self {
-        let state = |name: String| TargetState {
-            name: name.into(),
-            limit: limit(route.max_connections_per_target),
-            breaker: TargetBreaker::new(route.breaker),
-            dials: DialFigures::default(),
+    pub fn new(route: &RouteConfig, before: Option<&Self>) -> Self {
+        let mut known = before.map(|before| before.targets.clone()).unwrap_or_default();
+        let mut state = |name: String| match known.iter().position(|known| *known.name == *name) {
+            // Taken out: a target that is listed twice has two states.
+            Some(n) => known.swap_remove(n),
+            None => TargetState::new(name, route),
         };
         let targets = match &route.action {
             Action::Forward { targets, .. } => {
@@ -70,20 +80,29 @@ impl RouteTargets {
         Self { route: Arc::clone(&route.name), targets }
     }
 
+    /// Makes the targets obey the configuration of `route`.
+    pub(crate) fn take_force(&self, route: &RouteConfig) {
+        for target in &self.targets {
+            target.limit.set_most(most(route.max_connections_per_target));
+            target.breaker.set_options(route.breaker);
+        }
+    }
+
+    /// Each of them, in the order of the configuration.
+    pub fn iter(&self) -> impl Iterator<Item = &TargetState> {
+        self.targets.iter().map(|target| &**target)
+    }
+
     /// Permits of all its targets that are out.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.targets.iter().filter_map(|target| target.limit.as_ref()).map(Limit::in_use).sum()
+        self.iter().map(|target| target.limit.in_use()).sum()
     }
 
-    /// Its targets as they are at `now`, in the order of the configuration.
-    pub fn views(&self, now: Instant) -> impl Iterator<Item = TargetView<'_>> {
-        self.targets.iter().map(move |target| TargetView {
-            name: &target.name,
-            limit: target.limit.as_ref(),
-            breaker: target.breaker.view(now),
-            dials: &target.dials,
-        })
+    /// Whether there are targets and each of them is being drained.
+    #[must_use]
+    pub fn all_draining(&self) -> bool {
+        !self.targets.is_empty() && self.iter().all(|target| target.draining.is_on())
     }
 
     /// The targets for a connection that came in on `port`: whose turn it is first, then the others. None where the route
@@ -108,21 +127,21 @@ impl RouteTargets {
 pub(crate) struct Leave<'r> {
     target: &'r TargetState,
     ticket: Ticket,
-    permit: Option<Permit>,
+    permit: Permit,
     began: Instant,
 }
 
 impl<'r> Gate for Course<'r> {
     type Ticket = Leave<'r>;
-    type Pass = Option<Permit>;
+    type Pass = Permit;
 
     fn enter(&self, n: usize) -> Result<Leave<'r>, Closed> {
         // A list without that target is full.
         let target = self.order.get(n).and_then(|n| self.states.targets.get(*n)).ok_or(Closed::Full(0))?;
-        let permit = match &target.limit {
-            Some(limit) => Some(limit.acquire().ok_or(Closed::Full(limit.most()))?),
-            None => None,
-        };
+        if target.draining.is_on() {
+            return Err(Closed::Draining);
+        }
+        let permit = target.limit.acquire().ok_or_else(|| Closed::Full(target.limit.most()))?;
         let began = Instant::now();
         match target.breaker.admit(began) {
             Admission::Closed(ticket) | Admission::Probe(ticket) => {
@@ -132,7 +151,7 @@ impl<'r> Gate for Course<'r> {
         }
     }
 
-    fn reached(&self, leave: Leave<'r>) -> Option<Permit> {
+    fn reached(&self, leave: Leave<'r>) -> Permit {
         leave.target.dials.reached(leave.began.elapsed());
         self.states.log(leave.target, leave.ticket.succeeded());
         leave.permit

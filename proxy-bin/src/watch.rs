@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use proxy_conn::overload::{Candidate, Usage};
 use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
 use proxy_core::listen::accept_error_is_shortage;
@@ -26,34 +27,63 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Fewer connections than these leave less memory behind than looking for it is worth.
 const WORTH_A_LOOK: usize = 1000;
 
-/// Watches until `stop`.
-pub(crate) async fn watch<D>(proxy: Arc<Proxy<D>>, stop: CancellationToken) {
-    let mut breakers: Vec<Overload> = proxy.pools.iter().map(|pool| Overload::new(pool.overload)).collect();
+/// Watches the pools of the generation in force until `stop`.
+pub(crate) async fn watch<D>(in_force: Arc<ArcSwap<Proxy<D>>>, stop: CancellationToken) {
+    let mut breakers: Vec<Breaker> = Vec::new();
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut crowd, mut seen, mut still) = (Crowd::default(), vec![Seen::default(); breakers.len()], None);
+    let (mut crowd, mut still, mut watched) = (Crowd::default(), None, None);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let proxy = in_force.load_full();
+        if !watched.as_ref().is_some_and(|watched| Arc::ptr_eq(watched, &proxy)) {
+            breakers = followed(&proxy.pools, breakers);
+            (watched, still) = (Some(Arc::clone(&proxy)), None);
+        }
         let process = Process::read(&proxy);
         if crowd.has_gone(proxy.tracker.len()) {
             memory::release();
         }
         // While nobody comes or goes, all have their backend, and all is well, they are as they were seen.
         let counts = (proxy.tracker.opened(), proxy.tracker.len());
-        let still_so = still == Some(counts) && breakers.iter().all(|one| one.level() == Level::Normal);
+        let still_so =
+            still == Some(counts) && breakers.iter().all(|one| one.overload.level() == Level::Normal);
         let connections = if still_so { Vec::new() } else { proxy.tracker.connections() };
-        for (number, ((pool, breaker), seen)) in
-            proxy.pools.iter().zip(&mut breakers).zip(&mut seen).enumerate()
-        {
+        for (pool, breaker) in proxy.pools.iter().zip(&mut breakers) {
             let mine: Vec<&Tracked> =
-                connections.iter().filter(|one| one.pool().map(usize::from) == Some(number)).collect();
+                connections.iter().filter(|one| one.pool() == Some(pool.number)).collect();
             if !still_so {
-                *seen = Seen::of(&mine);
+                breaker.seen = Seen::of(&mine);
             }
-            observe(pool, breaker, &mine, &seen.readings(pool, &process));
+            let readings = breaker.seen.readings(pool, &process);
+            observe(pool, &mut breaker.overload, &mine, &readings);
         }
         // Whoever has none yet may have no pool yet either, and is in no pool's count.
         still = connections.iter().all(|one| one.phase() >= Phase::Relay).then_some(counts);
     }
+}
+
+/// A pool's breaker, and what it was last shown.
+struct Breaker {
+    pool: Arc<str>,
+    overload: Overload,
+    seen: Seen,
+}
+
+/// The breakers of `pools`; those that had one before keep it, at its level.
+fn followed(pools: &[Pool], mut before: Vec<Breaker>) -> Vec<Breaker> {
+    let breaker = |pool: &Pool| match before.iter().position(|one| one.pool == pool.name) {
+        Some(n) => {
+            let mut known = before.swap_remove(n);
+            known.overload.reconfigure(pool.overload);
+            known
+        }
+        None => Breaker {
+            pool: Arc::clone(&pool.name),
+            overload: Overload::new(pool.overload),
+            seen: Seen::default(),
+        },
+    };
+    pools.iter().map(breaker).collect()
 }
 
 /// How many connections there were at the most, of late.
@@ -228,7 +258,7 @@ action = { forward = ["127.0.0.1:9000"] }
             proxy.pools.iter().map(|pool| pool.pressure.load().level).max()
         };
         tokio::select! {
-            () = watch(Arc::clone(&proxy), CancellationToken::new()) => unreachable!("nobody stops it"),
+            () = watch(Arc::new(ArcSwap::new(Arc::clone(&proxy))), CancellationToken::new()) => unreachable!("nobody stops it"),
             level = playing => assert_eq!(level, Some(Level::Shed)),
         }
         assert_eq!(proxy.tracker.len(), clients.len());

@@ -41,7 +41,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use proxy_core::Bound;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use compare::{Difference, Holding, Suspect, Suspects, compare};
@@ -112,7 +114,9 @@ pub type Reading = Pin<Box<dyn Future<Output = io::Result<Kernel>> + Send>>;
 pub struct Audit(Arc<Parts>);
 
 struct Parts {
-    options: AuditOptions,
+    options: Mutex<AuditOptions>,
+    /// Told when the options are others.
+    changed: Notify,
     tracker: Arc<Tracker>,
     expect: Box<dyn Fn() -> Expectations + Send + Sync>,
     read: Box<dyn Fn() -> Reading + Send + Sync>,
@@ -122,7 +126,7 @@ struct Parts {
 
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("options", &self.0.options).finish_non_exhaustive()
+        f.debug_struct("Audit").field("options", &*self.0.options.lock()).finish_non_exhaustive()
     }
 }
 
@@ -148,7 +152,16 @@ impl Audit {
     ) -> Self {
         let (expect, read) = (Box::new(expect), Box::new(read));
         let (subscriber, state) = (Box::new(subscriber), Arc::default());
-        Self(Arc::new(Parts { options, tracker, expect, read, subscriber, state }))
+        let (options, changed) = (Mutex::new(options), Notify::new());
+        Self(Arc::new(Parts { options, changed, tracker, expect, read, subscriber, state }))
+    }
+
+    /// Takes other options, as a reload does: a new interval counts from now on, an audit under way ends with the old ones.
+    pub fn set_options(&self, options: AuditOptions) {
+        let before = std::mem::replace(&mut *self.0.options.lock(), options);
+        if before.interval != options.interval {
+            self.0.changed.notify_one();
+        }
     }
 
     /// Its heartbeat.
@@ -164,7 +177,7 @@ impl Audit {
         let watching = async {
             let (mut clean_at, mut unasked) = (None, 0);
             loop {
-                tokio::time::sleep(self.0.options.interval.get()).await;
+                self.rest().await;
                 let seen = (self.0.tracker.opened(), self.0.tracker.len());
                 let asks = clean_at != Some(seen) || unasked + 1 >= UNASKED;
                 unasked = if asks { 0 } else { unasked + 1 };
@@ -179,6 +192,18 @@ impl Audit {
         }
     }
 
+    /// Waits for the interval, anew when that is changed.
+    async fn rest(&self) {
+        loop {
+            let interval = self.0.options.lock().interval.get();
+            tokio::select! {
+                biased;
+                () = self.0.changed.notified() => {}
+                () = tokio::time::sleep(interval) => return,
+            }
+        }
+    }
+
     /// Audits once: up to three looks, within `grace` and the time that looking takes. Ends what is overdue, notes the
     /// heartbeat and tells the subscriber.
     // CANCEL: dropped in the middle, nothing was ended and nothing noted.
@@ -188,10 +213,11 @@ impl Audit {
 
     /// The same; `asks`: whether the kernel is asked.
     async fn run(&self, asks: bool) -> AuditReport {
-        let Parts { options, tracker, subscriber, state, .. } = &*self.0;
-        let (started, mut looks, mut report) = (Instant::now(), Looks::new(options), AuditReport::default());
+        let Parts { tracker, subscriber, state, .. } = &*self.0;
+        let options = *self.0.options.lock();
+        let (started, mut looks, mut report) = (Instant::now(), Looks::new(&options), AuditReport::default());
         let lasting = loop {
-            let found = self.look(&mut report, asks).await;
+            let found = self.look(&mut report, asks, &options).await;
             match looks.look(found) {
                 Step::Again(pause) => tokio::time::sleep(pause).await,
                 Step::Done(lasting) => break *lasting,
@@ -209,8 +235,8 @@ impl Audit {
     }
 
     /// One look; what it saw is noted in `report`.
-    async fn look(&self, report: &mut AuditReport, asks: bool) -> Suspects {
-        let Parts { options, tracker, expect, read, .. } = &*self.0;
+    async fn look(&self, report: &mut AuditReport, asks: bool, options: &AuditOptions) -> Suspects {
+        let Parts { tracker, expect, read, .. } = &*self.0;
         let started = Instant::now();
         let (table, expected) = Table::read(tracker, expect);
         let kernel = if asks { Some(read().await) } else { None };

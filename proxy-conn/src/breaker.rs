@@ -45,9 +45,10 @@ pub struct TargetBreaker(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    options: BreakerOptions,
     /// Held for a few instructions, twice a dial; never across an await, never while bytes are moved.
     gate: Mutex<Gate>,
+    /// Looked at only where a dial has failed.
+    options: Mutex<BreakerOptions>,
 }
 
 /// Whether a target may be dialled.
@@ -94,7 +95,8 @@ impl Ticket {
 
     /// The target refused the connection, or did not take it in time.
     pub fn failed(self, now: Instant) -> Option<Change> {
-        self.breaker.gate.lock().failed(self.era, now, &self.breaker.options)
+        let options = *self.breaker.options.lock();
+        self.breaker.gate.lock().failed(self.era, now, &options)
     }
 }
 
@@ -109,7 +111,12 @@ impl TargetBreaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(options: BreakerOptions) -> Self {
-        Self(Arc::new(Shared { options, gate: Mutex::new(Gate::new()) }))
+        Self(Arc::new(Shared { gate: Mutex::new(Gate::new()), options: Mutex::new(options) }))
+    }
+
+    /// Takes other options, as a reload does. Its state stays, and so does a cool-down that has begun.
+    pub fn set_options(&self, options: BreakerOptions) {
+        *self.0.options.lock() = options;
     }
 
     /// Whether the target may be dialled at `now`.

@@ -17,6 +17,8 @@ pub enum Reason {
     Overload = 3,
     /// It outlived a deadline, which must never happen: the audit found it.
     Overdue = 4,
+    /// What it belongs to is drained or no longer configured, and the time to finish is over.
+    Drained = 5,
 }
 
 impl Reason {
@@ -28,6 +30,7 @@ impl Reason {
             Self::Killed => Cause::Killed,
             Self::Overload => Cause::Overload,
             Self::Overdue => Cause::Overdue,
+            Self::Drained => Cause::Drained,
         }
     }
 
@@ -37,6 +40,7 @@ impl Reason {
             2 => Some(Self::Killed),
             3 => Some(Self::Overload),
             4 => Some(Self::Overdue),
+            5 => Some(Self::Drained),
             _ => None,
         }
     }

@@ -153,6 +153,10 @@ causes! {
     Shutdown = "shutdown" 'K' Operator,
     /// An operator ended it.
     Killed = "killed" 'K' Operator,
+    /// An operator drains its route, or every target that it could have gone to.
+    Draining = "draining" 'K' Operator,
+    /// Its listener, route or target was drained, or its route removed, and the time to finish was over.
+    Drained = "drained" 'K' Operator,
     /// Ended to relieve an overloaded pool: among those of least use.
     Overload = "overload" 'R' Proxy,
     /// It outlived a deadline and the audit ended it: a fault.

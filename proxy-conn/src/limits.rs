@@ -57,6 +57,18 @@ impl Limit {
         Self(Arc::new(Counter { word: Word::new(most), high_water: AtomicUsize::new(0), line }))
     }
 
+    /// A limit that never refuses: it counts, and may be given a bound later.
+    #[must_use]
+    pub fn unbounded() -> Self {
+        Self::new(Self::MAX)
+    }
+
+    /// The most there may be; None where that is [`MAX`](Self::MAX), which nobody meets.
+    #[must_use]
+    pub fn bound(&self) -> Option<usize> {
+        Some(self.most()).filter(|most| *most < Self::MAX)
+    }
+
     /// A permit, if fewer than the most are out and nobody waits for one. One atomic step: there is no check before the
     /// act.
     #[must_use]
@@ -162,6 +174,7 @@ mod tests {
         assert_eq!(Limit::new(Limit::MAX).most(), Limit::MAX);
         assert_eq!(Limit::new(usize::MAX).most(), Limit::MAX);
         assert!(Limit::new(usize::MAX).acquire().is_some());
+        assert_eq!((Limit::unbounded().bound(), Limit::new(7).bound()), (None, Some(7)));
     }
 
     #[test]

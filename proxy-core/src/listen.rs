@@ -6,10 +6,10 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{SocketFlags, acceptfrom_with};
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockFilter, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -29,6 +29,22 @@ pub trait Listen: Send + Sync + 'static {
     /// # Errors
     /// What the kernel says; see [`accept_error_is_shortage`] for those that call for a pause.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send;
+
+    /// Queues no new connection from now on; those that are queued can still be accepted. For one that is about to be closed:
+    /// whoever is queued then is reset. Does nothing where it cannot be done.
+    fn shut_door(&self) {}
+}
+
+impl<L: Listen> Listen for std::sync::Arc<L> {
+    type Stream = L::Stream;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send {
+        L::accept(self)
+    }
+
+    fn shut_door(&self) {
+        L::shut_door(self);
+    }
 }
 
 /// Whether an accept failed for want of descriptors or memory, so that trying again at once would only spin.
@@ -87,7 +103,34 @@ impl TcpListener {
         let addr = socket2::SockRef::from(self.0.get_ref()).local_addr()?;
         addr.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
+
+    /// Takes another backlog, and another keepalive for what it accepts from now on. Nobody who is queued is lost.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_options(&self, options: &ListenOptions) -> io::Result<()> {
+        let socket = socket2::SockRef::from(self.0.get_ref());
+        options.keep_alive.apply(&socket)?;
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
+    }
 }
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+/// Drops every SYN that comes, as a classic BPF program sees it: from the TCP header on. Other packets pass, so handshakes
+/// that have begun are completed, and a client whose SYN is lost tries again a second later, when the port answers as it
+/// will from then on.
+const DROP_SYN: [SockFilter; 5] = [
+    SockFilter::new(0x30, 0, 0, 13),       // the byte with the flags
+    SockFilter::new(0x54, 0, 0, 0x12),     // SYN and ACK of it
+    SockFilter::new(0x15, 0, 1, 0x02),     // SYN alone?
+    SockFilter::new(0x06, 0, 0, 0),        // dropped
+    SockFilter::new(0x06, 0, 0, u32::MAX), // else taken whole
+];
 
 impl Listen for TcpListener {
     type Stream = Socket;
@@ -98,6 +141,11 @@ impl Listen for TcpListener {
         let (fd, peer) = self.0.async_io(Interest::READABLE, accepting).await?;
         let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(io::ErrorKind::InvalidData)?;
         Ok((Socket::tcp(fd)?, PeerAddr::new(peer)))
+    }
+
+    fn shut_door(&self) {
+        // Without it all is well but for who comes in the moment before it is closed.
+        socket2::SockRef::from(self.0.get_ref()).attach_filter(&DROP_SYN).unwrap_or_default();
     }
 }
 

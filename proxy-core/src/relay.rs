@@ -152,7 +152,7 @@ pub fn relay<'a, C: Stream, B: Stream, M: Meter>(
     client: &'a C,
     backend: &'a B,
     preface: Preface,
-    limits: &'a RelayLimits<'a>,
+    limits: &'a RelayLimits,
     meter: &'a M,
 ) -> impl Future<Output = RelayEnd> + Send + use<'a, C, B, M> {
     let mut relay = Relay::new(client, backend, preface, limits, meter);
@@ -170,13 +170,7 @@ pub fn relay<'a, C: Stream, B: Stream, M: Meter>(
 }
 
 impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
-    fn new(
-        client: &'a C,
-        backend: &'a B,
-        preface: Preface,
-        limits: &'a RelayLimits<'a>,
-        meter: &'a M,
-    ) -> Self {
+    fn new(client: &'a C, backend: &'a B, preface: Preface, limits: &'a RelayLimits, meter: &'a M) -> Self {
         let (spoken, now) = (preface.to_backend.len() > preface.own, Instant::now());
         let up = Lane::new(preface.to_backend, preface.client_ended);
         let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, spoken, now));
@@ -222,10 +216,10 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     fn help(&mut self) {
         self.helped = true;
         let limits = self.watch.limits();
-        if let Some(keep_alive) = limits.client_keep_alive {
+        if let Some(keep_alive) = &limits.client_keep_alive {
             self.client.keep_alive(keep_alive).unwrap_or_default();
         }
-        if let Some(keep_alive) = limits.backend_keep_alive {
+        if let Some(keep_alive) = &limits.backend_keep_alive {
             self.backend.keep_alive(keep_alive).unwrap_or_default();
         }
     }

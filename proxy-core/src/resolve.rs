@@ -76,7 +76,7 @@ struct Shared {
     lookup: Box<Lookup>,
     /// Where look-ups run. None: in no runtime, answers are only what `lookup` has at once.
     runtime: Handle,
-    options: ResolverOptions,
+    options: Mutex<ResolverOptions>,
 }
 
 /// What is known of one name.
@@ -91,7 +91,7 @@ struct Name {
 
 impl std::fmt::Debug for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resolver").field("options", &self.shared.options).finish_non_exhaustive()
+        f.debug_struct("Resolver").field("options", &*self.shared.options.lock()).finish_non_exhaustive()
     }
 }
 
@@ -114,7 +114,13 @@ impl Resolver {
         F: Fn(Box<str>) -> LookupFuture + Send + Sync + 'static,
     {
         let names = Mutex::new(HashMap::new());
+        let options = Mutex::new(options);
         Self { shared: Arc::new(Shared { names, lookup: Box::new(lookup), runtime, options }) }
+    }
+
+    /// Takes other options, as a reload does. Answers that are kept are judged by the new ones from now on.
+    pub fn set_options(&self, options: ResolverOptions) {
+        *self.shared.options.lock() = options;
     }
 
     /// A resolver that knows just these names: for tests and for configurations without names.
@@ -151,7 +157,7 @@ impl Resolver {
 
     /// What the cache can say of `name`, starting a look-up where one is due.
     fn known(&self, name: &str) -> Known {
-        let (now, options) = (Instant::now(), &self.shared.options);
+        let (now, options) = (Instant::now(), *self.shared.options.lock());
         let mut names = self.shared.names.lock();
         if !names.contains_key(name) {
             make_room(&mut names, options.capacity);
@@ -182,7 +188,8 @@ impl Resolver {
         let (this, name) = (self.clone(), Box::<str>::from(name));
         self.shared.runtime.spawn(async move {
             let looked_up = (this.shared.lookup)(name.clone());
-            let answer = match tokio::time::timeout(this.shared.options.timeout.get(), looked_up).await {
+            let timeout = this.shared.options.lock().timeout.get();
+            let answer = match tokio::time::timeout(timeout, looked_up).await {
                 Err(_) => Err(ResolveError::TimedOut),
                 Ok(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
                 Ok(Ok(addrs)) if addrs.is_empty() => {

@@ -54,7 +54,7 @@ async fn side() -> (Socket, TcpStream) {
     (near, listener.accept().await.unwrap().0)
 }
 
-fn limits() -> RelayLimits<'static> {
+fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(60),
         half_closed: Bound::secs(60),

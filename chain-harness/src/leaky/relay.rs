@@ -38,7 +38,7 @@ fn bound(duration: std::time::Duration) -> Bound {
     Bound::try_from(duration).unwrap_or(Bound::MAX)
 }
 
-fn limits(options: &LeakyOptions) -> RelayLimits<'static> {
+fn limits(options: &LeakyOptions) -> RelayLimits {
     RelayLimits {
         idle: bound(options.inactivity_timeout),
         half_closed: bound(options.half_closed_timeout),
@@ -51,7 +51,7 @@ fn limits(options: &LeakyOptions) -> RelayLimits<'static> {
     }
 }
 
-fn for_ever() -> RelayLimits<'static> {
+fn for_ever() -> RelayLimits {
     RelayLimits {
         idle: Bound::MAX,
         half_closed: Bound::MAX,

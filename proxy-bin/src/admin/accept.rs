@@ -67,7 +67,10 @@ pub(super) struct Serving {
     pub(super) router: Router,
     pub(super) reserve: Reserve,
     pub(super) tasks: TaskTracker,
+    /// Ends connections.
     pub(super) stop: CancellationToken,
+    /// Ends the loop.
+    pub(super) until: CancellationToken,
 }
 
 /// What a connection holds for as long as it lives. Its place goes last: whoever waits for it may need the descriptor.
@@ -76,7 +79,7 @@ struct Held {
     _place: OwnedSemaphorePermit,
 }
 
-/// Accepts until `stop`.
+/// Accepts until `serving.until`.
 pub(super) async fn accept_loop<L: Accept>(listener: L, serving: Serving) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let accepting = async {
@@ -87,7 +90,7 @@ pub(super) async fn accept_loop<L: Accept>(listener: L, serving: Serving) {
             serving.tasks.spawn(serve(io, serving.router.clone(), held, serving.stop.clone()));
         }
     };
-    serving.stop.run_until_cancelled(accepting).await;
+    serving.until.run_until_cancelled(accepting).await;
 }
 
 /// The next connection, and what was lent to it where there was no descriptor for it.

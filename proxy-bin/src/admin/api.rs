@@ -9,42 +9,36 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use super::events::Live;
-use super::model::{self, ConfigStatus, Problem};
+use super::metrics::Ascending;
+use super::model::{self, Problem};
 use super::process::Process;
 use super::trace::Traces;
-use super::{connections, events, health, openapi, page, status, trace};
+use super::{change, connections, events, health, metrics, openapi, page, status, trace};
+use crate::control::{Control, State};
+use crate::logging::Logs;
 use crate::proxy::Proxy;
 
 /// What the API is about.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Subject {
-    /// What connections share.
-    pub proxy: Arc<Proxy<TcpDialer>>,
-    /// The audit of its connections.
-    pub audit: Audit,
-    /// Told of every connection's phases and end.
+    /// The proxy.
+    pub control: Control,
+    /// Told of every connection's phases and end: the server's subscriber, or one of them.
     pub traces: Traces,
-    /// Where the configuration came from.
-    pub config: ConfigStatus,
-    /// Its text.
-    pub config_text: String,
-    /// Counts the lines of the log that were lost.
-    pub lost: Option<ErrorCounter>,
 }
 
 /// What every endpoint has.
-#[derive(Debug)]
 pub(super) struct Api {
     subject: Subject,
     pub(super) name: String,
-    pub(super) started: Instant,
     pub(super) process: Process,
     pub(super) live: Live,
+    /// Bytes read so far, as `/metrics` has said.
+    pub(super) from_clients: Ascending,
+    pub(super) from_backends: Ascending,
     /// Ends live views.
     pub(super) stop: CancellationToken,
     /// What `/v1/openapi.json` says.
@@ -53,42 +47,42 @@ pub(super) struct Api {
 
 impl Api {
     pub(super) fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
-        Arc::clone(&self.subject.proxy)
+        self.subject.control.proxy()
+    }
+
+    pub(super) fn control(&self) -> &Control {
+        &self.subject.control
     }
 
     pub(super) fn tracker(&self) -> &Tracker {
-        &self.subject.proxy.tracker
+        self.subject.control.tracker()
     }
 
     pub(super) fn audit(&self) -> &Audit {
-        &self.subject.audit
+        self.subject.control.audit()
     }
 
     pub(super) fn traces(&self) -> &Traces {
         &self.subject.traces
     }
 
-    pub(super) fn config_status(&self) -> ConfigStatus {
-        self.subject.config.clone()
-    }
-
-    pub(super) fn config_text(&self) -> String {
-        self.subject.config_text.clone()
-    }
-
-    /// Lines of the log that were lost.
-    pub(super) fn lost(&self) -> u64 {
-        self.subject.lost.as_ref().map_or(0, |lost| lost.dropped_lines() as u64)
-    }
-
-    /// What it does.
-    pub(super) fn state(&self) -> &'static str {
-        "running"
+    /// The log; a problem where it is not the proxy's.
+    pub(super) fn logs(&self) -> Result<Logs, Problem> {
+        let logs = self.control().logs();
+        logs.ok_or_else(|| {
+            Problem::unavailable("the log of this process is not the proxy's: change it there")
+        })
     }
 
     /// Why it does not take new connections; None if it does.
     pub(super) fn unready(&self) -> Option<String> {
-        (self.state() != "running").then(|| format!("the proxy is {}", self.state()))
+        let (control, state) = (self.control(), self.control().state());
+        if state != State::Running {
+            return Some(format!("the proxy is {state}"));
+        }
+        control
+            .is_draining_everything()
+            .then(|| "everything is being drained: nothing is accepted".to_owned())
     }
 }
 
@@ -160,6 +154,10 @@ impl Endpoint {
         Self { body: Some(Body { media: "application/json", schema: described::<T> }), ..self }
     }
 
+    fn takes_text(self, media: &'static str) -> Self {
+        Self { body: Some(Body { media, schema: described::<String> }), ..self }
+    }
+
     fn listing(self) -> Self {
         Self { lists: true, ..self }
     }
@@ -214,10 +212,14 @@ fn looks() -> Vec<Endpoint> {
             .says::<model::ConfigText>(),
         endpoint("get", "/v1/log", "What is logged", status::log_status).says::<model::LogStatus>(),
         endpoint("get", "/v1/audit", "The last audit", status::last_audit).says::<model::AuditSummary>(),
+        endpoint("get", "/v1/drains", "What is being drained, and how far it is", change::drains)
+            .says::<Vec<model::Drain>>(),
         endpoint("get", "/v1/build", "The build", status::build).says::<model::Build>(),
         endpoint("get", "/v1/openapi.json", "This description", openapi::describe)
             .says::<serde_json::Value>(),
         endpoint("get", "/", "The dashboard", page::dashboard).shows("text/html; charset=utf-8"),
+        endpoint("get", "/metrics", "Metrics for Prometheus", metrics::metrics)
+            .shows("text/plain; version=0.0.4; charset=utf-8"),
         endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
         endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
     ]
@@ -237,6 +239,41 @@ fn acts() -> Vec<Endpoint> {
         .takes::<model::Kill>()
         .says::<model::Killed>(),
         endpoint("post", "/v1/audit", "Audits now", status::audit_now).says::<model::Audit>(),
+        endpoint(
+            "post",
+            "/v1/config/diff",
+            "What a configuration would change; the body is its text",
+            change::diff,
+        )
+        .takes_text("application/toml")
+        .says::<model::Diff>(),
+        endpoint(
+            "post",
+            "/v1/reload",
+            "Reads the configuration's file again and puts it in force",
+            change::reload,
+        )
+        .says::<model::Reload>(),
+        endpoint("post", "/v1/drain", "Drains something, or takes new connections again", change::drain)
+            .takes::<model::DrainRequest>()
+            .says::<model::Drain>(),
+        endpoint("post", "/v1/stop", "Stops the proxy, as SIGTERM does", change::stop)
+            .says::<model::Status>(),
+        endpoint(
+            "put",
+            "/v1/log",
+            "Sets the log level, until the next start or a changed `[log]`",
+            change::set_level,
+        )
+        .takes::<model::SetLogLevel>()
+        .says::<model::LogStatus>(),
+        endpoint(
+            "post",
+            "/v1/log/reopen",
+            "Opens the log's files anew, after they were moved away",
+            change::reopen,
+        )
+        .says::<model::LogStatus>(),
     ]
 }
 
@@ -247,9 +284,10 @@ pub(super) fn router(subject: Subject, name: String, stop: CancellationToken) ->
     let api = Api {
         subject,
         name,
-        started: Instant::now(),
         process: Process::new(),
         live: Live::default(),
+        from_clients: Ascending::default(),
+        from_backends: Ascending::default(),
         stop,
         description,
     };

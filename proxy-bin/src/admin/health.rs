@@ -17,7 +17,7 @@ pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<&'static str,
     let patience = proxy.config.audit.interval.get() * 2 + AUDIT_TAKES;
     let ago = match api.audit().state().last_run() {
         Some(at) => SystemTime::now().duration_since(at).unwrap_or_default(),
-        None => api.started.elapsed(),
+        None => api.control().uptime(),
     };
     if ago > patience {
         let ago = ago.as_secs();

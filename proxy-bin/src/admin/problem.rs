@@ -45,6 +45,17 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The request is refused", detail)
     }
 
+    /// It cannot be done as things are.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "It cannot be done as things are", detail)
+    }
+
+    /// The configuration is no good.
+    pub(super) fn invalid_configuration(detail: impl Into<String>) -> Self {
+        let title = "The configuration is not valid";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-configuration", title, detail)
+    }
+
     /// The body is too large.
     pub(super) fn too_large(most: usize) -> Self {
         let detail = format!("the body of this request has at most {most} bytes");

@@ -12,9 +12,10 @@ use super::api::Api;
 use super::census::{Census, Group};
 use super::model::{self, Listener, Pool, Route, Status, Target, Usage};
 use super::view::{self, secs, usage};
-use crate::config::{LogLevel, SendProxy};
-use crate::proxy::{Proxy, RouteState};
-use crate::target::TargetView;
+use crate::config::SendProxy;
+use crate::logging::Logs;
+use crate::proxy::Proxy;
+use crate::target::TargetState;
 
 type Served = Proxy<TcpDialer>;
 
@@ -25,28 +26,28 @@ pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
 
 /// The proxy as a whole.
 pub(super) fn of_all(api: &Api, census: &Census) -> Status {
-    let (proxy, tracker) = (api.proxy(), api.tracker());
+    let (control, proxy, tracker) = (api.control(), api.proxy(), api.tracker());
     let ended = Cause::ALL.iter().map(|cause| (cause.name().to_owned(), tracker.ended(*cause)));
     Status {
         name: api.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
-        uptime_s: secs(api.started.elapsed()),
-        state: api.state().to_owned(),
+        uptime_s: secs(control.uptime()),
+        state: control.state().name().to_owned(),
         ready: api.unready().is_none(),
-        workers: proxy.config.workers.get(),
+        workers: u32::try_from(control.workers().len()).unwrap_or(u32::MAX),
         connections: census.all.phases.total(),
         max_connections: proxy.connections.most() as u64,
         opened_total: tracker.opened(),
         ended_total: ended.filter(|(_, count)| *count > 0).collect(),
         phases: census.all.phases,
         pools: pools(&proxy, census),
-        listeners: listeners(&proxy, census),
+        listeners: listeners(api, census),
         descriptors: api.process.descriptors(),
         memory: api.process.memory(),
         audit: view::audit(api.audit().state()),
-        config: api.config_status(),
-        drains: Vec::new(),
+        config: control.config_status(),
+        drains: control.drains(),
         log: log(api),
     }
 }
@@ -69,7 +70,7 @@ pub(super) async fn all_pools(State(api): State<Arc<Api>>) -> Json<Vec<Pool>> {
 
 /// `GET /v1/listeners`.
 pub(super) async fn all_listeners(State(api): State<Arc<Api>>) -> Json<Vec<Listener>> {
-    Json(listeners(&api.proxy(), &Census::take(api.tracker())))
+    Json(listeners(&api, &Census::take(api.tracker())))
 }
 
 /// `GET /v1/limits`.
@@ -89,7 +90,10 @@ pub(super) async fn build() -> Json<model::Build> {
 
 /// `GET /v1/config`.
 pub(super) async fn config(State(api): State<Arc<Api>>) -> Json<model::ConfigText> {
-    Json(model::ConfigText { status: api.config_status(), text: api.config_text() })
+    Json(model::ConfigText {
+        status: api.control().config_status(),
+        text: api.control().config_text().to_string(),
+    })
 }
 
 /// `GET /v1/log`.
@@ -107,49 +111,45 @@ pub(super) async fn audit_now(State(api): State<Arc<Api>>) -> Json<model::Audit>
     Json(view::audited(&api.audit().run_once().await))
 }
 
-fn log(api: &Api) -> model::LogStatus {
-    let level = match api.proxy().config.log.level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    };
-    model::LogStatus { level: level.to_owned(), lost_total: api.lost() }
+/// What is logged. Where the log is not the proxy's, what the configuration asks for is all there is to say.
+pub(super) fn log(api: &Api) -> model::LogStatus {
+    let logs = api.logs().ok();
+    let level = logs.as_ref().map_or_else(|| api.proxy().config.log.level, Logs::level);
+    model::LogStatus { level: level.name().to_owned(), lost_total: logs.as_ref().map_or(0, Logs::lost) }
 }
 
 fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
-    let pool = |(number, pool): (u8, &crate::pool::Pool)| {
-        let (pressure, limit) = (pool.pressure.load(), pool.limit.as_ref());
-        let used = census.pools.get(&number).map_or(0, model::Phases::total);
+    let pool = |pool: &crate::pool::Pool| {
+        let pressure = pool.pressure.load();
+        let used = census.pools.get(&pool.number).map_or(0, model::Phases::total);
         Pool {
             name: pool.name.to_string(),
-            connections: usage(used, limit),
-            waiting: limit.map_or(0, waiting),
+            connections: usage(used, &pool.limit),
+            waiting: waiting(&pool.limit),
             level: pressure.level.name().to_owned(),
             signal: (pressure.level != Level::Normal).then(|| pressure.signal.name().to_owned()),
         }
     };
-    (0..).zip(&proxy.pools).map(pool).collect()
+    proxy.pools.iter().map(pool).collect()
 }
 
 fn waiting(limit: &Limit) -> u64 {
     limit.waiting() as u64
 }
 
-fn listeners(proxy: &Served, census: &Census) -> Vec<Listener> {
+fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
     let listener = |at: &Arc<crate::proxy::Listener>| Listener {
         name: at.label.to_string(),
-        connections: usage(census.listeners.get(&at.label).copied().unwrap_or(0), at.limit.as_ref()),
-        draining: false,
+        connections: usage(census.listeners.get(&at.label).copied().unwrap_or(0), &at.limit),
+        draining: api.control().is_draining_listener(&at.label),
     };
-    proxy.listeners.iter().map(listener).collect()
+    api.proxy().listeners.iter().map(listener).collect()
 }
 
 /// The routes in force, then those that have connections although they are no more.
 pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
     let in_force = proxy.config.routes.routes().zip(&proxy.routes).map(|(matched, state)| {
-        let targets = state.targets.views(census.at).map(|target| of_target(matched.name(), &target, census));
+        let targets = state.targets.iter().map(|target| of_target(matched.name(), target));
         let send_proxy = match matched.payload.send_proxy {
             SendProxy::Off => None,
             SendProxy::V1 => Some("v1"),
@@ -159,7 +159,8 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
             send_proxy: send_proxy.map(str::to_owned),
             targets: targets.collect(),
             in_force: true,
-            ..of_route(matched.name(), census.routes.get(matched.name()), Some(state))
+            draining: state.draining.is_on(),
+            ..of_route(matched.name(), census.routes.get(matched.name()), Some(&state.limit))
         }
     });
     let known = |name: &str| proxy.config.routes.routes().any(|matched| matched.name() == name);
@@ -167,11 +168,14 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
 }
 
-fn of_route(name: &str, group: Option<&Group>, state: Option<&RouteState>) -> Route {
+fn of_route(name: &str, group: Option<&Group>, limit: Option<&Limit>) -> Route {
     let group = group.cloned().unwrap_or_default();
     Route {
         name: name.to_owned(),
-        connections: usage(group.phases.total(), state.and_then(|state| state.limit.as_ref())),
+        connections: Usage {
+            used: group.phases.total(),
+            most: limit.and_then(Limit::bound).map(|most| most as u64),
+        },
         phases: group.phases,
         oldest_s: group.oldest.map(secs),
         from_client_bytes: group.from_client,
@@ -183,55 +187,42 @@ fn of_route(name: &str, group: Option<&Group>, state: Option<&RouteState>) -> Ro
     }
 }
 
-fn of_target(route: &str, target: &TargetView<'_>, census: &Census) -> Target {
-    let breaker = match target.breaker.state {
+fn of_target(route: &str, target: &TargetState) -> Target {
+    let view = target.breaker();
+    let breaker = match view.state {
         BreakerState::Closed => "closed",
         BreakerState::Open => "open",
         BreakerState::HalfOpen => "half_open",
     };
-    let shut = target.breaker.state != BreakerState::Closed;
+    let shut = view.state != BreakerState::Closed;
     let failed = target.dials.failures().filter(|(_, count)| *count > 0);
     Target {
         route: route.to_owned(),
-        target: target.name.to_owned(),
-        connections: match target.limit {
-            Some(limit) => usage(limit.in_use() as u64, Some(limit)),
-            None => usage(counted(route, target.name, census), None),
-        },
+        target: target.name.to_string(),
+        connections: usage(target.limit.in_use() as u64, &target.limit),
         breaker: breaker.to_owned(),
-        failures_in_a_row: target.breaker.failures_in_a_row,
-        retry_in_s: shut.then(|| secs(target.breaker.retry_in)),
+        failures_in_a_row: view.failures_in_a_row,
+        retry_in_s: shut.then(|| secs(view.retry_in)),
         dialled_total: target.dials.latency().count(),
         failed_total: failed.map(|(why, count)| (why.to_owned(), count)).collect(),
-        draining: false,
+        draining: target.draining.is_on(),
     }
-}
-
-/// How many connections of `route` have `target`. One with the port "preserve" is reached on many.
-fn counted(route: &str, target: &str, census: &Census) -> u64 {
-    let Some(targets) = census.targets.get(route) else { return 0 };
-    let Some(host) = target.strip_suffix("preserve") else {
-        return targets.get(target).copied().unwrap_or(0);
-    };
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit());
-    let on_its_ports = targets.iter().filter(|(name, _)| name.strip_prefix(host).is_some_and(is_port));
-    on_its_ports.map(|(_, count)| count).sum()
 }
 
 /// Every limit that is set.
 pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
     let mut limits = vec![limit("all connections".to_owned(), &proxy.connections)];
-    let pools = proxy.pools.iter().map(|pool| (format!("pool {}", pool.name), pool.limit.as_ref()));
-    let listeners = proxy.listeners.iter().map(|at| (format!("listener {}", at.label), at.limit.as_ref()));
-    for (what, set) in pools.chain(listeners) {
-        limits.extend(set.map(|set| limit(what, set)));
+    let mut add = |what: String, set: &Limit| limits.extend(set.bound().map(|_| limit(what, set)));
+    for pool in &proxy.pools {
+        add(format!("pool {}", pool.name), &pool.limit);
     }
-    let now = tokio::time::Instant::now();
-    for (matched, state) in proxy.config.routes.routes().zip(&proxy.routes) {
-        limits.extend(state.limit.as_ref().map(|set| limit(format!("route {}", matched.name()), set)));
-        for target in state.targets.views(now) {
-            let what = format!("target {} of {}", target.name, matched.name());
-            limits.extend(target.limit.map(|set| limit(what, set)));
+    for at in &proxy.listeners {
+        add(format!("listener {}", at.label), &at.limit);
+    }
+    for route in &proxy.routes {
+        add(format!("route {}", route.name), &route.limit);
+        for target in route.targets.iter() {
+            add(format!("target {} of {}", target.name, route.name), &target.limit);
         }
     }
     limits.extend(proxy.clients.as_ref().map(|clients| model::Limit {
@@ -249,7 +240,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
 fn limit(what: String, set: &Limit) -> model::Limit {
     model::Limit {
         what,
-        usage: usage(set.in_use() as u64, Some(set)),
+        usage: usage(set.in_use() as u64, set),
         high_water: Some(set.high_water() as u64),
         waiting: waiting(set),
     }

@@ -24,9 +24,9 @@ pub(super) fn host_name() -> String {
     Some(name.trim()).filter(|name| !name.is_empty()).unwrap_or("smartproxy").to_owned()
 }
 
-/// The names of the pools, by their numbers.
+/// The names of the pools, by their numbers: also of those that are no longer configured.
 pub(super) fn pool_names<D>(proxy: &Proxy<D>) -> Vec<std::sync::Arc<str>> {
-    proxy.pools.iter().map(|pool| std::sync::Arc::clone(&pool.name)).collect()
+    (0..=u8::MAX).map_while(|number| proxy.numbers.name(number)).collect()
 }
 
 /// A connection, as a list says it.
@@ -96,8 +96,8 @@ impl model::Phases {
 }
 
 /// So many of as many as `limit` says, if it does.
-pub(super) fn usage(used: u64, limit: Option<&Limit>) -> model::Usage {
-    model::Usage { used, most: limit.map(|limit| limit.most() as u64) }
+pub(super) fn usage(used: u64, limit: &Limit) -> model::Usage {
+    model::Usage { used, most: limit.bound().map(|most| most as u64) }
 }
 
 /// The gauges of an audit.

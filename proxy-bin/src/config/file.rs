@@ -21,7 +21,9 @@ use super::bounded::Whole;
 use super::breaker::BreakerFile;
 use super::choice::{self, Choice};
 use super::limits::{Connections, Limits};
-use super::settings::{Dns, Log, ProxyProtocol};
+use super::log::Log;
+use super::process::Process;
+use super::settings::{Dns, ProxyProtocol, Reload};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;
@@ -57,11 +59,16 @@ pub(super) struct ConfigFile {
     pub(super) proxy_protocol: ProxyProtocol,
     /// How long the addresses of backends given by name are kept.
     pub(super) dns: Dns,
-    /// What is logged, and how.
+    /// What is logged, how and where to.
     pub(super) log: Log,
     /// Where the admin API is to be found, and who may use it. Without this table there is none.
     #[schemars(with = "Admin")]
     pub(super) admin: Option<Admin>,
+    /// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
+    pub(super) process: Process,
+    /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
+    /// It is read again at any time on SIGHUP, and when `smartproxy reload` asks for it.
+    pub(super) reload: Reload,
     /// How the ports of the routes are listened on, where it is not on all addresses and without PROXY headers.
     pub(super) listeners: Vec<ListenerFile>,
     /// Which connections are taken where. At least one.
@@ -83,6 +90,8 @@ impl Default for ConfigFile {
             dns: Dns::default(),
             log: Log::default(),
             admin: None,
+            process: Process::default(),
+            reload: Reload::default(),
             listeners: Vec::new(),
             routes: Vec::new(),
         }

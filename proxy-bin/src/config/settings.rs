@@ -53,40 +53,25 @@ impl Default for Dns {
     }
 }
 
-/// What is logged, and how.
+/// Reading the configuration again while the proxy runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `"text"` for people, `"json"` for machines, one object a line. Default text.
-    pub format: LogFormat,
-    /// The least serious events that are logged: `"error"`, `"warn"`, `"info"`, `"debug"` or `"trace"`. Default info.
-    pub level: LogLevel,
+pub struct Reload {
+    /// Whether the file is read again by itself when it changes; half a second after it did, so that whoever writes it can
+    /// finish. Default false.
+    pub watch: bool,
+    /// What becomes of the connections of a route that the new configuration does not have: `"keep"`, they go on as they
+    /// began, or `"drain"`, they are ended when `graceful_shutdown_timeout` is over. Default keep.
+    pub removed_routes: RemovedRoutes,
 }
 
-/// How events are written.
+/// What becomes of connections whose route is no longer configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// Lines for people.
+pub enum RemovedRoutes {
+    /// They go on as they began.
     #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How serious an event has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// Something is broken and needs an operator.
-    Error,
-    /// Something is likely to become a problem.
-    Warn,
-    /// Each connection's end, and what the proxy does as a whole.
-    #[default]
-    Info,
-    /// What leads to that.
-    Debug,
-    /// Every step.
-    Trace,
+    Keep,
+    /// They may finish for `graceful_shutdown_timeout`; then they are ended.
+    Drain,
 }

@@ -36,7 +36,7 @@ pub(super) struct Admitted<'p, S, D> {
 
 /// A limit, what happens at it, and what it is called.
 struct Place<'p> {
-    limit: Option<&'p Limit>,
+    limit: &'p Limit,
     at_limit: AtLimit,
     cause: Cause,
     kind: &'static str,
@@ -63,21 +63,21 @@ pub(super) async fn admit<'p, S: Stream, D>(
         };
     let at_limits = &routed.proxy.config.limits.at_limit;
     let of_pool = Place {
-        limit: pool.limit.as_ref(),
+        limit: &pool.limit,
         at_limit: pool.at_limit,
         cause: Cause::PoolLimit,
         kind: "pool",
         name: &pool.name,
     };
     let of_listener = Place {
-        limit: listener.limit.as_ref(),
+        limit: &listener.limit,
         at_limit: *at_limits,
         cause: Cause::ListenerLimit,
         kind: "listener",
         name: &listener.label,
     };
     let of_route = Place {
-        limit: routed.state.limit.as_ref(),
+        limit: &routed.state.limit,
         at_limit: route.at_limit,
         cause: Cause::RouteLimit,
         kind: "route",
@@ -87,7 +87,7 @@ pub(super) async fn admit<'p, S: Stream, D>(
     let mut places = [None, None, None];
     for (place, wanted) in places.iter_mut().zip([of_route, of_listener, of_pool]) {
         match wanted.take(conn, &mut routed).await {
-            Ok(permit) => *place = permit,
+            Ok(permit) => *place = Some(permit),
             Err(refusal) => {
                 if refusal.orderly {
                     drop((client, places, process));
@@ -158,15 +158,15 @@ impl From<Verdict> for Refusal {
 }
 
 impl Place<'_> {
-    /// A permit; none where nothing is limited.
+    /// A permit.
     async fn take<S: Stream, D>(
         &self,
         conn: &ConnGuard,
         routed: &mut Routed<'_, S, D>,
-    ) -> Result<Option<Permit>, Refusal> {
-        let Some(limit) = self.limit else { return Ok(None) };
+    ) -> Result<Permit, Refusal> {
+        let limit = self.limit;
         match self.at_limit {
-            AtLimit::Reject | AtLimit::Close => limit.acquire().map(Some).ok_or_else(|| Refusal {
+            AtLimit::Reject | AtLimit::Close => limit.acquire().ok_or_else(|| Refusal {
                 verdict: self.refusal(conn, self.cause, &format!("{} are open", limit.most())),
                 orderly: matches!(self.at_limit, AtLimit::Close),
             }),
@@ -175,7 +175,7 @@ impl Place<'_> {
                 // The wait had a deadline of its own; the dial's begins now.
                 let dial = routed.deadlines.connection_timeout.get();
                 conn.deadline(Instant::now() + dial, DeadlineKind::Dial);
-                Ok(Some(permit))
+                Ok(permit)
             }
         }
     }

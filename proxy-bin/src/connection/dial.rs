@@ -1,6 +1,7 @@
 //! The dial stage: a backend, within one deadline, for as long as the client is there.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
 use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
@@ -16,16 +17,16 @@ use super::verdict::Verdict;
 use crate::config::{RouteConfig, SendProxy};
 
 /// A connection that has its backend. Dropped in this order: backend, permits.
-pub(super) struct Dialled<'p, B> {
+pub(super) struct Dialled<B> {
     pub(super) backend: B,
     /// Its place among the target's connections.
-    pub(super) at_target: Option<Permit>,
+    pub(super) at_target: Permit,
     pub(super) permits: Permits,
     pub(super) deadlines: Deadlines,
     /// The backend's keepalive.
-    pub(super) keep_alive: &'p KeepAlive,
+    pub(super) keep_alive: Arc<KeepAlive>,
     /// The client's, where it is not what accepted sockets have anyway.
-    pub(super) client_keep_alive: Option<&'p KeepAlive>,
+    pub(super) client_keep_alive: Option<Arc<KeepAlive>>,
     /// What the backend is sent before anything else: the PROXY header.
     pub(super) header: Vec<u8>,
     pub(super) ahead: ReadAhead,
@@ -34,12 +35,12 @@ pub(super) struct Dialled<'p, B> {
 
 /// Dials the route's targets, and watches the client meanwhile: one that resets or closes without having sent anything
 /// abandons the dial at once; one that sent its request and half-closed is served.
-pub(super) async fn dial<'p, S: Stream, D: Dial>(
+pub(super) async fn dial<S: Stream, D: Dial>(
     conn: &ConnGuard,
-    admitted: Admitted<'p, S, D>,
-) -> Result<Dialled<'p, D::Stream>, Verdict> {
+    admitted: Admitted<'_, S, D>,
+) -> Result<Dialled<D::Stream>, Verdict> {
     let Admitted { permits, routed } = admitted;
-    let Routed { client, mut ahead, origin, hello, route, deadlines, course, proxy, .. } = routed;
+    let Routed { client, mut ahead, origin, hello, route, state, deadlines, course, proxy, .. } = routed;
     let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = targets.first().map(|target| target.to_string().into()));
     let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout);
@@ -49,14 +50,15 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
     conn.hold(Side::Backend, dialled.stream.descriptor());
     conn.learn(|facts| facts.target = Some(dialled.target.to_string().into()));
     let header = announce(conn, &origin, hello.as_ref(), route, client)?;
-    let client_keep_alive = Some(&route.keep_alive).filter(|own| **own != proxy.config.keep_alive);
+    let keep_alive = Arc::clone(&state.keep_alive);
+    let client_keep_alive = Some(&keep_alive).filter(|own| ***own != proxy.config.keep_alive).cloned();
     let screened = origin.screened;
     Ok(Dialled {
         backend: dialled.stream,
         at_target: dialled.pass,
         permits,
         deadlines,
-        keep_alive: &route.keep_alive,
+        keep_alive,
         client_keep_alive,
         header,
         ahead,
@@ -67,6 +69,7 @@ pub(super) async fn dial<'p, S: Stream, D: Dial>(
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
     let cause = match error.attempts.last().map(|last| &last.kind) {
         Some(DialErrorKind::Closed(Closed::Full(_))) if error.all_closed().is_some() => Cause::TargetLimit,
+        Some(DialErrorKind::Closed(Closed::Draining)) if error.all_closed().is_some() => Cause::Draining,
         Some(DialErrorKind::Closed(_)) => Cause::TargetsDown,
         Some(DialErrorKind::Refused) => Cause::DialRefused,
         Some(DialErrorKind::Unreachable) => Cause::DialUnreachable,

@@ -16,11 +16,11 @@ use super::peek::forbidden_header;
 use super::verdict::Verdict;
 
 /// A connection that has both its sides, and what holds for it from here on. Dropped in this order: backend, permits.
-pub(super) struct Established<'p, B> {
+pub(super) struct Established<B> {
     backend: B,
-    at_target: Option<Permit>,
+    at_target: Permit,
     permits: Permits,
-    limits: RelayLimits<'p>,
+    limits: RelayLimits,
 }
 
 /// What the backend is sent before anything else.
@@ -34,11 +34,8 @@ pub(super) struct Greeting {
 }
 
 /// Enters the phase; its deadlines are spread where the configuration says to.
-pub(super) fn begin<'p, B>(
-    conn: &ConnGuard,
-    dialled: Dialled<'p, B>,
-) -> Result<(Established<'p, B>, Greeting), End> {
-    let deadlines = &dialled.deadlines;
+pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Established<B>, Greeting), End> {
+    let deadlines = dialled.deadlines;
     let idle = Instant::now() + deadlines.idle().get();
     conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle))?;
     let spread = |bound| deadlines.jitter.spread(bound, fastrand::f64());
@@ -56,14 +53,14 @@ pub(super) fn begin<'p, B>(
     Ok((Established { backend, at_target, permits, limits }, Greeting { header, ahead, screened }))
 }
 
-impl<'p, B: Stream> Established<'p, B> {
+impl<B: Stream> Established<B> {
     /// Relays until both sides have ended, one has reset, or a deadline has passed.
     pub(super) fn relay<'a, S: Stream>(
         &'a self,
         conn: &'a ConnGuard,
         client: &'a S,
         mut greeting: Greeting,
-    ) -> impl Future<Output = RelayEnd> + Send + use<'a, 'p, S, B> {
+    ) -> impl Future<Output = RelayEnd> + Send + use<'a, S, B> {
         let (backend, limits) = (&self.backend, &self.limits);
         if greeting.screened {
             // Boxed: few routes need it, and every relay would have to have room for it.
@@ -106,7 +103,7 @@ async fn relay_screened<S: Stream, B: Stream>(
     client: &S,
     backend: &B,
     mut greeting: Greeting,
-    limits: &RelayLimits<'_>,
+    limits: &RelayLimits,
 ) -> RelayEnd {
     let undecided = match could_be_header(greeting.ahead.bytes()) {
         Prefix::Yes => {

@@ -54,11 +54,15 @@ pub(super) fn route<'p, S: Stream, D>(
     };
     let route: &RouteConfig = matched.payload;
     conn.learn(|facts| facts.route = Some(Arc::clone(&route.name)));
+    if state.draining.is_on() {
+        let detail = format!("route {} is being drained", route.name);
+        return Err(Verdict::explained(conn, Cause::Draining, detail));
+    }
     let chained = origin.chained || route.send_proxy != SendProxy::Off;
     let choice = route.pool(chained);
     let pool =
         proxy.pools.get(usize::from(choice.number)).ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
-    conn.join(choice.number, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
+    conn.join(pool.number, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
     let course =
         state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
     let deadlines = pool.pressed(&choice.deadlines);

@@ -93,8 +93,7 @@ impl Rig {
         let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
         let conn = self.proxy.tracker.open(0, opening);
         let permit = self.proxy.connections.acquire();
-        let newcomer = Newcomer { client: near, permit, at, proxy: Arc::clone(&self.proxy), conn };
-        (far, serve(newcomer))
+        (far, serve(newcomer(near, permit, at, &self.proxy, conn)))
     }
 
     fn spawn(&self) -> (MemStream, tokio::task::JoinHandle<()>) {
@@ -116,6 +115,18 @@ impl Rig {
         assert_eq!(ends.len(), 1, "{ends:?}");
         ends.into_iter().next().unwrap()
     }
+}
+
+/// What the accept loop would hand over.
+fn newcomer(
+    client: MemStream,
+    permit: Option<Permit>,
+    at: Arc<Listener>,
+    proxy: &Arc<Proxy<MemNet>>,
+    conn: ConnGuard,
+) -> Newcomer<MemStream, MemNet> {
+    let seat = Arc::new(Seat { at, proxy: Arc::clone(proxy) });
+    Newcomer { client, start: Some(Start { permit, seat }), room: Arc::clone(&proxy.room), conn }
 }
 
 /// What can be read to the end: the bytes, and whether it was a FIN.

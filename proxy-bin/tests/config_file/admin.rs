@@ -40,19 +40,43 @@ fn an_address_that_others_can_reach_needs_a_token() {
         let with = admin(&format!("listen = \"{other}\"\ntoken_file = \"/etc/token\""));
         assert_eq!(with.token_file.unwrap().as_path(), Path::new("/etc/token"));
     }
-    assert_snapshot!(refused("listen = \"0.0.0.0:9000\""), @r#""#);
+    assert_snapshot!(refused("listen = \"0.0.0.0:9000\""), @r#"
+error: an admin API that other machines can reach needs a token
+ --> proxy.toml:2:10
+  |
+2 | listen = "0.0.0.0:9000"
+  |          ^^^^^^^^^^^^^^ this is not a loopback address
+  |
+  = help: set `token_file`, or listen on 127.0.0.1 or [::1]
+"#);
 }
 
 #[test]
 fn what_has_no_effect_is_refused() {
-    assert_snapshot!(refused("name = \"outer\""), @"");
+    assert_snapshot!(refused("name = \"outer\""), @r#"
+error: the admin API has neither a socket nor an address
+ --> proxy.toml:1:1
+  |
+1 | [admin]
+  | ^^^^^^^ `socket`, `listen` or both have to be set here
+  |
+  = help: write socket = "/run/smartproxy/admin.sock"
+"#);
     assert_snapshot!(refused("socket = \"/run/a.sock\"\ntoken_file = \"/etc/token\""), @"");
     assert_snapshot!(refused("listen = \"127.0.0.1:9000\"\nsocket_mode = \"0600\""), @"");
 }
 
 #[test]
 fn values_that_can_not_be() {
-    assert_snapshot!(refused("socket = \"admin.sock\""), @"");
+    assert_snapshot!(refused("socket = \"admin.sock\""), @r#"
+error: expected the absolute path of a socket, found "admin.sock"
+ --> proxy.toml:2:10
+  |
+2 | socket = "admin.sock"
+  |          ^^^^^^^^^^^^
+  |
+  = help: write one such as "/run/smartproxy/admin.sock"
+"#);
     assert_snapshot!(refused(&format!("socket = \"/{}\"", "x".repeat(99))), @"");
     assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = \"0060\""), @"");
     assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = 600"), @"");

@@ -63,6 +63,7 @@ impl fmt::Display for DialErrorKind {
                 f.write_str("skipped: it failed too often, it is being tried")
             }
             Self::Closed(Closed::Full(most)) => write!(f, "skipped: it has its {most} connections"),
+            Self::Closed(Closed::Draining) => f.write_str("skipped: it is being drained"),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
             Self::TimedOut => f.write_str("timed out"),

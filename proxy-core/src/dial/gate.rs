@@ -52,4 +52,6 @@ pub enum Closed {
     Breaker(Option<Duration>),
     /// It has as many connections as it may have.
     Full(usize),
+    /// An operator drains it.
+    Draining,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,8 +12,8 @@ use crate::bound::Bound;
 use crate::options::KeepAlive;
 
 /// The deadlines of a relay. None is optional: one that should not matter is very long.
-#[derive(Debug, Clone, Copy)]
-pub struct RelayLimits<'a> {
+#[derive(Debug, Clone)]
+pub struct RelayLimits {
     /// Nothing moved, either way, for this long.
     pub idle: Bound,
     /// One side has ended and nothing moved since for this long. Any byte starts it anew.
@@ -26,10 +27,10 @@ pub struct RelayLimits<'a> {
     /// How long before it is ended for idleness or age somebody is told; None for never.
     pub warn_before: Option<Bound>,
     /// What the client's socket is given once the relay is a second old, unless it inherited that from the listener.
-    pub client_keep_alive: Option<&'a KeepAlive>,
+    pub client_keep_alive: Option<Arc<KeepAlive>>,
     /// The same for the backend's. A connection that is over sooner needs no help against a peer that vanishes, and is
     /// spared five system calls.
-    pub backend_keep_alive: Option<&'a KeepAlive>,
+    pub backend_keep_alive: Option<Arc<KeepAlive>>,
 }
 
 /// Which deadline of a relay.
@@ -62,7 +63,7 @@ impl fmt::Display for RelayDeadline {
 /// What the deadlines depend on. Times are marks: how old the relay was. Every connection carries one of these.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
-    limits: &'a RelayLimits<'a>,
+    limits: &'a RelayLimits,
     started: Instant,
     /// When bytes last moved, read or written; the start before that.
     last_moved: Mark,
@@ -80,7 +81,7 @@ struct Mark(NonZeroU64);
 
 impl<'a> Watch<'a> {
     /// `spoken`: whether the client has sent bytes before.
-    pub(super) const fn new(limits: &'a RelayLimits<'a>, spoken: bool, now: Instant) -> Self {
+    pub(super) const fn new(limits: &'a RelayLimits, spoken: bool, now: Instant) -> Self {
         Self {
             limits,
             started: now,
@@ -92,7 +93,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(super) const fn limits(&self) -> &'a RelayLimits<'a> {
+    pub(super) const fn limits(&self) -> &'a RelayLimits {
         self.limits
     }
 

@@ -37,7 +37,7 @@ struct Rig {
     task: tokio::task::JoinHandle<RelayEnd>,
 }
 
-fn limits() -> RelayLimits<'static> {
+fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(100),
         half_closed: Bound::secs(10),

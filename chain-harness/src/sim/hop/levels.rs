@@ -50,9 +50,7 @@ fn of_product<D>(proxy: &Proxy<D>) -> Levels {
         ("permits of the process".to_owned(), proxy.connections.in_use()),
         ("clients".to_owned(), proxy.clients.as_ref().map_or(0, AddressLimits::total)),
     ];
-    let mut limit = |name: String, limit: &Option<Limit>| {
-        counts.push((name, limit.as_ref().map_or(0, Limit::in_use)));
-    };
+    let mut limit = |name: String, limit: &Limit| counts.push((name, limit.in_use()));
     for pool in &proxy.pools {
         limit(format!("pool {}", pool.name), &pool.limit);
     }

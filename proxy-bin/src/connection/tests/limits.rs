@@ -29,8 +29,8 @@ impl Rig {
     /// Nothing is tracked and no permit is out.
     async fn is_back_at_zero(&self) {
         self.proxy.tracker.emptied().await;
-        let routes = self.proxy.routes.iter().filter_map(|route| route.limit.as_ref());
-        let pools = self.proxy.pools.iter().filter_map(|pool| pool.limit.as_ref());
+        let routes = self.proxy.routes.iter().map(|route| &route.limit);
+        let pools = self.proxy.pools.iter().map(|pool| &pool.limit);
         let in_use: usize = routes.chain(pools).map(Limit::in_use).sum();
         let clients = self.proxy.clients.as_ref().map_or(0, proxy_conn::AddressLimits::total);
         assert_eq!((in_use, clients, self.proxy.connections.in_use()), (0, 0, 0));
@@ -69,9 +69,8 @@ async fn a_pools_flood_does_not_touch_another_pools_connections() {
     let mut serving = tokio_test::task::spawn(serving);
     assert!(serving.poll().is_pending());
     listener.accept().await.unwrap();
-    let in_use: Vec<_> =
-        rig.proxy.pools.iter().map(|pool| (&*pool.name, pool.limit.as_ref().map(Limit::in_use))).collect();
-    assert_eq!(in_use, [("direct", Some(1)), ("chain", None), ("small", Some(1))]);
+    let in_use: Vec<_> = rig.proxy.pools.iter().map(|pool| (&*pool.name, pool.limit.in_use())).collect();
+    assert_eq!(in_use, [("direct", 1), ("chain", 0), ("small", 1)]);
 }
 
 const QUEUE: &str = "max_connections = 1\nat_limit = { queue = { most_waiting = 2, longest_wait = \"5s\" } }";
@@ -132,7 +131,7 @@ async fn a_client_that_leaves_the_queue_gives_its_place_up() {
     leaves.finish();
     task.await.unwrap();
     insta::assert_snapshot!(rig.ends().join("\n"), @"CC client_left by client in dial 0/0");
-    assert_eq!(rig.proxy.routes[0].limit.as_ref().map(Limit::waiting), Some(1));
+    assert_eq!(rig.proxy.routes[0].limit.waiting(), 1);
     drop(held);
     listener.accept().await.unwrap();
 }
@@ -265,10 +264,8 @@ async fn permits_are_back_wherever_a_task_is_dropped() {
     let listener = queued.backend();
     let held = queued.established(&listener, 1).await;
     dropped_where_it_waits(&queued, b"hello", Phase::Dial).await;
-    assert_eq!(
-        queued.proxy.routes[0].limit.as_ref().map(|limit| (limit.in_use(), limit.waiting())),
-        Some((1, 0))
-    );
+    let limit = &queued.proxy.routes[0].limit;
+    assert_eq!((limit.in_use(), limit.waiting()), (1, 0));
     drop(held);
     queued.is_back_at_zero().await;
 }
@@ -284,9 +281,7 @@ async fn at_a_listeners_limit_connections_are_reset() {
         let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
         let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
         let (conn, permit) = (rig.proxy.tracker.open(0, opening), rig.proxy.connections.acquire());
-        let newcomer =
-            Newcomer { client: near, permit, at: Arc::clone(&at), proxy: Arc::clone(&rig.proxy), conn };
-        (far, serve(newcomer))
+        (far, serve(newcomer(near, permit, Arc::clone(&at), &rig.proxy, conn)))
     };
     let (_first, serving) = serve_one();
     let mut serving = tokio_test::task::spawn(serving);
@@ -297,5 +292,5 @@ async fn at_a_listeners_limit_connections_are_reset() {
     assert_eq!(read_to_end(&second).await, (Vec::new(), false));
     insta::assert_snapshot!(rig.ends().join("\n"), @"RC listener_limit by proxy in dial 0/0: listener 127.0.0.1:8000: 1 are open");
     drop(serving);
-    assert_eq!(at.limit.as_ref().map(Limit::in_use), Some(0));
+    assert_eq!(at.limit.in_use(), 0);
 }

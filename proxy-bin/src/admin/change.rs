@@ -1,0 +1,80 @@
+//! What changes the proxy as a whole: another configuration, drains, stopping, the log.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::api::Api;
+use super::body::{JsonBody, TextBody};
+use super::census::Census;
+use super::model::{Diff, Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status};
+use super::status;
+use crate::control::DrainError;
+
+/// `POST /v1/config/diff`.
+pub(super) async fn diff(
+    State(api): State<Arc<Api>>,
+    TextBody(text): TextBody,
+) -> Result<Json<Diff>, Problem> {
+    if text.trim().is_empty() {
+        return Err(Problem::bad_request("the request needs a body: the text of a configuration"));
+    }
+    api.control().diff(&text).map(Json).map_err(Problem::invalid_configuration)
+}
+
+/// `POST /v1/reload`. A configuration that is refused is no problem of the request: the answer says why.
+pub(super) async fn reload(State(api): State<Arc<Api>>) -> Json<Reload> {
+    Json(api.control().reload().await)
+}
+
+/// `POST /v1/drain`.
+pub(super) async fn drain(
+    State(api): State<Arc<Api>>,
+    JsonBody(request): JsonBody<DrainRequest>,
+) -> Result<Json<Drain>, Problem> {
+    Ok(Json(api.control().drain(&request).await?))
+}
+
+impl From<DrainError> for Problem {
+    fn from(error: DrainError) -> Self {
+        let text = error.to_string();
+        match error {
+            DrainError::Unknown { .. } => Self::not_found(text),
+            DrainError::Nameless { .. } | DrainError::Named { .. } | DrainError::Time { .. } => {
+                Self::bad_request(text)
+            }
+            _ => Self::conflict(text),
+        }
+    }
+}
+
+/// `GET /v1/drains`.
+pub(super) async fn drains(State(api): State<Arc<Api>>) -> Json<Vec<Drain>> {
+    Json(api.control().drains())
+}
+
+/// `POST /v1/stop`. What is answered is how it was; it stops afterwards.
+pub(super) async fn stop(State(api): State<Arc<Api>>) -> Json<Status> {
+    let before = status::of_all(&api, &Census::take(api.tracker()));
+    api.control().stop();
+    Json(before)
+}
+
+/// `PUT /v1/log`.
+pub(super) async fn set_level(
+    State(api): State<Arc<Api>>,
+    JsonBody(SetLogLevel { level }): JsonBody<SetLogLevel>,
+) -> Result<Json<LogStatus>, Problem> {
+    let level = level
+        .parse()
+        .map_err(|error: crate::config::LogLevelError| Problem::bad_request(error.to_string()))?;
+    api.logs()?.set_level(level);
+    Ok(Json(status::log(&api)))
+}
+
+/// `POST /v1/log/reopen`.
+pub(super) async fn reopen(State(api): State<Arc<Api>>) -> Result<Json<LogStatus>, Problem> {
+    api.logs()?.reopen().map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(Json(status::log(&api)))
+}

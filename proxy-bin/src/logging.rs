@@ -1,0 +1,400 @@
+//! The log: what is written, in which shape, where to; all of it can change while the proxy runs.
+//!
+//! ```text
+//! tracing event ─► Lines (level, shape) ─┬─ repeated warning ─► Repeats: counted, told every 5 s
+//!                                        └─► Writer: bounded queue ─► its own thread ─► stderr, stdout or a file
+//! end of a connection ─► AccessLog (rules) ─► event of target `smartproxy::access`
+//! ```
+//! Nobody waits for whoever reads the log: what does not fit into a queue is lost, and counted.
+
+mod files;
+mod lines;
+mod repeats;
+mod summary;
+mod writer;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tokio::signal::unix::Signal;
+use tokio::time::Instant;
+use tracing::{info, warn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::access_log::AccessLog;
+use crate::config::{AccessTo, Log, LogFormat, LogLevel};
+use files::Sink;
+use lines::Lines;
+use repeats::Repeats;
+pub(crate) use repeats::{Fate, Kind, Labels};
+use writer::Writer;
+
+/// The target of the events with which connections end.
+pub(crate) const ACCESS: &str = "smartproxy::access";
+
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// A file cannot be written to.
+    #[error("cannot open the log file {}: {source}", path.display())]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A thread could not be made.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(std::io::Error),
+    /// The process has a log already, which somebody else started.
+    #[error("the log of this process was started by somebody else")]
+    Taken,
+}
+
+/// The log of the process. Cheap to clone; clones are the same log.
+#[derive(Debug, Clone)]
+pub struct Logs(Arc<Shared>);
+
+/// What all of its parts share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// As the place in [`LogLevel::ALL`].
+    level: AtomicU8,
+    outputs: RwLock<Arc<Outputs>>,
+    /// Lines of all writers that nobody got to read.
+    lost: Arc<AtomicU64>,
+    pub(crate) repeats: Repeats,
+}
+
+/// Where lines go, and in which shape.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    /// What was asked for.
+    pub(crate) config: Log,
+    main: Output,
+    /// None where connections have no lines.
+    access: Option<Output>,
+}
+
+/// One place for lines.
+#[derive(Debug, Clone)]
+struct Output {
+    shape: Shape,
+    writer: Writer,
+}
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Coloured,
+    Plain,
+    Json,
+}
+
+impl Shape {
+    fn of(format: LogFormat, terminal: bool) -> Self {
+        match format {
+            LogFormat::Json => Self::Json,
+            LogFormat::Text if terminal => Self::Coloured,
+            LogFormat::Text => Self::Plain,
+        }
+    }
+}
+
+/// A changed `[log]` of which everything is open, and that is not in force yet.
+#[derive(Debug)]
+#[must_use = "it changes nothing until it is applied"]
+pub struct Change(Outputs);
+
+impl Logs {
+    /// Starts the log of this process. What comes with it writes the last lines when it is dropped.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn start(config: &Log) -> Result<(Self, LogEnd), LogError> {
+        let shared = Shared::start(config, Sink::Stderr)?;
+        tracing_subscriber::registry()
+            .with(Lines::new(Arc::clone(&shared)))
+            .try_init()
+            .map_err(|_| LogError::Taken)?;
+        let logs = Self(shared);
+        Ok((logs.clone(), LogEnd(logs)))
+    }
+
+    /// What writes the ends of connections here.
+    #[must_use]
+    pub fn access_log(&self) -> AccessLog {
+        AccessLog::by_rules(Arc::clone(&self.0))
+    }
+
+    /// The least serious events that are logged.
+    #[must_use]
+    pub fn level(&self) -> LogLevel {
+        self.0.level()
+    }
+
+    /// Logs events from this level on, until somebody sets another one or a reload changes `[log]`.
+    pub fn set_level(&self, level: LogLevel) {
+        self.0.level.store(level as u8, Ordering::Relaxed);
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Lines that were lost so far: whoever reads them is too slow or gone, or a disk is full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Opens the log's files anew, after somebody has moved them away.
+    ///
+    /// # Errors
+    /// [`LogError`]; the file that was open is written to as before.
+    pub fn reopen(&self) -> Result<(), LogError> {
+        let outputs = self.0.outputs();
+        outputs.access.as_ref().map_or(Ok(()), |access| access.writer.sink().reopen())
+    }
+
+    /// Gives the log's files to a user, who can then open them anew.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn give_to(&self, user: u32, group: u32) -> Result<(), LogError> {
+        let outputs = self.0.outputs();
+        outputs.access.as_ref().map_or(Ok(()), |access| access.writer.sink().give_to(user, group))
+    }
+
+    /// Opens whatever a changed `[log]` needs; None where it says what the last one said. A level that was set at run time
+    /// stays while `[log]` stays.
+    ///
+    /// # Errors
+    /// [`LogError`]; nothing has changed.
+    pub fn prepare(&self, config: &Log) -> Result<Option<Change>, LogError> {
+        let now = self.0.outputs();
+        if now.config == *config {
+            return Ok(None);
+        }
+        let shape = Shape::of(config.format, std::io::stderr().is_terminal());
+        let main = Output { shape, writer: now.main.writer.clone() };
+        let access = match &now.access {
+            // The same place: its queue goes on.
+            Some(access) if now.config.access == config.access && config.access != AccessTo::Stderr => {
+                let shape = access_shape(config, &main);
+                Some(Output { shape, writer: access.writer.clone() })
+            }
+            _ => access(config, &main, &self.0.lost)?,
+        };
+        Ok(Some(Change(Outputs { config: config.clone(), main, access })))
+    }
+
+    /// From now on lines are written as the change says; those that wait go where they were to go.
+    pub fn apply(&self, Change(outputs): Change) {
+        self.0.level.store(outputs.config.level as u8, Ordering::Relaxed);
+        *self.0.outputs.write() = Arc::new(outputs);
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// Opens the log's files anew at each signal.
+    pub async fn reopen_at(self, mut signal: Signal) {
+        while signal.recv().await.is_some() {
+            match self.reopen() {
+                Ok(()) => info!("opened the log files anew"),
+                Err(error) => warn!(%error, "the log files stay as they are"),
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Opens everything; `main` is for all but connections' lines.
+    fn start(config: &Log, main: Sink) -> Result<Arc<Self>, LogError> {
+        let lost = Arc::new(AtomicU64::new(0));
+        let waking = summary::Waking::default();
+        let writer = Writer::start("log", Arc::new(main), Arc::clone(&lost), waking.summaries())?;
+        let main = Output { shape: Shape::of(config.format, std::io::stderr().is_terminal()), writer };
+        let outputs = Outputs { access: access(config, &main, &lost)?, main, config: config.clone() };
+        let shared = Arc::new(Self {
+            level: AtomicU8::new(config.level as u8),
+            outputs: RwLock::new(Arc::new(outputs)),
+            lost,
+            repeats: Repeats::default(),
+        });
+        waking.begin(&shared);
+        Ok(shared)
+    }
+
+    pub(crate) fn outputs(&self) -> Arc<Outputs> {
+        Arc::clone(&self.outputs.read())
+    }
+
+    fn level(&self) -> LogLevel {
+        let place = usize::from(self.level.load(Ordering::Relaxed));
+        LogLevel::ALL.get(place).copied().unwrap_or_default()
+    }
+
+    /// Has the log thread tell what was counted, now that there is something.
+    pub(crate) fn wake(&self) {
+        self.outputs.read().main.writer.wake();
+    }
+}
+
+impl Outputs {
+    /// Whether connections' lines go to a place of their own, where the level is not asked.
+    fn access_is_apart(&self) -> bool {
+        self.access.is_some() && self.config.access != AccessTo::Stderr
+    }
+
+    /// Where an event of this target goes; None for nowhere.
+    fn of(&self, target: &str) -> Option<&Output> {
+        if target == ACCESS { self.access.as_ref() } else { Some(&self.main) }
+    }
+
+    /// Whether connections have lines at all.
+    pub(crate) fn has_access(&self) -> bool {
+        self.access.is_some()
+    }
+}
+
+/// The place of connections' lines.
+fn access(config: &Log, main: &Output, lost: &Arc<AtomicU64>) -> Result<Option<Output>, LogError> {
+    let sink = match &config.access {
+        AccessTo::Off => return Ok(None),
+        AccessTo::Stderr => return Ok(Some(main.clone())),
+        AccessTo::Stdout => Sink::Stdout,
+        AccessTo::File(path) => Sink::open(path)?,
+    };
+    let writer = Writer::start("access-log", Arc::new(sink), Arc::clone(lost), None)?;
+    Ok(Some(Output { shape: access_shape(config, main), writer }))
+}
+
+fn access_shape(config: &Log, main: &Output) -> Shape {
+    match config.access {
+        AccessTo::Stderr => main.shape,
+        AccessTo::Stdout | AccessTo::Off | AccessTo::File(_) => {
+            let terminal = config.access == AccessTo::Stdout && std::io::stdout().is_terminal();
+            Shape::of(config.access_format.unwrap_or(config.format), terminal)
+        }
+    }
+}
+
+/// The end of the log: tells what was counted and how many lines were lost, and waits (a second at most for each place) for
+/// the rest to be written.
+#[derive(Debug)]
+#[must_use = "dropped, it ends the log"]
+pub struct LogEnd(Logs);
+
+impl Drop for LogEnd {
+    fn drop(&mut self) {
+        let Self(logs) = self;
+        summary::tell(logs.0.repeats.all(Instant::now()));
+        let lost = logs.lost();
+        if lost > 0 {
+            warn!(lost, "log lines were lost: whoever reads the log is too slow");
+        }
+        let outputs = logs.0.outputs();
+        outputs.main.writer.flush();
+        if let Some(access) = outputs.access.as_ref().filter(|_| outputs.access_is_apart()) {
+            access.writer.flush();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log that writes to a file, and what `events` come to in it. The shape is that of no terminal.
+    fn written(config: &Log, events: impl FnOnce(&Logs)) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let logs = Logs(Shared::start(config, Sink::open(file.path()).unwrap()).unwrap());
+        let subscriber = tracing_subscriber::registry().with(Lines::new(Arc::clone(&logs.0)));
+        tracing::subscriber::with_default(subscriber, || {
+            events(&logs);
+            drop(LogEnd(logs));
+        });
+        std::fs::read_to_string(file.path()).unwrap()
+    }
+
+    fn json() -> Log {
+        Log { format: LogFormat::Json, ..Log::default() }
+    }
+
+    #[test]
+    fn a_storm_of_warnings_is_one_line_and_a_count_of_each_kind() {
+        let lines = written(&json(), |_| {
+            for n in 0..1000 {
+                let listener = if n % 4 == 0 { "a" } else { "b" };
+                warn!(listener, n, "cannot accept; will try again");
+            }
+        });
+        let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
+        assert_eq!((count("\"message\":\"cannot accept"), count("again: cannot accept")), (2, 2), "{lines}");
+        assert!(lines.contains("\"times\":249,") && lines.contains("\"times\":749,"), "{lines}");
+    }
+
+    #[test]
+    fn what_is_no_warning_is_written_each_time() {
+        let lines = written(&json(), |_| (0..100).for_each(|_| info!("listening")));
+        assert_eq!(lines.lines().count(), 100);
+    }
+
+    #[test]
+    fn the_level_changes_while_it_runs() {
+        let lines = written(&json(), |logs| {
+            for level in [LogLevel::Info, LogLevel::Warn, LogLevel::Debug] {
+                logs.set_level(level);
+                assert_eq!(logs.level(), level);
+                info!("at {}", level.name());
+                tracing::debug!("below {}", level.name());
+            }
+        });
+        let said: Vec<_> = ["at info", "below info", "at warn", "below warn", "at debug", "below debug"]
+            .into_iter()
+            .filter(|text| lines.contains(text))
+            .collect();
+        assert_eq!(said, ["at info", "at debug", "below debug"]);
+    }
+
+    #[test]
+    fn a_change_of_everything_and_one_that_cannot_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = |name: &str| Log { access: AccessTo::File(dir.path().join(name)), ..json() };
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let end = |id: u32| info!(target: "smartproxy::access", id, "connection ended");
+        let lines = written(&Log { level: LogLevel::Warn, ..Log::default() }, |logs| {
+            end(1);
+            assert!(logs.prepare(&to("nowhere/access.log")).is_err());
+            assert!(logs.prepare(&Log { level: LogLevel::Warn, ..Log::default() }).unwrap().is_none());
+            logs.apply(logs.prepare(&to("access.log")).unwrap().unwrap());
+            end(2);
+            info!("two");
+            logs.apply(
+                logs.prepare(&Log { access_format: Some(LogFormat::Text), ..to("access.log") })
+                    .unwrap()
+                    .unwrap(),
+            );
+            end(3);
+            logs.apply(logs.prepare(&Log { access: AccessTo::Off, ..json() }).unwrap().unwrap());
+            end(4);
+        });
+        assert_eq!(lines.lines().count(), 1, "{lines}");
+        assert!(lines.contains("\"message\":\"two\""), "{lines}");
+        let written = || read("access.log").lines().count() == 2;
+        let until = std::time::Duration::from_secs(10);
+        let start = Instant::now();
+        while !written() && start.elapsed() < until {
+            std::thread::yield_now();
+        }
+        let ends = read("access.log");
+        let lines: Vec<_> = ends.lines().collect();
+        assert!(
+            matches!(lines.as_slice(), [json, text]
+            if json.contains("\"id\":2") && text.contains("connection ended id=3")),
+            "{ends}"
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! Another configuration for a running proxy: read whole, compared, bound, and only then in force.
+//!
+//! ```text
+//! file ─► Config::load ─► changes, warnings ─► bind what is new ─► generation n+1 ─► swap ─► close what is gone
+//!              └──────────── refused: nothing has changed ◄─┘          (cannot fail from here on)
+//! ```
+//! - A listener whose address and port stay keeps its sockets and whoever is queued there, whatever else is new about it.
+//! - One that is gone accepts what is queued, then closes.
+//! - Connections go on as they began, also those of a route that is gone, unless `[reload] removed_routes` says otherwise.
+//! - Limits, breakers, pools and pressures go on counting under their names.
+
+mod diff;
+mod file_watch;
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use proxy_core::listen::accept_error_is_shortage;
+use proxy_core::{ListenError, TcpDialer};
+use tracing::{info, warn};
+
+pub(crate) use file_watch::FileWatch;
+
+use crate::admin::model;
+use crate::config::{Config, Findings, LoadError, RemovedRoutes};
+use crate::control::{Control, State, unix_time};
+use crate::logging::{self, LogError, Logs};
+use crate::proxy::{Proxy, is_same_table};
+use crate::server::{Bound, Listening};
+
+impl Control {
+    /// Reads the configuration's file again, and puts what it says in force. One at a time; goes on to its end once begun,
+    /// whether or not it is waited for. The result tells why nothing has changed, if so.
+    pub async fn reload(&self) -> model::Reload {
+        let control = self.clone();
+        self.alone(async move {
+            match read(&control).await {
+                Ok(config) => control.replace(config).await,
+                Err(why) => control.refuse(why),
+            }
+        })
+        .await
+    }
+
+    /// The same with a text instead of the file. The next reload reads the file again, if there is one.
+    pub async fn reload_with(&self, text: &str) -> model::Reload {
+        let (control, text) = (self.clone(), text.to_owned());
+        self.alone(async move {
+            let origin = control.proxy().config.origin.clone();
+            match Config::parse(&text, &*origin.name) {
+                Ok(mut config) => {
+                    config.origin.file = origin.file;
+                    control.replace(config).await
+                }
+                Err(errors) => control.refuse(errors.to_string()),
+            }
+        })
+        .await
+    }
+
+    /// What the configuration `text` would change. Nothing is bound, so that a port is taken shows only in a reload.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, with places in it.
+    pub fn diff(&self, text: &str) -> Result<model::Diff, String> {
+        let proxy = self.proxy();
+        let config = Config::parse(text, "the new configuration").map_err(|errors| errors.to_string())?;
+        let warnings = self.warnings(&proxy.config, &config);
+        Ok(model::Diff { changes: diff::changes(&proxy, &config), warnings })
+    }
+
+    /// Runs on the control runtime, while nobody else changes anything.
+    async fn alone(&self, change: impl Future<Output = model::Reload> + Send + 'static) -> model::Reload {
+        let control = self.clone();
+        let running = self.parts().runtime.spawn(async move {
+            let _alone = control.parts().changing.lock().await;
+            change.await
+        });
+        match running.await {
+            Ok(reload) => reload,
+            Err(lost) => self.refuse(format!("the control runtime is gone: {lost}")),
+        }
+    }
+
+    /// Puts `config` in force, or leaves everything as it is.
+    async fn replace(&self, config: Config) -> model::Reload {
+        let (before, parts) = (self.proxy(), self.parts());
+        let state = self.state();
+        if state != State::Running {
+            return self.refuse(format!("the proxy is {state}: it takes no other configuration"));
+        }
+        let mut warnings = self.warnings(&before.config, &config);
+        let changes = diff::changes(&before, &config);
+        let opening = match self.bind_new(&before, &config) {
+            Ok(opening) => opening,
+            Err(error) => return self.refuse(explained(&error)),
+        };
+        let log = match self.prepare_log(&before.config, &config, &mut warnings) {
+            Ok(log) => log,
+            Err(error) => return self.refuse(error.to_string()),
+        };
+        let next = match before.after(config) {
+            Ok(next) => Arc::new(next),
+            Err(error) => return self.refuse(error.to_string()),
+        };
+        next.take_force();
+        parts.drains.mark(&next);
+        parts.audit_by(next.config.audit);
+        if let Some((logs, change)) = log {
+            logs.apply(change);
+        }
+        self.in_force().store(Arc::clone(&next));
+        parts.doors.follow(&next, &before.config);
+        for (label, sockets) in opening {
+            if let Some(at) = next.listeners.iter().find(|at| *at.label == *label) {
+                parts.doors.open(at, &next, sockets);
+            }
+        }
+        let reload = self.taken(changes, warnings);
+        let gone =
+            gone(before.listeners.iter().map(|at| &at.label), next.listeners.iter().map(|at| &at.label));
+        parts.doors.shut(&gone).await;
+        self.see_off(&before, &next);
+        self.watch_file();
+        reload
+    }
+
+    /// The sockets of the listeners that are new, and not to stay closed.
+    fn bind_new(
+        &self,
+        before: &Proxy<TcpDialer>,
+        config: &Config,
+    ) -> Result<Vec<(String, Listening)>, ListenError> {
+        let parts = self.parts();
+        let old: HashSet<&str> = before.listeners.iter().map(|at| &*at.label).collect();
+        let ports: HashSet<u16> = before.listeners.iter().map(|at| at.config.port).collect();
+        let new = config.listeners.iter().filter(|at| !old.contains(at.label.as_str()));
+        let new = new.filter(|at| !parts.drains.keep_shut(&at.label));
+        new.map(|at| {
+            let sockets = parts.doors.bind(config, at, &Bound::new(), ports.contains(&at.port))?;
+            Ok((at.label.clone(), sockets))
+        })
+        .collect()
+    }
+
+    /// What becomes of the connections whose route is gone.
+    fn see_off(&self, before: &Proxy<TcpDialer>, next: &Proxy<TcpDialer>) {
+        if next.config.reload.removed_routes == RemovedRoutes::Drain {
+            let routes = gone(enabled(&before.config), enabled(&next.config));
+            self.drain_removed(&routes, next.config.graceful_shutdown_timeout.get());
+        }
+    }
+
+    /// What a changed `[log]` needs, open already; None where it says what it said.
+    fn prepare_log(
+        &self,
+        before: &Config,
+        next: &Config,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<(Logs, logging::Change)>, LogError> {
+        if before.log == next.log {
+            return Ok(None);
+        }
+        let Some(logs) = self.logs() else {
+            warnings.push("[log] takes effect at the next start".to_owned());
+            return Ok(None);
+        };
+        Ok(logs.prepare(&next.log)?.map(|change| (logs, change)))
+    }
+
+    /// What may not mean what its author thinks, and what waits for the next start.
+    fn warnings(&self, before: &Config, next: &Config) -> Vec<String> {
+        let mut warnings: Vec<_> = next.warnings.iter().map(|one| written(&next.warnings, one)).collect();
+        if !before.process.is_the_same_from_the_start(&next.process) {
+            warnings.push("[process] takes effect at the next start, but for upgrade_timeout".to_owned());
+        }
+        if before.workers != next.workers {
+            let (was, is) = (before.workers, next.workers);
+            warnings
+                .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
+        }
+        if before.admin != next.admin {
+            warnings.push("[admin] takes effect at the next start".to_owned());
+        }
+        if let (Some(was), Some(is)) = (&before.clients, &next.clients)
+            && !is_same_table(was, is)
+        {
+            let text = "ipv6_prefix or tracked_clients differ, so clients are counted anew: connections that are open \
+                        now do not count against connections_per_client";
+            warnings.push(text.to_owned());
+        }
+        if before.clients.is_none() && next.clients.is_some() {
+            warnings.push(
+                "clients are counted from now on: connections that are open now do not count".to_owned(),
+            );
+        }
+        warnings
+    }
+
+    fn taken(&self, changes: Vec<model::Change>, warnings: Vec<String>) -> model::Reload {
+        let mut standing = self.parts().standing.lock();
+        standing.generation += 1;
+        standing.loaded_at = unix_time();
+        info!(
+            generation = standing.generation,
+            changes = changes.len(),
+            "reloaded: the new configuration is in force"
+        );
+        for warning in &warnings {
+            warn!("reloaded: {warning}");
+        }
+        let reload = model::Reload {
+            taken: true,
+            at: standing.loaded_at,
+            generation: standing.generation,
+            changes,
+            error: None,
+            warnings,
+        };
+        standing.last_reload = Some(reload.clone());
+        reload
+    }
+
+    fn refuse(&self, why: String) -> model::Reload {
+        let mut standing = self.parts().standing.lock();
+        warn!("not reloaded, nothing has changed: {why}");
+        let reload = model::Reload {
+            taken: false,
+            at: unix_time(),
+            generation: standing.generation,
+            changes: Vec::new(),
+            error: Some(why),
+            warnings: Vec::new(),
+        };
+        standing.last_reload = Some(reload.clone());
+        reload
+    }
+}
+
+/// Reads the file that the configuration in force came from.
+async fn read(control: &Control) -> Result<Config, String> {
+    let origin = control.proxy().config.origin.clone();
+    let Some(file) = origin.file else {
+        return Err(format!("{} did not come from a file: there is nothing to read again", origin.name));
+    };
+    let reading = control.parts().runtime.spawn_blocking(move || Config::load(file));
+    let read = reading.await.map_err(|lost| format!("the file was not read: {lost}"))?;
+    read.map_err(|error| match error {
+        LoadError::Unreadable { ref source, .. } => format!("{error}: {source}"),
+        error => error.to_string(),
+    })
+}
+
+/// A listener that could not be bound, and what to do about it.
+fn explained(error: &ListenError) -> String {
+    if error.is_taken() {
+        format!("{error}\n  change the route's match.ports, or stop the process that has it")
+    } else if accept_error_is_shortage(&error.source) {
+        format!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
+    } else {
+        error.to_string()
+    }
+}
+
+/// A warning in one line, with its place.
+fn written(findings: &Findings, finding: &crate::config::Finding) -> String {
+    let place = findings.position(finding);
+    let more = [finding.label.as_str(), finding.help.as_deref().unwrap_or_default()];
+    let more: String = more.iter().filter(|text| !text.is_empty()).map(|text| format!("; {text}")).collect();
+    format!("line {}, column {}: {}{more}", place.line, place.column, finding.title)
+}
+
+/// The names of the routes that take connections.
+fn enabled(config: &Config) -> impl Iterator<Item = &Arc<str>> {
+    config.routes.routes().filter(|route| route.spec.enabled).map(|route| &route.payload.name)
+}
+
+/// What was there and is no more.
+fn gone<'n>(
+    before: impl Iterator<Item = &'n Arc<str>>,
+    now: impl Iterator<Item = &'n Arc<str>>,
+) -> Vec<Arc<str>> {
+    let now: HashSet<_> = now.collect();
+    before.filter(|name| !now.contains(name)).cloned().collect()
+}

@@ -1,0 +1,185 @@
+//! What one configuration changes in another, as an operator reads it.
+//!
+//! Routes, pools and settings are compared as they are written, key by key: neither order, comments nor the way a table is
+//! written make a difference. Listeners follow from several places of the file, so they are compared as they come out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use toml::{Table, Value};
+
+use crate::admin::model::{Change, ChangeKind};
+use crate::config::{AcceptProxy, AtLimit, Config, ListenerConfig};
+use crate::proxy::Proxy;
+
+/// What `config` would change in the configuration of `proxy`.
+pub(super) fn changes<D>(proxy: &Proxy<D>, config: &Config) -> Vec<Change> {
+    let mut changes = of_listeners(&proxy.config.listeners, &config.listeners);
+    let (before, now) = (parts(&proxy.config.origin.text), parts(&config.origin.text));
+    let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    for name in names {
+        of_part(name, before.get(name), now.get(name), &mut changes);
+    }
+    if !changes.is_empty() {
+        count(proxy, &mut changes);
+    }
+    changes
+}
+
+/// A part of a file that has a name of its own (a route, a pool), or the rest, which has none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Settings,
+    Pool(String),
+    Route(String),
+}
+
+/// A change of a part, or of something in it.
+impl Part {
+    fn whole(&self) -> String {
+        match self {
+            Self::Settings => String::new(),
+            Self::Pool(name) => format!("pool {name}"),
+            Self::Route(name) => format!("route {name}"),
+        }
+    }
+
+    fn key(&self, key: &str) -> String {
+        match self {
+            Self::Settings => key.to_owned(),
+            Self::Pool(_) | Self::Route(_) => format!("{}: {key}", self.whole()),
+        }
+    }
+}
+
+/// The parts of a text that was read without errors before.
+fn parts(text: &str) -> BTreeMap<Part, Table> {
+    let mut rest: Table = toml::from_str(text).unwrap_or_default();
+    let mut parts = BTreeMap::new();
+    for route in array(rest.remove("routes")) {
+        let Value::Table(mut route) = route else { continue };
+        let name = route.remove("name");
+        let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        parts.insert(Part::Route(name), route);
+    }
+    if let Some(Value::Table(pools)) = rest.remove("pools") {
+        for (name, pool) in pools {
+            if let Value::Table(pool) = pool {
+                parts.insert(Part::Pool(name), pool);
+            }
+        }
+    }
+    // As they come out, not as they are written.
+    rest.remove("listeners");
+    parts.insert(Part::Settings, rest);
+    parts
+}
+
+fn array(value: Option<Value>) -> Vec<Value> {
+    match value {
+        Some(Value::Array(array)) => array,
+        Some(_) | None => Vec::new(),
+    }
+}
+
+fn of_part(part: &Part, before: Option<&Table>, now: Option<&Table>, changes: &mut Vec<Change>) {
+    let shown = |table: &Table| Value::Table(table.clone()).to_string();
+    match (before, now) {
+        (Some(before), Some(now)) => {
+            let (before, now) = (leaves(before), leaves(now));
+            let keys: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+            let keys = keys.into_iter();
+            changes.extend(keys.filter_map(|key| change(part.key(key), before.get(key), now.get(key))));
+        }
+        (before, now) => {
+            changes.extend(change(part.whole(), before.map(shown).as_ref(), now.map(shown).as_ref()));
+        }
+    }
+}
+
+/// Every value of a table that is no table itself, by its path.
+fn leaves(table: &Table) -> BTreeMap<String, String> {
+    fn collect(table: &Table, prefix: &str, into: &mut BTreeMap<String, String>) {
+        for (key, value) in table {
+            let path = format!("{prefix}{key}");
+            match value {
+                Value::Table(table) if !table.is_empty() => collect(table, &format!("{path}."), into),
+                other => drop(into.insert(path, other.to_string())),
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    collect(table, "", &mut all);
+    all
+}
+
+fn change(what: String, from: Option<&String>, to: Option<&String>) -> Option<Change> {
+    let kind = match (from, to) {
+        (None, Some(_)) => ChangeKind::Added,
+        (Some(_), None) => ChangeKind::Removed,
+        (Some(from), Some(to)) if from != to => ChangeKind::Changed,
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    Some(Change { kind, what, from: from.cloned(), to: to.cloned(), connections: 0 })
+}
+
+fn of_listeners(before: &[ListenerConfig], now: &[ListenerConfig]) -> Vec<Change> {
+    let shown = |list: &[ListenerConfig]| -> BTreeMap<String, String> {
+        list.iter().map(|at| (at.label.clone(), of_listener(at))).collect()
+    };
+    let (before, now) = (shown(before), shown(now));
+    let labels: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+    let labels = labels.into_iter();
+    labels
+        .filter_map(|label| change(format!("listener {label}"), before.get(label), now.get(label)))
+        .collect()
+}
+
+fn of_listener(at: &ListenerConfig) -> String {
+    let networks = |networks: &Arc<[proxy_route::ClientNet]>| {
+        networks.iter().map(|network| format!("\"{network}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let accept_proxy = match &at.accept_proxy {
+        AcceptProxy::Off => "\"off\"".to_owned(),
+        AcceptProxy::Required(nets) => format!("{{ required = [{}] }}", networks(nets)),
+        AcceptProxy::Optional(nets) => format!("{{ optional = [{}] }}", networks(nets)),
+    };
+    let at_limit = match at.at_limit {
+        AtLimit::Reject => "\"reject\"".to_owned(),
+        AtLimit::Close => "\"close\"".to_owned(),
+        AtLimit::Queue(queue) => {
+            format!(
+                "{{ queue = {{ most_waiting = {}, longest_wait = \"{}\" }} }}",
+                queue.most_waiting, queue.longest_wait
+            )
+        }
+    };
+    let most = at.max_connections.map_or_else(String::new, |most| format!(", max_connections = {most}"));
+    format!("backlog = {}, accept_proxy = {accept_proxy}{most}, at_limit = {at_limit}", at.backlog)
+}
+
+/// Notes how many open connections each change is about.
+fn count<D>(proxy: &Proxy<D>, changes: &mut [Change]) {
+    let mut counts: HashMap<String, u64> = HashMap::new();
+    for view in proxy.tracker.snapshot() {
+        let mut one = |what: String| *counts.entry(what).or_default() += 1;
+        one(format!("listener {}", view.listener));
+        if let Some(route) = &view.facts.route {
+            one(format!("route {route}"));
+        }
+        if let Some(pool) = view.pool.and_then(|number| proxy.numbers.name(number)) {
+            one(format!("pool {pool}"));
+        }
+    }
+    for change in changes {
+        // The longest first: a name may have a colon in it.
+        let whole = counts.keys().filter(|what| {
+            change
+                .what
+                .strip_prefix(what.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        });
+        change.connections =
+            whole.max_by_key(|what| what.len()).and_then(|what| counts.get(what)).copied().unwrap_or(0);
+    }
+}

@@ -1,0 +1,108 @@
+//! Worker threads: each with a runtime of its own, on which its connections live.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use proxy_core::pipe;
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::sync::CancellationToken;
+
+/// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
+/// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
+const BEAT: Duration = Duration::from_millis(500);
+
+/// A worker as others see it.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    handle: Handle,
+    beat: Arc<Beat>,
+}
+
+/// A runtime without a thread. It may be dropped on another one, where dropping a runtime itself would panic.
+#[derive(Debug)]
+pub(super) struct Idle(Option<Runtime>);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// How punctual a worker is.
+#[derive(Debug, Default)]
+struct Beat {
+    beats: AtomicU64,
+    /// In nanoseconds.
+    lag: AtomicU64,
+    longest_lag: AtomicU64,
+}
+
+/// A worker as it was when somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerView {
+    /// Since the start, how long it did something other than wait for events.
+    pub busy: Duration,
+    /// By how much its last timer (twice a second) was late: for as long does whoever wants something of it wait.
+    pub lag: Duration,
+    /// The most that any was.
+    pub longest_lag: Duration,
+    /// How many timers there were. While this stands still, the worker does.
+    pub beats: u64,
+}
+
+impl Worker {
+    /// The runtime of a worker that has no thread yet.
+    pub(super) fn new() -> std::io::Result<(Self, Idle)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle(Some(runtime))))
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Gives it its thread, which ends with `quit`, and with it all that runs there.
+    pub(super) fn start(
+        &self,
+        number: usize,
+        mut idle: Idle,
+        quit: CancellationToken,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let beat = Arc::clone(&self.beat);
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            let Some(runtime) = idle.0.take() else { return };
+            runtime.block_on(async {
+                let mut beats = tokio::time::interval(BEAT);
+                while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
+                    beat.note(due.elapsed());
+                    pipe::release_idle();
+                }
+            });
+        })
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn view(&self) -> WorkerView {
+        let nanos = |of: &AtomicU64| Duration::from_nanos(of.load(Ordering::Relaxed));
+        WorkerView {
+            busy: self.handle.metrics().worker_total_busy_duration(0),
+            lag: nanos(&self.beat.lag),
+            longest_lag: nanos(&self.beat.longest_lag),
+            beats: self.beat.beats.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Beat {
+    fn note(&self, late: Duration) {
+        let late = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
+        self.lag.store(late, Ordering::Relaxed);
+        self.longest_lag.fetch_max(late, Ordering::Relaxed);
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+}
