@@ -9,19 +9,22 @@ function pairs(place, entries) {
 
 /** Shows `dialog` until it is closed; true if `yes` closed it. */
 function answered(dialog, yes, no) {
+  // The event `close` comes some time after a dialog has closed. Whoever is quick asks again before, and an answer must
+  // not count for what was asked first as well.
+  dialog.dismiss?.();
   return new Promise((tell) => {
     const done = new AbortController();
-    let answer = false;
-    const close = (value) => () => {
-      answer = value;
-      dialog.close();
-    };
-    yes.addEventListener("click", close(true), { signal: done.signal });
-    no?.addEventListener("click", close(false), { signal: done.signal });
-    dialog.addEventListener("close", () => {
+    const { signal } = done;
+    const finish = (answer) => {
       done.abort();
+      dialog.dismiss = null;
+      dialog.close();
       tell(answer);
-    }, { once: true });
+    };
+    dialog.dismiss = () => finish(false);
+    yes.addEventListener("click", () => finish(true), { signal });
+    no?.addEventListener("click", () => finish(false), { signal });
+    dialog.addEventListener("close", () => { if (!dialog.open) finish(false); }, { signal });
     dialog.showModal();
   });
 }

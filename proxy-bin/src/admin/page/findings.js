@@ -61,19 +61,28 @@ const WHY_PHASE = {
   drain: "one side has ended, and the other goes on",
 };
 
-/** Phases that should be short, and hold many; and more and more connections of any kind. */
-function* pileUps({ status, routes }, history) {
-  const then = history.minuteAgo();
+/** Phases that should be short, and hold many; or else more and more connections of any kind. */
+function pileUps(sample, history) {
+  const piles = [...crowdedPhases(sample, history.minuteAgo())];
+  return piles.length ? piles : [...growth(sample.status, history)];
+}
+
+function* crowdedPhases({ status, routes }, then) {
   for (const phase of Object.keys(WHY_PHASE)) {
     const n = status.phases[phase];
-    if (n < FEW || (n < status.connections / 4 && n < 2 * (then?.phases[phase] ?? n))) continue;
-    const grave = n > status.connections / 2 && n >= 10 * FEW;
+    const share = n / status.connections;
+    const grows = n >= 2 * (then?.phases[phase] ?? n);
+    if (n < FEW || share < (grows ? 0.05 : 0.25)) continue;
+    const grave = share > 0.5 && n >= 10 * FEW;
     yield (grave ? bad : warn)(`${whole(n)} of ${many(status.connections, "connection")} in ${phase}${mostly(routes, phase)}: ${WHY_PHASE[phase]}`);
   }
-  const grown = then ? status.connections - then.connections : 0;
-  if (grown >= 5 * FEW && grown > then.connections / 4) {
-    yield warn(`${whole(grown)} connections more than ${ago(history.last.at - then.at)} ago: more open than end`);
-  }
+}
+
+function* growth({ connections }, history) {
+  const then = history.minuteAgo();
+  const grown = then ? connections - then.connections : 0;
+  if (grown < 5 * FEW || grown <= then.connections / 4) return;
+  yield warn(`${whole(grown)} connections more than ${ago(history.last.at - then.at)} ago: more open than end`);
 }
 
 /** The route that most of a phase's connections are of. */

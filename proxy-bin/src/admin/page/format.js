@@ -54,7 +54,7 @@ function bound(s) {
   if (s < 1) return `${Math.round(s * 1000)}ms`;
   if (s < 60) return `${s}s`;
   if (s < 3600) return `${s / 60}m`;
-  return `${s / 3600}h`;
+  return s < 86400 ? `${s / 3600}h` : `${s / 86400}d`;
 }
 
 /** {used: 3, most: 10} → "3 of 10"; "3" where there is no limit. */

@@ -58,10 +58,13 @@ function facts(status) {
   ];
 }
 
-function showFacts(status) {
-  reconcile(at("facts"), facts(status), ([name]) => name,
+function showFacts(entries) {
+  reconcile(at("facts"), entries, ([name]) => name,
     ([name]) => element("div", {}, element("dt", { text: name }), element("dd")),
     (row, [, value]) => say(row.lastElementChild, value));
+}
+
+function showName(status) {
   say(at("name"), status.name);
   at("state").hidden = status.state === "running" && status.ready;
   at("state").className = "badge warn";
@@ -106,7 +109,8 @@ function draw() {
 
 function show(sample) {
   const { status, routes, ages } = sample;
-  showFacts(status);
+  showFacts(facts(status));
+  showName(status);
   showAudit(status.audit);
   showFindings(findings(sample, history));
   showTiles(status);
@@ -134,7 +138,15 @@ function lost(why) {
   history.gap();
 }
 
-makeTiles();
+/** Room for what the first sample will bring, so that nothing moves when it comes. */
+function showNothing() {
+  makeTiles();
+  showFacts(["version", "up", "generation", "reload", "descriptors", "resident", "allocated", "log"].map((name) => [name, NOTHING]));
+  tables.ages.show(ageRows([]));
+  for (const name of ["routes", "targets", "pools", "listeners", "causes"]) tables[name].show([]);
+}
+
+showNothing();
 const stream = new Stream({
   onSample(sample) {
     history.add(sample);

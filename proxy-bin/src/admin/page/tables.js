@@ -153,14 +153,21 @@ function agesTable(table) {
   ], (row) => row.label, "");
 }
 
-/** The buckets with a label each: "up to 1s", "1s to 10s", "over 1h". */
+/** Where the rows of ages end. The server's buckets are finer: thirty rows would say less than nine. */
+const AGE_STEPS = [1, 10, 60, 300, 1800, 3600, 10800, 86400, Infinity];
+
+/** The buckets, put together, with a label each: "up to 1s", "1s to 10s", "over 1d". */
 function ageRows(ages) {
-  const most = Math.max(1, ...ages.map((bucket) => bucket.connections));
-  return ages.map(({ at_most_s, connections }, i) => {
-    const from = i > 0 ? bound(ages[i - 1].at_most_s) : null;
-    const label = at_most_s == null ? `over ${from}` : from ? `${from} to ${bound(at_most_s)}` : `up to ${bound(at_most_s)}`;
-    return { label, connections, share: connections / most };
+  const rows = AGE_STEPS.map((step, i) => {
+    const from = i > 0 ? bound(AGE_STEPS[i - 1]) : null;
+    const label = step === Infinity ? `over ${from}` : from ? `${from} to ${bound(step)}` : `up to ${bound(step)}`;
+    return { label, connections: 0 };
   });
+  for (const { at_most_s, connections } of ages) {
+    rows[AGE_STEPS.findIndex((step) => (at_most_s ?? Infinity) <= step)].connections += connections;
+  }
+  const most = Math.max(1, ...rows.map((row) => row.connections));
+  return rows.map((row) => ({ ...row, share: row.connections / most }));
 }
 
 function causesTable(table) {

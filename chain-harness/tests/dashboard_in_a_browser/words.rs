@@ -1,0 +1,170 @@
+//! What the page says, checked where it is said: its own functions, in the browser.
+
+use chain_harness::{Backend, Smartproxy};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+use crate::chain;
+
+/// Between thousands: thin, and no line breaks there.
+const THIN: &str = "\u{202f}";
+
+#[test]
+fn it_says_what_it_should() {
+    Smartproxy::scenario(async {
+        let Some(mut browser) = Browser::start().await else { return };
+        let backend = Backend::silent();
+        let (_chain, url) = chain(&backend).await;
+        browser.open(&url).await;
+        browser.until("globalThis.dashboard?.history.last").await;
+        figures_are_short_and_of_one_form(&mut browser).await;
+        what_stands_out_is_said_and_nothing_else(&mut browser).await;
+        history_is_bounded_and_belongs_to_one_process(&mut browser).await;
+    });
+}
+
+async fn figures_are_short_and_of_one_form(browser: &mut Browser) {
+    let expected = [
+        ("whole(0)", "0"),
+        ("whole(999)", "999"),
+        ("whole(1234567)", "1 234 567"),
+        ("whole(null)", "–"),
+        ("rate(0)", "0"),
+        ("rate(0.04)", "0"),
+        ("rate(12.34)", "12.3"),
+        ("rate(99.96)", "100"),
+        ("rate(1234.5)", "1 235"),
+        ("bytes(0)", "0 B"),
+        ("bytes(1023)", "1023 B"),
+        ("bytes(1024)", "1.0 KiB"),
+        ("bytes(1024 ** 2 - 1)", "1.0 MiB"),
+        ("bytes(5.5 * 1024 ** 3)", "5.5 GiB"),
+        ("bytes(2 ** 60)", "1024 PiB"),
+        ("seconds(0)", "0ms"),
+        ("seconds(0.34)", "340ms"),
+        ("seconds(0.9996)", "1.0s"),
+        ("seconds(59.94)", "59.9s"),
+        ("seconds(59.96)", "1m 00s"),
+        ("seconds(3599.6)", "1h 00m"),
+        ("seconds(90061)", "25h 01m"),
+        ("seconds(200000)", "2d 7h"),
+        ("seconds(-5)", "−5.0s"),
+    ];
+    for (call, text) in expected {
+        let shown = browser.eval(&format!("dashboard.{call}")).await;
+        assert_eq!(shown.as_str().unwrap_or_default().replace(THIN, " "), text, "{call}");
+    }
+}
+
+/// What stands out `after` (JavaScript) has been done to a minute of quiet samples of a proxy on which all is well:
+/// `then` is the first, `now` the last.
+async fn found(browser: &mut Browser, after: &str) -> Vec<(String, String)> {
+    let script = format!(
+        r#"(() => {{
+            const now = structuredClone(dashboard.history.last), then = structuredClone(now);
+            then.at = now.at - 60;
+            const all = (sample, phases) => {{
+                Object.assign(sample.status.phases, phases);
+                sample.status.connections = Object.values(sample.status.phases).reduce((a, b) => a + b, 0);
+            }};
+            {after};
+            const history = new dashboard.History();
+            history.add(then);
+            history.add(now);
+            return dashboard.findings(now, history).map(({{ level, text }}) => [level, text]);
+        }})()"#
+    );
+    let found: Vec<(String, String)> =
+        serde_json::from_value(browser.eval(&script).await).expect("pairs of words");
+    found.into_iter().map(|(level, text)| (level, text.replace(THIN, " "))).collect()
+}
+
+async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
+    let quiet = "all(then, { relay: 1000 }); all(now, { relay: 1200, dial: 9, drain: 12 })";
+    let cases = [
+        (
+            "all(then, { relay: 100 }); all(now, { relay: 100, dial: 40 }); now.routes[0].phases.dial = 40",
+            (
+                "warn",
+                "40 of 140 connections in dial, 40 of route outer: backends accept slowly or not at all",
+            ),
+        ),
+        (
+            "all(then, { relay: 100 }); all(now, { relay: 100, dial: 140 }); now.routes[0].phases.dial = 140",
+            (
+                "bad",
+                "140 of 240 connections in dial, 140 of route outer: backends accept slowly or not at all",
+            ),
+        ),
+        (
+            "all(then, { relay: 1000 }); all(now, { relay: 1500 })",
+            ("warn", "500 connections more than 1m 00s ago: more open than end"),
+        ),
+        (
+            "Object.assign(now.routes[0].targets[0], { breaker: 'open', failures_in_a_row: 5, retry_in_s: 9.5, target: 'db:1' })",
+            ("bad", "target db:1 of route outer is left alone after 5 failed dials: tried again in 9s"),
+        ),
+        ("now.status.pools[0].level = 'shed'", ("bad", "pool direct sheds: new connections are refused")),
+        (
+            "Object.assign(now.status.pools[0], { level: 'tight', signal: 'growth' })",
+            ("warn", "pool direct is tight: deadlines are shortened, idle connections ended (growth)"),
+        ),
+        ("now.status.descriptors = { used: 800, most: 1000 }", ("warn", "descriptors: 800 of 1 000")),
+        ("now.routes[0].connections = { used: 50, most: 50 }", ("bad", "route outer: 50 of 50")),
+        (
+            "Object.assign(now.status.audit, { clean: false }).gauges.zombies = 2",
+            ("bad", "the audit finds zombies: 2. A fault of the proxy: please report it with its log"),
+        ),
+        (
+            "now.status.audit.gauges.stuck = 1",
+            ("warn", "1 connection is stuck: the client sent, and its backend never answered"),
+        ),
+        (
+            "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
+            ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),
+        ),
+        ("now.status.log.lost_total = 3", ("warn", "3 log lines lost: whoever reads the log is too slow")),
+        (
+            "now.status.drains = [{ kind: 'route', name: 'api', left: 3, began_with: 10, ends_in_s: null }]",
+            ("info", "draining route api: 3 of 10 left"),
+        ),
+    ];
+    assert_eq!(found(browser, quiet).await, []);
+    for (after, (level, text)) in cases {
+        assert_eq!(found(browser, after).await, [(level.to_owned(), text.to_owned())], "{after}");
+    }
+    let both = "now.status.log.lost_total = 3; now.status.pools[0].level = 'shed'";
+    let levels: Vec<_> = found(browser, both).await.into_iter().map(|(level, _)| level).collect();
+    assert_eq!(levels, ["bad", "warn"], "the worst comes first");
+}
+
+async fn history_is_bounded_and_belongs_to_one_process(browser: &mut Browser) {
+    let script = r#"(() => {
+        const history = new dashboard.History(), sample = structuredClone(dashboard.history.last);
+        const add = (at, opened, finished, pid = 1) => {
+            Object.assign(sample, { at });
+            Object.assign(sample.status, { pid, opened_total: opened, ended_total: { finished } });
+            history.add(structuredClone(sample));
+        };
+        const last = (name) => history.columns[name].at(-1);
+        add(0, 100, 50);
+        const first = [last("opens"), last("ends")];
+        add(2, 110, 54);
+        const second = [last("opens"), last("ends"), history.endedLately("finished")];
+        for (let at = 3; at < 2000; at += 1) add(at, 110 + at, 54 + at);
+        const later = [history.columns.at.length, history.minute.length, history.endedLately("finished")];
+        history.gap();
+        const gap = [last("relay"), history.columns.at.length];
+        add(2001, 5, 5, 2);
+        return { first, second, later, gap, another: [history.columns.at.length, last("opens"), history.endedLately("finished")] };
+    })()"#;
+    let expected = json!({
+        "first": [null, null],
+        "second": [5.0, 2.0, 4],
+        "later": [600, 61, 60],
+        "gap": [null, 600],
+        "another": [1, null, 0],
+    });
+    let found: Value = browser.eval(script).await;
+    assert_eq!(found.to_string().replace(".0", ""), expected.to_string().replace(".0", ""));
+}
