@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use proxy_bin::access_log::AccessLog;
 use proxy_bin::config::Config;
 use proxy_bin::descriptors;
+use proxy_bin::logging::Logs;
 use proxy_bin::proxy::Proxy;
 use proxy_conn::Tracker;
 use proxy_core::listen::{ListenOptions, bind};
@@ -18,12 +18,13 @@ use tokio_util::task::TaskTracker;
 /// Runs a configuration, for ever.
 pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     let config = Config::load(config)?;
+    let (logs, _end) = Logs::start(&config.log)?;
     let workers = config.workers.get() as usize;
     let descriptors = descriptors::raise_limit();
     pipe::at_most(descriptors::pipes(descriptors));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let resolver = Resolver::system(runtime.handle().clone(), config.dns.options());
-    let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, AccessLog), TcpDialer, resolver));
+    let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, logs.access_log()), TcpDialer, resolver));
     let _inside = runtime.enter();
     let (tasks, loops) = (TaskTracker::new(), TaskTracker::new());
     for at in &proxy.listeners {
