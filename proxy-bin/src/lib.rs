@@ -12,6 +12,7 @@
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
+//! - [`man`]: the manual pages;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -27,6 +28,7 @@ pub mod descriptors;
 pub mod dials;
 pub mod handover;
 pub mod logging;
+pub mod man;
 pub mod pool;
 pub mod privileges;
 pub mod proxy;

@@ -20,6 +20,7 @@ use proxy_bin::config::{Admin, Config, Ink, LoadError};
 use proxy_bin::control::Control;
 use proxy_bin::demo::{self, Ports, PrivateFolder};
 use proxy_bin::logging::Logs;
+use proxy_bin::man;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
         Some(Command::Operate(command)) => operate(*command),
+        Some(Command::Man { folder }) => man(folder.as_deref()),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut script);
@@ -90,6 +92,18 @@ fn schema() -> anyhow::Result<ExitCode> {
     let mut schema = serde_json::to_vec_pretty(&Config::schema())?;
     schema.push(b'\n');
     print_all(&schema)
+}
+
+/// Prints the manual page, or writes all of them.
+fn man(folder: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let command = Cli::command();
+    if let Some(folder) = folder {
+        let written = man::write(command, folder)?;
+        println!("{} pages in {}", written.len(), folder.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let first = man::pages(command)?.into_iter().next();
+    print_all(&first.map(|(_, page)| page).unwrap_or_default())
 }
 
 /// Writes to stdout. Whoever reads it may have had enough (`| head`): that is not a failure.
