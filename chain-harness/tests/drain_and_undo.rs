@@ -86,7 +86,11 @@ fn a_listener_is_closed_and_its_port_answers_again_when_that_is_undone() {
             if round == 1 {
                 // It stays drained over a reload.
                 let same = config(rig.first.addr(), rig.second.addr(), rig.other.port());
-                assert!(rig.hop.reload(&same).await.taken);
+                let reload = rig.hop.reload(&same).await;
+                assert_eq!(
+                    (reload.taken, reload.warnings),
+                    (true, vec![format!("listener {name} stays closed: it is drained")])
+                );
                 assert!(Wire::is_refused(here).await);
             }
             rig.undo(DrainKind::Listener, &name).await.unwrap();

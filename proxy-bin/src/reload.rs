@@ -187,6 +187,8 @@ impl Control {
             warnings
                 .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
         }
+        let shut = next.listeners.iter().filter(|at| self.parts().drains.keep_shut(&at.label));
+        warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
         if before.admin != next.admin {
             warnings.push("[admin] takes effect at the next start".to_owned());
         }
