@@ -86,6 +86,12 @@ pub enum Command {
     /// What is asked of a proxy that runs.
     #[command(flatten)]
     Operate(Box<Operate>),
+    /// Print the manual page, or write it and those of all commands into a folder.
+    Man {
+        /// The folder, such as `/usr/share/man/man1`; it is made where there is none.
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
