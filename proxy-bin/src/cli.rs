@@ -16,6 +16,7 @@ mod list;
 mod operate;
 mod output;
 mod reload;
+mod routes;
 mod show;
 mod status;
 mod top;

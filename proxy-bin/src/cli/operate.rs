@@ -7,7 +7,7 @@ use hyper::Method;
 
 use super::access::Access;
 use super::output::{self, Failure, Outcome};
-use super::{audit, chain, conns, control, drain, kill, reload, show, status, top, trace};
+use super::{audit, chain, conns, control, drain, kill, reload, routes, show, status, top, trace};
 
 /// What to ask of a running proxy.
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,10 @@ pub enum Operate {
     Top(top::Args),
     /// List connections, as `ss` does for sockets.
     Conns(conns::Args),
+    /// List the routes, each with its targets: connections, dials, breakers.
+    Routes(routes::Args),
+    /// List the limits: in use, at most, waiting.
+    Limits(routes::Args),
     /// Show one connection in full, with both its sockets.
     Show(show::Args),
     /// Follow one connection until it ends.
@@ -52,6 +56,8 @@ impl Operate {
             Self::Status(args) => args.run(out).await,
             Self::Top(args) => args.run().await,
             Self::Conns(args) => args.run(out).await,
+            Self::Routes(args) => args.routes(out).await,
+            Self::Limits(args) => args.limits(out).await,
             Self::Show(args) => args.run(out).await,
             Self::Trace(args) => args.run(out).await,
             Self::Chain(args) => args.run(out).await,

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::world::{World, client, command};
+use crate::world::{Hop, World, client, command, free_port, run};
 
 #[test]
 fn conns_filters_sorts_and_pages() {
@@ -89,6 +89,48 @@ fn a_reader_that_has_had_enough_is_no_failure() {
         let done = child.wait_with_output().unwrap();
         assert_eq!((done.status.code(), &*done.stderr), (Some(0), &b""[..]), "{line}");
     }
+}
+
+#[test]
+fn routes_and_limits_are_listed() {
+    let world = World::new();
+    let _client = client(world.web);
+    let routes = world.run("routes").fine();
+    let line = |start: &str| routes.lines().find(|line| line.starts_with(start)).unwrap().split_whitespace();
+    assert_eq!(
+        line("web ").take(6).collect::<Vec<_>>(),
+        ["web", "1", "0", "1", "0", line("web ").nth(5).unwrap()]
+    );
+    assert!(routes.contains(&format!("→ {}", world.inner_at)), "{routes}");
+    assert_eq!(world.run("routes --json").json().as_array().unwrap().len(), 3);
+    let limits = world.run("limits").fine();
+    assert!(limits.lines().any(|line| line.starts_with("all connections  ")), "{limits}");
+    assert!(world.run("limits --json").json().is_array());
+}
+
+#[test]
+fn over_tcp_a_token_is_brought_and_its_lack_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, "a-token-of-many-letters\n").unwrap();
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (admin, port) = (free_port(), free_port());
+    let hop = Hop::start_with(
+        dir.path(),
+        "lone",
+        &format!("listen = \"127.0.0.1:{admin}\"\ntoken_file = \"{}\"\n", token.display()),
+        &format!(
+            "[[routes]]\nname = \"web\"\nmatch = {{ ports = [{port}] }}\naction = {{ forward = [\"127.0.0.1:1\"] }}\n"
+        ),
+    );
+    let by = |more: &str| run(&hop.socket, &format!("kill --all --socket http://127.0.0.1:{admin} {more}"));
+    assert_eq!(
+        by(&format!("--token-file {}", token.display())).fine(),
+        "no connection matches: all connections\n"
+    );
+    let without = by("");
+    assert_eq!((without.code, &*without.out), (1, ""));
+    assert!(without.error.contains("say where the token is with --token-file FILE"), "{}", without.error);
 }
 
 #[test]

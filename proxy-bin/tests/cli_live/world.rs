@@ -103,7 +103,13 @@ impl World {
 
 impl Hop {
     fn start(dir: &Path, name: &str, config: &str) -> Self {
+        Self::start_with(dir, name, "", config)
+    }
+
+    /// The same with more in `[admin]`.
+    pub(crate) fn start_with(dir: &Path, name: &str, admin: &str, config: &str) -> Self {
         let (socket, file) = (dir.join(format!("{name}.sock")), dir.join(format!("{name}.toml")));
+        let config = format!("{admin}{config}");
         let admin = format!("[admin]\nname = \"{name}\"\nsocket = \"{}\"\n", socket.display());
         std::fs::write(&file, format!("{admin}{config}")).unwrap();
         let log = std::fs::File::create(dir.join(format!("{name}.log"))).unwrap();
@@ -230,7 +236,7 @@ fn echo() -> SocketAddr {
 
 /// A port of 127.0.0.1 that nobody listens on, never the same twice: below those that the kernel gives to outgoing
 /// connections, so that none of those takes it between our look and its use.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() * 67;
     loop {
