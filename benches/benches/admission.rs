@@ -4,33 +4,17 @@
 //! others have a connection open; the one that comes is one of them, in an order that no cache foresees.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
+use benches::beside;
+use benches::samples::client;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit, Limit, QueueLimits};
 use proxy_core::Bound;
 use tokio::time::Instant;
 
 const CLIENTS: [u32; 3] = [1_000, 100_000, 1_000_000];
-
-/// Measures `round` here while `others` threads run it too; each thread has its own number.
-fn beside(others: usize, round: impl Fn(usize) + Sync, measure: impl FnOnce(&dyn Fn())) {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for thread in 1..=others {
-            let (round, stop) = (&round, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    round(thread);
-                }
-            });
-        }
-        measure(&|| round(0));
-        stop.store(true, Ordering::Relaxed);
-    });
-}
 
 fn limit(c: &mut Criterion) {
     let mut group = c.benchmark_group("limit");
@@ -50,10 +34,6 @@ fn limit(c: &mut Criterion) {
         });
     });
     group.finish();
-}
-
-fn client(nth: u32) -> IpAddr {
-    Ipv4Addr::from(0x0A00_0000 + nth).into()
 }
 
 #[expect(clippy::expect_used, reason = "a bench has nobody to report to")]

@@ -4,32 +4,12 @@
 //! as most tables do.
 
 use std::hint::black_box;
-use std::net::Ipv4Addr;
 
+use benches::samples::{client, table};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use proxy_route::{ClientNet, Match, PortRange, Query, RouteSpec, RouteTable};
+use proxy_route::Query;
 
 const SIZES: [u32; 3] = [10, 1_000, 100_000];
-
-/// The `nth` route of a table.
-fn spec(nth: u32) -> RouteSpec {
-    let on_443 = Match::on(PortRange::try_from(443));
-    let matches = match nth % 10 {
-        8 => on_443.clients([ClientNet::from(client(nth))]),
-        9 => on_443.domains(format!("*.tenant{nth}.example.net").parse()),
-        _ => on_443.domains(format!("host{nth}.example.com").parse()),
-    };
-    RouteSpec::new(format!("route{nth}"), matches)
-}
-
-fn client(nth: u32) -> std::net::IpAddr {
-    Ipv4Addr::from(0x0A00_0000 + nth).into()
-}
-
-#[expect(clippy::expect_used, reason = "a bench has nobody to report to")]
-fn table(size: u32) -> RouteTable<u32> {
-    RouteTable::build((0..size).map(|nth| (spec(nth), nth))).expect("all routes differ")
-}
 
 fn lookup(c: &mut Criterion) {
     let mut group = c.benchmark_group("route_lookup");

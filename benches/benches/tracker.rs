@@ -6,15 +6,14 @@
 //! many as the connections: then each one's count is a miss in every cache, and that is what the difference shows.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use benches::{beside, samples};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit, Limit, Permit};
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Opening, Phase, Tracker};
+use proxy_conn::{ConnGuard, Opening, Tracker};
 use proxy_core::PeerAddr;
 use proxy_core::relay::{Meter as _, Side};
 use tokio::time::Instant;
@@ -63,7 +62,7 @@ impl Process {
     /// Opens the `nth` connection, on `worker`.
     #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench has nobody to report to")]
     fn open(&self, worker: usize, nth: u32) -> Held {
-        let ip = IpAddr::from(Ipv4Addr::from(0x0A00_0000 + nth % self.clients));
+        let ip = samples::client(nth % self.clients);
         let opening =
             Opening { peer: PeerAddr::new((ip, 4000).into()), listener: Arc::clone(&self.listeners[worker]) };
         let guard = self.tracker.open(worker, opening);
@@ -84,23 +83,6 @@ impl Process {
         let held = (0..live).map(|nth| process.open(usize::from(nth % 2 == 1), nth)).collect();
         (process, held)
     }
-}
-
-/// Measures `round` here while `others` threads run it too; each thread has its own number.
-fn beside(others: usize, round: impl Fn(usize) + Sync, measure: impl FnOnce(&dyn Fn())) {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for thread in 1..=others {
-            let (round, stop) = (&round, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    round(thread);
-                }
-            });
-        }
-        measure(&|| round(0));
-        stop.store(true, Ordering::Relaxed);
-    });
 }
 
 fn open_close(c: &mut Criterion) {
@@ -124,26 +106,13 @@ fn open_close(c: &mut Criterion) {
 fn entry_alone(c: &mut Criterion) {
     let (process, _held) = Process::with(1_000, 1_000);
     let [listener, _] = &process.listeners;
-    let (route, target): (Arc<str>, Arc<str>) = ("https".into(), "10.0.0.1:443".into());
     let peer = PeerAddr::new(([192, 0, 2, 1], 4000).into());
     let open = || process.tracker.open(0, Opening { peer, listener: Arc::clone(listener) });
     let mut group = c.benchmark_group("entry");
     group.bench_function("open_close", |b| b.iter(|| drop(black_box(open()))));
     group.bench_function("whole_life", |b| {
-        b.iter(|| {
-            let guard = open();
-            let soon = guard.opened() + Duration::from_secs(30);
-            guard.learn(|facts| facts.client = Some(peer.into()));
-            for phase in [Phase::Peek, Phase::Dial, Phase::Relay] {
-                black_box(guard.enter(phase, soon, DeadlineKind::Dial)).ok();
-            }
-            guard.learn(|facts| facts.route = Some(Arc::clone(&route)));
-            guard.learn(|facts| facts.target = Some(Arc::clone(&target)));
-            guard.moved(Side::Client, 100, soon);
-            guard.moved(Side::Backend, 100, soon);
-            guard.half_closed(Side::Client, soon);
-            guard.end(Cause::Finished.during(Phase::Drain), None);
-        });
+        let (facts, now) = (samples::Facts::default(), Instant::now());
+        b.iter(|| samples::whole_life(open(), &facts, now));
     });
     group.bench_function("moved", |b| {
         let (guard, now) = (open(), Instant::now());

@@ -1,8 +1,11 @@
 //! What the benches of parts give to the parts.
 
+use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
 use proxy_core::relay::{Meter, RelayDeadline, RelayLimits, Side};
@@ -84,4 +87,32 @@ impl Meter for Unmetered {
     fn moved(&self, _: Side, _: u64, _: Instant) {}
     fn half_closed(&self, _: Side, _: Instant) {}
     fn deadline(&self, _: Instant, _: RelayDeadline) {}
+}
+
+/// What is learnt of a connection, as the configuration shares it.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    route: Arc<str>,
+    target: Arc<str>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self { route: "https".into(), target: "10.0.0.1:443".into() }
+    }
+}
+
+/// The life of an entry: every phase, every fact, some bytes each way, an end.
+pub fn whole_life(guard: ConnGuard, facts: &Facts, now: Instant) {
+    let soon = now + Duration::from_secs(3600);
+    guard.learn(|known| known.client = Some(guard.peer().into()));
+    for phase in [Phase::Peek, Phase::Dial, Phase::Relay] {
+        black_box(guard.enter(phase, soon, DeadlineKind::Dial)).ok();
+    }
+    guard.learn(|known| known.route = Some(Arc::clone(&facts.route)));
+    guard.learn(|known| known.target = Some(Arc::clone(&facts.target)));
+    guard.moved(Side::Client, 100, soon);
+    guard.moved(Side::Backend, 100, soon);
+    guard.half_closed(Side::Client, soon);
+    guard.end(Cause::Finished.during(Phase::Drain), None);
 }

@@ -2,34 +2,17 @@
 //! allocation in it.
 #![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "shared/counting.rs"]
+mod counting;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit, AddressRefusal};
 use tokio::time::Instant;
 
-struct Counting;
-
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe to implement; this one counts and hands on")]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use counting::{Counting, allocated};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -48,7 +31,7 @@ fn limits(per_minute: u32, capacity: u32) -> AddressLimits {
 
 /// What the program holds beyond `before`.
 fn grown(before: usize) -> usize {
-    ALLOCATED.load(Ordering::Relaxed).saturating_sub(before)
+    allocated().saturating_sub(before)
 }
 
 /// A quiet time after the flood: ten connections a second, for two minutes.
@@ -69,7 +52,7 @@ fn a_million_addresses_fill_no_more_than_the_table_and_their_memory_comes_back()
 /// One connection a minute each: a debt of a minute, so that the table is full of indebted clients.
 fn a_million_that_come_and_go() {
     let (limits, now) = (limits(1, 1 << 18), Instant::now());
-    let before = ALLOCATED.load(Ordering::Relaxed);
+    let before = allocated();
     let _regular = limits.admit(client(0x00FF_0000), now).unwrap();
     for n in 0..1_000_000 {
         drop(limits.admit(client(n), now + Duration::from_micros(u64::from(n))).unwrap());
@@ -88,7 +71,7 @@ fn a_million_that_come_and_go() {
 fn a_million_that_stay() {
     let (limits, now) = (limits(300, 1 << 18), Instant::now());
     let mut held: Vec<AddressPermit> = Vec::with_capacity(1_000_000);
-    let before = ALLOCATED.load(Ordering::Relaxed);
+    let before = allocated();
     for n in 0..1_000_000 {
         match limits.admit(client(n), now + Duration::from_micros(u64::from(n))) {
             Ok(permit) => held.push(permit),
@@ -111,7 +94,7 @@ fn bytes_for_each_client() {
     for clients in [220_000, 232_000, 1_000_000] {
         let (limits, now) = (limits(300, 2_000_000), Instant::now());
         let mut held = Vec::with_capacity(usize::try_from(clients).unwrap());
-        let before = ALLOCATED.load(Ordering::Relaxed);
+        let before = allocated();
         held.extend((0..clients).map(|n| limits.admit(client(n), now).unwrap()));
         let each = grown(before) / held.len();
         println!("{clients} clients: {each} bytes each");

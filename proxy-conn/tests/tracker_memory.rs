@@ -6,12 +6,13 @@
     reason = "a failed assumption of a test is its failure"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "shared/counting.rs"]
+mod counting;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -20,25 +21,7 @@ use proxy_conn::{ConnGuard, DeadlineKind, Opening, Phase, Reason, Tracker};
 use proxy_core::relay::{Meter as _, RelayDeadline, Side};
 use proxy_core::{ClientAddr, PeerAddr};
 
-struct Counting;
-
-static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe to implement; this one counts and hands on")]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
+use counting::{Counting, allocated};
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -94,10 +77,6 @@ impl Process {
         assert!(pin!(guard.cancelled()).poll(&mut context).is_pending());
         (permit, guard)
     }
-}
-
-fn allocated() -> usize {
-    ALLOCATED.load(Ordering::Relaxed)
 }
 
 /// One test, as others in the process would be counted too.

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use benches::samples;
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, Limit};
-use proxy_conn::{Cause, DeadlineKind, Opening, Phase, Tracker};
+use proxy_conn::{Opening, Tracker};
 use proxy_core::header::{HeaderLimits, decode, encode_v1, encode_v2};
 use proxy_core::hello::HelloReader;
 use proxy_core::mem;
-use proxy_core::relay::{Meter as _, Preface, Side, relay};
+use proxy_core::relay::{Preface, relay};
 use proxy_core::stream::{read, write_all};
 use proxy_core::{PeerAddr, Stream as _};
 use proxy_route::Query;
@@ -101,22 +101,12 @@ fn tracker_open_close(count: u32) {
 }
 
 fn tracker_whole_life(count: u32) {
-    let (tracker, opening) = tracker();
-    let (route, target): (Arc<str>, Arc<str>) = ("https".into(), "10.0.0.1:443".into());
+    let ((tracker, opening), facts) = (tracker(), samples::Facts::default());
     // One clock for all: how often the real one is read is the caller's doing.
-    let soon = Instant::now() + std::time::Duration::from_secs(3600);
+    let now = Instant::now();
     for _ in 0..count {
-        let guard = tracker.open(0, Opening { peer: opening.peer, listener: Arc::clone(&opening.listener) });
-        guard.learn(|facts| facts.client = Some(opening.peer.into()));
-        for phase in [Phase::Peek, Phase::Dial, Phase::Relay] {
-            black_box(guard.enter(phase, soon, DeadlineKind::Dial)).ok();
-        }
-        guard.learn(|facts| facts.route = Some(Arc::clone(&route)));
-        guard.learn(|facts| facts.target = Some(Arc::clone(&target)));
-        guard.moved(Side::Client, 100, soon);
-        guard.moved(Side::Backend, 100, soon);
-        guard.half_closed(Side::Client, soon);
-        guard.end(Cause::Finished.during(Phase::Drain), None);
+        let opening = Opening { peer: opening.peer, listener: Arc::clone(&opening.listener) };
+        samples::whole_life(tracker.open(0, opening), &facts, now);
     }
 }
 
