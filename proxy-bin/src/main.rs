@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
-use proxy_bin::cli::{Cli, Command};
+use proxy_bin::cli::{Cli, Command, Operate};
 use proxy_bin::config::{Admin, Config, Ink, LoadError};
 use proxy_bin::control::Control;
 use proxy_bin::demo::{self, Ports, PrivateFolder};
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Run { config }) => run::run(&config),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
+        Some(Command::Operate(command)) => operate(*command),
         Some(Command::Man { folder }) => man(folder.as_deref()),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
@@ -111,6 +112,19 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Talks to a running proxy.
+fn operate(command: Operate) -> anyhow::Result<ExitCode> {
+    let done = control_runtime()?.block_on(command.run(&mut std::io::stdout()));
+    Ok(match done {
+        Ok(outcome) => outcome.into(),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("smartproxy: {failure}");
+            failure.exit_code()
+        }
+    })
 }
 
 fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
