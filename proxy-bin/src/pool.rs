@@ -180,4 +180,35 @@ mod tests {
         let pool = Pool { overload: tight, ..pool };
         assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Descriptors), "{}", held.len());
     }
+
+    fn configured(name: &str) -> Vec<PoolConfig> {
+        let text = crate::demo::OUTER.to_owned() + &format!("\n[pools.\"{name}\"]\n");
+        crate::config::Config::parse(&text, "outer.toml").unwrap().pools
+    }
+
+    #[test]
+    fn a_name_keeps_its_number_and_numbers_are_given_anew_only_when_there_are_no_others() {
+        let tracker = Tracker::new(1, ());
+        let numbers = Numbers::of(&configured("first"));
+        let opening = proxy_conn::Opening {
+            peer: proxy_core::PeerAddr::new(([127, 0, 0, 1], 1).into()),
+            listener: "test".into(),
+        };
+        // All but the first two, which are always configured, are of pools that are gone and have connections.
+        let mut open = Vec::new();
+        for n in 2..MOST_NUMBERS {
+            let name = if n == 2 { "first".to_owned() } else { format!("p{n}") };
+            let assigned = numbers.assign(&configured(&name), &[], &tracker).unwrap();
+            assert_eq!(assigned.iter().map(|number| usize::from(*number)).collect::<Vec<_>>(), [0, 1, n]);
+            let guard = tracker.open(0, opening.clone());
+            guard.join(assigned[2], false);
+            open.push(guard);
+        }
+        assert_eq!(numbers.assign(&configured("p7"), &[], &tracker), Ok(vec![0, 1, 7]));
+        assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Err(NoNumber));
+        assert_eq!(numbers.name(7).as_deref(), Some("p7"));
+        drop(open.remove(5));
+        assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Ok(vec![0, 1, 7]));
+        assert_eq!(numbers.name(7).as_deref(), Some("one more"));
+    }
 }

@@ -248,8 +248,6 @@ impl<D: Dial> Proxy<D> {
             table.set_rates(*options);
         }
         self.resolver.set_options(dns.options());
-        self.room.taken();
-        self.room.given_back();
     }
 }
 
