@@ -41,9 +41,10 @@ async fn greeted(addr: SocketAddr, text: &str) -> Wire {
 
 /// The kernel's numbers of the sockets of a listener.
 fn inodes(hop: &Hop, label: &str) -> Vec<u64> {
-    let all = hop.control().listening_sockets().unwrap();
-    let (_, sockets) = all.into_iter().find(|(name, _)| **name == *label).unwrap();
-    sockets.into_iter().map(|fd| std::fs::File::from(fd).metadata().unwrap().ino()).collect()
+    let all = hop.control().listening_sockets().expect("there are descriptors");
+    let (_, sockets) = all.into_iter().find(|(name, _)| **name == *label).expect("it is open");
+    let inode = |fd| std::fs::File::from(fd).metadata().expect("a socket has some").ino();
+    sockets.into_iter().map(inode).collect()
 }
 
 #[test]

@@ -143,13 +143,13 @@ fn number(
     }
     let living = living
         .get_or_insert_with(|| tracker.connections().iter().filter_map(proxy_conn::Tracked::pool).collect());
-    let is_free = |(number, name): (u8, &Arc<str>)| {
+    let is_free = |(name, number): (&Arc<str>, u8)| {
         let is_used = living.contains(&number)
             || in_force.iter().any(|pool| pool.number == number)
             || pools.iter().any(|pool| pool.name == *name);
         (!is_used).then_some(number)
     };
-    let free = (0..).zip(names.iter()).find_map(is_free).ok_or(NoNumber)?;
+    let free = names.iter().zip(0..).find_map(is_free).ok_or(NoNumber)?;
     if let Some(name) = names.get_mut(usize::from(free)) {
         *name = Arc::clone(&pool.name);
     }
