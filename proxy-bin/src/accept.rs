@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -48,6 +49,8 @@ pub(crate) struct Accepting<D> {
     pub(crate) worker: usize,
     /// Where their tasks are counted.
     pub(crate) tasks: TaskTracker,
+    /// Somebody else accepts from the socket too: whoever is queued at the end is theirs.
+    pub(crate) shared: Arc<AtomicBool>,
 }
 
 /// Accepts until `stop`, and then what is queued: no accept error ends the loop, and none makes it spin.
@@ -76,7 +79,9 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
             }
         }
     }
-    accepting.clear(&listener).await;
+    if !accepting.shared.load(Ordering::Relaxed) {
+        accepting.clear(&listener).await;
+    }
 }
 
 /// The next connection, once there is room for one. While there is none the kernel's backlog waits.
@@ -151,7 +156,7 @@ impl<D: Dial> Proxy<D> {
         stop: CancellationToken,
     ) {
         let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy: self }));
-        accept_loop(listener, Accepting { entrance, worker, tasks }, stop).await;
+        accept_loop(listener, Accepting { entrance, worker, tasks, shared: Arc::default() }, stop).await;
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is
@@ -218,7 +223,7 @@ mod tests {
 
     fn accepting(at: Arc<Listener>, proxy: Arc<Proxy<MemNet>>) -> Accepting<MemNet> {
         let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy }));
-        Accepting { entrance, worker: 0, tasks: TaskTracker::new() }
+        Accepting { entrance, worker: 0, tasks: TaskTracker::new(), shared: Arc::default() }
     }
 
     /// How often a loop asks in an hour in which every accept fails with `code`.

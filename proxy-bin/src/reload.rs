@@ -75,7 +75,11 @@ impl Control {
         let control = self.clone();
         let running = self.parts().runtime.spawn(async move {
             let _alone = control.parts().changing.lock().await;
-            change.await
+            let service = control.service();
+            service.inspect(|service| service.reloading());
+            let reload = change.await;
+            service.inspect(|service| service.ready());
+            reload
         });
         match running.await {
             Ok(reload) => reload,
@@ -261,12 +265,18 @@ async fn read(control: &Control) -> Result<Config, String> {
     })
 }
 
+/// What to do about a port that may not be bound.
+const NO_RIGHT: &str = "ports below 1024 need root or CAP_NET_BIND_SERVICE; where [process] user has given that up, they can only \
+                        be had at a start";
+
 /// A listener that could not be bound, and what to do about it.
 fn explained(error: &ListenError) -> String {
     if error.is_taken() {
         format!("{error}\n  change the route's match.ports, or stop the process that has it")
     } else if accept_error_is_shortage(&error.source) {
         format!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
+    } else if error.source.kind() == std::io::ErrorKind::PermissionDenied {
+        format!("{error}\n  {NO_RIGHT}")
     } else {
         error.to_string()
     }

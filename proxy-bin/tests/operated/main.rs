@@ -7,7 +7,10 @@
 )]
 
 mod access_log;
+mod privileges;
 mod running;
+mod service;
+mod upgrade;
 
 use std::time::Duration;
 
