@@ -1,6 +1,7 @@
 //! What `top` shows, and what keys do to it. No terminal and no network: tests feed it.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::widgets::TableState;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::feed::{News, Victims, Wants};
 use crate::admin::model::{Connection, Connections, Filter, Sample, SortBy};
 use crate::cli::filter;
+use crate::cli::format::age;
 
 /// How many samples the history holds: as many as a wide screen has columns.
 const HISTORY: usize = 240;
@@ -35,6 +37,7 @@ pub(super) struct State {
     pub(super) lost: Option<String>,
     moved: HashMap<String, u64>,
     looked: Option<Instant>,
+    heard: Option<Instant>,
 }
 
 /// What keys mean.
@@ -63,6 +66,9 @@ pub(super) enum Action {
 /// The orders that `s` goes through.
 const SORTS: [SortBy; 4] = [SortBy::Age, SortBy::Bytes, SortBy::Idle, SortBy::InPhase];
 
+/// Samples come every second: three that are missing are no accident.
+const SILENT: Duration = Duration::from_secs(4);
+
 /// How far a page goes.
 const LEAP: u16 = 10;
 
@@ -83,6 +89,7 @@ impl Default for State {
             lost: None,
             moved: HashMap::new(),
             looked: None,
+            heard: None,
         }
     }
 }
@@ -99,15 +106,27 @@ impl State {
     pub(super) fn take(&mut self, news: News) {
         match news {
             News::Done(text) => self.say(text),
-            News::Lost(why) => self.lost = Some(why),
-            News::Sample(_) | News::Page { .. } if self.paused => {}
-            News::Sample(sample) => self.sample(sample),
+            News::Lost(why) => (self.lost, self.heard) = (Some(why), None),
+            News::Sample(sample, at) => {
+                (self.lost, self.heard) = (None, Some(at));
+                if !self.paused {
+                    self.sample(sample);
+                }
+            }
+            News::Page { .. } if self.paused => {}
             News::Page { page, busiest, at } => self.page(page, busiest, at),
         }
     }
 
+    /// A second has passed. A process that is stopped closes nothing: only its silence tells.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let silent = self.heard.map_or(Duration::ZERO, |heard| now.duration_since(heard));
+        if silent >= SILENT {
+            self.lost = Some(format!("no answer for {}: these are old figures", age(silent.as_secs_f64())));
+        }
+    }
+
     fn sample(&mut self, sample: Box<Sample>) {
-        self.lost = None;
         self.rates = self.sample.as_ref().and_then(|before| rates(before, &sample));
         if self.history.len() == HISTORY {
             self.history.pop_front();
