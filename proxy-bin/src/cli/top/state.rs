@@ -31,8 +31,10 @@ pub(super) struct State {
     pub(super) rows: TableState,
     pub(super) mode: Mode,
     pub(super) paused: bool,
-    /// What there is to say, until the next key.
+    /// What there is to say, until the next key or for a few seconds.
     pub(super) notice: Option<String>,
+    /// The seconds for which it has been said.
+    noticed: u8,
     /// Why there is no news.
     pub(super) lost: Option<String>,
     moved: HashMap<String, u64>,
@@ -66,6 +68,9 @@ pub(super) enum Action {
 /// The orders that `s` goes through.
 const SORTS: [SortBy; 4] = [SortBy::Age, SortBy::Bytes, SortBy::Idle, SortBy::InPhase];
 
+/// For so many seconds something is said.
+const NOTICE: u8 = 5;
+
 /// Samples come every second: three that are missing are no accident.
 const SILENT: Duration = Duration::from_secs(4);
 
@@ -86,6 +91,7 @@ impl Default for State {
             mode: Mode::List,
             paused: false,
             notice: None,
+            noticed: 0,
             lost: None,
             moved: HashMap::new(),
             looked: None,
@@ -100,7 +106,7 @@ impl State {
     }
 
     pub(super) fn say(&mut self, notice: impl Into<String>) {
-        self.notice = Some(notice.into());
+        (self.notice, self.noticed) = (Some(notice.into()), 0);
     }
 
     pub(super) fn take(&mut self, news: News) {
@@ -120,6 +126,8 @@ impl State {
 
     /// A second has passed. A process that is stopped closes nothing: only its silence tells.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.noticed = self.noticed.saturating_add(1);
+        self.notice.take_if(|_| self.noticed > NOTICE);
         let silent = self.heard.map_or(Duration::ZERO, |heard| now.duration_since(heard));
         if silent >= SILENT {
             self.lost = Some(format!("no answer for {}: these are old figures", age(silent.as_secs_f64())));

@@ -75,6 +75,17 @@ fn a_proxy_that_falls_silent_is_not_taken_for_one_that_is_well() {
 }
 
 #[test]
+fn what_was_said_makes_room_after_a_while() {
+    let mut state = State::default();
+    state.say("a-1 ended");
+    let now = Instant::now();
+    (0..NOTICE).for_each(|_| state.tick(now));
+    assert_eq!(state.notice.as_deref(), Some("a-1 ended"));
+    state.tick(now);
+    assert_eq!(state.notice, None);
+}
+
+#[test]
 fn speeds_are_those_between_two_pages_that_are_apart() {
     let mut state = State::default();
     let start = Instant::now();
