@@ -9,9 +9,9 @@ mod report;
 use std::io::Write;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
-use super::access::{Place, Token};
+use super::access::{AccessError, Place, Token};
 use super::client::{Client, ClientError};
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
@@ -44,9 +44,12 @@ pub struct Args {
 impl Args {
     /// Joins them.
     pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let clients: Vec<Client> =
-            self.hops.into_iter().map(|place| self.token.client(place)).collect::<Result<_, _>>()?;
-        let first = join::join(try_join_all(clients.iter().map(read)).await?);
+        let clients: Vec<Client> = self
+            .hops
+            .into_iter()
+            .map(|place| Ok(self.token.client(place)?.patient(PATIENCE)))
+            .collect::<Result<_, AccessError>>()?;
+        let first = join::join(read_all(out, &clients, self.json).await?);
         let joined = if first.is_whole() {
             first
         } else {
@@ -62,6 +65,26 @@ impl Args {
         Ok(Outcome::Done)
     }
 }
+
+/// Reads all hops. Where one does not answer that is half of what there is to know; what piles up on the others is the other
+/// half, and is told before the error.
+async fn read_all(out: &mut dyn Write, clients: &[Client], json: bool) -> Result<Vec<Hop>, Failure> {
+    let (mut hops, mut failed) = (Vec::new(), None);
+    for read in join_all(clients.iter().map(read)).await {
+        match read {
+            Ok(hop) => hops.push(hop),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    let Some(error) = failed else { return Ok(hops) };
+    for hop in hops.iter().filter(|_| !json) {
+        output::text(out, report::alone(hop))?;
+    }
+    Err(error.into())
+}
+
+/// How long a hop may take to answer: one that is stuck is to be told soon.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between the readings: longer than a header takes from one hop to the next, and an end back.
 const BETWEEN: Duration = Duration::from_millis(300);

@@ -25,8 +25,9 @@ use super::access::Place;
 /// How long connecting may take. A socket answers at once; this is for an address behind a tunnel.
 const CONNECT: Bound = Bound::secs(5);
 
-/// How long an answer may take. The slowest is an audit, which looks several times.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long an answer may take, unless somebody asks for what takes longer. The slowest is an audit, which looks several
+/// times.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// The most bytes of an answer: ten thousand connections are about six million.
 const LARGEST_ANSWER: usize = 64 << 20;
@@ -40,13 +41,20 @@ const EVENTS: &str = "text/event-stream";
 pub struct Client {
     place: Place,
     token: Option<String>,
+    patience: Duration,
 }
 
 impl Client {
     /// A client of the API at `place`, which shows `token` where there is one.
     #[must_use]
     pub fn new(place: Place, token: Option<String>) -> Self {
-        Self { place, token }
+        Self { place, token, patience: ANSWER }
+    }
+
+    /// This client, which waits so long for an answer.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Whom it talks to.
@@ -152,18 +160,18 @@ impl Client {
     ) -> Result<(Link, Response<Incoming>), ClientError> {
         let (mut sender, mut link) = Link::open(&self.place, CONNECT).await?;
         let answer = link.during(sender.send_request(request));
-        let answer = tokio::time::timeout(ANSWER, answer).await.map_err(|_| self.late())?;
+        let answer = tokio::time::timeout(self.patience, answer).await.map_err(|_| self.late())?;
         Ok((link, answer.map_err(|error| self.broken(&error))?))
     }
 
     async fn whole(&self, link: &mut Link, body: Incoming) -> Result<Bytes, ClientError> {
         let body = link.during(Limited::new(body, LARGEST_ANSWER).collect());
-        let body = tokio::time::timeout(ANSWER, body).await.map_err(|_| self.late())?;
+        let body = tokio::time::timeout(self.patience, body).await.map_err(|_| self.late())?;
         Ok(body.map_err(|error| self.broken(&*error))?.to_bytes())
     }
 
     fn late(&self) -> ClientError {
-        ClientError::Late { place: self.place.clone(), after: ANSWER }
+        ClientError::Late { place: self.place.clone(), after: self.patience }
     }
 
     fn broken(&self, error: &dyn std::error::Error) -> ClientError {

@@ -9,7 +9,7 @@ use super::access::Access;
 use super::client::Client;
 use super::format::count;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{LogStatus, SetLogLevel, Status};
+use crate::admin::model::{LogStatus, SetLogLevel, Status, Upgrade};
 
 /// What to do about the log.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,44 @@ impl LogArgs {
             output::text(out, format!("level {}, {lost} lost since the start\n", log.level))?;
         }
         Ok(Outcome::Done)
+    }
+}
+
+/// How to tell how it went.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The new process takes the listening sockets over; the old one lets its connections finish and goes.
+Exit code 1 where the new one does not become ready: the old one carries on, nothing has changed.")]
+pub struct UpgradeArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// The answer comes once the new process serves or has failed; the configuration's `upgrade_timeout` bounds that.
+const UPGRADE: Duration = Duration::from_secs(3600);
+
+impl UpgradeArgs {
+    /// Upgrades.
+    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = self.access.client()?.patient(UPGRADE);
+        let upgrade: Upgrade = client.ask(Method::POST, "/v1/upgrade").await?;
+        if self.json {
+            output::json(out, &upgrade)?;
+        } else {
+            output::text(out, told(&upgrade))?;
+        }
+        Ok(if upgrade.taken { Outcome::Done } else { Outcome::No })
+    }
+}
+
+fn told(upgrade: &Upgrade) -> String {
+    match (&upgrade.error, upgrade.pid) {
+        (Some(error), _) => format!("{error}\nrefused: the old process carries on, nothing has changed\n"),
+        (None, Some(pid)) => format!("process {pid} serves; the old one lets its connections finish\n"),
+        (None, None) => "a new process serves; the old one lets its connections finish\n".to_owned(),
     }
 }
 

@@ -3,10 +3,8 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use hyper::Method;
 
-use super::access::Access;
-use super::output::{self, Failure, Outcome};
+use super::output::{Failure, Outcome};
 use super::{audit, chain, conns, control, drain, kill, reload, routes, show, status, top, trace};
 
 /// What to ask of a running proxy.
@@ -41,7 +39,7 @@ pub enum Operate {
     /// Say or set how much is logged.
     Log(control::LogArgs),
     /// Hand over to the binary that is now installed, without losing a connection.
-    Upgrade(Access),
+    Upgrade(control::UpgradeArgs),
     /// Stop: accept nothing more, let connections finish for `graceful_shutdown_timeout`, and end.
     Stop(control::StopArgs),
 }
@@ -67,15 +65,8 @@ impl Operate {
             Self::Diff(args) => args.run(out).await,
             Self::Audit(args) => args.run(out).await,
             Self::Log(args) => args.run(out).await,
-            Self::Upgrade(access) => bid(out, &access, "/v1/upgrade").await,
+            Self::Upgrade(args) => args.run(out).await,
             Self::Stop(args) => args.run(out).await,
         }
     }
-}
-
-/// Asks for something that is answered by what the proxy makes of it.
-async fn bid(out: &mut dyn Write, access: &Access, path: &str) -> Result<Outcome, Failure> {
-    let said: serde_json::Value = access.client()?.ask(Method::POST, path).await?;
-    output::json(out, &said)?;
-    Ok(Outcome::Done)
 }

@@ -6,7 +6,7 @@ use super::access::Access;
 use super::format::{age, bytes, count, known, plain, usage};
 use super::output::{self, Failure, Outcome};
 use crate::admin::model::{
-    AuditSummary, ConfigStatus, Drain, DrainKind, Phases, Pool, Reload, Route, Status, Target, Usage,
+    AuditSummary, ConfigStatus, Drain, DrainKind, Phases, Pool, Reload, Route, Status, Target, Upgrade, Usage,
 };
 
 /// How to tell it.
@@ -87,6 +87,11 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     resources(&mut screen, status);
     screen.line("audit", &audit_line(&status.audit), !status.audit.clean || status.audit.blind.is_some());
     config(&mut screen, &status.config, now);
+    if let Some(Upgrade { taken: false, at, error, .. }) = &status.last_upgrade {
+        let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        let line = format!("the last one failed {} ago: {first}", age((now - at).max(0.0)));
+        screen.line("upgrade", &line, true);
+    }
     let log = format!("level {}, {} lost", status.log.level, count(status.log.lost_total, "line", "lines"));
     screen.line("log", &log, status.log.lost_total > 0);
     screen.0

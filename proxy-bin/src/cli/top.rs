@@ -13,6 +13,7 @@ mod state;
 mod view;
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
@@ -108,11 +109,16 @@ async fn watch(terminal: &mut DefaultTerminal, client: Client, stop: &mut Stop) 
     let mut feed = std::pin::pin!(Feed { client, wanted, ordered, news }.run());
     let mut keys = EventStream::new();
     let mut state = State::default();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         terminal.draw(|frame| view::draw(frame, &mut state)).map_err(Failure::Terminal)?;
         let action = tokio::select! {
             () = stop.called() => return Ok(()),
             () = &mut feed => return Ok(()),
+            now = ticks.tick() => {
+                state.tick(now);
+                None
+            }
             Some(news) = heard.recv() => {
                 state.take(news);
                 None

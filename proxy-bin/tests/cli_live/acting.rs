@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use crate::world::{World, client, command, is_reset};
+use crate::world::{World, client, command, is_reset, run};
 use crate::{PATIENCE, eventually};
 
 #[test]
@@ -129,4 +129,33 @@ fn stop_stops_and_waits() {
     assert_eq!(world.outer.exit_code(), Some(0));
     let said = world.run("status");
     assert_eq!((said.code, &*said.out), (5, ""), "{said:?}");
+}
+
+#[test]
+fn an_upgrade_says_who_serves_now_and_a_failed_one_why_not() {
+    let mut world = World::new();
+    let before = std::fs::read_to_string(&world.outer.config).unwrap();
+    std::fs::write(&world.outer.config, "nonsense = 1\n").unwrap();
+    let failed = world.run("upgrade");
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(world.run("status").fine().contains("! upgrade     the last one failed "));
+    drop(client(world.web));
+
+    std::fs::write(&world.outer.config, before).unwrap();
+    let told = world.run("upgrade").fine();
+    // Whoever takes over is no child of this test.
+    let socket = world.outer.socket.clone();
+    let _stopped = StopsAtTheEnd(&socket);
+    let pid = world.run("status --json").json()["pid"].as_u64().unwrap();
+    assert_eq!(told, format!("process {pid} serves; the old one lets its connections finish\n"));
+    assert_eq!(world.outer.exit_code(), Some(0));
+    drop(client(world.web));
+}
+
+struct StopsAtTheEnd<'a>(&'a std::path::Path);
+
+impl Drop for StopsAtTheEnd<'_> {
+    fn drop(&mut self) {
+        run(self.0, "stop --wait");
+    }
 }

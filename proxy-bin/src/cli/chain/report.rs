@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::join::{Joined, Kind, Life};
+use super::join::{Hop, Joined, Kind, Life};
 use crate::admin::model::Connection;
 use crate::cli::conns;
 use crate::cli::format::{Align, Table, age, plain};
@@ -273,6 +273,23 @@ fn elsewhere(joined: &Joined, next: usize, name: &str, target: &str) -> String {
         return String::new();
     }
     format!(" ({name} itself has no listener on port {wanted})")
+}
+
+/// What there is to say of a hop by itself, where another does not answer.
+pub(super) fn alone(hop: &Hop) -> String {
+    let mut groups: BTreeMap<(&str, &str), (u64, f64)> = BTreeMap::new();
+    for connection in &hop.connections {
+        let key = (&*connection.phase, connection.target.as_deref().unwrap_or("-"));
+        let (count, oldest) = groups.entry(key).or_default();
+        *count += 1;
+        *oldest = oldest.max(connection.age_s);
+    }
+    let mut text = format!("{} {}\n", hop.name, hop.connections.len());
+    for ((phase, target), (count, oldest)) in groups {
+        text.push_str(&plain(&format!("  {count} in {phase} → {target}, the oldest {}", age(oldest))));
+        text.push('\n');
+    }
+    text
 }
 
 fn rows(joined: &Joined) -> Vec<Row> {

@@ -49,6 +49,12 @@ fn everything_that_wants_attention_is_marked() {
         ends_in_s: Some(30.0),
     });
     status.log.lost_total = 3;
+    status.last_upgrade = Some(Upgrade {
+        taken: false,
+        at: NOW - 90.0,
+        pid: None,
+        error: Some("the new process is not ready after 30s".to_owned()),
+    });
     let mut route = fixtures::route("web", 115, 5);
     route.draining = true;
     route.in_force = false;
@@ -72,6 +78,7 @@ fn everything_that_wants_attention_is_marked() {
     ! audit       NOT CLEAN: 2 zombies, 12s ago
       config      /etc/smartproxy/outer.toml, generation 3, in force for 5m00s
     !             the last reload was refused 1m00s ago: error: unknown key `rout`
+    ! upgrade     the last one failed 1m30s ago: the new process is not ready after 30s
     ! log         level info, 3 lines lost
     ");
 }

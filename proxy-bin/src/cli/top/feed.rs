@@ -28,7 +28,7 @@ pub(super) enum Victims {
 /// What has happened.
 #[derive(Debug)]
 pub(super) enum News {
-    Sample(Box<Sample>),
+    Sample(Box<Sample>, Instant),
     Page {
         page: Connections,
         /// Those that moved the most bytes, of all.
@@ -81,7 +81,7 @@ impl Feed {
                         let place = self.client.place().clone();
                         return Err(ClientError::Broken { place, why: "it ended the stream".to_owned() });
                     };
-                    self.tell(News::Sample(Box::new(sample))).await
+                    self.tell(News::Sample(Box::new(sample), Instant::now())).await
                 }
                 changed = self.wanted.changed() => changed.map_err(|_| Unheard),
                 order = self.ordered.recv() => match order {

@@ -1,6 +1,7 @@
 //! What `top` shows, and what keys do to it. No terminal and no network: tests feed it.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::widgets::TableState;
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::feed::{News, Victims, Wants};
 use crate::admin::model::{Connection, Connections, Filter, Sample, SortBy};
 use crate::cli::filter;
+use crate::cli::format::age;
 
 /// How many samples the history holds: as many as a wide screen has columns.
 const HISTORY: usize = 240;
@@ -29,12 +31,15 @@ pub(super) struct State {
     pub(super) rows: TableState,
     pub(super) mode: Mode,
     pub(super) paused: bool,
-    /// What there is to say, until the next key.
+    /// What there is to say, until the next key or for a few seconds.
     pub(super) notice: Option<String>,
+    /// The seconds for which it has been said.
+    noticed: u8,
     /// Why there is no news.
     pub(super) lost: Option<String>,
     moved: HashMap<String, u64>,
     looked: Option<Instant>,
+    heard: Option<Instant>,
 }
 
 /// What keys mean.
@@ -63,6 +68,12 @@ pub(super) enum Action {
 /// The orders that `s` goes through.
 const SORTS: [SortBy; 4] = [SortBy::Age, SortBy::Bytes, SortBy::Idle, SortBy::InPhase];
 
+/// For so many seconds something is said.
+const NOTICE: u8 = 5;
+
+/// Samples come every second: three that are missing are no accident.
+const SILENT: Duration = Duration::from_secs(4);
+
 /// How far a page goes.
 const LEAP: u16 = 10;
 
@@ -80,9 +91,11 @@ impl Default for State {
             mode: Mode::List,
             paused: false,
             notice: None,
+            noticed: 0,
             lost: None,
             moved: HashMap::new(),
             looked: None,
+            heard: None,
         }
     }
 }
@@ -93,21 +106,35 @@ impl State {
     }
 
     pub(super) fn say(&mut self, notice: impl Into<String>) {
-        self.notice = Some(notice.into());
+        (self.notice, self.noticed) = (Some(notice.into()), 0);
     }
 
     pub(super) fn take(&mut self, news: News) {
         match news {
             News::Done(text) => self.say(text),
-            News::Lost(why) => self.lost = Some(why),
-            News::Sample(_) | News::Page { .. } if self.paused => {}
-            News::Sample(sample) => self.sample(sample),
+            News::Lost(why) => (self.lost, self.heard) = (Some(why), None),
+            News::Sample(sample, at) => {
+                (self.lost, self.heard) = (None, Some(at));
+                if !self.paused {
+                    self.sample(sample);
+                }
+            }
+            News::Page { .. } if self.paused => {}
             News::Page { page, busiest, at } => self.page(page, busiest, at),
         }
     }
 
+    /// A second has passed. A process that is stopped closes nothing: only its silence tells.
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.noticed = self.noticed.saturating_add(1);
+        self.notice.take_if(|_| self.noticed > NOTICE);
+        let silent = self.heard.map_or(Duration::ZERO, |heard| now.duration_since(heard));
+        if silent >= SILENT {
+            self.lost = Some(format!("no answer for {}: these are old figures", age(silent.as_secs_f64())));
+        }
+    }
+
     fn sample(&mut self, sample: Box<Sample>) {
-        self.lost = None;
         self.rates = self.sample.as_ref().and_then(|before| rates(before, &sample));
         if self.history.len() == HISTORY {
             self.history.pop_front();

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 use crate::admin::model::AgeBucket;
 use crate::cli::fixtures;
@@ -18,7 +16,7 @@ pub(in crate::cli::top) fn sample(at: f64, opened: u64, ended: u64) -> News {
     ill.targets[0].failures_in_a_row = 5;
     ill.targets[0].retry_in_s = Some(4.0);
     let routes = vec![fixtures::route("web", 0, 5), ill];
-    News::Sample(Box::new(Sample { at, status, routes, ages, oldest: Vec::new() }))
+    News::Sample(Box::new(Sample { at, status, routes, ages, oldest: Vec::new() }), Instant::now())
 }
 
 /// A page of these connections, each of which has moved so many bytes.
@@ -60,6 +58,31 @@ fn rates_are_those_between_two_samples() {
     state.take(sample(13.0, 3, 0));
     assert_eq!(state.rates, None, "it was started anew");
     assert_eq!(state.history, [120, 120, 120]);
+}
+
+#[test]
+fn a_proxy_that_falls_silent_is_not_taken_for_one_that_is_well() {
+    let mut state = State::default();
+    state.tick(Instant::now() + Duration::from_secs(60));
+    assert_eq!(state.lost, None, "it has not begun");
+    state.take(sample(10.0, 0, 0));
+    state.tick(Instant::now() + Duration::from_secs(3));
+    assert_eq!(state.lost, None);
+    state.tick(Instant::now() + Duration::from_secs(30));
+    assert_eq!(state.lost.as_deref(), Some("no answer for 30s: these are old figures"));
+    state.take(sample(40.0, 0, 0));
+    assert_eq!(state.lost, None);
+}
+
+#[test]
+fn what_was_said_makes_room_after_a_while() {
+    let mut state = State::default();
+    state.say("a-1 ended");
+    let now = Instant::now();
+    (0..NOTICE).for_each(|_| state.tick(now));
+    assert_eq!(state.notice.as_deref(), Some("a-1 ended"));
+    state.tick(now);
+    assert_eq!(state.notice, None);
 }
 
 #[test]
