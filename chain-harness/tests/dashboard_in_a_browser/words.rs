@@ -123,6 +123,14 @@ async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
             "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
             ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),
         ),
+        (
+            "Object.assign(now.routes[0].targets[0], { breaker: 'half_open', failures_in_a_row: 1, retry_in_s: 0, target: 'db:1' })",
+            ("bad", "target db:1 of route outer is left alone after 1 failed dial: it is being tried"),
+        ),
+        (
+            "now.status.last_upgrade = { taken: false, error: 'it said no' }",
+            ("bad", "the last upgrade failed, this process goes on: it said no"),
+        ),
         ("now.status.log.lost_total = 3", ("warn", "3 log lines lost: whoever reads the log is too slow")),
         (
             "now.status.drains = [{ kind: 'route', name: 'api', left: 3, began_with: 10, ends_in_s: null }]",
@@ -133,6 +141,13 @@ async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
     for (after, (level, text)) in cases {
         assert_eq!(found(browser, after).await, [(level.to_owned(), text.to_owned())], "{after}");
     }
+    let shown = browser.eval(
+        "(() => { const one = { level: 'bad', text: 'target 10.0.0.1:80 is left alone' }; \
+        dashboard.showFindings([one, { ...one, text: 'target 10.0.0.2:80 is left alone' }]); \
+        return [...document.querySelectorAll('#findings li')].map((line) => line.textContent); })()",
+    );
+    let two = ["target 10.0.0.1:80 is left alone", "target 10.0.0.2:80 is left alone"];
+    assert_eq!(shown.await, json!(two), "two that differ only in figures");
     let both = "now.status.log.lost_total = 3; now.status.pools[0].level = 'shed'";
     let levels: Vec<_> = found(browser, both).await.into_iter().map(|(level, _)| level).collect();
     assert_eq!(levels, ["bad", "warn"], "the worst comes first");
