@@ -1,4 +1,4 @@
-//! A headless Chromium with one page, over the DevTools protocol: JSON through two pipes, a NUL after each message.
+//! A headless Chromium with one page, over its protocol for developer tools: JSON through two pipes, a NUL after each message.
 //!
 //! What it is not: a general client. It asks one thing at a time, and keeps the events that come meanwhile.
 

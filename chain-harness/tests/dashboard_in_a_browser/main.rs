@@ -1,5 +1,11 @@
 //! The dashboard as an operator uses it: a real chain of real processes, and a real browser. Where no Chromium is
 //! installed these say so and pass.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says on stdout what it skips; indexing JSON does neither"
+)]
 
 mod browser;
 mod words;
@@ -20,6 +26,15 @@ const PRESSES: usize = 40;
 
 /// What the newest sample says, as the stacked chart draws it: the height of the whole stack, and that of relay.
 const DRAWN: &str = "dashboard.charts.phases.plot.data.map((column) => column[column.length - 1])";
+
+/// How many dots of the chart are of relay's colour: what is drawn in truth.
+const INKED: &str = "(() => { const canvas = document.querySelector('#chart canvas'); \
+    const hex = getComputedStyle(document.documentElement).getPropertyValue('--relay').trim(); \
+    const [r, g, b] = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)); \
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true }); \
+    copy.drawImage(canvas, 0, 0); \
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height); let n = 0; \
+    for (let i = 0; i < data.length; i += 4) n += data[i] === r && data[i + 1] === g && data[i + 2] === b; return n; })()";
 
 /// The living connections in the list, by whom they are from.
 const LISTED: &str = "[...document.querySelectorAll('#oldest tbody tr:not(.ended):not(.none)')].map((row) => row.children[5].textContent)";
@@ -62,12 +77,14 @@ fn shows_connections_as_they_come_and_kills_the_one_that_is_clicked() {
         shows(&mut browser, &[]).await;
         browser.until("document.getElementById('name').textContent === 'the outer hop'").await;
         browser.until("document.getElementById('link').textContent === 'live'").await;
+        assert_eq!(browser.eval(INKED).await, 0, "nothing is open");
 
         let (mut one, mut at_backend) = established(&chain, &mut arrivals).await;
         let (two, _two) = established(&chain, &mut arrivals).await;
         let (three, _three) = established(&chain, &mut arrivals).await;
         shows(&mut browser, &[&one, &two, &three]).await;
         browser.until("dashboard.history.columns.opens.some((n) => n > 0)").await;
+        browser.until(&format!("{INKED} > 50")).await;
 
         let row = format!("{LISTED}.indexOf('{}') + 1", one.local_addr());
         let row = browser.eval(&row).await;

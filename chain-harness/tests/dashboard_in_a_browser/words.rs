@@ -1,7 +1,7 @@
 //! What the page says, checked where it is said: its own functions, in the browser.
 
 use chain_harness::{Backend, Smartproxy};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::browser::Browser;
 use crate::chain;
@@ -79,60 +79,71 @@ async fn found(browser: &mut Browser, after: &str) -> Vec<(String, String)> {
     found.into_iter().map(|(level, text)| (level, text.replace(THIN, " "))).collect()
 }
 
+/// What is done to a quiet proxy, how grave that is, and in what words it is said.
+const CASES: &[(&str, (&str, &str))] = &[
+    (
+        "all(then, { relay: 100 }); all(now, { relay: 100, dial: 40 }); now.routes[0].phases.dial = 40",
+        ("warn", "40 of 140 connections in dial, 40 of route outer: backends accept slowly or not at all"),
+    ),
+    (
+        "all(then, { relay: 100 }); all(now, { relay: 100, dial: 140 }); now.routes[0].phases.dial = 140",
+        ("bad", "140 of 240 connections in dial, 140 of route outer: backends accept slowly or not at all"),
+    ),
+    (
+        "all(then, { relay: 1000 }); all(now, { relay: 1500 })",
+        ("warn", "500 connections more than 1m 00s ago: more open than end"),
+    ),
+    (
+        "Object.assign(now.routes[0].targets[0], { breaker: 'open', failures_in_a_row: 5, retry_in_s: 9.5, target: 'db:1' })",
+        ("bad", "target db:1 of route outer is left alone after 5 failed dials: tried again in 9s"),
+    ),
+    ("now.status.pools[0].level = 'shed'", ("bad", "pool direct sheds: new connections are refused")),
+    (
+        "Object.assign(now.status.pools[0], { level: 'tight', signal: 'growth' })",
+        ("warn", "pool direct is tight: deadlines are shortened, idle connections ended (growth)"),
+    ),
+    ("now.status.descriptors = { used: 800, most: 1000 }", ("warn", "descriptors: 800 of 1 000")),
+    ("now.routes[0].connections = { used: 50, most: 50 }", ("bad", "route outer: 50 of 50")),
+    (
+        "Object.assign(now.status.audit, { clean: false }).gauges.zombies = 2",
+        ("bad", "the audit finds zombies: 2. A fault of the proxy: please report it with its log"),
+    ),
+    (
+        "now.status.audit.gauges.stuck = 1",
+        ("warn", "1 connection is stuck: the client sent, and its backend never answered"),
+    ),
+    (
+        "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
+        ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),
+    ),
+    (
+        "Object.assign(now.routes[0].targets[0], { breaker: 'half_open', failures_in_a_row: 1, retry_in_s: 0, target: 'db:1' })",
+        ("bad", "target db:1 of route outer is left alone after 1 failed dial: it is being tried"),
+    ),
+    (
+        "now.status.last_upgrade = { taken: false, error: 'it said no' }",
+        ("bad", "the last upgrade failed, this process goes on: it said no"),
+    ),
+    ("now.status.log.lost_total = 3", ("warn", "3 log lines lost: whoever reads the log is too slow")),
+    (
+        "now.status.drains = [{ kind: 'route', name: 'api', left: 3, began_with: 10, ends_in_s: null }]",
+        ("info", "draining route api: 3 of 10 left"),
+    ),
+];
+
 async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
     let quiet = "all(then, { relay: 1000 }); all(now, { relay: 1200, dial: 9, drain: 12 })";
-    let cases = [
-        (
-            "all(then, { relay: 100 }); all(now, { relay: 100, dial: 40 }); now.routes[0].phases.dial = 40",
-            (
-                "warn",
-                "40 of 140 connections in dial, 40 of route outer: backends accept slowly or not at all",
-            ),
-        ),
-        (
-            "all(then, { relay: 100 }); all(now, { relay: 100, dial: 140 }); now.routes[0].phases.dial = 140",
-            (
-                "bad",
-                "140 of 240 connections in dial, 140 of route outer: backends accept slowly or not at all",
-            ),
-        ),
-        (
-            "all(then, { relay: 1000 }); all(now, { relay: 1500 })",
-            ("warn", "500 connections more than 1m 00s ago: more open than end"),
-        ),
-        (
-            "Object.assign(now.routes[0].targets[0], { breaker: 'open', failures_in_a_row: 5, retry_in_s: 9.5, target: 'db:1' })",
-            ("bad", "target db:1 of route outer is left alone after 5 failed dials: tried again in 9s"),
-        ),
-        ("now.status.pools[0].level = 'shed'", ("bad", "pool direct sheds: new connections are refused")),
-        (
-            "Object.assign(now.status.pools[0], { level: 'tight', signal: 'growth' })",
-            ("warn", "pool direct is tight: deadlines are shortened, idle connections ended (growth)"),
-        ),
-        ("now.status.descriptors = { used: 800, most: 1000 }", ("warn", "descriptors: 800 of 1 000")),
-        ("now.routes[0].connections = { used: 50, most: 50 }", ("bad", "route outer: 50 of 50")),
-        (
-            "Object.assign(now.status.audit, { clean: false }).gauges.zombies = 2",
-            ("bad", "the audit finds zombies: 2. A fault of the proxy: please report it with its log"),
-        ),
-        (
-            "now.status.audit.gauges.stuck = 1",
-            ("warn", "1 connection is stuck: the client sent, and its backend never answered"),
-        ),
-        (
-            "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
-            ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),
-        ),
-        ("now.status.log.lost_total = 3", ("warn", "3 log lines lost: whoever reads the log is too slow")),
-        (
-            "now.status.drains = [{ kind: 'route', name: 'api', left: 3, began_with: 10, ends_in_s: null }]",
-            ("info", "draining route api: 3 of 10 left"),
-        ),
-    ];
     assert_eq!(found(browser, quiet).await, []);
-    for (after, (level, text)) in cases {
+    for &(after, (level, text)) in CASES {
         assert_eq!(found(browser, after).await, [(level.to_owned(), text.to_owned())], "{after}");
     }
+    let shown = browser.eval(
+        "(() => { const one = { level: 'bad', text: 'target 10.0.0.1:80 is left alone' }; \
+        dashboard.showFindings([one, { ...one, text: 'target 10.0.0.2:80 is left alone' }]); \
+        return [...document.querySelectorAll('#findings li')].map((line) => line.textContent); })()",
+    );
+    let two = ["target 10.0.0.1:80 is left alone", "target 10.0.0.2:80 is left alone"];
+    assert_eq!(shown.await, json!(two), "two that differ only in figures");
     let both = "now.status.log.lost_total = 3; now.status.pools[0].level = 'shed'";
     let levels: Vec<_> = found(browser, both).await.into_iter().map(|(level, _)| level).collect();
     assert_eq!(levels, ["bad", "warn"], "the worst comes first");
@@ -160,11 +171,11 @@ async fn history_is_bounded_and_belongs_to_one_process(browser: &mut Browser) {
     })()"#;
     let expected = json!({
         "first": [null, null],
-        "second": [5.0, 2.0, 4],
+        "second": [5, 2, 4],
         "later": [600, 61, 60],
         "gap": [null, 600],
         "another": [1, null, 0],
     });
-    let found: Value = browser.eval(script).await;
-    assert_eq!(found.to_string().replace(".0", ""), expected.to_string().replace(".0", ""));
+    let found = browser.eval(script).await;
+    assert_eq!(found, expected);
 }

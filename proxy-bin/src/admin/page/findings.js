@@ -27,7 +27,7 @@ const info = (text) => ({ level: "info", text });
 const NOT_A_FAULT = ["stuck"];
 const FAULTY_ENDS = ["panicked", "aborted", "illegal_transition", "overdue"];
 
-function* faults({ audit, config, ended_total }) {
+function* faults({ audit, config, ended_total, last_upgrade }) {
   for (const [gauge, n] of Object.entries(audit.gauges)) {
     if (n === 0) continue;
     if (NOT_A_FAULT.includes(gauge)) yield warn(`${many(n, "connection")} ${n === 1 ? "is" : "are"} stuck: the client sent, and its backend never answered`);
@@ -39,6 +39,7 @@ function* faults({ audit, config, ended_total }) {
   if (config.last_reload && !config.last_reload.taken) {
     yield bad(`the last reload was refused, generation ${config.generation} goes on: ${firstLine(config.last_reload.error)}`);
   }
+  if (last_upgrade && !last_upgrade.taken) yield bad(`the last upgrade failed, this process goes on: ${firstLine(last_upgrade.error)}`);
 }
 
 function firstLine(text) {
@@ -95,7 +96,7 @@ function* unreachable(routes) {
   for (const { targets, name } of routes) {
     for (const { target, breaker, failures_in_a_row, retry_in_s } of targets) {
       if (breaker === "closed") continue;
-      const next = retry_in_s == null ? "it is being tried" : `tried again in ${ago(retry_in_s)}`;
+      const next = breaker === "half_open" ? "it is being tried" : `tried again in ${ago(retry_in_s)}`;
       yield bad(`target ${target} of route ${name} is left alone after ${many(failures_in_a_row, "failed dial")}: ${next}`);
     }
   }

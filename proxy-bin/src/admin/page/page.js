@@ -83,9 +83,15 @@ function showAudit({ clean, blind, ago_s, gauges }) {
   at("audit").title = blind ?? "";
 }
 
+/** A finding whose figures have changed is the same one, and keeps its line. Two that differ only in figures are two. */
 function showFindings(found) {
-  const items = found.length ? found : [{ level: "quiet", text: "Nothing." }];
-  reconcile(at("findings"), items, (item) => `${item.level} ${item.text.replace(/[\d.\u202f]+/g, "#")}`,
+  const seen = {};
+  const items = (found.length ? found : [{ level: "quiet", text: "Nothing." }]).map((item) => {
+    const words = `${item.level} ${item.text.replace(/[\d.\u202f]+/g, "#")}`;
+    seen[words] = (seen[words] ?? 0) + 1;
+    return { ...item, key: `${words} ${seen[words]}` };
+  });
+  reconcile(at("findings"), items, (item) => item.key,
     (item) => element("li", { class: item.level }), (row, item) => say(row, item.text));
 }
 
@@ -161,4 +167,4 @@ document.addEventListener("visibilitychange", () => {
 });
 
 // For whoever asks the page itself: its test, and a curious operator in the console.
-globalThis.dashboard = { history, charts, list, stream, whole, rate, bytes, seconds, findings, ageRows, History };
+globalThis.dashboard = { history, charts, list, stream, whole, rate, bytes, seconds, findings, showFindings, History };
