@@ -112,7 +112,7 @@ fn entry_alone(c: &mut Criterion) {
     group.bench_function("open_close", |b| b.iter(|| drop(black_box(open()))));
     group.bench_function("whole_life", |b| {
         let (facts, now) = (samples::Facts::default(), Instant::now());
-        b.iter(|| samples::whole_life(open(), &facts, now));
+        b.iter(|| samples::whole_life(&open(), &facts, now));
     });
     group.bench_function("moved", |b| {
         let (guard, now) = (open(), Instant::now());

@@ -102,8 +102,8 @@ impl Default for Facts {
     }
 }
 
-/// The life of an entry: every phase, every fact, some bytes each way, an end.
-pub fn whole_life(guard: ConnGuard, facts: &Facts, now: Instant) {
+/// The life of an entry up to its end, which is when its guard is dropped: every phase, every fact, some bytes each way.
+pub fn whole_life(guard: &ConnGuard, facts: &Facts, now: Instant) {
     let soon = now + Duration::from_secs(3600);
     guard.learn(|known| known.client = Some(guard.peer().into()));
     for phase in [Phase::Peek, Phase::Dial, Phase::Relay] {

@@ -106,7 +106,7 @@ fn tracker_whole_life(count: u32) {
     let now = Instant::now();
     for _ in 0..count {
         let opening = Opening { peer: opening.peer, listener: Arc::clone(&opening.listener) };
-        samples::whole_life(tracker.open(0, opening), &facts, now);
+        samples::whole_life(&tracker.open(0, opening), &facts, now);
     }
 }
 

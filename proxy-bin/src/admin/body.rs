@@ -59,5 +59,5 @@ async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
 
 fn is_too_large(error: &axum::Error) -> bool {
     let inner = std::error::Error::source(error);
-    inner.is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>())
+    inner.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }

@@ -106,7 +106,6 @@ pub(super) fn status() -> Status {
             loaded_at: 1_000_000.0,
             last_reload: None,
         },
-        last_upgrade: None,
         drains: Vec::new(),
         last_upgrade: None,
         log: LogStatus { level: "info".to_owned(), lost_total: 0 },
