@@ -171,6 +171,10 @@ fn the_keyboard_alone_reaches_the_kill() {
         assert!(ending.end.is_some(), "it is still open");
         browser.until("document.getElementById('said').textContent.includes('is ended')").await;
         browser.until("dashboard.history.last.status.connections === 0").await;
+        // The focus stays where it was, on a row that has ended, and there is nothing more to kill.
+        browser.until("document.activeElement.matches('#oldest .ended .danger[aria-disabled=true]')").await;
+        browser.press("Enter").await;
+        assert_eq!(browser.eval("document.getElementById('confirm').open").await, false);
         assert_eq!(browser.complaints(), Vec::<String>::new());
     });
 }

@@ -25,8 +25,13 @@ function listTable(table) {
     { head: "from backend", className: "n less", text: (it) => bytes(it.from_backend_bytes) },
     { head: "deadline", className: "less", text: (it) => it.deadline },
     { head: "in", className: "n less", text: (it) => seconds(it.deadline_in_s), tone: (it) => (it.deadline_in_s < 0 ? "bad" : "") },
-    { head: "", className: "n", show: (cell, it) => { button(cell, "kill", "danger", `kill ${it.id}`, () => killAfterAsking(it)).disabled = !!it.ended; } },
+    { head: "", className: "n", show: (cell, it) => killButton(button(cell, "kill", "danger", `kill ${it.id}`, () => it.ended || killAfterAsking(it)), it) },
   ], (it) => it.id, "None is open.");
+}
+
+/** Not `disabled`: that would take the focus away from whoever stands on it, and the list would move on. */
+function killButton(button, { ended }) {
+  button.setAttribute("aria-disabled", String(!!ended));
 }
 
 class List {
