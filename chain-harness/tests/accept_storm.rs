@@ -1,4 +1,5 @@
 //! Twenty thousand connections arrive at one listener at once: each is served, or refused by a rule that says so.
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -30,6 +31,7 @@ async fn visit(from: Ipv4Addr, to: SocketAddr) -> &'static str {
     let going = async {
         let socket = TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
+        #[expect(clippy::disallowed_methods, reason = "a client; `PATIENCE` bounds all of it")]
         let mut client = socket.connect(to).await?;
         client.write_all(b"storm").await?;
         let mut answer = [0; 5];

@@ -1,4 +1,9 @@
 //! How often memory is asked for, for each connection: what is asked for in vain is time, and what is kept is resident.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed assumption of a test is its failure"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener as StdListener, TcpStream};
@@ -45,6 +50,7 @@ fn echo(listener: &StdListener, clients: usize) {
 }
 
 fn short_connection(to: SocketAddr) {
+    #[expect(clippy::disallowed_methods, reason = "a client, of a listener that is there")]
     let mut stream = TcpStream::connect(to).unwrap();
     let mut message = [7; 64];
     stream.write_all(&message).unwrap();

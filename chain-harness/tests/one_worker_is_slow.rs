@@ -1,5 +1,6 @@
 //! A worker that is held up (here by a subscriber that blocks, as none may) holds up its own connections alone: those of
 //! the other worker go on, and are begun, meanwhile.
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
