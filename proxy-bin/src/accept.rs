@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -48,6 +49,8 @@ pub(crate) struct Accepting<D> {
     pub(crate) worker: usize,
     /// Where their tasks are counted.
     pub(crate) tasks: TaskTracker,
+    /// Somebody else accepts from the socket too: whoever is queued at the end is theirs.
+    pub(crate) shared: Arc<AtomicBool>,
 }
 
 /// Accepts until `stop`, and then what is queued: no accept error ends the loop, and none makes it spin.
@@ -76,7 +79,9 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
             }
         }
     }
-    accepting.clear(&listener).await;
+    if !accepting.shared.load(Ordering::Relaxed) {
+        accepting.clear(&listener).await;
+    }
 }
 
 /// The next connection, once there is room for one. While there is none the kernel's backlog waits.
@@ -151,7 +156,7 @@ impl<D: Dial> Proxy<D> {
         stop: CancellationToken,
     ) {
         let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy: self }));
-        accept_loop(listener, Accepting { entrance, worker, tasks }, stop).await;
+        accept_loop(listener, Accepting { entrance, worker, tasks, shared: Arc::default() }, stop).await;
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is
@@ -218,7 +223,7 @@ mod tests {
 
     fn accepting(at: Arc<Listener>, proxy: Arc<Proxy<MemNet>>) -> Accepting<MemNet> {
         let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy }));
-        Accepting { entrance, worker: 0, tasks: TaskTracker::new() }
+        Accepting { entrance, worker: 0, tasks: TaskTracker::new(), shared: Arc::default() }
     }
 
     /// How often a loop asks in an hour in which every accept fails with `code`.
@@ -301,5 +306,29 @@ action = { forward = ["127.0.0.1:9000"] }
             stop.cancel();
         };
         tokio::join!(accept_loop(listener, accepting, stop.clone()), clients);
+    }
+
+    /// Whoever the kernel has queued when a listener is told to close is served all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_closes_accepts_what_is_queued() {
+        let (net, front) = (MemNet::default(), ([127, 0, 0, 1], 8000).into());
+        let (listener, backend) = (net.listen(front), net.listen(([127, 0, 0, 1], 9000).into()));
+        let text = ONE_AT_A_TIME.replace("max_connections = 1", "max_connections = 10");
+        let config = crate::config::Config::parse(&text, "ten.toml").unwrap();
+        let at = Listener::new(&config.listeners[0]);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), net.clone(), Resolver::fixed([])));
+        let (accepting, stop) = (accepting(at, Arc::clone(&proxy)), CancellationToken::new());
+        stop.cancel();
+        let front = proxy_core::Endpoint::Ip(front);
+        let mut queued = Vec::new();
+        for _ in 0..3 {
+            queued.push(net.connect(([10, 0, 0, 1], 1).into(), &front).await.unwrap());
+        }
+        accept_loop(listener, accepting, stop).await;
+        assert_eq!(proxy.tracker.opened(), 3);
+        for _ in 0..3 {
+            backend.accept().await.unwrap();
+        }
+        assert!(net.connect(([10, 0, 0, 1], 1).into(), &front).await.is_err(), "it is closed");
     }
 }

@@ -1,4 +1,26 @@
-//! The command line.
+//! The command line: running a proxy ([`Command`]), and operating one that runs ([`Operate`]), over its admin API.
+
+pub mod access;
+mod audit;
+mod chain;
+pub mod client;
+mod conns;
+mod control;
+mod drain;
+pub mod filter;
+#[cfg(test)]
+mod fixtures;
+pub mod format;
+mod kill;
+mod list;
+mod operate;
+mod output;
+mod reload;
+mod routes;
+mod show;
+mod status;
+mod top;
+mod trace;
 
 use std::path::PathBuf;
 
@@ -6,6 +28,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::demo::Ports;
+
+pub use operate::Operate;
+pub use output::{Failure, Outcome};
 
 /// A layer-4 proxy for proxy chains, in which connections cannot accumulate.
 ///
@@ -23,12 +48,21 @@ Examples:
   smartproxy                          run the embedded chain; then: curl http://127.0.0.1:8001/
   smartproxy demo --outer 9001 --inner 9002 --backend 9003
   smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
-  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one stops it at once
+  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one at once
+  smartproxy status                   how a running proxy is, on one screen
+  smartproxy chain outer.sock inner.sock      which connections live on one hop of a chain only
+  smartproxy conns --phase dial --min-age 10s
+  smartproxy kill --route api --min-idle 10m --dry-run
 
-Exit codes:
+Exit codes of run and demo:
   0  stopped, every connection had finished      3  stopped, but connections had to be ended after
   1  could not start (configuration, port)          graceful_shutdown_timeout
-  2  the command line is wrong                   4  stopped at once, by a second signal";
+  2  the command line is wrong                   4  stopped at once, by a second signal
+
+Exit codes of the others:
+  0  done                                        2  the command line is wrong, or --yes is missing
+  1  the answer is no: refused, not found,       5  no running proxy answers
+     an audit that is not clean";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -49,6 +83,15 @@ pub enum Command {
     Schema,
     /// Run the embedded chain: outer proxy, inner proxy, demo backend.
     Demo(DemoPorts),
+    /// What is asked of a proxy that runs.
+    #[command(flatten)]
+    Operate(Box<Operate>),
+    /// Print the manual page, or write it and those of all commands into a folder.
+    Man {
+        /// The folder, such as `/usr/share/man/man1`; it is made where there is none.
+        #[arg(value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -25,10 +25,12 @@ pub use state::State;
 
 use crate::admin::model;
 use crate::audit::{Sockets, audit};
+use crate::handover::Upgrading;
 use crate::logging::Logs;
 use crate::proxy::Proxy;
 use crate::reload::FileWatch;
 use crate::server::{Doors, Worker};
+use crate::service::Service;
 use drain::Drains;
 
 /// The handle of a running [`Server`](crate::server::Server). Cheap to clone; clones are the same. It does not keep the
@@ -58,6 +60,9 @@ pub(crate) struct Parts {
     pub(crate) drains: Drains,
     /// None where somebody else has the process's log.
     pub(crate) logs: Mutex<Option<Logs>>,
+    /// None where nobody is to be told.
+    service: Mutex<Option<Service>>,
+    pub(crate) upgrading: Upgrading,
     pub(crate) file: Mutex<Option<FileWatch>>,
 }
 
@@ -98,6 +103,8 @@ impl Parts {
             changing: tokio::sync::Mutex::default(),
             drains: Drains::default(),
             logs: Mutex::default(),
+            service: Mutex::default(),
+            upgrading: Upgrading::default(),
             file: Mutex::default(),
         }
     }
@@ -214,6 +221,17 @@ impl Control {
     #[must_use]
     pub fn logs(&self) -> Option<Logs> {
         self.0.logs.lock().clone()
+    }
+
+    /// Has the service manager told of what becomes of the proxy.
+    pub fn tell(&self, service: Service) {
+        *self.0.service.lock() = Some(service);
+    }
+
+    /// The service manager that is told, if there is one.
+    #[must_use]
+    pub fn service(&self) -> Option<Service> {
+        *self.0.service.lock()
     }
 
     /// Asks it to stop, as SIGTERM does. Whoever runs the server waits for [`asked_to_stop`](Self::asked_to_stop).

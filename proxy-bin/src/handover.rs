@@ -16,6 +16,7 @@
 mod packet;
 mod predecessor;
 mod successor;
+mod upgrade;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ use std::time::Duration;
 pub use packet::PacketError;
 pub use predecessor::{Predecessor, predecessor};
 pub use successor::{Program, Successor, hand_over};
+pub(crate) use upgrade::Upgrading;
+pub use upgrade::{ADMIN, Upgradable, UpgradeError};
 
 /// What tells a process that its standard input is the way to another one whose place it takes.
 const VARIABLE: &str = "SMARTPROXY_TAKE_OVER";

@@ -7,9 +7,12 @@
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`access_log`]: one line for each connection, at its end;
 //! - [`handover`]: a new process takes the listening sockets over;
+//! - [`service`]: what the service manager is told;
+//! - [`privileges`]: what the process gives up;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
+//! - [`man`]: the manual pages;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -25,9 +28,12 @@ pub mod descriptors;
 pub mod dials;
 pub mod handover;
 pub mod logging;
+pub mod man;
 pub mod pool;
+pub mod privileges;
 pub mod proxy;
 mod reload;
 pub mod server;
+pub mod service;
 pub mod target;
 mod watch;

@@ -5,6 +5,8 @@
     reason = "a command talks to its user on stdout and stderr"
 )]
 
+mod run;
+
 use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,11 +15,12 @@ use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
-use proxy_bin::cli::{Cli, Command};
+use proxy_bin::cli::{Cli, Command, Operate};
 use proxy_bin::config::{Admin, Config, Ink, LoadError};
 use proxy_bin::control::Control;
 use proxy_bin::demo::{self, Ports, PrivateFolder};
 use proxy_bin::logging::Logs;
+use proxy_bin::man;
 use proxy_bin::server::{Server, StartError, Stopped};
 use proxy_core::listen::accept_error_is_shortage;
 use tokio::runtime::Handle;
@@ -34,9 +37,11 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         None => demo(Ports::default()),
         Some(Command::Demo(ports)) => demo(ports.into()),
-        Some(Command::Run { config }) => run(&config),
+        Some(Command::Run { config }) => run::run(&config),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
+        Some(Command::Operate(command)) => operate(*command),
+        Some(Command::Man { folder }) => man(folder.as_deref()),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "smartproxy", &mut script);
@@ -89,6 +94,18 @@ fn schema() -> anyhow::Result<ExitCode> {
     print_all(&schema)
 }
 
+/// Prints the manual page, or writes all of them.
+fn man(folder: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let command = Cli::command();
+    if let Some(folder) = folder {
+        let written = man::write(command, folder)?;
+        println!("{} pages in {}", written.len(), folder.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let first = man::pages(command)?.into_iter().next();
+    print_all(&first.map(|(_, page)| page).unwrap_or_default())
+}
+
 /// Writes to stdout. Whoever reads it may have had enough (`| head`): that is not a failure.
 fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     match std::io::stdout().write_all(bytes) {
@@ -97,27 +114,16 @@ fn print_all(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn run(path: &Path) -> anyhow::Result<ExitCode> {
-    let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
-    let (logs, _end) = Logs::start(&config.log)?;
-    control_runtime()?.block_on(async {
-        let signals = Signals::new()?;
-        reopen_logs_at_sigusr1(&logs)?;
-        let admin = config.admin.as_ref().map(AdminSockets::bind).transpose()?;
-        let traces = Traces::default();
-        let told = (logs.access_log(), traces.clone());
-        let server = Server::start(config, &Handle::current(), Sockets::ItsOwn, told).map_err(|error| {
-            taken(error, "change the route's match.ports, or stop the process that has it")
-        })?;
-        server.control().log_by(logs.clone());
-        let subject = Subject { control: server.control().clone(), traces };
-        // Until the end: whoever waits for connections to finish sees them finish.
-        let _admin = admin.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
-        let proxy = server.control().proxy();
-        let listeners = proxy.listeners.iter().map(|at| &*at.label);
-        info!(listeners = %listeners.collect::<Vec<_>>().join(" "), "running");
-        drop(proxy);
-        Ok(signals.stop(vec![server]).await)
+/// Talks to a running proxy.
+fn operate(command: Operate) -> anyhow::Result<ExitCode> {
+    let done = control_runtime()?.block_on(command.run(&mut std::io::stdout()));
+    Ok(match done {
+        Ok(outcome) => outcome.into(),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("smartproxy: {failure}");
+            failure.exit_code()
+        }
     })
 }
 
@@ -179,6 +185,11 @@ fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
             anyhow::anyhow!("{error}\n  {hint}")
         }
         StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
+        StartError::Listen(listen) if listen.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!(
+                "{error}\n  ports below 1024 need root (which [process] user gives up again) or CAP_NET_BIND_SERVICE"
+            )
+        }
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
             anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
         }

@@ -75,7 +75,11 @@ impl Control {
         let control = self.clone();
         let running = self.parts().runtime.spawn(async move {
             let _alone = control.parts().changing.lock().await;
-            change.await
+            let service = control.service();
+            service.inspect(|service| service.reloading());
+            let reload = change.await;
+            service.inspect(|service| service.ready());
+            reload
         });
         match running.await {
             Ok(reload) => reload,
@@ -117,6 +121,9 @@ impl Control {
                 parts.doors.open(at, &next, sockets);
             }
         }
+        // Whoever waits for room comes in under the new generation.
+        next.room.taken();
+        next.room.given_back();
         let reload = self.taken(changes, warnings);
         let gone =
             gone(before.listeners.iter().map(|at| &at.label), next.listeners.iter().map(|at| &at.label));
@@ -180,6 +187,8 @@ impl Control {
             warnings
                 .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
         }
+        let shut = next.listeners.iter().filter(|at| self.parts().drains.keep_shut(&at.label));
+        warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
         if before.admin != next.admin {
             warnings.push("[admin] takes effect at the next start".to_owned());
         }
@@ -246,11 +255,19 @@ async fn read(control: &Control) -> Result<Config, String> {
     };
     let reading = control.parts().runtime.spawn_blocking(move || Config::load(file));
     let read = reading.await.map_err(|lost| format!("the file was not read: {lost}"))?;
-    read.map_err(|error| match error {
-        LoadError::Unreadable { ref source, .. } => format!("{error}: {source}"),
-        error => error.to_string(),
+    read.map_err(|error| match &error {
+        LoadError::Unreadable { source, .. } => format!("{error}: {source}"),
+        LoadError::Missing { .. }
+        | LoadError::Directory { .. }
+        | LoadError::TooLarge { .. }
+        | LoadError::NotUtf8 { .. }
+        | LoadError::Invalid(_) => error.to_string(),
     })
 }
+
+/// What to do about a port that may not be bound.
+const NO_RIGHT: &str = "ports below 1024 need root or CAP_NET_BIND_SERVICE; where [process] user has given that up, they can only \
+                        be had at a start";
 
 /// A listener that could not be bound, and what to do about it.
 fn explained(error: &ListenError) -> String {
@@ -258,6 +275,8 @@ fn explained(error: &ListenError) -> String {
         format!("{error}\n  change the route's match.ports, or stop the process that has it")
     } else if accept_error_is_shortage(&error.source) {
         format!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
+    } else if error.source.kind() == std::io::ErrorKind::PermissionDenied {
+        format!("{error}\n  {NO_RIGHT}")
     } else {
         error.to_string()
     }

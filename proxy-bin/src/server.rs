@@ -8,12 +8,11 @@
 //! A worker is never asked to do anything slow, and no connection moves between workers. What is changed while it runs is
 //! changed through its [`Control`].
 
+mod bound;
 mod doors;
 mod workers;
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use crate::descriptors;
 use crate::proxy::Proxy;
 use crate::watch;
 
+pub use bound::Bound;
 pub(crate) use doors::{Doors, Sockets as Listening};
 use workers::Idle;
 pub use workers::{Worker, WorkerView};
@@ -68,9 +68,6 @@ pub enum Stopped {
     /// This many had to be ended.
     Ended(usize),
 }
-
-/// Listening sockets that somebody else has bound, by the address that the configuration knows them by.
-pub type Bound = HashMap<SocketAddr, std::net::TcpListener>;
 
 /// A running proxy. Dropped without [`stop`](Self::stop), it ends every connection at once.
 #[derive(Debug)]
@@ -164,9 +161,19 @@ impl Server {
     /// those that are left. Nothing can be changed any more once this is called.
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) -> Stopped {
         self.control.enter(State::Draining);
+        // Where another process serves, the service does not stop.
+        if let Some(service) = self.control.service().filter(|_| !self.control.is_handed_over()) {
+            service.stopping();
+            if service.keeps_sockets() {
+                self.control.parts().doors.share();
+            }
+        }
         let parts = Arc::clone(self.control.parts());
+        // A reload or a drain under way would open listeners anew.
+        let alone = parts.changing.lock().await;
         // What a loop has just accepted has its entry before anybody looks whether all are gone.
         parts.doors.shut(&parts.doors.labels()).await;
+        drop(alone);
         let tracker = Arc::clone(self.tracker());
         info!(connections = tracker.len(), "stopped accepting");
         let finished = tokio::select! {

@@ -169,6 +169,38 @@ pub fn bind(
     }
 }
 
+/// The sockets that whoever started this process gave it (socket activation, `sd_listen_fds(3)`). To be called once, at the start:
+/// they are handed out to the first who asks.
+///
+/// # Errors
+/// Where one of them is not open: they are not what the environment says.
+pub fn activated() -> io::Result<Vec<OwnedFd>> {
+    crate::sys::activated()
+}
+
+/// Makes a listening socket that somebody else has bound like one of [`bind`]: for what is inherited from another process.
+///
+/// # Errors
+/// What the kernel says.
+pub fn adopt(listener: &std::net::TcpListener, options: &ListenOptions) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
+    let socket = socket2::SockRef::from(listener);
+    // Whoever closed it last may have turned newcomers away while it emptied its queue. There is none to take off otherwise.
+    socket.detach_filter().unwrap_or_default();
+    prepare(&socket, options)?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
+}
+
+/// What accepted sockets inherit.
+fn prepare(socket: &socket2::Socket, options: &ListenOptions) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    // An urgent byte is passed on in its place, not dropped.
+    socket.set_out_of_band_inline(true)?;
+    options.keep_alive.apply(&socket2::SockRef::from(socket))?;
+    // Whatever happens to this process, they reset; see `Socket`.
+    socket.set_linger(Some(std::time::Duration::ZERO))
+}
+
 fn bind_one(
     addr: SocketAddr,
     v6_only: bool,
@@ -186,12 +218,7 @@ fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<
     // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(options.reuse_port)?;
-    socket.set_tcp_nodelay(true)?;
-    // An urgent byte is passed on in its place, not dropped.
-    socket.set_out_of_band_inline(true)?;
-    options.keep_alive.apply(&socket2::SockRef::from(&socket))?;
-    // Accepted sockets inherit it: whatever happens to this process, they reset; see `Socket`.
-    socket.set_linger(Some(std::time::Duration::ZERO))?;
+    prepare(&socket, options)?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -236,5 +263,49 @@ mod tests {
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.out_of_band_inline().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(75));
+    }
+
+    /// Between the last accept and the close nobody gets in who would be reset: his SYN is lost, and he is refused when he
+    /// tries again.
+    #[tokio::test]
+    async fn behind_a_shut_door_who_is_queued_is_accepted_and_who_comes_is_refused() {
+        let listener = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let connect = || tokio::net::TcpStream::connect(addr);
+        let _queued = connect().await.unwrap();
+        listener.shut_door();
+        let late = connect();
+        tokio::pin!(late);
+        let none_comes = async {
+            listener.accept().await.unwrap();
+            listener.accept().await
+        };
+        let short = std::time::Duration::from_millis(200);
+        tokio::select! {
+            _ = tokio::time::timeout(short, none_comes) => {}
+            connected = &mut late => unreachable!("{connected:?}"),
+        }
+        drop(listener);
+        let late = tokio::time::timeout(std::time::Duration::from_secs(10), late).await.unwrap();
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn a_listener_takes_another_keepalive_and_loses_nobody() {
+        let listener = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let connect = || tokio::net::TcpStream::connect(addr);
+        let _queued = connect().await.unwrap();
+        let keep_alive = KeepAlive { idle: crate::Bound::secs(30), ..KeepAlive::default() };
+        listener.set_options(&ListenOptions { backlog: 1, keep_alive, ..options() }).unwrap();
+        let (first, _) = listener.accept().await.unwrap();
+        let _new = connect().await.unwrap();
+        let (second, _) = listener.accept().await.unwrap();
+        let idle = |socket| socket2::SockRef::from(socket).tcp_keepalive_time().unwrap().as_secs();
+        assert_eq!((idle(&first), idle(&second)), (75, 30));
     }
 }

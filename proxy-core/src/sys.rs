@@ -22,6 +22,34 @@ pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<Ow
     unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
 }
 
+/// The descriptors from 3 on that whoever started this process says are for it (`sd_listen_fds(3)`); none the second time it is
+/// asked, or where they are for another process.
+///
+/// # Errors
+/// Where one of them is not open.
+pub(crate) fn activated() -> io::Result<Vec<OwnedFd>> {
+    use std::os::fd::FromRawFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
+    let ours = number("LISTEN_PID") == Some(std::process::id());
+    let count = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    let taken = (3..).take(count as usize).map(|fd: libc::c_int| {
+        // SAFETY: F_SETFD takes no pointer, and a number that is not open is answered with an error.
+        let open = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        if open < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it is open, and by the protocol it is this process's to close; nobody else here takes it for their own, since
+        // it is handed out once.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    });
+    taken.collect()
+}
+
 /// Bytes in the send queue of a TCP socket that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
 /// 0 where the kernel cannot say.
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> usize {

@@ -260,6 +260,13 @@ fn acts() -> Vec<Endpoint> {
         endpoint("post", "/v1/stop", "Stops the proxy, as SIGTERM does", change::stop)
             .says::<model::Status>(),
         endpoint(
+            "post",
+            "/v1/upgrade",
+            "Starts the program anew and hands the listeners over to it; this process then finishes what it has and goes",
+            change::upgrade,
+        )
+        .says::<model::Upgrade>(),
+        endpoint(
             "put",
             "/v1/log",
             "Sets the log level, until the next start or a changed `[log]`",

@@ -8,9 +8,10 @@ use axum::extract::State;
 use super::api::Api;
 use super::body::{JsonBody, TextBody};
 use super::census::Census;
-use super::model::{Diff, Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status};
+use super::model::{Diff, Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
 use super::status;
 use crate::control::DrainError;
+use crate::handover::UpgradeError;
 
 /// `POST /v1/config/diff`.
 pub(super) async fn diff(
@@ -59,6 +60,23 @@ pub(super) async fn stop(State(api): State<Arc<Api>>) -> Json<Status> {
     let before = status::of_all(&api, &Census::take(api.tracker()));
     api.control().stop();
     Json(before)
+}
+
+/// `POST /v1/upgrade`. Answers once the new process serves; this one stops afterwards.
+pub(super) async fn upgrade(State(api): State<Arc<Api>>) -> Result<Json<Upgrade>, Problem> {
+    api.control().upgrade().await?;
+    let upgrade = api.control().last_upgrade();
+    upgrade.map(Json).ok_or_else(|| Problem::internal("the upgrade left no trace".to_owned()))
+}
+
+impl From<UpgradeError> for Problem {
+    fn from(error: UpgradeError) -> Self {
+        let text = error.to_string();
+        match error {
+            UpgradeError::Busy(_) | UpgradeError::Embedded => Self::conflict(text),
+            UpgradeError::Failed(_) | UpgradeError::Lost(_) => Self::internal(text),
+        }
+    }
 }
 
 /// `PUT /v1/log`.

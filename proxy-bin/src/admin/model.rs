@@ -47,6 +47,8 @@ pub struct Status {
     pub config: ConfigStatus,
     /// What is being drained, and how far it is.
     pub drains: Vec<Drain>,
+    /// How the last upgrade went; null if there was none.
+    pub last_upgrade: Option<Upgrade>,
     /// The log.
     pub log: LogStatus,
 }
@@ -112,6 +114,19 @@ pub struct Reload {
     pub error: Option<String>,
     /// What may not mean what its author thinks, and what takes effect only at the next start.
     pub warnings: Vec<String>,
+}
+
+/// How an upgrade went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Upgrade {
+    /// Whether a new process serves. If not, nothing has changed.
+    pub taken: bool,
+    /// When, in seconds since 1970.
+    pub at: f64,
+    /// The new process; null if there is none.
+    pub pid: Option<u32>,
+    /// Why there is none; null if there is one.
+    pub error: Option<String>,
 }
 
 /// One thing that a configuration changes.

@@ -48,6 +48,7 @@ pub(super) fn of_all(api: &Api, census: &Census) -> Status {
         audit: view::audit(api.audit().state()),
         config: control.config_status(),
         drains: control.drains(),
+        last_upgrade: control.last_upgrade(),
         log: log(api),
     }
 }

@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::packet::{Packet, PacketError, receive, send_sockets};
 use super::{HandoverError, Passed, VARIABLE};
+use crate::service::{KEPT, Service};
 
 /// What was said to the process about itself and is not true of another one (`sd_listen_fds(3)`, `sd_watchdog_enabled(3)`).
 const OF_THIS_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
@@ -54,6 +55,9 @@ impl Program {
     fn start(&self, input: OwnedFd) -> Result<Child, HandoverError> {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).env(VARIABLE, "1").stdin(Stdio::from(input));
+        if Service::of_this_process().keeps_sockets() {
+            command.env(KEPT, "1");
+        }
         for variable in OF_THIS_PROCESS {
             command.env_remove(variable);
         }

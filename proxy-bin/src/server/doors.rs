@@ -4,21 +4,22 @@
 //! bound and handed to the workers' reactors, then the accept loops begin. A door that is shut accepts what is queued, then
 //! closes its sockets: whoever comes later is refused by the kernel, and waits in no queue that nobody serves.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::collections::{HashMap, HashSet};
+use std::net::TcpListener as TcpListenerStd;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::{BindAddr, ListenError, TcpDialer, TcpListener};
+use proxy_core::listen::adopt;
+use proxy_core::{ListenError, TcpDialer, TcpListener};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use super::Bound;
+use super::bound::{Bound, address, bind_each, options};
 use crate::accept::{Accepting, Entrance, Seat, accept_loop};
 use crate::config::{Config, ListenerConfig};
 use crate::proxy::{Listener, Proxy};
@@ -26,9 +27,9 @@ use crate::proxy::{Listener, Proxy};
 /// How long accept loops that were told to end may take to accept what is queued (a second at most) and to end.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Sockets of one listener, one for each worker, which nobody accepts from yet.
+/// Sockets of one listener, one or more for each worker, which nobody accepts from yet.
 #[derive(Debug)]
-pub(crate) struct Sockets(Vec<Arc<TcpListener>>);
+pub(crate) struct Sockets(Vec<Vec<Arc<TcpListener>>>);
 
 /// The open listeners.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Doors {
     /// Connections' tasks.
     tasks: TaskTracker,
     open: Mutex<HashMap<Arc<str>, Door>>,
+    /// Somebody else has the sockets too, and accepts from them or will: whoever is queued is theirs.
+    shared: Arc<AtomicBool>,
 }
 
 /// An open listener.
@@ -52,10 +55,11 @@ struct Door {
 
 impl Doors {
     pub(crate) fn new(workers: Vec<Handle>, tasks: TaskTracker) -> Self {
-        Self { workers: workers.into(), tasks, open: Mutex::default() }
+        Self { workers: workers.into(), tasks, open: Mutex::default(), shared: Arc::default() }
     }
 
-    /// Binds the sockets of a listener. `ours`: this process has the port already, on other addresses.
+    /// The sockets of a listener: those that are bound already, or new ones. `ours`: this process has the port already, on
+    /// other addresses.
     pub(crate) fn bind(
         &self,
         config: &Config,
@@ -63,24 +67,36 @@ impl Doors {
         bound: &Bound,
         ours: bool,
     ) -> Result<Sockets, ListenError> {
-        let found = find_bound(bound, at);
-        // First the port alone: sharing is for our own workers, not for another process that happens to share too.
-        if found.is_none() && !ours {
-            drop(bind(at.bind, at.port, &options(config, at, false))?);
-        }
-        let sockets = self.workers.iter().map(|worker| {
-            let (addr, socket) = match found {
-                Some((addr, socket)) => (addr, socket.try_clone()),
-                None => {
-                    let socket = bind(at.bind, at.port, &options(config, at, true))?;
-                    (address(at), Ok(socket))
+        let failed = |source| ListenError { addr: address(at), source };
+        let count = self.workers.len();
+        let sockets = match bound.of(at) {
+            [] => {
+                let workers = u32::try_from(count).unwrap_or(u32::MAX);
+                bind_each(config, at, ours || bound.has_port(at.port), workers)?
+            }
+            // Each is accepted from by somebody; where there are fewer than workers, some accept from the same one. Another
+            // one would get clients who are lost if this process does not come to stay.
+            found => {
+                let shared = found.iter().cycle().take(count.max(found.len()));
+                let copies = shared.map(TcpListenerStd::try_clone).collect::<Result<Vec<_>, _>>();
+                let copies = copies.map_err(failed)?;
+                for socket in &copies {
+                    adopt(socket, &options(config, at, true)).map_err(failed)?;
                 }
+                copies
+            }
+        };
+        let mut seats: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let (Some(seat), Some(worker)) =
+                (seats.get_mut(number % count), self.workers.get(number % count))
+            else {
+                continue;
             };
             let _in = worker.enter();
-            let socket = socket.and_then(TcpListener::from_std);
-            socket.map(Arc::new).map_err(|source| ListenError { addr, source })
-        });
-        sockets.collect::<Result<_, _>>().map(Sockets)
+            seat.push(Arc::new(TcpListener::from_std(socket).map_err(failed)?));
+        }
+        Ok(Sockets(seats))
     }
 
     /// Begins to accept.
@@ -88,14 +104,16 @@ impl Doors {
         let seat = Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) };
         let door = Door {
             entrance: Arc::new(Entrance::from_pointee(seat)),
-            sockets: sockets.0.iter().map(Arc::downgrade).collect(),
+            sockets: sockets.0.iter().flatten().map(Arc::downgrade).collect(),
             shut: CancellationToken::new(),
             loops: TaskTracker::new(),
         };
-        for (worker, (handle, socket)) in self.workers.iter().zip(sockets.0).enumerate() {
-            let entrance = Arc::clone(&door.entrance);
-            let accepting = Accepting { entrance, worker, tasks: self.tasks.clone() };
-            door.loops.spawn_on(accept_loop(socket, accepting, door.shut.clone()), handle);
+        for (worker, (handle, sockets)) in self.workers.iter().zip(sockets.0).enumerate() {
+            for socket in sockets {
+                let (entrance, shared) = (Arc::clone(&door.entrance), Arc::clone(&self.shared));
+                let accepting = Accepting { entrance, worker, tasks: self.tasks.clone(), shared };
+                door.loops.spawn_on(accept_loop(socket, accepting, door.shut.clone()), handle);
+            }
         }
         self.open.lock().insert(Arc::clone(&at.label), door);
     }
@@ -110,14 +128,27 @@ impl Doors {
         self.open.lock().keys().cloned().collect()
     }
 
-    /// The listeners that are open, each with copies of its sockets: one for each worker, in their order.
+    /// The listeners that are open, each with a copy of each of its sockets, in the order of the workers.
     pub(crate) fn sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
         let open = self.open.lock();
         let copies = |door: &Door| {
-            let sockets = door.sockets.iter().filter_map(Weak::upgrade);
-            sockets.map(|socket| socket.as_fd().try_clone_to_owned()).collect::<std::io::Result<_>>()
+            // Workers may share one.
+            let mut seen = HashSet::new();
+            let mut copies = Vec::new();
+            for socket in door.sockets.iter().filter_map(Weak::upgrade) {
+                if seen.insert(rustix::fs::fstat(&*socket)?.st_ino) {
+                    copies.push(socket.as_fd().try_clone_to_owned()?);
+                }
+            }
+            std::io::Result::Ok(copies)
         };
         open.iter().map(|(label, door)| Ok((Arc::clone(label), copies(door)?))).collect()
+    }
+
+    /// From now on somebody else has the sockets too: closing them here turns nobody away, and whoever is queued is left
+    /// to them.
+    pub(crate) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
     }
 
     /// Makes the open listeners accept for `proxy`.
@@ -162,21 +193,4 @@ impl Doors {
             door.shut.cancel();
         }
     }
-}
-
-/// The address that a listener has in errors and among those that are bound already.
-fn address(at: &ListenerConfig) -> SocketAddr {
-    match at.bind {
-        BindAddr::Ip(ip) => SocketAddr::new(ip, at.port),
-        BindAddr::Dual => (std::net::Ipv6Addr::UNSPECIFIED, at.port).into(),
-    }
-}
-
-fn find_bound<'b>(bound: &'b Bound, at: &ListenerConfig) -> Option<(SocketAddr, &'b std::net::TcpListener)> {
-    let addr = address(at);
-    bound.get(&addr).filter(|_| at.bind != BindAddr::Dual).map(|socket| (addr, socket))
-}
-
-fn options(config: &Config, at: &ListenerConfig, reuse_port: bool) -> ListenOptions {
-    ListenOptions { backlog: at.backlog.get(), reuse_port, keep_alive: config.keep_alive }
 }

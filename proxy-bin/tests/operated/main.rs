@@ -2,12 +2,18 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a failed assumption of a test is its failure, and a test waits by blocking"
 )]
 
 mod access_log;
+mod privileges;
 mod running;
+mod service;
+mod upgrade;
 
 use std::time::Duration;
 

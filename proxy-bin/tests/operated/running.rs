@@ -32,11 +32,16 @@ impl Running {
     }
 
     /// The same by another command, without waiting.
-    pub(crate) fn start_by(mut command: Command, config: &str) -> Self {
+    pub(crate) fn start_by(command: Command, config: &str) -> Self {
+        Self::start_reading(command, Stdio::null(), config)
+    }
+
+    /// The same with something on its standard input.
+    pub(crate) fn start_reading(mut command: Command, input: Stdio, config: &str) -> Self {
         let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
         let file = Self::write(dir.path(), port, config);
         command.args(["run", "-c"]).arg(file).env_remove("SMARTPROXY_CONFIG");
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let command = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::default();
         keep(child.stdout.take().unwrap(), "out: ", &lines);
@@ -59,6 +64,10 @@ impl Running {
         self
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
@@ -78,6 +87,10 @@ impl Running {
             assert!(std::time::Instant::now() < until, "it does not say {text:?}, but:\n{}", self.output());
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Its exit code, once it has gone; 128 and more if a signal ended it.

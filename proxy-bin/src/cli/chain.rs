@@ -1,0 +1,83 @@
+//! `smartproxy chain`: the tables of several hops, joined by the ids that travel in the PROXY header.
+//!
+//! It answers what no single hop can: which connections live on one hop only. The tables are read at slightly different
+//! times, so one reading proves nothing; only what is one-sided in two readings, on the same hop, is called so.
+
+mod join;
+mod report;
+
+use std::io::Write;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+
+use super::access::{Place, Token};
+use super::client::{Client, ClientError};
+use super::list::Ask;
+use super::output::{self, Failure, Outcome};
+use crate::admin::model::{Filter, Listener, Route, SortBy, Status};
+use join::Hop;
+use report::Report;
+
+/// Which hops.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Connections are joined by their ids, which travel in the PROXY header v2. A route without
+`send_proxy = \"v2\"` sends none: its connections are counted apart.
+
+Example:
+  smartproxy chain /run/outer/admin.sock /run/inner/admin.sock")]
+pub struct Args {
+    /// The admin APIs of the hops, the outermost first: paths of sockets, or URLs.
+    #[arg(value_name = "PATH|URL", num_args = 2.., required = true)]
+    hops: Vec<Place>,
+    /// List at most so many connections; those that live on one hop only come first.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    limit: usize,
+    /// Print JSON: times in seconds, and every connection.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    token: Token,
+}
+
+impl Args {
+    /// Joins them.
+    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let clients: Vec<Client> =
+            self.hops.into_iter().map(|place| self.token.client(place)).collect::<Result<_, _>>()?;
+        let first = join::join(try_join_all(clients.iter().map(read)).await?);
+        let joined = if first.is_whole() {
+            first
+        } else {
+            tokio::time::sleep(BETWEEN).await;
+            join::join(try_join_all(clients.iter().map(read)).await?).confirmed_by(&first)
+        };
+        let report = Report::of(&joined);
+        if self.json {
+            output::json(out, &report)?;
+        } else {
+            output::text(out, report.told(self.limit))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// Between the readings: longer than a header takes from one hop to the next, and an end back.
+const BETWEEN: Duration = Duration::from_millis(300);
+
+/// Reads one hop's tables. The last thing is what is joined, so that the hops' readings are near each other.
+async fn read(client: &Client) -> Result<Hop, ClientError> {
+    let status: Status = client.fetch("/v1/status").await?;
+    let routes: Vec<Route> = client.fetch("/v1/routes").await?;
+    let listeners: Vec<Listener> = client.fetch("/v1/listeners").await?;
+    // By id, so that few move from page to page while they are read.
+    let ask = Ask { filter: Filter::default(), sort: SortBy::Id, reverse: false };
+    let connections = ask.read(client, u64::MAX).await?.connections;
+    Ok(Hop {
+        name: status.name,
+        routes: routes.into_iter().map(|route| (route.name, route.send_proxy)).collect(),
+        listeners: listeners.into_iter().map(|listener| listener.name).collect(),
+        connections,
+    })
+}

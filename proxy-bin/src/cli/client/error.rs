@@ -1,0 +1,130 @@
+//! Why a proxy did not do what it was asked, and what to do about it.
+
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use proxy_core::DialError;
+use proxy_core::dial::DialErrorKind;
+
+use crate::admin::model::Problem;
+use crate::cli::access::Place;
+
+/// Why there is no answer, or no good one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no socket of that name.
+    #[error(
+        "{0}: there is no such socket\n  \
+         is the proxy running, and does its configuration say `[admin] socket = \"{0}\"`?"
+    )]
+    NoSocket(Place),
+    /// There is a file of that name, which is no socket.
+    #[error("{0} is no socket: --socket takes what `[admin] socket` names in the configuration")]
+    NotASocket(Place),
+    /// There is a socket, or an address, and nobody behind it.
+    #[error("{0}: nobody answers: the proxy is not running any more, or not there")]
+    Refused(Place),
+    /// The socket may not be used by this user.
+    #[error("{0}: permission denied\n  run it as the user that the proxy runs as, or as root (sudo)")]
+    Denied(Place),
+    /// It could not be reached for another reason.
+    #[error("{error}")]
+    Unreachable {
+        /// Whom.
+        place: Place,
+        /// Why.
+        error: DialError,
+    },
+    /// It was reached and does not answer.
+    #[error("{place}: no answer within {}s: the process is stopped, or very busy", after.as_secs())]
+    Late {
+        /// Who.
+        place: Place,
+        /// After so long.
+        after: Duration,
+    },
+    /// The connection broke.
+    #[error("{place}: the answer broke off: {why}")]
+    Broken {
+        /// Whose.
+        place: Place,
+        /// How.
+        why: String,
+    },
+    /// It answered what is no answer of this API.
+    #[error("{place}{path} answers what this version does not understand: {why}")]
+    Nonsense {
+        /// Who.
+        place: Place,
+        /// To which request.
+        path: String,
+        /// How.
+        why: String,
+    },
+    /// A token is asked for.
+    #[error(
+        "{place}: {detail}\n  say where the token is with --token-file FILE (the file that `[admin] token_file` names)"
+    )]
+    Unauthorised {
+        /// Who.
+        place: Place,
+        /// What exactly.
+        detail: String,
+    },
+    /// The proxy says no.
+    #[error("{}", .0.detail)]
+    Problem(Problem),
+}
+
+impl ClientError {
+    /// Whether the proxy gave no answer at all, as opposed to one that says no.
+    #[must_use]
+    pub fn is_no_answer(&self) -> bool {
+        !matches!(self, Self::Problem(_) | Self::Unauthorised { .. } | Self::Nonsense { .. })
+    }
+
+    pub(super) fn unreachable(place: &Place, error: DialError) -> Self {
+        let kind = error.attempts.last().map(|attempt| &attempt.kind);
+        match (place, kind) {
+            (Place::Unix(path), Some(DialErrorKind::Refused)) if !is_socket(path) => {
+                Self::NotASocket(place.clone())
+            }
+            (_, Some(DialErrorKind::Refused)) => Self::Refused(place.clone()),
+            (_, Some(DialErrorKind::Other(why))) if why.kind() == io::ErrorKind::NotFound => {
+                Self::NoSocket(place.clone())
+            }
+            (_, Some(DialErrorKind::Other(why))) if why.kind() == io::ErrorKind::PermissionDenied => {
+                Self::Denied(place.clone())
+            }
+            (_, Some(DialErrorKind::TimedOut)) => {
+                Self::Late { place: place.clone(), after: error.within.get() }
+            }
+            (_, _) => Self::Unreachable { place: place.clone(), error },
+        }
+    }
+
+    /// What a status other than success says.
+    pub(super) fn refusal(place: &Place, status: StatusCode, body: &[u8]) -> Self {
+        let problem = serde_json::from_slice::<Problem>(body);
+        match (status, problem) {
+            (StatusCode::UNAUTHORIZED, problem) => Self::Unauthorised {
+                place: place.clone(),
+                detail: problem.map_or_else(|_| "it asks for a token".to_owned(), |problem| problem.detail),
+            },
+            (_, Ok(problem)) => Self::Problem(problem),
+            (_, Err(error)) => Self::Nonsense {
+                place: place.clone(),
+                path: String::new(),
+                why: format!("status {status}, and no problem details: {error}"),
+            },
+        }
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}

@@ -1,0 +1,91 @@
+//! `smartproxy log`, `upgrade` and `stop`: what is asked of the process itself.
+
+use std::io::Write;
+use std::time::Duration;
+
+use hyper::Method;
+
+use super::access::Access;
+use super::client::Client;
+use super::format::count;
+use super::output::{self, Failure, Outcome};
+use crate::admin::model::{LogStatus, SetLogLevel, Status};
+
+/// What to do about the log.
+#[derive(Debug, clap::Args)]
+pub struct LogArgs {
+    /// Log events of this level and above from now on, until the next start or reload that says otherwise.
+    #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
+    level: Option<String>,
+    /// Open the log files anew: they have been moved away.
+    #[arg(long, conflicts_with = "level")]
+    reopen: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl LogArgs {
+    /// Does it, and says how the log is then.
+    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = self.access.client()?;
+        let log: LogStatus = match (self.level, self.reopen) {
+            (Some(level), _) => client.ask_for(Method::PUT, "/v1/log", &SetLogLevel { level }).await?,
+            (None, true) => client.ask(Method::POST, "/v1/log/reopen").await?,
+            (None, false) => client.fetch("/v1/log").await?,
+        };
+        if self.json {
+            output::json(out, &log)?;
+        } else {
+            let lost = count(log.lost_total, "line", "lines");
+            output::text(out, format!("level {}, {lost} lost since the start\n", log.level))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// How to stop.
+#[derive(Debug, clap::Args)]
+pub struct StopArgs {
+    /// Wait until the process answers no more.
+    #[arg(long)]
+    wait: bool,
+    /// Print JSON: how the proxy was.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl StopArgs {
+    /// Stops it.
+    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = self.access.client()?;
+        let before: Status = client.ask(Method::POST, "/v1/stop").await?;
+        if self.json {
+            output::json(out, &before)?;
+        } else {
+            let open = count(before.connections, "connection", "connections");
+            output::text(out, format!("{} stops: {open} open\n", before.name))?;
+        }
+        if self.wait {
+            gone(&client).await?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+/// How often a wait looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+async fn gone(client: &Client) -> Result<(), Failure> {
+    loop {
+        match client.fetch::<Status>("/v1/status").await {
+            Ok(_) => tokio::time::sleep(LOOK).await,
+            Err(error) if error.is_no_answer() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `smartproxy run`: from the command line to a process that serves, is somebody, and can be replaced.
+//!
+//! ```text
+//! predecessor? ─► configuration ─► log, ports, admin API ─► privileges go ─► workers ─► ready ─► signals
+//! ```
+//! Whatever can fail for what the configuration says does so before the first connection is accepted; and where a predecessor
+//! serves, before it is told to go.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
+use proxy_bin::audit::Sockets;
+use proxy_bin::config::Config;
+use proxy_bin::control::Control;
+use proxy_bin::handover::{self, Passed, Predecessor, Program, Upgradable};
+use proxy_bin::logging::Logs;
+use proxy_bin::privileges::{self, keep_to_itself};
+use proxy_bin::server::{Bound, Server};
+use proxy_bin::service::Service;
+use proxy_core::listen;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::{Signals, control_runtime, load, reopen_logs_at_sigusr1, taken};
+
+const PORT_HINT: &str = "change the route's match.ports, or stop the process that has it";
+
+/// Runs a configuration until somebody stops it.
+pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let program = Program::of_this_process().context("cannot tell which program this is")?;
+    // First: whoever hands over does so through standard input.
+    let (predecessor, passed) = handover::predecessor()?.unzip();
+    let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
+    let identity = privileges::identity(&config.process)?;
+    keep_to_itself(&config.process);
+    let (logs, _end) = Logs::start(&config.log)?;
+    let Given { mut bound, admin: admin_port } = given(passed.unwrap_or_default())?;
+    bound.bind_missing(&config).map_err(|error| taken(error, PORT_HINT))?;
+    let admin = Admin { port: admin_port, waits: predecessor.is_some() };
+    let sockets = if admin.waits { None } else { admin.bind(&config)? };
+    if let Some(identity) = identity {
+        logs.give_to(identity.user(), identity.group())?;
+        if let Some(socket) = sockets.as_ref().and_then(AdminSockets::socket) {
+            std::os::unix::fs::lchown(socket, Some(identity.user()), Some(identity.group()))
+                .with_context(|| format!("cannot give {} to the user", socket.display()))?;
+        }
+        identity.assume()?;
+        keep_to_itself(&config.process);
+    }
+    control_runtime()?
+        .block_on(async { serve(Start { config, bound, sockets, admin, predecessor, program, logs }).await })
+}
+
+/// What there is to serve with.
+struct Start {
+    config: Config,
+    bound: Bound,
+    sockets: Option<AdminSockets>,
+    admin: Admin,
+    predecessor: Option<Predecessor>,
+    program: Program,
+    logs: Logs,
+}
+
+async fn serve(start: Start) -> anyhow::Result<ExitCode> {
+    let Start { config, bound, sockets, admin, predecessor, program, logs } = start;
+    let signals = Signals::new()?;
+    reopen_logs_at_sigusr1(&logs)?;
+    let service = Service::of_this_process();
+    let traces = Traces::default();
+    let told = (logs.access_log(), traces.clone());
+    let server = Server::start_with(config, &bound, &Handle::current(), Sockets::ItsOwn, told)
+        .map_err(|error| taken(error, PORT_HINT))?;
+    // The workers have sockets of their own, and what nobody wanted is closed.
+    drop(bound);
+    let control = server.control().clone();
+    control.log_by(logs);
+    control.tell(service);
+    let sockets = match sockets {
+        // The name of the socket is taken last: until then it leads to the predecessor.
+        None => admin.bind(&control.proxy().config)?,
+        bound => bound,
+    };
+    let subject = Subject { control: control.clone(), traces };
+    // Until the end: whoever waits for connections to finish sees them finish.
+    let admin = sockets.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
+    let port = admin.as_ref().map(AdminServer::tcp_socket).transpose()?.flatten();
+    control.upgrade_by(Upgradable { program, admin: port.map(OwnedFd::from) });
+    upgrade_at_sigusr2(control.clone())?;
+    drop(Handle::current().spawn(service.attend(control.clone())));
+    if let Some(predecessor) = predecessor
+        && let Err(error) = predecessor.ready()
+    {
+        warn!(%error, "the process that handed over has gone already");
+    }
+    service.ready();
+    let listeners = control.proxy().listeners.iter().map(|at| at.label.to_string()).collect::<Vec<_>>();
+    info!(listeners = %listeners.join(" "), "running");
+    let leaving = async {
+        control.handed_over().await;
+        admin.as_ref().inspect(|admin| admin.release_address());
+        std::future::pending::<ExitCode>().await
+    };
+    let code = tokio::select! {
+        code = signals.stop(vec![server]) => code,
+        code = leaving => code,
+    };
+    Ok(code)
+}
+
+/// What others have given to this process.
+struct Given {
+    bound: Bound,
+    /// The admin API's port.
+    admin: Option<std::net::TcpListener>,
+}
+
+/// Sorts what a predecessor has passed on and what a service manager has kept or made.
+fn given(passed: Vec<Passed>) -> anyhow::Result<Given> {
+    let mut given = Given { bound: Bound::new(), admin: None };
+    for Passed { name, socket } in passed {
+        if name == handover::ADMIN {
+            given.admin = Some(socket.into());
+        } else {
+            given.bound.insert_for(name, socket);
+        }
+    }
+    for socket in listen::activated().context("the sockets that LISTEN_FDS promises are not there")? {
+        if let Err(error) = given.bound.insert_as_it_is(socket) {
+            warn!(%error, "a socket of the service manager's is left alone");
+        }
+    }
+    Ok(given)
+}
+
+/// The admin API before it has sockets.
+struct Admin {
+    port: Option<std::net::TcpListener>,
+    /// Another process still serves it.
+    waits: bool,
+}
+
+impl Admin {
+    fn bind(&self, config: &Config) -> anyhow::Result<Option<AdminSockets>> {
+        let port = self.port.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
+        Ok(config.admin.as_ref().map(|options| AdminSockets::bind_with(options, port)).transpose()?)
+    }
+}
+
+/// Hands over to a new process at each SIGUSR2.
+fn upgrade_at_sigusr2(control: Control) -> anyhow::Result<()> {
+    let mut asked = signal(SignalKind::user_defined2()).context("cannot catch signals")?;
+    let upgrading = async move {
+        while asked.recv().await.is_some() {
+            // What becomes of it is in the log, and in the status.
+            drop(control.upgrade().await);
+        }
+    };
+    drop(Handle::current().spawn(upgrading));
+    Ok(())
+}

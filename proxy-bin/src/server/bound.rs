@@ -1,0 +1,157 @@
+//! Listening sockets that are there before the server is.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+
+use proxy_core::listen::{ListenOptions, bind};
+use proxy_core::{BindAddr, ListenError};
+use socket2::SockRef;
+use tracing::debug;
+
+use crate::config::{Config, ListenerConfig};
+use crate::descriptors;
+
+/// Listening sockets that somebody has bound, by the listener that the configuration would give them to. A listener may
+/// have several, and each has a queue of its own: all of them have to be accepted from.
+#[derive(Debug, Default)]
+pub struct Bound(HashMap<String, Vec<TcpListener>>);
+
+impl Bound {
+    /// None.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One for the listener with exactly this address.
+    pub fn insert(&mut self, addr: SocketAddr, socket: TcpListener) {
+        self.0.entry(label(addr)).or_default().push(socket);
+    }
+
+    /// One that came with a name, from a process that knew its listener by it.
+    pub fn insert_for(&mut self, listener: String, socket: OwnedFd) {
+        self.0.entry(listener).or_default().push(socket.into());
+    }
+
+    /// One whose listener is told by the address that it has: a service manager kept it or made it. One that takes IPv4 too is
+    /// that of every address (`"dual"`).
+    ///
+    /// # Errors
+    /// Where it is no listening TCP socket.
+    pub fn insert_as_it_is(&mut self, socket: OwnedFd) -> std::io::Result<()> {
+        let seen = SockRef::from(&socket);
+        let listens = seen.is_listener()?;
+        let addr = seen.local_addr()?.as_socket().filter(|_| listens).ok_or_else(|| {
+            std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no listening TCP socket")
+        })?;
+        let dual = addr.is_ipv6() && addr.ip().is_unspecified() && !seen.only_v6()?;
+        let listener = if dual { format!("*:{}", addr.port()) } else { label(addr) };
+        self.insert_for(listener, socket);
+        Ok(())
+    }
+
+    /// The listeners that have some.
+    pub fn listeners(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Binds a socket for each worker of each listener that has none: for those who give up the right to do so before they
+    /// start.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub fn bind_missing(&mut self, config: &Config) -> Result<(), ListenError> {
+        // First, since listening takes descriptors too.
+        let descriptors = descriptors::raise_limit();
+        debug!(descriptors, "limit of open files");
+        for at in &config.listeners {
+            if self.of(at).is_empty() {
+                let sockets = bind_each(config, at, self.has_port(at.port), config.workers.get())?;
+                self.0.insert(at.label.clone(), sockets);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sockets of a listener.
+    pub(super) fn of(&self, at: &ListenerConfig) -> &[TcpListener] {
+        self.0.get(&at.label).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether some socket has this port, on whatever address.
+    pub(super) fn has_port(&self, port: u16) -> bool {
+        let port = format!(":{port}");
+        self.0.keys().any(|label| label.ends_with(&port))
+    }
+}
+
+/// A socket for each of so many workers. `ours`: this process has the port already, on other addresses.
+pub(super) fn bind_each(
+    config: &Config,
+    at: &ListenerConfig,
+    ours: bool,
+    workers: u32,
+) -> Result<Vec<TcpListener>, ListenError> {
+    // First the port alone: sharing is for our own workers, not for another process that happens to share too.
+    if !ours {
+        drop(bind(at.bind, at.port, &options(config, at, false))?);
+    }
+    (0..workers).map(|_| bind(at.bind, at.port, &options(config, at, true))).collect()
+}
+
+/// What a socket of this listener is to be like.
+pub(super) fn options(config: &Config, at: &ListenerConfig, reuse_port: bool) -> ListenOptions {
+    ListenOptions { backlog: at.backlog.get(), reuse_port, keep_alive: config.keep_alive }
+}
+
+/// The address that a listener has in errors.
+pub(super) fn address(at: &ListenerConfig) -> SocketAddr {
+    match at.bind {
+        BindAddr::Ip(ip) => SocketAddr::new(ip, at.port),
+        BindAddr::Dual => (std::net::Ipv6Addr::UNSPECIFIED, at.port).into(),
+    }
+}
+
+/// As the configuration names the listener of one address.
+fn label(addr: SocketAddr) -> String {
+    match addr.ip() {
+        IpAddr::V4(ip) => format!("{ip}:{}", addr.port()),
+        IpAddr::V6(ip) => format!("[{ip}]:{}", addr.port()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener_of(socket: impl Into<OwnedFd>) -> Result<String, String> {
+        let mut bound = Bound::new();
+        bound.insert_as_it_is(socket.into()).map_err(|error| error.to_string())?;
+        Ok(bound.listeners().collect())
+    }
+
+    #[test]
+    fn a_socket_tells_its_listener() {
+        let v4 = TcpListener::bind("127.0.0.1:0").unwrap();
+        let expected = v4.local_addr().unwrap().to_string();
+        assert_eq!(listener_of(v4), Ok(expected));
+        for (only_v6, name) in [(false, "*:"), (true, "[::]:")] {
+            let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+            socket.set_only_v6(only_v6).unwrap();
+            socket.bind(&SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0)).into()).unwrap();
+            socket.listen(1).unwrap();
+            let port = socket.local_addr().unwrap().as_socket().unwrap().port();
+            assert_eq!(listener_of(socket), Ok(format!("{name}{port}")));
+        }
+    }
+
+    #[test]
+    fn what_is_no_listening_socket_is_refused() {
+        let refused = Err("it is no listening TCP socket".to_owned());
+        let idle = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        assert_eq!(listener_of(idle), refused);
+        let (unix, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(listener_of(unix), refused);
+    }
+}
