@@ -1,0 +1,205 @@
+//! Connections: listed, filtered, sorted, a page at a time; and one in full.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use proxy_bin::admin::model::{ConnectionInFull, Connections};
+
+use crate::eventually;
+use crate::world::World;
+
+fn list(world: &World, query: &str) -> Connections {
+    world.at().get(&format!("/v1/connections{query}")).says()
+}
+
+fn ids(connections: &Connections) -> Vec<&str> {
+    connections.connections.iter().map(|one| &*one.id).collect()
+}
+
+#[test]
+fn what_is_known_of_a_connection_is_in_the_list() {
+    let world = World::new();
+    let client = world.client();
+    let [one] = &world.outer.connections()[..] else { panic!("one connection") };
+    let local = client.local_addr().unwrap().to_string();
+    assert_eq!((one.client.as_deref(), &one.peer), (Some(&*local), &local));
+    assert_eq!((&*one.phase, &*one.state), ("relay", "ESTABLISHED"));
+    assert_eq!((one.listener.clone(), one.route.as_deref()), (world.outer.addr.to_string(), Some("web")));
+    assert_eq!(
+        (one.target.clone(), one.pool.as_deref()),
+        (Some(world.inner.addr.to_string()), Some("chain"))
+    );
+    assert_eq!((one.from_client_bytes, one.from_backend_bytes, one.immortal), (5, 5, false));
+    assert!(one.age_s >= one.in_phase_s && one.in_phase_s >= one.idle_s && one.previous.is_empty());
+    assert!(one.deadline == "idle" && one.deadline_in_s > 0.0, "{one:?}");
+    let [inner] = &world.inner.connections()[..] else { panic!("one connection") };
+    assert_eq!(inner.previous, [one.id.clone()]);
+    assert_eq!(inner.client, one.client, "the next hop is told who it is");
+    assert_ne!(inner.peer, one.peer);
+}
+
+#[test]
+fn each_filter_lets_through_what_it_says() {
+    let world = World::new();
+    let _clients = world.clients(3);
+    let _silent = TcpStream::connect(world.inner.addr).unwrap();
+    world.inner.has(4);
+    let all = list(&world, "");
+    assert_eq!((all.total, all.matched, all.next), (3, 3, None));
+    let client = all.connections[0].client.as_deref().unwrap();
+    let (target, listener) = (world.inner.addr, world.outer.addr);
+    for (query, matched) in [
+        ("phase=relay".to_owned(), 3),
+        ("phase=dial".to_owned(), 0),
+        ("route=web".to_owned(), 3),
+        ("route=other".to_owned(), 0),
+        ("client=127.0.0.0/8".to_owned(), 3),
+        ("client=10.0.0.1".to_owned(), 0),
+        (format!("client={}", client.split(':').next().unwrap()), 3),
+        (format!("target={target}"), 3),
+        (format!("target={listener}"), 0),
+        ("pool=chain".to_owned(), 3),
+        ("pool=direct".to_owned(), 0),
+        (format!("listener={listener}"), 3),
+        ("server_name=example.com".to_owned(), 0),
+        ("previous=5f3a9c1e-1".to_owned(), 0),
+        ("min_age_s=0".to_owned(), 3),
+        ("min_age_s=1000".to_owned(), 0),
+        ("min_idle_s=0.0001&phase=relay".to_owned(), 3),
+        ("min_idle_s=1000".to_owned(), 0),
+    ] {
+        let found = list(&world, &format!("?{query}"));
+        assert_eq!(
+            (found.total, found.matched, found.connections.len() as u64),
+            (3, matched, matched),
+            "{query}"
+        );
+    }
+    let at = world.inner.at();
+    let of_hop = |query: &str| at.get(&format!("/v1/connections?{query}")).says::<Connections>();
+    let outer_id = &all.connections[0].id;
+    let joined = of_hop(&format!("previous={outer_id}"));
+    assert_eq!((joined.matched, &joined.connections[0].previous), (1, &vec![outer_id.clone()]));
+    assert_eq!(of_hop("phase=header").connections[0].client, None, "nobody has said who it is");
+    assert_eq!(of_hop("phase=header").connections[0].state, "CONNECTING");
+}
+
+#[test]
+fn a_list_is_sorted_and_comes_in_pages() {
+    let world = World::new();
+    let mut clients = world.clients(5);
+    clients[2].write_all(&[0; 1000]).unwrap();
+    eventually("the bytes have moved", || {
+        list(&world, "?sort=bytes").connections[0].from_backend_bytes == 1005
+    });
+    let by_age = list(&world, "");
+    let ages: Vec<f64> = by_age.connections.iter().map(|one| one.age_s).collect();
+    assert!(ages.is_sorted_by(|a, b| a >= b), "{ages:?}");
+    let busiest = &list(&world, "?sort=bytes&limit=1").connections[0];
+    let local = clients[2].local_addr().unwrap().to_string();
+    assert_eq!(busiest.client.as_deref(), Some(&*local));
+    assert_eq!(list(&world, "?sort=idle&reverse=true&limit=1").connections[0].id, busiest.id);
+    for sort in ["age", "idle", "bytes", "in_phase", "id"] {
+        let (there, back) =
+            (list(&world, &format!("?sort={sort}")), list(&world, &format!("?sort={sort}&reverse=true")));
+        let mut back = ids(&back);
+        back.reverse();
+        assert_eq!(ids(&there), back, "{sort}");
+    }
+    let pages: Vec<Connections> =
+        [0, 2, 4].map(|offset| list(&world, &format!("?sort=id&limit=2&offset={offset}"))).into();
+    assert_eq!(pages.iter().map(|page| page.next).collect::<Vec<_>>(), [Some(2), Some(4), None]);
+    let paged: Vec<_> = pages.iter().flat_map(ids).collect();
+    assert_eq!(paged, ids(&list(&world, "?sort=id")));
+    let beyond = list(&world, "?offset=99");
+    assert_eq!((beyond.matched, beyond.connections.len(), beyond.next), (5, 0, None));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_would() {
+    let world = World::new();
+    for (query, says) in [
+        ("phase=Relay", "`phase` is \"Relay\", expected header, peek, dial, relay or drain"),
+        ("sort=size", "`sort` is \"size\", expected age, idle, bytes, in_phase or id"),
+        ("limit=0", "`limit` is 0, expected a whole number from 1 to 10000"),
+        ("limit=10001", "`limit` is 10001, expected a whole number from 1 to 10000"),
+        ("limit=ten", "`limit` is \"ten\", expected a whole number from 1 to 10000"),
+        ("offset=-1", "`offset` is \"-1\", expected a whole number"),
+        ("reverse=yes", "`reverse` is \"yes\", expected true or false"),
+        ("min_age_s=old", "`min_age_s` is \"old\", expected a number of seconds such as 30 or 0.5"),
+        ("min_idle_s=-1", "`min_idle_s` is -1, expected a number of seconds such as 30 or 0.5"),
+        ("pool=chian", "`pool` is \"chian\", and the pools are direct, chain"),
+        ("phase=dial&phase=relay", "`phase` is given twice"),
+        ("rout=web", "`rout` is no parameter that is known here: phase, route, client"),
+        ("client=example.com", "`client` is to be an address, or a network such as 10.0.0.0/8"),
+    ] {
+        let detail = world.at().get(&format!("/v1/connections?{query}")).problem(400);
+        assert!(detail.starts_with(says), "{query}: {detail}");
+    }
+}
+
+#[test]
+fn one_in_full_has_both_its_sockets() {
+    let world = World::new();
+    let client = world.client();
+    let id = world.outer.connections()[0].id.clone();
+    let full: ConnectionInFull = world.at().get(&format!("/v1/connections/{id}")).says();
+    assert_eq!(full.connection.id, id);
+    let (accepted, dialled) = (full.client_socket.unwrap(), full.backend_socket.unwrap());
+    assert_eq!(accepted.local, Some(world.outer.addr.to_string()));
+    assert_eq!(accepted.remote, Some(client.local_addr().unwrap().to_string()));
+    assert_eq!(dialled.remote, Some(world.inner.addr.to_string()));
+    let (to_client, to_backend) = (accepted.tcp.unwrap(), dialled.tcp.unwrap());
+    assert_eq!((&*to_client.state, &*to_backend.state), ("ESTAB", "ESTAB"));
+    assert_eq!((to_client.received_bytes, to_client.unread_bytes, to_client.unsent_bytes), (5, 0, 0));
+    assert!(to_client.rto_s > 0.0 && to_client.mss_bytes > 0 && to_client.congestion_window > 0);
+    assert_eq!(to_client.retransmits_total, 0);
+}
+
+#[test]
+fn bytes_that_a_client_does_not_take_are_seen_in_its_socket() {
+    let world = World::new();
+    let mut client = world.client();
+    client.set_nonblocking(true).unwrap();
+    let id = world.outer.connections()[0].id.clone();
+    let stuck = || {
+        // It sends and never reads what comes back, until every buffer on the way is full.
+        while client.write(&[0; 65_536]).is_ok() {}
+        let full: ConnectionInFull = world.at().get(&format!("/v1/connections/{id}")).says();
+        let (accepted, dialled) =
+            (full.client_socket.unwrap().tcp.unwrap(), full.backend_socket.unwrap().tcp.unwrap());
+        accepted.unsent_bytes > 0 && accepted.unread_bytes > 0 && dialled.unread_bytes > 0
+    };
+    eventually("its socket fills", stuck);
+}
+
+#[test]
+fn an_id_that_is_not_there_is_said_to_have_ended() {
+    let world = World::new();
+    let id = {
+        let _client = world.client();
+        world.outer.connections()[0].id.clone()
+    };
+    world.outer.has(0);
+    for path in [format!("/v1/connections/{id}"), format!("/v1/connections/{id}/trace")] {
+        let detail = world.at().get(&path).problem(404);
+        assert!(detail.contains(&id) && detail.contains("its line is in the access log"), "{detail}");
+    }
+    let detail = world.at().get("/v1/connections/1").problem(400);
+    assert_eq!(detail, "`1` is not the id of a connection, which looks like `5f3a9c1e-1a`");
+}
+
+#[test]
+fn paths_and_methods_that_are_not_there_are_problems_too() {
+    let at = World::new();
+    let at = at.at();
+    assert_eq!(
+        at.get("/v2/status").problem(404),
+        "there is no /v2/status: /v1/openapi.json says what there is"
+    );
+    let wrong = at.post("/v1/status", "");
+    assert!(wrong.problem(405).starts_with("/v1/status does not take POST"));
+    assert_eq!(wrong.headers["allow"], "GET,HEAD");
+    let head = at.ask("HEAD", "/v1/status", &[], "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+}
