@@ -43,7 +43,7 @@ impl Rig {
     async fn drain(&self, kind: DrainKind, name: &str, end_after_s: Option<f64>) -> Drain {
         let name = Some(name.to_owned()).filter(|name| !name.is_empty());
         let request = DrainRequest { kind, name, undo: false, end_after_s };
-        self.hop.control().drain(&request).await.unwrap()
+        self.hop.control().drain(&request).await.expect("there is such a thing")
     }
 
     async fn undo(&self, kind: DrainKind, name: &str) -> Result<Drain, DrainError> {
@@ -68,6 +68,11 @@ async fn greeted(addr: SocketAddr, text: &str) -> Wire {
 async fn says(client: &mut Wire, before: &str, more: &str) {
     client.send(more).await;
     client.expect(&format!("{before}{more}")).await;
+}
+
+/// So many have ended of `cause`. A client may hear of its end a moment before it is counted.
+async fn has_ended(hop: &Hop, cause: Cause, count: u64) {
+    eventually(PATIENCE, || hop.ends_of(cause) == count).await;
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn a_target_is_passed_over_while_there_are_others() {
         assert_eq!((rig.first.accepted(), rig.second.accepted()), (1, 4));
         // The other route has no other.
         assert!(Wire::connect(rig.hop.addr()).await.read_to_end().await.is_only_a_reset());
-        assert_eq!(rig.hop.ends_of(Cause::Draining), 1);
+        has_ended(&rig.hop, Cause::Draining, 1).await;
         rig.undo(DrainKind::Target, &first).await.unwrap();
         let again = greeted(rig.hop.addr(), "again").await;
         assert_eq!(rig.first.accepted(), 2);

@@ -1,11 +1,14 @@
 //! Listeners that come, go and stay while the proxy runs.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use chain_harness::{Backend, Hop, Wire, free_port, scenario};
+use chain_harness::{Backend, Hop, PATIENCE, Wire, eventually, free_port, scenario};
 use proxy_conn::Cause;
+use tokio::task::JoinSet;
 
 /// A route for each port.
 fn config(settings: &str, target: SocketAddr, ports: &[u16]) -> String {
@@ -41,9 +44,10 @@ async fn greeted(addr: SocketAddr, text: &str) -> Wire {
 
 /// The kernel's numbers of the sockets of a listener.
 fn inodes(hop: &Hop, label: &str) -> Vec<u64> {
-    let all = hop.control().listening_sockets().unwrap();
-    let (_, sockets) = all.into_iter().find(|(name, _)| **name == *label).unwrap();
-    sockets.into_iter().map(|fd| std::fs::File::from(fd).metadata().unwrap().ino()).collect()
+    let all = hop.control().listening_sockets().expect("there are descriptors");
+    let (_, sockets) = all.into_iter().find(|(name, _)| **name == *label).expect("it is open");
+    let inode = |fd| std::fs::File::from(fd).metadata().expect("a socket has some").ino();
+    sockets.into_iter().map(inode).collect()
 }
 
 #[test]
@@ -162,6 +166,48 @@ fn nobody_who_is_queued_at_a_listener_that_goes_is_reset() {
             }
         }
         assert_eq!(hop.ends_of(Cause::NoRoute), 0);
+        hop.settles().await;
+    });
+}
+
+/// Whoever connects while a listener comes and goes is served or refused: never let in and then reset.
+#[test]
+fn nobody_who_comes_while_a_listener_goes_is_reset() {
+    scenario(async {
+        let (backend, port) = (Backend::echo(), free_port());
+        let (with, without) =
+            (config("workers = 2", backend.addr(), &[port]), config("workers = 2", backend.addr(), &[]));
+        let hop = Hop::start(&without);
+        let (over, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut clients = JoinSet::new();
+        for _ in 0..8 {
+            let (over, served) = (Arc::clone(&over), Arc::clone(&served));
+            clients.spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    match Wire::try_connect_from((Ipv4Addr::LOCALHOST, 0).into(), local(port)).await {
+                        Ok(mut client) => {
+                            client.send("hello").await;
+                            client.expect("hello").await;
+                            served.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+            });
+        }
+        for round in 1..=5 {
+            assert!(hop.reload(&with).await.taken);
+            // Somebody is served each time, so that somebody is there when it goes.
+            eventually(PATIENCE, || served.load(Ordering::Relaxed) >= round * 20).await;
+            assert!(hop.reload(&without).await.taken);
+        }
+        over.store(true, Ordering::Relaxed);
+        while let Some(ended) = clients.join_next().await {
+            ended.expect("everybody was served or refused");
+        }
         hop.settles().await;
     });
 }
