@@ -96,9 +96,14 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     let told = (logs.access_log(), traces.clone());
     let server = Server::start_with(config, &bound, &Handle::current(), Sockets::ItsOwn, told)
         .map_err(|error| taken(error, PORT_HINT))?;
-    // The workers have sockets of their own, and what nobody wanted is closed.
-    drop(bound);
     let control = server.control().clone();
+    let wanted = control.open_listeners();
+    for listener in bound.listeners().filter(|listener| !wanted.iter().any(|one| **one == **listener)) {
+        info!(listener, "a socket that was handed to this process is for no listener: it is closed");
+        service.forget(listener);
+    }
+    // The workers have sockets of their own.
+    drop(bound);
     control.log_by(logs);
     control.tell(service);
     let sockets = match sockets {
