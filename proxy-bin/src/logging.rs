@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use arc_swap::{ArcSwap, Guard};
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -65,7 +65,8 @@ pub struct Logs(Arc<Shared>);
 pub(crate) struct Shared {
     /// As the place in [`LogLevel::ALL`].
     level: AtomicU8,
-    outputs: RwLock<Arc<Outputs>>,
+    /// Read for each line, by every worker.
+    outputs: ArcSwap<Outputs>,
     /// Lines of all writers that nobody got to read.
     lost: Arc<AtomicU64>,
     pub(crate) repeats: Repeats,
@@ -194,7 +195,7 @@ impl Logs {
     /// From now on lines are written as the change says; those that wait go where they were to go.
     pub fn apply(&self, Change(outputs): Change) {
         self.0.level.store(outputs.config.level as u8, Ordering::Relaxed);
-        *self.0.outputs.write() = Arc::new(outputs);
+        self.0.outputs.store(Arc::new(outputs));
         tracing::callsite::rebuild_interest_cache();
     }
 
@@ -219,7 +220,7 @@ impl Shared {
         let outputs = Outputs { access: access(config, &main, &lost)?, main, config: config.clone() };
         let shared = Arc::new(Self {
             level: AtomicU8::new(config.level as u8),
-            outputs: RwLock::new(Arc::new(outputs)),
+            outputs: ArcSwap::from_pointee(outputs),
             lost,
             repeats: Repeats::default(),
         });
@@ -227,8 +228,8 @@ impl Shared {
         Ok(shared)
     }
 
-    pub(crate) fn outputs(&self) -> Arc<Outputs> {
-        Arc::clone(&self.outputs.read())
+    pub(crate) fn outputs(&self) -> Guard<Arc<Outputs>> {
+        self.outputs.load()
     }
 
     fn level(&self) -> LogLevel {
@@ -238,7 +239,7 @@ impl Shared {
 
     /// Has the log thread tell what was counted, now that there is something.
     pub(crate) fn wake(&self) {
-        self.outputs.read().main.writer.wake();
+        self.outputs().main.writer.wake();
     }
 }
 
