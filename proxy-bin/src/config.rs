@@ -22,6 +22,7 @@ use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_route::RouteTable;
 
+pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
 pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
@@ -30,7 +31,7 @@ pub use file::{AcceptProxy, Backlog, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};
-pub use log::{AccessRule, AccessTo, CauseName, Keep, KeepError, Log, LogFormat, LogLevel, LogLevelError};
+pub use log::{AccessTo, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
@@ -44,6 +45,7 @@ use peel::Peeled;
 use pool::Pools;
 use route::Defaults;
 
+mod access_rule;
 mod admin;
 mod at_limit;
 mod bounded;
@@ -233,7 +235,7 @@ fn resolve(
         at_limit: file.limits.at_limit,
         breaker: file.breaker.over(&BreakerOptions::default()),
     };
-    log::check(file, document, errors);
+    access_rule::check(file, document, errors);
     process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
     breaker::check(file, document, errors);
@@ -246,7 +248,7 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
-    warnings.extend(log::warnings(file, document));
+    warnings.extend(access_rule::warnings(file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {

@@ -53,6 +53,9 @@ pub enum HandoverError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// It says why it goes.
+    #[error("the new process could not start: {0}")]
+    Failed(String),
     /// It has gone before it was ready.
     #[error("the new process has gone before it was ready ({0}); its own lines say why")]
     Gone(ExitStatus),

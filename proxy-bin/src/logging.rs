@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use arc_swap::{ArcSwap, Guard};
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -65,7 +65,8 @@ pub struct Logs(Arc<Shared>);
 pub(crate) struct Shared {
     /// As the place in [`LogLevel::ALL`].
     level: AtomicU8,
-    outputs: RwLock<Arc<Outputs>>,
+    /// Read for each line, by every worker.
+    outputs: ArcSwap<Outputs>,
     /// Lines of all writers that nobody got to read.
     lost: Arc<AtomicU64>,
     pub(crate) repeats: Repeats,
@@ -194,7 +195,7 @@ impl Logs {
     /// From now on lines are written as the change says; those that wait go where they were to go.
     pub fn apply(&self, Change(outputs): Change) {
         self.0.level.store(outputs.config.level as u8, Ordering::Relaxed);
-        *self.0.outputs.write() = Arc::new(outputs);
+        self.0.outputs.store(Arc::new(outputs));
         tracing::callsite::rebuild_interest_cache();
     }
 
@@ -219,7 +220,7 @@ impl Shared {
         let outputs = Outputs { access: access(config, &main, &lost)?, main, config: config.clone() };
         let shared = Arc::new(Self {
             level: AtomicU8::new(config.level as u8),
-            outputs: RwLock::new(Arc::new(outputs)),
+            outputs: ArcSwap::from_pointee(outputs),
             lost,
             repeats: Repeats::default(),
         });
@@ -227,8 +228,8 @@ impl Shared {
         Ok(shared)
     }
 
-    pub(crate) fn outputs(&self) -> Arc<Outputs> {
-        Arc::clone(&self.outputs.read())
+    pub(crate) fn outputs(&self) -> Guard<Arc<Outputs>> {
+        self.outputs.load()
     }
 
     fn level(&self) -> LogLevel {
@@ -238,7 +239,7 @@ impl Shared {
 
     /// Has the log thread tell what was counted, now that there is something.
     pub(crate) fn wake(&self) {
-        self.outputs.read().main.writer.wake();
+        self.outputs().main.writer.wake();
     }
 }
 
@@ -304,97 +305,4 @@ impl Drop for LogEnd {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A log that writes to a file, and what `events` come to in it. The shape is that of no terminal.
-    fn written(config: &Log, events: impl FnOnce(&Logs)) -> String {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let logs = Logs(Shared::start(config, Sink::open(file.path()).unwrap()).unwrap());
-        let subscriber = tracing_subscriber::registry().with(Lines::new(Arc::clone(&logs.0)));
-        tracing::subscriber::with_default(subscriber, || {
-            events(&logs);
-            drop(LogEnd(logs));
-        });
-        std::fs::read_to_string(file.path()).unwrap()
-    }
-
-    fn json() -> Log {
-        Log { format: LogFormat::Json, ..Log::default() }
-    }
-
-    #[test]
-    fn a_storm_of_warnings_is_one_line_and_a_count_of_each_kind() {
-        let lines = written(&json(), |_| {
-            for n in 0..1000 {
-                let listener = if n % 4 == 0 { "a" } else { "b" };
-                warn!(listener, n, "cannot accept; will try again");
-            }
-        });
-        let count = |text: &str| lines.lines().filter(|line| line.contains(text)).count();
-        assert_eq!((count("\"message\":\"cannot accept"), count("again: cannot accept")), (2, 2), "{lines}");
-        assert!(lines.contains("\"times\":249,") && lines.contains("\"times\":749,"), "{lines}");
-    }
-
-    #[test]
-    fn what_is_no_warning_is_written_each_time() {
-        let lines = written(&json(), |_| (0..100).for_each(|_| info!("listening")));
-        assert_eq!(lines.lines().count(), 100);
-    }
-
-    #[test]
-    fn the_level_changes_while_it_runs() {
-        let lines = written(&json(), |logs| {
-            for level in [LogLevel::Info, LogLevel::Warn, LogLevel::Debug] {
-                logs.set_level(level);
-                assert_eq!(logs.level(), level);
-                info!("at {}", level.name());
-                tracing::debug!("below {}", level.name());
-            }
-        });
-        let said: Vec<_> = ["at info", "below info", "at warn", "below warn", "at debug", "below debug"]
-            .into_iter()
-            .filter(|text| lines.contains(text))
-            .collect();
-        assert_eq!(said, ["at info", "at debug", "below debug"]);
-    }
-
-    #[test]
-    fn a_change_of_everything_and_one_that_cannot_be() {
-        let dir = tempfile::tempdir().unwrap();
-        let to = |name: &str| Log { access: AccessTo::File(dir.path().join(name)), ..json() };
-        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-        let end = |id: u32| info!(target: "smartproxy::access", id, "connection ended");
-        let lines = written(&Log { level: LogLevel::Warn, ..Log::default() }, |logs| {
-            end(1);
-            assert!(logs.prepare(&to("nowhere/access.log")).is_err());
-            assert!(logs.prepare(&Log { level: LogLevel::Warn, ..Log::default() }).unwrap().is_none());
-            logs.apply(logs.prepare(&to("access.log")).unwrap().unwrap());
-            end(2);
-            info!("two");
-            logs.apply(
-                logs.prepare(&Log { access_format: Some(LogFormat::Text), ..to("access.log") })
-                    .unwrap()
-                    .unwrap(),
-            );
-            end(3);
-            logs.apply(logs.prepare(&Log { access: AccessTo::Off, ..json() }).unwrap().unwrap());
-            end(4);
-        });
-        assert_eq!(lines.lines().count(), 1, "{lines}");
-        assert!(lines.contains("\"message\":\"two\""), "{lines}");
-        let written = || read("access.log").lines().count() == 2;
-        let until = std::time::Duration::from_secs(10);
-        let start = Instant::now();
-        while !written() && start.elapsed() < until {
-            std::thread::yield_now();
-        }
-        let ends = read("access.log");
-        let lines: Vec<_> = ends.lines().collect();
-        assert!(
-            matches!(lines.as_slice(), [json, text]
-            if json.contains("\"id\":2") && text.contains("connection ended id=3")),
-            "{ends}"
-        );
-    }
-}
+mod tests;

@@ -33,12 +33,33 @@ const PORT_HINT: &str = "change the route's match.ports, or stop the process tha
 pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
     let program = Program::of_this_process().context("cannot tell which program this is")?;
     // First: whoever hands over does so through standard input.
-    let (predecessor, passed) = handover::predecessor()?.unzip();
-    let Some(config) = load(path) else { return Ok(ExitCode::FAILURE) };
+    let (mut predecessor, passed) = handover::predecessor()?.unzip();
+    let outcome = start(path, program, &mut predecessor, passed.unwrap_or_default());
+    if let (Err(error), Some(predecessor)) = (&outcome, predecessor) {
+        // It has gone itself, if it cannot be told.
+        predecessor.failed(&format!("{error:#}")).unwrap_or_default();
+    }
+    outcome
+}
+
+/// What [`run`] does, with a predecessor who is told of it if it fails, and taken when it is told that it can go.
+fn start(
+    path: &Path,
+    program: Program,
+    predecessor: &mut Option<Predecessor>,
+    passed: Vec<Passed>,
+) -> anyhow::Result<ExitCode> {
+    let Some(config) = load(path) else {
+        return if predecessor.is_some() {
+            Err(anyhow::anyhow!("{} is refused: `smartproxy check` says why", path.display()))
+        } else {
+            Ok(ExitCode::FAILURE)
+        };
+    };
     let identity = privileges::identity(&config.process)?;
     keep_to_itself(&config.process);
     let (logs, _end) = Logs::start(&config.log)?;
-    let Given { mut bound, admin: admin_port } = given(passed.unwrap_or_default())?;
+    let Given { mut bound, admin: admin_port } = given(passed)?;
     bound.bind_missing(&config).map_err(|error| taken(error, PORT_HINT))?;
     let admin = Admin { port: admin_port, waits: predecessor.is_some() };
     let sockets = if admin.waits { None } else { admin.bind(&config)? };
@@ -56,17 +77,17 @@ pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// What there is to serve with.
-struct Start {
+struct Start<'p> {
     config: Config,
     bound: Bound,
     sockets: Option<AdminSockets>,
     admin: Admin,
-    predecessor: Option<Predecessor>,
+    predecessor: &'p mut Option<Predecessor>,
     program: Program,
     logs: Logs,
 }
 
-async fn serve(start: Start) -> anyhow::Result<ExitCode> {
+async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     let Start { config, bound, sockets, admin, predecessor, program, logs } = start;
     let signals = Signals::new()?;
     reopen_logs_at_sigusr1(&logs)?;
@@ -75,9 +96,14 @@ async fn serve(start: Start) -> anyhow::Result<ExitCode> {
     let told = (logs.access_log(), traces.clone());
     let server = Server::start_with(config, &bound, &Handle::current(), Sockets::ItsOwn, told)
         .map_err(|error| taken(error, PORT_HINT))?;
-    // The workers have sockets of their own, and what nobody wanted is closed.
-    drop(bound);
     let control = server.control().clone();
+    let wanted = control.open_listeners();
+    for listener in bound.listeners().filter(|listener| !wanted.iter().any(|one| **one == **listener)) {
+        info!(listener, "a socket that was handed to this process is for no listener: it is closed");
+        service.forget(listener);
+    }
+    // The workers have sockets of their own.
+    drop(bound);
     control.log_by(logs);
     control.tell(service);
     let sockets = match sockets {
@@ -92,7 +118,7 @@ async fn serve(start: Start) -> anyhow::Result<ExitCode> {
     control.upgrade_by(Upgradable { program, admin: port.map(OwnedFd::from) });
     upgrade_at_sigusr2(control.clone())?;
     drop(Handle::current().spawn(service.attend(control.clone())));
-    if let Some(predecessor) = predecessor
+    if let Some(predecessor) = predecessor.take()
         && let Err(error) = predecessor.ready()
     {
         warn!(%error, "the process that handed over has gone already");

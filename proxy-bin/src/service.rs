@@ -97,8 +97,8 @@ impl Service {
         }
     }
 
-    /// Has it close what it keeps of a listener.
-    fn forget(self, listener: &str) {
+    /// Has it close what it keeps of a listener: one that nobody accepts from would have clients wait for nothing.
+    pub fn forget(self, listener: &str) {
         self.tell(&[NotifyState::FdStoreRemove, NotifyState::FdName(&stored_name(listener))]);
     }
 

@@ -87,11 +87,7 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     resources(&mut screen, status);
     screen.line("audit", &audit_line(&status.audit), !status.audit.clean || status.audit.blind.is_some());
     config(&mut screen, &status.config, now);
-    if let Some(Upgrade { taken: false, at, error, .. }) = &status.last_upgrade {
-        let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
-        let line = format!("the last one failed {} ago: {first}", age((now - at).max(0.0)));
-        screen.line("upgrade", &line, true);
-    }
+    upgrade(&mut screen, status.last_upgrade.as_ref(), now);
     let log = format!("level {}, {} lost", status.log.level, count(status.log.lost_total, "line", "lines"));
     screen.line("log", &log, status.log.lost_total > 0);
     screen.0
@@ -266,6 +262,15 @@ fn config(screen: &mut Screen, config: &ConfigStatus, now: f64) {
         let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
         let line = format!("the last reload was refused {} ago: {first}", age((now - at).max(0.0)));
         screen.line("", &line, true);
+    }
+}
+
+/// That an upgrade failed: whoever wanted one has the old program still.
+fn upgrade(screen: &mut Screen, last: Option<&Upgrade>, now: f64) {
+    if let Some(Upgrade { taken: false, at, error, .. }) = last {
+        let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        let line = format!("the last one failed {} ago: {first}", age((now - at).max(0.0)));
+        screen.line("upgrade", &line, true);
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! smartproxy takeover 1        the version
-//! sockets | last | ready       what it is; `last` is the end of the sockets
-//! 127.0.0.1:8001               a name for each descriptor of the packet, in their order
+//! sockets | last               what it is; `last` is the end of the sockets
+//!   | ready | failed
+//! 127.0.0.1:8001               a name for each descriptor of the packet, in their order; or why it failed
 //! ```
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -52,6 +53,8 @@ pub(super) enum Packet {
     Sockets(Vec<Passed>),
     Last,
     Ready,
+    /// Why the new process goes.
+    Failed(String),
 }
 
 /// Sends all sockets, then that these were the last.
@@ -72,12 +75,19 @@ pub(super) fn receive_sockets(way: impl AsFd) -> Result<Vec<Passed>, PacketError
             Packet::Sockets(more) => sockets.extend(more),
             Packet::Last => return Ok(sockets),
             Packet::Ready => return Err(PacketError::Unexpected("ready".to_owned())),
+            Packet::Failed(_) => return Err(PacketError::Unexpected("failed".to_owned())),
         }
     }
 }
 
 pub(super) fn send_ready(way: impl AsFd) -> io::Result<()> {
     send(way, &format!("{VERSION}\nready"), &[])
+}
+
+/// Says why this process goes, in so many bytes as any reader takes.
+pub(super) fn send_failed(way: impl AsFd, why: &str) -> io::Result<()> {
+    let why: String = why.chars().take(LONGEST / 8).collect();
+    send(way, &format!("{VERSION}\nfailed\n{why}"), &[])
 }
 
 fn send(way: impl AsFd, text: &str, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -126,6 +136,9 @@ fn parse(text: &str, descriptors: Vec<OwnedFd>) -> Result<Packet, PacketError> {
         return Err(PacketError::Version(version.chars().take(80).collect()));
     }
     let what = lines.next().unwrap_or_default();
+    if what == "failed" && descriptors.is_empty() {
+        return Ok(Packet::Failed(lines.collect::<Vec<_>>().join("\n")));
+    }
     let names: Vec<_> = lines.map(str::to_owned).collect();
     if names.len() != descriptors.len() {
         return Err(PacketError::Cut);

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::packet::{receive_sockets, send_ready};
+use super::packet::{receive_sockets, send_failed, send_ready};
 use super::{HandoverError, Passed, VARIABLE};
 
 /// The process whose place this one takes. Dropped before it is told that this one is ready, it goes on.
@@ -32,5 +32,12 @@ impl Predecessor {
     /// Where it has gone already: there is nobody left to tell.
     pub fn ready(self) -> std::io::Result<()> {
         send_ready(&self.0)
+    }
+    /// Tells it that this process goes, and why.
+    ///
+    /// # Errors
+    /// Where it has gone already: there is nobody left to tell.
+    pub fn failed(self, why: &str) -> std::io::Result<()> {
+        send_failed(&self.0, why)
     }
 }

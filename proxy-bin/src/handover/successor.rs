@@ -101,6 +101,12 @@ pub fn hand_over(
     if let Ok(Packet::Ready) = answer {
         return Ok(Successor(child));
     }
+    if let Ok(Packet::Failed(why)) = answer {
+        // It is about to go, or not: it is not waited for.
+        child.kill()?;
+        child.wait()?;
+        return Err(HandoverError::Failed(why));
+    }
     let late = matches!(&answer, Err(PacketError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock);
     let ended =
         matches!(&answer, Err(PacketError::Ended)) || matches!(&answer, Err(PacketError::Io(_)) if !late);
@@ -181,6 +187,15 @@ mod tests {
     #[test]
     fn one_that_answers_something_else_is_killed() {
         insta::assert_snapshot!(fails(&sh("echo hello >&0; exec sleep 600"), PATIENCE), @r#"the new process does not speak this version's protocol, and was killed: it says "hello", not "smartproxy takeover 1""#);
+    }
+
+    #[test]
+    fn one_that_says_why_it_goes_is_believed() {
+        let failed = sh("printf 'smartproxy takeover 1\\nfailed\\nno port\\nis free' >&0; exec sleep 600");
+        insta::assert_snapshot!(fails(&failed, PATIENCE), @"
+the new process could not start: no port
+is free
+");
     }
 
     #[test]

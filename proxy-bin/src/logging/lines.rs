@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::Guard;
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -17,8 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::repeats::{Fate, Kind, Labels};
 use super::summary::REPEATED;
-use super::writer::Writer;
-use super::{ACCESS, Shape, Shared};
+use super::{ACCESS, Outputs, Shape, Shared};
 use crate::config::LogLevel;
 
 /// The one layer of the log.
@@ -114,11 +114,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines<S> {
 pub(super) struct Destination(Arc<Shared>);
 
 /// A line on its way; to nowhere if its place was switched off meanwhile.
-pub(super) struct OnItsWay(Option<Writer>);
+pub(super) struct OnItsWay {
+    outputs: Guard<Arc<Outputs>>,
+    target: &'static str,
+}
 
 impl std::io::Write for OnItsWay {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        self.0.as_mut().map_or(Ok(line.len()), |writer| writer.write(line))
+        if let Some(output) = self.outputs.of(self.target) {
+            output.writer.line(line);
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -130,11 +136,12 @@ impl<'a> MakeWriter<'a> for Destination {
     type Writer = OnItsWay;
 
     fn make_writer(&'a self) -> OnItsWay {
-        OnItsWay(Some(self.0.outputs().main.writer.clone()))
+        OnItsWay { outputs: self.0.outputs(), target: "" }
     }
 
     fn make_writer_for(&'a self, about: &Metadata<'_>) -> OnItsWay {
-        OnItsWay(self.0.outputs().of(about.target()).map(|output| output.writer.clone()))
+        let target = if about.target() == ACCESS { ACCESS } else { "" };
+        OnItsWay { outputs: self.0.outputs(), target }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A bounded queue of lines, and the thread that writes them.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -57,6 +56,13 @@ impl Writer {
         &self.sink
     }
 
+    /// Queues a line, or loses it.
+    pub(super) fn line(&self, line: &[u8]) {
+        if self.jobs.try_send(Job::Line(line.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Has the thread do what else it does.
     pub(super) fn wake(&self) {
         // A full queue wakes it too, but that is not asked for: it looks after each batch.
@@ -70,20 +76,6 @@ impl Writer {
             // In time or not: it is the end.
             written.recv_timeout(LAST_LINES).unwrap_or_default();
         }
-    }
-}
-
-/// One line at a time, as `tracing_subscriber` writes them.
-impl io::Write for Writer {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.jobs.try_send(Job::Line(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -154,19 +146,18 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn lines_are_written_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
-        let mut writer =
+        let writer =
             Writer::start("log", Arc::new(Sink::open(&path).unwrap()), Arc::default(), None).unwrap();
         let lines: Vec<_> = (0..5000).map(|n| format!("line {n}\n")).collect();
         for line in &lines {
-            writer.write_all(line.as_bytes()).unwrap();
+            writer.line(line.as_bytes());
         }
-        Writer::flush(&writer);
+        writer.flush();
         assert_eq!(std::fs::read_to_string(path).unwrap(), lines.concat());
     }
 
@@ -175,11 +166,11 @@ mod tests {
     fn lines_that_cannot_be_written_are_counted_as_lost() {
         let lost = Arc::default();
         let sink = Arc::new(Sink::open("/dev/full".as_ref()).unwrap());
-        let mut writer = Writer::start("log", sink, Arc::clone(&lost), None).unwrap();
+        let writer = Writer::start("log", sink, Arc::clone(&lost), None).unwrap();
         for _ in 0..3 {
-            writer.write_all(b"line\n").unwrap();
+            writer.line(b"line\n");
         }
-        Writer::flush(&writer);
+        writer.flush();
         assert_eq!(lost.load(Ordering::Relaxed), 3);
     }
 
@@ -192,12 +183,12 @@ mod tests {
         // Open for both, or opening would wait for a reader.
         let _reader = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let lost = Arc::default();
-        let mut writer =
+        let writer =
             Writer::start("log", Arc::new(Sink::open(&path).unwrap()), Arc::clone(&lost), None).unwrap();
         let line = [b'x'; 64];
         let most = LINES_WAITING + 2 * BATCH / line.len() + 2;
         for _ in 0..2 * most {
-            writer.write_all(&line).unwrap();
+            writer.line(&line);
         }
         let lost = lost.load(Ordering::Relaxed);
         assert!(lost >= most as u64, "{lost} of {} lines were lost", 2 * most);

@@ -157,3 +157,19 @@ fn a_rule_keeps_every_one_of_a_storm() {
     let lines = proxy.output();
     assert_eq!(ends(&lines).iter().filter(|line| line["cause"] == "client_rate").count(), refused, "{lines}");
 }
+
+#[test]
+fn a_reload_moves_them_or_is_refused() {
+    let log = |access: &str| format!("[log]\naccess = {access}\n{ROUTE}");
+    let proxy = Running::start(&log("\"off\""));
+    proxy.converse();
+    proxy.rewrite(&log("{ file = \"DIR/nowhere/access.log\" }"));
+    proxy.signal(Signal::HUP);
+    proxy.says("not reloaded, nothing has changed: cannot open the log file");
+    proxy.rewrite(&log("{ file = \"DIR/access.log\" }"));
+    proxy.signal(Signal::HUP);
+    proxy.says("reloaded: the new configuration is in force");
+    proxy.converse();
+    eventually("its end is written", || proxy.read("access.log").lines().count() == 1);
+    assert!(!proxy.output().contains("connection ended"), "{}", proxy.output());
+}

@@ -49,6 +49,11 @@ impl Running {
         Self { child, lines, dir, port }
     }
 
+    /// Writes another configuration in place of the one there is.
+    pub(crate) fn rewrite(&self, config: &str) {
+        Self::write(self.dir.path(), self.port, config);
+    }
+
     fn write(dir: &Path, port: u16, config: &str) -> PathBuf {
         let filled = config
             .replace("PORT", &port.to_string())

@@ -176,6 +176,24 @@ fn gives_sockets_that_are_used_and_left_as_they_were() {
     proxy.exit_code();
 }
 
+/// What it kept for a listener that the configuration no longer has is closed on both sides: nobody would accept from it.
+#[test]
+fn is_told_to_forget_a_socket_that_is_for_no_listener() {
+    let dir = tempfile::tempdir().unwrap();
+    let manager = Manager::at(&dir.path().join("notify"));
+    let kept = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = kept.local_addr().unwrap().port();
+    let mut shell = Command::new("sh");
+    let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    shell.args(["-c", script, "sh", BINARY]).env("NOTIFY_SOCKET", dir.path().join("notify"));
+    let proxy = Running::start_reading(shell, Stdio::from(OwnedFd::from(kept)), CONFIG);
+    let told = manager.waits_for("FDSTOREREMOVE=1");
+    assert!(told.has(&format!("FDNAME=listener-127.0.0.1_{port}")), "{:?}", told.lines);
+    manager.waits_for("READY=1");
+    proxy.says("it is closed listener=");
+    assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "nobody has it any more");
+}
+
 #[test]
 fn promises_sockets_that_are_not_there() {
     let mut shell = Command::new("sh");

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::running::{BINARY, Running, converse};
+use crate::running::{BINARY, Running, converse, free_port};
 use crate::{PATIENCE, eventually};
 
 const CONFIG: &str = r#"
@@ -181,8 +181,21 @@ fn the_old_one_carries_on_where_the_new_one_fails() {
     let mut old = Running::start_by(linked(dir.path()), &config).standing();
     let socket = old.dir.path().join("admin.sock");
     let good = old.read("proxy.toml");
+    let somebody = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let taken = somebody.local_addr().unwrap().port().to_string();
     let failures = [
-        ("a configuration that is wrong", "exec BINARY \"$@\"", "workers = 0\n", "exit status: 1"),
+        (
+            "a configuration that is wrong",
+            "exec BINARY \"$@\"",
+            "workers = 0\n",
+            "proxy.toml is refused: `smartproxy check` says why",
+        ),
+        (
+            "a port that is taken",
+            "exec BINARY \"$@\"",
+            "[[routes]]\nname = \"taken\"\nmatch = { ports = [TAKEN] }\naction = \"refuse\"\n",
+            "Address already in use",
+        ),
         ("one that goes", "exit 7", "", "exit status: 7"),
         ("one that hangs", "exec sleep 600", "", "was not ready in 0.5s"),
         ("one that is no program", "\u{1}", "", "gone before it was ready"),
@@ -190,7 +203,14 @@ fn the_old_one_carries_on_where_the_new_one_fails() {
     let (served, failed) = under_load(old.addr(), |_| {
         for (what, script, broken, expected) in failures {
             replace_by_script(dir.path(), &script.replace("BINARY", BINARY));
-            std::fs::write(old.dir.path().join("proxy.toml"), format!("{broken}{good}")).unwrap();
+            let broken = broken.replace("TAKEN", &taken);
+            // Top-level keys go before all tables, tables anywhere.
+            let config = if broken.starts_with('[') {
+                format!("{good}{broken}")
+            } else {
+                format!("{broken}{}", good.replace("workers = 2\n", ""))
+            };
+            std::fs::write(old.dir.path().join("proxy.toml"), config).unwrap();
             old.signal(Signal::USR2);
             let error = || status(&socket)?["last_upgrade"]["error"].as_str().map(str::to_owned);
             eventually(what, || error().is_some_and(|error| error.contains(expected)));
