@@ -113,7 +113,9 @@ fn most_used(screen: &mut Screen, name: &str, mut lines: Vec<(String, bool, u64)
 
 fn connections(screen: &mut Screen, status: &Status) {
     let most = Usage { used: status.connections, most: Some(status.max_connections) };
-    let line = format!("{} open: {}", usage(most), phases(&status.phases));
+    let phases = phases(&status.phases);
+    let colon = if phases.is_empty() { "" } else { ": " };
+    let line = format!("{} open{colon}{phases}", usage(most));
     screen.line("connections", &line, is_nearly_full(most));
     let mut causes: Vec<_> = status.ended_total.iter().collect();
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

@@ -3,14 +3,14 @@
 use crate::admin::model::{AuditSummary, Drain, DrainKind, Phases, Pool, Route, Target, Usage};
 use crate::cli::format::{age, count, known, usage};
 
-/// Connections by phase, those that there are.
+/// Connections by phase, those that there are; empty if there is none.
 pub(in crate::cli) fn phases(phases: &Phases) -> String {
     let there: Vec<_> = by_phase(phases)
         .into_iter()
         .filter(|(_, count)| *count > 0)
         .map(|(phase, count)| format!("{count} {phase}"))
         .collect();
-    if there.is_empty() { "none in any phase".to_owned() } else { there.join(", ") }
+    there.join(", ")
 }
 
 /// Each phase by name, with its connections.
@@ -110,8 +110,8 @@ fn gauges(audit: &AuditSummary) -> String {
 pub(in crate::cli) fn drain_line(drain: &Drain) -> String {
     let what = drained(drain.kind, drain.name.as_deref());
     let ends = match drain.ends_in_s {
-        Some(left) => format!("; those are ended in {}", age(left.max(0.0))),
-        None => String::new(),
+        Some(left) if drain.left > 0 => format!("; those are ended in {}", age(left.max(0.0))),
+        Some(_) | None => String::new(),
     };
     format!("{what}: {} of {} left after {}{ends}", drain.left, drain.began_with, age(drain.since_s))
 }
