@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use proxy_bin::admin::model::Reload;
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
+use proxy_bin::control::Control;
 use proxy_bin::server::{Bound, Server};
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::KeepAlive;
@@ -70,6 +72,23 @@ impl Hop {
         // The workers have sockets of their own.
         drop(bound);
         Self { server, ports, ends, quiet: open_descriptors() }
+    }
+
+    /// The handle by which it is looked at and changed while it runs.
+    #[must_use]
+    pub fn control(&self) -> &Control {
+        self.server.control()
+    }
+
+    /// Puts `config` in force, with the same ports for the placeholders.
+    pub async fn reload(&self, config: &str) -> Reload {
+        self.control().reload_with(&self.text(config)).await
+    }
+
+    /// What `config` would be as the text of a file.
+    #[must_use]
+    pub fn text(&self, config: &str) -> String {
+        ports::refilled(&format!("{}{config}", crowd(config)), &self.ports)
     }
 
     /// Audits it now, and expects that nothing is found: the law that the tracker agrees with the kernel.

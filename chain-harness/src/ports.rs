@@ -51,6 +51,12 @@ pub(crate) fn filled(text: &str, ports: &[u16]) -> String {
     names.fold(text.to_owned(), |text, (name, port)| text.replace(name, &port.to_string()))
 }
 
+/// `text` with `ports` for the placeholders in their order, whether or not it has all of them.
+pub(crate) fn refilled(text: &str, ports: &[u16]) -> String {
+    let names = PLACEHOLDERS.into_iter().zip(ports);
+    names.fold(text.to_owned(), |text, (name, port)| text.replace(name, &port.to_string()))
+}
+
 /// States of TCP sockets, as `/proc/net/tcp` has them.
 const TIME_WAIT: &str = "06";
 const LISTENING: &str = "0A";

@@ -116,6 +116,11 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it is our child");
     }
 
+    /// Sends it SIGHUP.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).expect("it is our child");
+    }
+
     /// Its exit code, once it has stopped; 128 and the signal where a signal ended it.
     pub async fn exit_code(&mut self, bound: Duration) -> i32 {
         let mut status = None;

@@ -113,6 +113,13 @@ impl Smartproxy {
         command
     }
 
+    /// Replaces its configuration file, as a careful editor does: another file, renamed over it. The ports are the same.
+    pub fn rewrite(&self, config: &str) {
+        let (file, draft) = (self.dir.path().join(CONFIG), self.dir.path().join("draft"));
+        std::fs::write(&draft, ports::refilled(config, &self.ports)).expect("there is room for a file");
+        std::fs::rename(draft, file).expect("it is our folder");
+    }
+
     /// Where `PORT_A` is.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {

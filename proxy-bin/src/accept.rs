@@ -307,4 +307,28 @@ action = { forward = ["127.0.0.1:9000"] }
         };
         tokio::join!(accept_loop(listener, accepting, stop.clone()), clients);
     }
+
+    /// Whoever the kernel has queued when a listener is told to close is served all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_closes_accepts_what_is_queued() {
+        let (net, front) = (MemNet::default(), ([127, 0, 0, 1], 8000).into());
+        let (listener, backend) = (net.listen(front), net.listen(([127, 0, 0, 1], 9000).into()));
+        let text = ONE_AT_A_TIME.replace("max_connections = 1", "max_connections = 10");
+        let config = crate::config::Config::parse(&text, "ten.toml").unwrap();
+        let at = Listener::new(&config.listeners[0]);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), net.clone(), Resolver::fixed([])));
+        let (accepting, stop) = (accepting(at, Arc::clone(&proxy)), CancellationToken::new());
+        stop.cancel();
+        let front = proxy_core::Endpoint::Ip(front);
+        let mut queued = Vec::new();
+        for _ in 0..3 {
+            queued.push(net.connect(([10, 0, 0, 1], 1).into(), &front).await.unwrap());
+        }
+        accept_loop(listener, accepting, stop).await;
+        assert_eq!(proxy.tracker.opened(), 3);
+        for _ in 0..3 {
+            backend.accept().await.unwrap();
+        }
+        assert!(net.connect(([10, 0, 0, 1], 1).into(), &front).await.is_err(), "it is closed");
+    }
 }

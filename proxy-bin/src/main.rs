@@ -185,6 +185,11 @@ fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
             anyhow::anyhow!("{error}\n  {hint}")
         }
         StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
+        StartError::Listen(listen) if listen.source.kind() == std::io::ErrorKind::PermissionDenied => {
+            anyhow::anyhow!(
+                "{error}\n  ports below 1024 need root (which [process] user gives up again) or CAP_NET_BIND_SERVICE"
+            )
+        }
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
             anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
         }

@@ -1,15 +1,18 @@
 //! A pool isolates: its flood does not touch another's connections.
 
+mod numbers;
+
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use proxy_conn::overload::{Refusal, Signal};
-use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions, Tracker};
+use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
 use proxy_core::Bound;
 
 use crate::config::{AtLimit, PoolConfig};
 use crate::descriptors;
 use crate::proxy::limit;
+
+pub use numbers::{NoNumber, Numbers};
 
 /// Below this many places one connection more or less is a step of over 5 %, the distance from "shed" to "full": a breaker
 /// would flap or refuse who still fits.
@@ -82,78 +85,6 @@ impl Pool {
             ..*deadlines
         }
     }
-}
-
-/// The names of all pools that there ever were, by the number that each has in the tracker. Clones are the same table.
-///
-/// A name keeps its number, also while it is in no configuration: its connections live on. Only when there are no numbers
-/// left is one given anew whose connections are all gone.
-#[derive(Debug, Clone)]
-pub struct Numbers(Arc<Mutex<Vec<Arc<str>>>>);
-
-/// Every number that the tracker can keep stands for a pool that has connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{MOST_NUMBERS} pools that are no longer configured still have connections: end these, or keep the pools' names"
-)]
-pub struct NoNumber;
-
-/// The tracker keeps a pool as one byte, of which the last value stands for none.
-const MOST_NUMBERS: usize = 255;
-
-impl Numbers {
-    pub(crate) fn of(pools: &[PoolConfig]) -> Self {
-        Self(Arc::new(Mutex::new(pools.iter().map(|pool| Arc::clone(&pool.name)).collect())))
-    }
-
-    /// The name of the pool with this number.
-    #[must_use]
-    pub fn name(&self, number: u8) -> Option<Arc<str>> {
-        self.0.lock().get(usize::from(number)).cloned()
-    }
-
-    /// The numbers of `pools`, which are to follow those `in_force`.
-    pub(crate) fn assign(
-        &self,
-        pools: &[PoolConfig],
-        in_force: &[Pool],
-        tracker: &Tracker,
-    ) -> Result<Vec<u8>, NoNumber> {
-        let mut names = self.0.lock();
-        let mut living = None;
-        pools.iter().map(|pool| number(&mut names, pool, pools, in_force, tracker, &mut living)).collect()
-    }
-}
-
-/// The number of one pool; a new one if it has none.
-fn number(
-    names: &mut Vec<Arc<str>>,
-    pool: &PoolConfig,
-    pools: &[PoolConfig],
-    in_force: &[Pool],
-    tracker: &Tracker,
-    living: &mut Option<Vec<u8>>,
-) -> Result<u8, NoNumber> {
-    if let Some(known) = names.iter().position(|name| *name == pool.name) {
-        return u8::try_from(known).map_err(|_| NoNumber);
-    }
-    if names.len() < MOST_NUMBERS {
-        names.push(Arc::clone(&pool.name));
-        return u8::try_from(names.len() - 1).map_err(|_| NoNumber);
-    }
-    let living = living
-        .get_or_insert_with(|| tracker.connections().iter().filter_map(proxy_conn::Tracked::pool).collect());
-    let is_free = |(number, name): (u8, &Arc<str>)| {
-        let is_used = living.contains(&number)
-            || in_force.iter().any(|pool| pool.number == number)
-            || pools.iter().any(|pool| pool.name == *name);
-        (!is_used).then_some(number)
-    };
-    let free = (0..).zip(names.iter()).find_map(is_free).ok_or(NoNumber)?;
-    if let Some(name) = names.get_mut(usize::from(free)) {
-        *name = Arc::clone(&pool.name);
-    }
-    Ok(free)
 }
 
 #[cfg(test)]

@@ -9,20 +9,24 @@
 //! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long
 //! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name.
 
+mod draining;
+mod room;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_conn::{AddressLimits, Limit, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
-use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::config::{Config, Connections, ListenerConfig, RouteConfig};
 use crate::descriptors;
 use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::RouteTargets;
+
+pub use draining::Draining;
+pub(crate) use room::Room;
 
 /// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
 pub struct Proxy<D> {
@@ -50,22 +54,6 @@ pub struct Proxy<D> {
     pub resolver: Resolver,
     /// The most connections of the process, once this generation is in force.
     most: usize,
-}
-
-/// Whether something takes no new connections, since an operator drains it. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
-
-impl Draining {
-    /// Whether it does.
-    #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set(&self, on: bool) {
-        self.0.store(on, Ordering::Relaxed);
-    }
 }
 
 /// What is counted for a route.
@@ -123,34 +111,6 @@ impl Listener {
     }
 }
 
-/// The places of a process.
-#[derive(Debug)]
-pub(crate) struct Room {
-    connections: Limit,
-    /// Whether all are taken. While they are nothing is accepted; set by [`taken`](Self::taken), cleared by
-    /// [`given_back`](Self::given_back).
-    pub(crate) full: watch::Sender<bool>,
-}
-
-impl Room {
-    /// Tells the accept loops if the last place was just taken.
-    pub(crate) fn taken(&self) {
-        let (in_use, most) = (self.connections.in_use(), self.connections.most());
-        if in_use >= most && !self.full.send_replace(true) {
-            info!(connections = in_use, "no room: not accepting");
-        }
-    }
-
-    /// Tells them if there is room again: not before a sixteenth is free, for a limit that is just met would be met again at
-    /// once.
-    pub(crate) fn given_back(&self) {
-        let (in_use, most) = (self.connections.in_use(), self.connections.most());
-        if *self.full.borrow() && in_use <= most - most.div_ceil(16) && self.full.send_replace(false) {
-            info!(connections = in_use, "room again: accepting");
-        }
-    }
-}
-
 impl<D: Dial> Proxy<D> {
     /// The first generation: it has served nobody yet.
     #[must_use]
@@ -163,8 +123,7 @@ impl<D: Dial> Proxy<D> {
         let routes = config.routes.routes().map(|route| RouteState::new(route.payload, None)).collect();
         let clients = config.clients.map(AddressLimits::new);
         let listeners = config.listeners.iter().map(Listener::new).collect();
-        let room = Room { connections: connections.clone(), full: watch::Sender::new(false) };
-        let room = Arc::new(room);
+        let room = Arc::new(Room::new(connections.clone()));
         Self {
             tracker,
             connections,
@@ -248,8 +207,6 @@ impl<D: Dial> Proxy<D> {
             table.set_rates(*options);
         }
         self.resolver.set_options(dns.options());
-        self.room.taken();
-        self.room.given_back();
     }
 }
 

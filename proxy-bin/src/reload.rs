@@ -121,6 +121,9 @@ impl Control {
                 parts.doors.open(at, &next, sockets);
             }
         }
+        // Whoever waits for room comes in under the new generation.
+        next.room.taken();
+        next.room.given_back();
         let reload = self.taken(changes, warnings);
         let gone =
             gone(before.listeners.iter().map(|at| &at.label), next.listeners.iter().map(|at| &at.label));
@@ -184,6 +187,8 @@ impl Control {
             warnings
                 .push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
         }
+        let shut = next.listeners.iter().filter(|at| self.parts().drains.keep_shut(&at.label));
+        warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
         if before.admin != next.admin {
             warnings.push("[admin] takes effect at the next start".to_owned());
         }
@@ -250,9 +255,13 @@ async fn read(control: &Control) -> Result<Config, String> {
     };
     let reading = control.parts().runtime.spawn_blocking(move || Config::load(file));
     let read = reading.await.map_err(|lost| format!("the file was not read: {lost}"))?;
-    read.map_err(|error| match error {
-        LoadError::Unreadable { ref source, .. } => format!("{error}: {source}"),
-        error => error.to_string(),
+    read.map_err(|error| match &error {
+        LoadError::Unreadable { source, .. } => format!("{error}: {source}"),
+        LoadError::Missing { .. }
+        | LoadError::Directory { .. }
+        | LoadError::TooLarge { .. }
+        | LoadError::NotUtf8 { .. }
+        | LoadError::Invalid(_) => error.to_string(),
     })
 }
 

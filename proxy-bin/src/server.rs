@@ -169,8 +169,11 @@ impl Server {
             }
         }
         let parts = Arc::clone(self.control.parts());
+        // A reload or a drain under way would open listeners anew.
+        let alone = parts.changing.lock().await;
         // What a loop has just accepted has its entry before anybody looks whether all are gone.
         parts.doors.shut(&parts.doors.labels()).await;
+        drop(alone);
         let tracker = Arc::clone(self.tracker());
         info!(connections = tracker.len(), "stopped accepting");
         let finished = tokio::select! {

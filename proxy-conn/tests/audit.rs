@@ -275,6 +275,26 @@ fn it_watches_until_it_is_stopped() {
 }
 
 #[test]
+fn another_interval_counts_at_once() {
+    let _turn = World::new();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let audit = Audit::reading(OPTIONS, Tracker::new(1, ()), Expectations::default, (), || {
+        Box::pin(async { Ok(Kernel::default()) })
+    });
+    let state = Arc::clone(audit.state());
+    runtime.block_on(async {
+        let changing = async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            audit.set_options(AuditOptions { interval: Bound::secs(1), ..OPTIONS });
+        };
+        let watching = audit.clone().watch(tokio::time::sleep(Duration::from_millis(15_500)));
+        tokio::join!(watching, changing);
+    });
+    assert_eq!(state.runs(), 5, "not at 30 s, but each second after the change");
+}
+
+#[test]
 fn while_nothing_begins_or_ends_the_kernel_is_asked_once_in_ten() {
     let _turn = World::new();
     let runtime =

@@ -264,4 +264,48 @@ mod tests {
         assert!(socket.out_of_band_inline().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(75));
     }
+
+    /// Between the last accept and the close nobody gets in who would be reset: his SYN is lost, and he is refused when he
+    /// tries again.
+    #[tokio::test]
+    async fn behind_a_shut_door_who_is_queued_is_accepted_and_who_comes_is_refused() {
+        let listener = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let connect = || tokio::net::TcpStream::connect(addr);
+        let _queued = connect().await.unwrap();
+        listener.shut_door();
+        let late = connect();
+        tokio::pin!(late);
+        let none_comes = async {
+            listener.accept().await.unwrap();
+            listener.accept().await
+        };
+        let short = std::time::Duration::from_millis(200);
+        tokio::select! {
+            _ = tokio::time::timeout(short, none_comes) => {}
+            connected = &mut late => unreachable!("{connected:?}"),
+        }
+        drop(listener);
+        let late = tokio::time::timeout(std::time::Duration::from_secs(10), late).await.unwrap();
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[tokio::test]
+    async fn a_listener_takes_another_keepalive_and_loses_nobody() {
+        let listener = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let connect = || tokio::net::TcpStream::connect(addr);
+        let _queued = connect().await.unwrap();
+        let keep_alive = KeepAlive { idle: crate::Bound::secs(30), ..KeepAlive::default() };
+        listener.set_options(&ListenOptions { backlog: 1, keep_alive, ..options() }).unwrap();
+        let (first, _) = listener.accept().await.unwrap();
+        let _new = connect().await.unwrap();
+        let (second, _) = listener.accept().await.unwrap();
+        let idle = |socket| socket2::SockRef::from(socket).tcp_keepalive_time().unwrap().as_secs();
+        assert_eq!((idle(&first), idle(&second)), (75, 30));
+    }
 }

@@ -342,6 +342,16 @@ mod tests {
         assert_eq!(resolver.shared.names.lock().len(), 2);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn other_options_hold_for_what_is_cached_already() {
+        let (resolver, asked) = scripted(&Arc::default());
+        resolver.resolve("a.test", LONG).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        resolver.set_options(ResolverOptions { ttl: Bound::secs(5), ..ResolverOptions::default() });
+        resolver.resolve("a.test", LONG).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "ten seconds are too old now");
+    }
+
     #[tokio::test]
     async fn the_system_resolver_knows_localhost() {
         let resolver = Resolver::system(Handle::current(), ResolverOptions::default());

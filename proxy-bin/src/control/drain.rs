@@ -9,12 +9,14 @@
 //!
 //! A drain lasts until it is undone, over reloads too. Who is left is ended at a time, if one was given; else never.
 
-use std::collections::HashSet;
+mod error;
+mod scope;
+mod table;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use proxy_conn::{ConnView, Reason, Tracked};
+use proxy_conn::{Reason, Tracked};
 use proxy_core::{ListenError, TcpDialer};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,131 +24,14 @@ use tracing::info;
 
 use super::{Control, State};
 use crate::admin::model::{Drain, DrainKind, DrainRequest};
-use crate::config::{Action, address};
 use crate::proxy::Proxy;
 use crate::server::Bound;
 
-/// The latest that a drain may end connections: a year, far within what the clock can add up.
-const LATEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Why something could not be drained, or its drain not be undone.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DrainError {
-    /// There is nothing of that name.
-    #[error("there is no {what} \"{name}\"; there are: {known}")]
-    Unknown {
-        /// Of what kind.
-        what: &'static str,
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
-    /// Which one was not said.
-    #[error("name the {what} to drain; there are: {known}")]
-    Nameless {
-        /// Of what kind.
-        what: &'static str,
-        /// What there is.
-        known: String,
-    },
-    /// Everything has no name.
-    #[error("everything is drained without a name; to drain only \"{name}\", say of what kind it is")]
-    Named {
-        /// What was given.
-        name: String,
-    },
-    /// It is not being drained, so there is nothing to undo.
-    #[error("{what} is not being drained")]
-    NotDraining {
-        /// What.
-        what: String,
-    },
-    /// A time that is none.
-    #[error("end_after_s has to be between 0 and {}, not {given}", LATEST.as_secs())]
-    Time {
-        /// What was given.
-        given: f64,
-    },
-    /// The proxy is about to be gone.
-    #[error("the proxy is {0}: nothing can be drained any more")]
-    Stopping(State),
-    /// A listener could not be bound anew. The drain goes on.
-    #[error("{0}: it stays drained; free the port and undo the drain again")]
-    Listen(#[from] ListenError),
-}
-
-/// The drains under way.
-#[derive(Debug, Default)]
-pub(crate) struct Drains(Mutex<Vec<Entry>>);
-
-/// A drain.
-#[derive(Debug, Clone)]
-struct Entry {
-    kind: DrainKind,
-    /// Empty for everything.
-    name: Arc<str>,
-    since: Instant,
-    began_with: u64,
-    ends_at: Option<Instant>,
-    /// Ends the task that waits for that time.
-    over: CancellationToken,
-    /// A reload began it, since it removed the route: it is over when the route is back.
-    by_reload: bool,
-}
-
-impl Drains {
-    fn has(&self, kind: DrainKind, name: &str) -> bool {
-        self.0.lock().iter().any(|entry| entry.kind == kind && *entry.name == *name)
-    }
-
-    /// Whether a listener is to stay closed.
-    pub(crate) fn keep_shut(&self, label: &str) -> bool {
-        self.has(DrainKind::Everything, "") || self.has(DrainKind::Listener, label)
-    }
-
-    /// Marks what is drained in `proxy`, which is about to be in force. Routes that are back are not drained any more if
-    /// only their absence was the reason.
-    pub(crate) fn mark(&self, proxy: &Proxy<TcpDialer>) {
-        let mut entries = self.0.lock();
-        let configured: HashSet<&str> = proxy.routes.iter().map(|route| &*route.name).collect();
-        entries.retain(|entry| {
-            let back = entry.by_reload && configured.contains(&*entry.name);
-            if back {
-                entry.over.cancel();
-            }
-            !back
-        });
-        let has = |kind, name: &str| entries.iter().any(|entry| entry.kind == kind && *entry.name == *name);
-        for route in &proxy.routes {
-            route.draining.set(has(DrainKind::Route, &route.name));
-            for target in route.targets.iter() {
-                target.draining.set(has(DrainKind::Target, &target.name));
-            }
-        }
-    }
-
-    fn put(&self, entry: Entry) {
-        let mut entries = self.0.lock();
-        match entries.iter_mut().find(|known| known.kind == entry.kind && known.name == entry.name) {
-            // Asked for again: only when it ends is new.
-            Some(known) => {
-                known.over.cancel();
-                (known.ends_at, known.over, known.by_reload) = (entry.ends_at, entry.over, entry.by_reload);
-            }
-            None => entries.push(entry),
-        }
-    }
-
-    fn take(&self, kind: DrainKind, name: &str) -> Option<Entry> {
-        let mut entries = self.0.lock();
-        let place = entries.iter().position(|entry| entry.kind == kind && *entry.name == *name)?;
-        let entry = entries.remove(place);
-        entry.over.cancel();
-        Some(entry)
-    }
-}
+pub use error::DrainError;
+use error::{LATEST, time};
+use scope::{Of, known, listed, say, word};
+pub(crate) use table::Drains;
+use table::Entry;
 
 impl Control {
     /// Drains something, or undoes that; what it says is how far it is. Goes on to its end once begun, whether or not it
@@ -275,7 +160,7 @@ impl Control {
     /// forgotten when its connections are gone.
     #[must_use]
     pub fn drains(&self) -> Vec<Drain> {
-        let entries = self.parts().drains.0.lock().clone();
+        let entries = self.parts().drains.all();
         if entries.is_empty() {
             return Vec::new();
         }
@@ -295,7 +180,7 @@ impl Control {
     }
 
     fn drain_of(&self, kind: DrainKind, name: &str) -> Option<Drain> {
-        let entries = self.parts().drains.0.lock().clone();
+        let entries = self.parts().drains.all();
         let entry = entries.into_iter().find(|entry| entry.kind == kind && *entry.name == *name)?;
         Some(entry.told(self.connections_of(kind, name).len() as u64, Instant::now()))
     }
@@ -348,93 +233,4 @@ impl Control {
     pub fn is_draining_target(&self, name: &str) -> bool {
         self.parts().drains.has(DrainKind::Target, name)
     }
-}
-
-impl Entry {
-    fn told(&self, left: u64, now: Instant) -> Drain {
-        Drain {
-            kind: self.kind,
-            name: Some(self.name.to_string()).filter(|name| !name.is_empty()),
-            since_s: now.saturating_duration_since(self.since).as_secs_f64(),
-            began_with: self.began_with,
-            left,
-            ends_in_s: self.ends_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
-        }
-    }
-}
-
-/// Which connections are of something.
-struct Of<'n> {
-    kind: DrainKind,
-    name: &'n str,
-    /// Where a target is, on whatever port its clients came.
-    addresses: HashSet<String>,
-}
-
-impl<'n> Of<'n> {
-    fn new(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &'n str) -> Self {
-        let mut addresses = HashSet::new();
-        if kind == DrainKind::Target {
-            addresses.insert(name.to_owned());
-            for route in proxy.config.routes.routes() {
-                let Action::Forward { targets, .. } = &route.payload.action else { continue };
-                for target in targets.iter().filter(|target| target.to_string() == name) {
-                    let ports = proxy.listeners.iter().map(|at| at.config.port);
-                    addresses.extend(ports.map(|port| address(target, port).to_string()));
-                }
-            }
-        }
-        Self { kind, name, addresses }
-    }
-
-    fn includes(&self, view: &ConnView) -> bool {
-        match self.kind {
-            DrainKind::Listener => *view.listener == *self.name,
-            DrainKind::Route => view.facts.route.as_deref() == Some(self.name),
-            DrainKind::Target => {
-                view.facts.target.as_deref().is_some_and(|target| self.addresses.contains(target))
-            }
-            DrainKind::Everything => true,
-        }
-    }
-}
-
-/// The names of what there is of a kind.
-fn known(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> HashSet<&str> {
-    match kind {
-        DrainKind::Listener => proxy.listeners.iter().map(|at| &*at.label).collect(),
-        DrainKind::Route => proxy.routes.iter().map(|route| &*route.name).collect(),
-        DrainKind::Target => {
-            proxy.routes.iter().flat_map(|route| route.targets.iter().map(|target| &*target.name)).collect()
-        }
-        DrainKind::Everything => HashSet::from([""]),
-    }
-}
-
-/// The first of them, for an error.
-fn listed(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> String {
-    const SHOWN: usize = 20;
-    let mut names: Vec<_> = known(proxy, kind).into_iter().collect();
-    names.sort_unstable();
-    let more = if names.len() > SHOWN { ", …" } else { "" };
-    names.truncate(SHOWN);
-    format!("{}{more}", names.join(", "))
-}
-
-fn time(given: f64) -> Result<Duration, DrainError> {
-    let time = Duration::try_from_secs_f64(given).map_err(|_| DrainError::Time { given })?;
-    if time <= LATEST { Ok(time) } else { Err(DrainError::Time { given }) }
-}
-
-const fn word(kind: DrainKind) -> &'static str {
-    match kind {
-        DrainKind::Listener => "listener",
-        DrainKind::Route => "route",
-        DrainKind::Target => "target",
-        DrainKind::Everything => "everything",
-    }
-}
-
-fn say(kind: DrainKind, name: &str) -> String {
-    if name.is_empty() { word(kind).to_owned() } else { format!("{} {name}", word(kind)) }
 }

@@ -102,9 +102,9 @@ fn leaves(table: &Table) -> BTreeMap<String, String> {
     fn collect(table: &Table, prefix: &str, into: &mut BTreeMap<String, String>) {
         for (key, value) in table {
             let path = format!("{prefix}{key}");
-            match value {
-                Value::Table(table) if !table.is_empty() => collect(table, &format!("{path}."), into),
-                other => drop(into.insert(path, other.to_string())),
+            match value.as_table().filter(|table| !table.is_empty()) {
+                Some(table) => collect(table, &format!("{path}."), into),
+                None => drop(into.insert(path, value.to_string())),
             }
         }
     }

@@ -2,6 +2,9 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a failed assumption of a test is its failure, and a test waits by blocking"
 )]

@@ -25,6 +25,12 @@ match = { ports = [PORT] }
 action = { forward = ["BACKEND"] }
 "#;
 
+/// The lowest port that anybody may have.
+fn lowest_free_for_all() -> u16 {
+    let start = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
+    start.trim().parse().unwrap()
+}
+
 fn start(process: &str) -> Running {
     Running::start_by(Command::new(BINARY), &CONFIG.replace("PROCESS", process))
 }
@@ -93,4 +99,39 @@ fn root_becomes_somebody_else_for_good_and_goes_on_watching_itself() {
     assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(socket).unwrap()), 65534);
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.exit_code(), 0, "{}", proxy.output());
+}
+
+/// What was bound as root goes on to the new process, which never was root; what was not cannot be had any more.
+#[test]
+fn ports_are_handed_over_and_new_low_ones_are_refused() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut proxy = start("user = \"65534\"\ngroup = \"65534\"").standing();
+    // The user has to get at its own files.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(proxy.dir.path(), open).unwrap();
+    if lowest_free_for_all() > 1 {
+        let low = format!(
+            "{}\n[[routes]]\nname = \"low\"\nmatch = {{ ports = [1] }}\naction = {{ forward = [\"127.0.0.1:9\"] }}\n",
+            proxy.read("proxy.toml")
+        );
+        let good = proxy.read("proxy.toml");
+        std::fs::write(proxy.dir.path().join("proxy.toml"), low).unwrap();
+        proxy.signal(Signal::HUP);
+        proxy.says("not reloaded, nothing has changed: cannot listen on 127.0.0.1:1: Permission denied");
+        proxy.says("ports below 1024 need root");
+        std::fs::write(proxy.dir.path().join("proxy.toml"), good).unwrap();
+    }
+    proxy.signal(Signal::USR2);
+    assert_eq!(proxy.exit_code(), 0, "{}", proxy.output());
+    proxy.says("the new process serves; this one finishes what it has pid=");
+    let output = proxy.output();
+    let pid = output.split("finishes what it has pid=").nth(1).unwrap().lines().next().unwrap();
+    let pid: u32 = pid.parse().unwrap();
+    assert!(of_each_thread(pid, "Uid:").iter().all(|ids| ids == "65534 65534 65534 65534"));
+    proxy.converse();
+    let heir = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(heir, Signal::TERM).unwrap();
+    eventually("it goes", || rustix::process::test_kill_process(heir).is_err());
 }

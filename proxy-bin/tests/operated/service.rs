@@ -57,11 +57,12 @@ impl Manager {
             .drain()
             .filter_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
-                _ => None,
+                RecvAncillaryMessage::ScmCredentials(_) | _ => None,
             })
             .flatten()
             .collect();
-        let lines = String::from_utf8_lossy(&text[..received.bytes]).lines().map(str::to_owned).collect();
+        let lines =
+            String::from_utf8_lossy(text.get(..received.bytes).unwrap()).lines().map(str::to_owned).collect();
         Told { lines, sockets }
     }
 

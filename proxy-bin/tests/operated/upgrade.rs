@@ -93,16 +93,18 @@ fn status(socket: &Path) -> Option<serde_json::Value> {
 struct Heir(u32);
 
 impl Heir {
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.0).ok().and_then(rustix::process::Pid::from_raw);
-        // It may have gone.
-        pid.map(|pid| rustix::process::kill_process(pid, signal).unwrap_or_default());
+    fn signal_to(pid: u32, signal: Signal) {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have gone.
+            rustix::process::kill_process(pid, signal).unwrap_or_default();
+        }
     }
 }
 
 impl Drop for Heir {
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        Self::signal_to(self.0, Signal::KILL);
     }
 }
 
@@ -118,9 +120,22 @@ fn heir_of(before: u32, socket: &Path) -> Heir {
 
 #[test]
 fn nobody_is_refused_or_reset_and_old_connections_go_on() {
+    upgrade(&[3, 1], 100);
+}
+
+/// Run by hand: `cargo test -p proxy-bin --test operated -- --ignored --nocapture`.
+#[test]
+#[ignore = "takes a while; the other one shows the same"]
+fn twenty_upgrades_in_a_row() {
+    upgrade(&[2, 4, 1, 3, 2, 2, 5, 1, 1, 4, 2, 3, 1, 2, 4, 2, 1, 3, 2, 2], 500);
+}
+
+/// Upgrades to one new process after the other, with as many workers as it says; before and after each so many clients are
+/// served, and one connection lives through all of it.
+fn upgrade(workers: &[u32], clients: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut old = Running::start_by(linked(dir.path()), CONFIG).standing();
-    let socket = old.dir.path().join("admin.sock");
+    let (socket, config) = (old.dir.path().join("admin.sock"), old.read("proxy.toml"));
     let mut long = TcpStream::connect(old.addr()).unwrap();
     long.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut echo = |text: &[u8; 5]| {
@@ -130,34 +145,31 @@ fn nobody_is_refused_or_reset_and_old_connections_go_on() {
         assert_eq!(&answer, text);
     };
     echo(b"first");
-    let mut heirs = Vec::new();
+    let mut heirs: Vec<Heir> = Vec::new();
     let (served, failed) = under_load(old.addr(), |tally| {
-        let more = |count: usize| {
-            let from = tally.served.load(Ordering::Relaxed);
-            eventually("clients are served", || tally.served.load(Ordering::Relaxed) >= from + count);
+        let more = || {
+            let enough = tally.served.load(Ordering::Relaxed) + clients;
+            eventually("clients are served", || tally.served.load(Ordering::Relaxed) >= enough);
         };
-        more(100);
-        old.signal(Signal::USR2);
-        heirs.push(heir_of(old.id(), &socket));
-        more(100);
-        // And once more, by the new one, to a third that has more workers.
-        std::fs::write(
-            old.dir.path().join("proxy.toml"),
-            old.read("proxy.toml").replace("workers = 2", "workers = 3"),
-        )
-        .unwrap();
-        heirs[0].signal(Signal::USR2);
-        heirs.push(heir_of(heirs[0].0, &socket));
-        more(100);
+        more();
+        for workers in workers {
+            let next = config.replace("workers = 2", &format!("workers = {workers}"));
+            std::fs::write(old.dir.path().join("proxy.toml"), next).unwrap();
+            let before = heirs.last().map_or(old.id(), |heir| heir.0);
+            Heir::signal_to(before, Signal::USR2);
+            heirs.push(heir_of(before, &socket));
+            more();
+        }
     });
-    println!("{served} short connections over two upgrades, {failed} of them refused or reset");
+    println!("{served} short connections over {} upgrades, {failed} of them refused or reset", workers.len());
     assert_eq!(failed, 0, "of {served}:\n{}", old.output());
     echo(b"still");
     assert!(old.is_running(), "it has a connection left:\n{}", old.output());
     drop(long);
     assert_eq!(old.exit_code(), 0, "{}", old.output());
-    assert_eq!(who_answers(&socket), Some(u64::from(heirs[1].0)), "its socket outlives the old one");
-    heirs[1].signal(Signal::TERM);
+    let last = heirs.last().unwrap();
+    assert_eq!(who_answers(&socket), Some(u64::from(last.0)), "its socket outlives the old one");
+    Heir::signal_to(last.0, Signal::TERM);
     eventually("its port is closed", || converse(old.addr()).is_err());
 }
 

@@ -297,3 +297,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn other_options_hold_from_the_next_failure_on_and_change_no_state() {
+    let now = Instant::now();
+    let breaker = open(now);
+    let options = BreakerOptions { cool_down: Bound::secs(1), ..BreakerOptions::default() };
+    breaker.set_options(options);
+    assert_eq!(answer(&breaker, now), "skip for 10s", "the cool-down that has begun");
+    admitted(&breaker, now + COOL_DOWN).succeeded();
+    let change = failed(&breaker, 5, now + COOL_DOWN).unwrap();
+    insta::assert_snapshot!(change, @"closed → open: 5 dials failed in a row, a probe is in 1s");
+}

@@ -1,0 +1,117 @@
+//! Under which number the tracker knows a pool.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proxy_conn::Tracker;
+
+use super::Pool;
+use crate::config::PoolConfig;
+
+/// The names of all pools that there ever were, by the number that each has in the tracker. Clones are the same table.
+///
+/// A name keeps its number, also while it is in no configuration: its connections live on. Only when there are no numbers
+/// left is one given anew whose connections are all gone.
+#[derive(Debug, Clone)]
+pub struct Numbers(Arc<Mutex<Vec<Arc<str>>>>);
+
+/// Every number that the tracker can keep stands for a pool that has connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{MOST_NUMBERS} pools that are no longer configured still have connections: end these, or keep the pools' names"
+)]
+pub struct NoNumber;
+
+/// The tracker keeps a pool as one byte, of which the last value stands for none.
+const MOST_NUMBERS: usize = 255;
+
+impl Numbers {
+    pub(crate) fn of(pools: &[PoolConfig]) -> Self {
+        Self(Arc::new(Mutex::new(pools.iter().map(|pool| Arc::clone(&pool.name)).collect())))
+    }
+
+    /// The name of the pool with this number.
+    #[must_use]
+    pub fn name(&self, number: u8) -> Option<Arc<str>> {
+        self.0.lock().get(usize::from(number)).cloned()
+    }
+
+    /// The numbers of `pools`, which are to follow those `in_force`.
+    pub(crate) fn assign(
+        &self,
+        pools: &[PoolConfig],
+        in_force: &[Pool],
+        tracker: &Tracker,
+    ) -> Result<Vec<u8>, NoNumber> {
+        let mut names = self.0.lock();
+        let mut living = None;
+        pools.iter().map(|pool| number(&mut names, pool, pools, in_force, tracker, &mut living)).collect()
+    }
+}
+
+/// The number of one pool; a new one if it has none.
+fn number(
+    names: &mut Vec<Arc<str>>,
+    pool: &PoolConfig,
+    pools: &[PoolConfig],
+    in_force: &[Pool],
+    tracker: &Tracker,
+    living: &mut Option<Vec<u8>>,
+) -> Result<u8, NoNumber> {
+    if let Some(known) = names.iter().position(|name| *name == pool.name) {
+        return u8::try_from(known).map_err(|_| NoNumber);
+    }
+    if names.len() < MOST_NUMBERS {
+        names.push(Arc::clone(&pool.name));
+        return u8::try_from(names.len() - 1).map_err(|_| NoNumber);
+    }
+    let living = living
+        .get_or_insert_with(|| tracker.connections().iter().filter_map(proxy_conn::Tracked::pool).collect());
+    let is_free = |(name, number): (&Arc<str>, u8)| {
+        let is_used = living.contains(&number)
+            || in_force.iter().any(|pool| pool.number == number)
+            || pools.iter().any(|pool| pool.name == *name);
+        (!is_used).then_some(number)
+    };
+    let free = names.iter().zip(0..).find_map(is_free).ok_or(NoNumber)?;
+    if let Some(name) = names.get_mut(usize::from(free)) {
+        *name = Arc::clone(&pool.name);
+    }
+    Ok(free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(name: &str) -> Vec<PoolConfig> {
+        let text = crate::demo::OUTER.to_owned() + &format!("\n[pools.\"{name}\"]\n");
+        crate::config::Config::parse(&text, "outer.toml").unwrap().pools
+    }
+
+    #[test]
+    fn a_name_keeps_its_number_and_numbers_are_given_anew_only_when_there_are_no_others() {
+        let tracker = Tracker::new(1, ());
+        let numbers = Numbers::of(&configured("first"));
+        let opening = proxy_conn::Opening {
+            peer: proxy_core::PeerAddr::new(([127, 0, 0, 1], 1).into()),
+            listener: "test".into(),
+        };
+        // All but the first two, which are always configured, are of pools that are gone and have connections.
+        let mut open = Vec::new();
+        for n in 2..MOST_NUMBERS {
+            let name = if n == 2 { "first".to_owned() } else { format!("p{n}") };
+            let assigned = numbers.assign(&configured(&name), &[], &tracker).unwrap();
+            assert_eq!(assigned.iter().map(|number| usize::from(*number)).collect::<Vec<_>>(), [0, 1, n]);
+            let guard = tracker.open(0, opening.clone());
+            guard.join(assigned[2], false);
+            open.push(guard);
+        }
+        assert_eq!(numbers.assign(&configured("p7"), &[], &tracker), Ok(vec![0, 1, 7]));
+        assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Err(NoNumber));
+        assert_eq!(numbers.name(7).as_deref(), Some("p7"));
+        drop(open.remove(5));
+        assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Ok(vec![0, 1, 7]));
+        assert_eq!(numbers.name(7).as_deref(), Some("one more"));
+    }
+}
