@@ -108,7 +108,6 @@ pub(super) fn status() -> Status {
         },
         last_upgrade: None,
         drains: Vec::new(),
-        last_upgrade: None,
         log: LogStatus { level: "info".to_owned(), lost_total: 0 },
     }
 }
