@@ -1,4 +1,5 @@
 use super::*;
+use crate::admin::model::{Drain, DrainKind};
 use crate::cli::fixtures;
 
 const NOW: f64 = 1_000_300.0;
