@@ -107,6 +107,7 @@ pub(super) fn status() -> Status {
             last_reload: None,
         },
         drains: Vec::new(),
+        last_upgrade: None,
         log: LogStatus { level: "info".to_owned(), lost_total: 0 },
     }
 }
