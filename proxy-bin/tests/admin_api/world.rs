@@ -87,7 +87,8 @@ impl Hop {
         let config = Config::load(&file).unwrap_or_else(|error| panic!("{error}"));
         let sockets = AdminSockets::bind(config.admin.as_ref().unwrap()).unwrap();
         let traces = Traces::default();
-        let bound = Bound::from([(addr, socket)]);
+        let mut bound = Bound::new();
+        bound.insert(addr, socket);
         let server =
             Server::start_with(config, &bound, runtime.handle(), Sockets::Shared, traces.clone()).unwrap();
         let subject = Subject { control: server.control().clone(), traces };
