@@ -268,12 +268,11 @@ impl AdminServer {
         self.file.as_ref().map(SocketFile::path)
     }
 
-    /// A copy of the socket for TCP, if it has one, for another process to take over. (The Unix socket's name is simply taken.)
-    ///
-    /// # Errors
-    /// Where there is no descriptor left.
-    pub fn tcp_socket(&self) -> io::Result<Option<std::net::TcpListener>> {
-        self.tcp.as_ref().map(std::net::TcpListener::try_clone).transpose()
+    /// A copy of the socket for TCP, for another process to take over: for whoever asks first. None if it has none, or if
+    /// somebody has it already. (The Unix socket's name is simply taken.)
+    #[must_use]
+    pub fn tcp_socket(&mut self) -> Option<std::net::TcpListener> {
+        self.tcp.take()
     }
 
     /// Leaves the address to whoever has taken the socket over: nothing new is accepted there, so that requests are not
