@@ -1,5 +1,6 @@
 //! The real program, when there is no descriptor to be had: that is when it is asked.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -68,11 +69,16 @@ fn it_answers_and_acts_while_there_is_no_descriptor() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (_running, addr) = (start(dir.path(), port), SocketAddr::from(([127, 0, 0, 1], port)));
     let at = At::from(&*dir.path().join("admin.sock"));
-    eventually("it listens", || dir.path().join("admin.sock").exists() && TcpStream::connect(addr).is_ok());
-    let clients: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(addr).unwrap()).collect();
+    // Who comes while it starts is there before it has what it needs.
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+    let mut clients: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(addr).unwrap()).collect();
     let status = || at.get("/v1/status").says::<Status>();
     let full = |status: &Status| status.descriptors.used + 2 >= u64::from(DESCRIPTORS);
-    eventually("its descriptors are used up", || full(&status()));
+    eventually("its descriptors are used up", || {
+        // Whoever found none for its backend was turned away: others come instead.
+        clients.push(TcpStream::connect(addr).unwrap());
+        full(&status())
+    });
     // Each answer takes one of the reserve, and gives it back.
     for _ in 0..20 {
         let status = status();
@@ -92,8 +98,11 @@ fn it_answers_and_acts_while_there_is_no_descriptor() {
     assert!(killed.killed > 10, "{killed:?}");
     drop(clients);
     eventually("they are gone", || status().connections == 0);
+    eventually("a client is served again", || is_served(addr));
+}
+
+fn is_served(addr: SocketAddr) -> bool {
     let mut client = TcpStream::connect(addr).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
-    std::io::Write::write_all(&mut client, b"hello").unwrap();
-    std::io::Read::read_exact(&mut client, &mut [0; 5]).unwrap();
+    client.write_all(b"hello").and_then(|()| client.read_exact(&mut [0; 5])).is_ok()
 }
