@@ -1,31 +1,17 @@
 //! The real program, when there is no descriptor to be had: that is when it is asked.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
 
 use proxy_bin::admin::model::{Killed, Status};
 
-use crate::http::At;
-use crate::world::echo;
+use crate::program::Program;
 use crate::{PATIENCE, eventually};
 
 /// Descriptors that the program may have: some forty are its own, and so many clients that it needs more are let in.
 const DESCRIPTORS: u32 = 96;
 
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-fn start(dir: &Path, port: u16) -> Running {
-    let config = format!(
-        r#"
-workers = 1
+/// Its pool takes in whoever comes, for as long as there is a descriptor.
+const LINES: &str = r#"
 [limits]
 max_connections = 1000
 connections_per_client = "off"
@@ -35,40 +21,12 @@ descriptors_tight = 99
 descriptors_shed = 100
 [log]
 level = "error"
-[admin]
-socket = "{}"
-listen = "127.0.0.1:0"
-[[listeners]]
-ports = [{port}]
-bind = ["127.0.0.1"]
-[[routes]]
-name = "web"
-match = {{ ports = [{port}] }}
-action = {{ forward = ["{}"] }}
-"#,
-        dir.join("admin.sock").display(),
-        echo()
-    );
-    let file = dir.join("proxy.toml");
-    std::fs::write(&file, config).unwrap();
-    let program = env!("CARGO_BIN_EXE_smartproxy");
-    let script = format!("ulimit -n {DESCRIPTORS}; exec \"$0\" run -c \"$1\"");
-    let child = Command::new("sh")
-        .args(["-c", &script, program])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn();
-    Running(child.unwrap())
-}
+"#;
 
 #[test]
 fn it_answers_and_acts_while_there_is_no_descriptor() {
-    let dir = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (_running, addr) = (start(dir.path(), port), SocketAddr::from(([127, 0, 0, 1], port)));
-    let at = At::from(&*dir.path().join("admin.sock"));
-    eventually("it listens", || dir.path().join("admin.sock").exists() && TcpStream::connect(addr).is_ok());
+    let program = Program::start(LINES, DESCRIPTORS);
+    let ([at, on_tcp], addr) = (program.both(), program.addr);
     let clients: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(addr).unwrap()).collect();
     let status = || at.get("/v1/status").says::<Status>();
     let full = |status: &Status| status.descriptors.used + 2 >= u64::from(DESCRIPTORS);
@@ -83,9 +41,10 @@ fn it_answers_and_acts_while_there_is_no_descriptor() {
         );
         assert!(status.connections > 10 && status.memory.resident_bytes > 0);
         assert!(at.get("/metrics").body.contains("\nprocess_open_fds "));
+        assert!(full(&on_tcp.get("/v1/status").says()));
     }
     // Several at a time, of whom some hold on.
-    let held: Vec<_> = (0..3).map(|_| at.begin("GET", "/v1/events", &[], "")).collect();
+    let held: Vec<_> = [&at, &on_tcp, &at].map(|at| at.begin("GET", "/v1/events", &[], "")).into();
     assert!(full(&status()));
     drop(held);
     let killed: Killed = at.post("/v1/connections/kill", "{\"all\": true}").says();

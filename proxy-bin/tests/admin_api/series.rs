@@ -6,7 +6,18 @@ use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
 const LABELS: [&str; 13] = [
-    "phase", "pool", "cause", "limit", "direction", "route", "target", "why", "gauge", "worker", "version", "profile",
+    "phase",
+    "pool",
+    "cause",
+    "limit",
+    "direction",
+    "route",
+    "target",
+    "why",
+    "gauge",
+    "worker",
+    "version",
+    "profile",
     "le",
 ];
 
