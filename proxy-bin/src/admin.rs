@@ -213,19 +213,13 @@ impl AdminServer {
         let addr = sockets.addr();
         let AdminSockets { unix, tcp, reserve, name } = sockets;
         let (file, unix) = unix.map_or((None, None), |(file, listener)| (Some(file), Some(listener)));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(AdminError::Thread)?;
+        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
+        let kept = kept.map_err(AdminError::Thread)?;
         let router = api::router(subject, name, stop.clone());
         let release = stop.child_token();
         let serving =
             Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone(), until: stop.clone() };
-        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
-        let kept = kept.map_err(AdminError::Thread)?;
-        let until = release.clone();
-        let thread = std::thread::Builder::new()
-            .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(unix, tcp, serving, until)))
-            .map_err(AdminError::Thread)?;
+        let thread = spawn(serve(unix, tcp, serving, release.clone())).map_err(AdminError::Thread)?;
         let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
         info!(socket, addr = addr.map(tracing::field::display), "admin API");
         Ok(Self { stop, release, thread: Some(thread), addr, tcp: kept, file })
@@ -265,6 +259,23 @@ impl Drop for AdminServer {
             error!("the thread of the admin API had panicked");
         }
     }
+}
+
+/// Runs `serving` on a thread and a runtime of its own. The runtime is made there, too: whoever starts this may be async, and
+/// there it could not even be dropped where something else fails.
+fn spawn(serving: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let (made, is_made) = std::sync::mpsc::sync_channel(1);
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            // Whoever waits for this waits until it is said.
+            made.send(Ok(())).unwrap_or_default();
+            runtime.block_on(serving);
+        }
+        Err(error) => made.send(Err(error)).unwrap_or_default(),
+    };
+    let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(run)?;
+    is_made.recv().unwrap_or_else(|gone| Err(io::Error::other(gone)))?;
+    Ok(thread)
 }
 
 /// Serves until `serving.stop`.
