@@ -20,7 +20,7 @@ connections_per_client_per_minute = "off"
 descriptors_tight = 99
 descriptors_shed = 100
 [log]
-level = "error"
+access = "off"
 "#;
 
 #[test]

@@ -39,6 +39,8 @@ impl Program {
             .unwrap();
         let program = Self { child, addr, on_tcp, dir };
         eventually("it listens", || socket.exists() && TcpStream::connect(addr).is_ok());
+        // What is bound is not served yet, and more is opened until then.
+        eventually("it runs", || program.log().contains("running"));
         program
     }
 
@@ -59,6 +61,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("its log:\n{}", std::fs::read_to_string(self.file("log")).unwrap_or_default());
+        }
         // Both fail only for a child that has gone already.
         drop(self.child.kill());
         drop(self.child.wait());

@@ -36,7 +36,7 @@ fn is_served(program: &Program) {
 
 #[test]
 fn the_level_of_the_log_is_in_force_at_once() {
-    let program = Program::start("[log]\nlevel = \"error\"", DESCRIPTORS);
+    let program = Program::start("", DESCRIPTORS);
     let [on_unix, on_tcp] = program.both();
     let level = |at: &At, level: &str| {
         let body = format!("{{\"level\":\"{level}\"}}");
@@ -44,12 +44,14 @@ fn the_level_of_the_log_is_in_force_at_once() {
         assert_eq!((told.level.as_str(), told.lost_total), (level, 0));
         assert_eq!(on_unix.get("/v1/log").says::<LogStatus>(), told);
     };
+    let ends = || program.log().lines().filter(|line| line.contains("connection ended")).count();
+    eventually("the look whether it listens is logged", || ends() == 1);
+    level(&on_unix, "error");
     is_served(&program);
     eventually("it has ended", || on_unix.get("/v1/status").says::<Status>().connections == 0);
     level(&on_tcp, "info");
     is_served(&program);
-    let ends = || program.log().lines().filter(|line| line.contains("finished")).count();
-    eventually("the second one's end is logged", || ends() == 1);
+    eventually("the next one's end is logged, and that one's was not", || ends() == 2);
     level(&on_unix, "error");
     assert!(
         on_unix
