@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use proxy_bin::admin::model::{Sample, TraceEvent};
+use proxy_bin::admin::model::{Killed, Sample, TraceEvent};
 
 use crate::http::Exchange;
 use crate::world::World;
@@ -34,6 +34,30 @@ fn the_first_sample_comes_at_once_and_the_next_ones_show_what_changed() {
     assert_eq!(seen.ages.iter().map(|bucket| bucket.connections).sum::<u64>(), 25);
     assert_eq!(seen.ages.last().unwrap().at_most_s, None);
     drop(clients);
+}
+
+#[test]
+fn samples_come_every_second() {
+    let world = World::new();
+    let mut stream = world.outer.on_tcp().begin("GET", "/v1/events", &[], "");
+    let times: Vec<f64> = (0..4).map(|_| sample(&mut stream).at).collect();
+    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // By the clock of whoever tells. A machine that is busy may be late with one, not with all of them.
+    assert!(gaps.iter().all(|gap| *gap > 0.0) && gaps.iter().any(|gap| *gap < 2.0), "{gaps:?}");
+}
+
+#[test]
+fn who_kills_a_connection_is_told_to_whoever_follows_it() {
+    let world = World::new();
+    let _silent = std::net::TcpStream::connect(world.inner.addr).unwrap();
+    world.inner.has(1);
+    let (at, path) = (world.inner.at(), format!("/v1/connections/{}", world.inner.connections()[0].id));
+    let mut stream = at.begin("GET", &format!("{path}/trace"), &[], "");
+    let seen = trace(&mut stream).unwrap();
+    assert!(seen.text.starts_with("in header, open for "), "{}", seen.text);
+    assert_eq!(at.ask("DELETE", &path, &[], "").says::<Killed>().killed, 1);
+    let last = std::iter::from_fn(|| trace(&mut stream)).last().unwrap();
+    assert!(last.text.starts_with("KH killed by operator in header"), "{}", last.text);
 }
 
 #[test]

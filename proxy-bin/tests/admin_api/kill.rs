@@ -1,6 +1,6 @@
 //! Ending connections: one, some, all; and being asked what would be ended.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use proxy_bin::admin::model::Killed;
@@ -47,6 +47,24 @@ fn some_by_a_filter_after_a_look_at_what_it_means() {
     clients.into_iter().for_each(is_reset);
     world.outer.has(0);
     world.inner.has(0);
+}
+
+#[test]
+fn one_by_the_id_that_it_has_on_the_hop_before() {
+    let world = World::new();
+    let (first, mut second) = (world.client(), world.client());
+    let local = first.local_addr().unwrap().to_string();
+    let of_first = world.outer.connections().into_iter().find(|one| one.client.as_ref() == Some(&local));
+    let body = format!("{{\"filter\": {{\"previous\": \"{}\"}}}}", of_first.unwrap().id);
+    let killed: Killed = world.inner.at().post("/v1/connections/kill", &body).says();
+    assert_eq!((killed.matched, killed.killed), (1, 1));
+    is_reset(first);
+    world.outer.has(1);
+    second.write_all(b"still").unwrap();
+    second.read_exact(&mut [0; 5]).unwrap();
+    let network = "{\"filter\": {\"client\": \"127.0.0.0/8\", \"pool\": \"chain\"}}";
+    assert_eq!(kill(&world, network).killed, 1);
+    is_reset(second);
 }
 
 #[test]

@@ -11,14 +11,20 @@
 mod change;
 mod connections;
 mod door;
+mod drains;
 mod events;
 mod exhausted;
+mod health;
 mod http;
 mod kill;
 mod metrics;
 mod openapi;
+mod places;
+mod program;
 mod schema;
+mod series;
 mod status;
+mod whole;
 mod world;
 
 use std::time::{Duration, Instant};

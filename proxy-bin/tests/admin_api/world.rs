@@ -55,12 +55,18 @@ impl World {
         self.outer.at()
     }
 
-    /// A client that has had an answer through the whole chain.
+    /// A client that has had an answer through the whole chain, which the outer hop's worker has noted.
     pub(crate) fn client(&self) -> TcpStream {
         let mut client = TcpStream::connect(self.outer.addr).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(b"hello").unwrap();
         client.read_exact(&mut [0; 5]).unwrap();
+        let (local, tracker) = (client.local_addr().unwrap(), self.outer.server.tracker());
+        eventually("what came back is noted", || {
+            let views = tracker.snapshot();
+            let own = views.iter().find(|view| view.peer.socket_addr() == local);
+            own.is_some_and(|view| view.from_backend == 5)
+        });
         client
     }
 

@@ -201,7 +201,7 @@ fn of_audit(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     scrape.gauge("audit_last_run_timestamp_seconds", help)?.is(&[], last)?;
     let help = "Whether the kernel could not be asked at the last audit: 1 or 0";
     scrape.gauge("audit_blind", help)?.is(&[], u64::from(state.is_blind()))?;
-    scrape.counter("audits", "Audits")?.count(&[], state.runs())?;
+    scrape.counter("audits", "Audits that have ended")?.count(&[], state.runs())?;
     let help = "Overdue connections that audits have ended, each of them a defect";
     scrape.counter("audit_rescues", help)?.count(&[], state.rescues())
 }
