@@ -62,7 +62,10 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("its log:\n{}", std::fs::read_to_string(self.file("log")).unwrap_or_default());
+            #[expect(clippy::print_stderr, reason = "what a failed test leaves to look at")]
+            {
+                eprintln!("its log:\n{}", std::fs::read_to_string(self.file("log")).unwrap_or_default());
+            }
         }
         // Both fail only for a child that has gone already.
         drop(self.child.kill());
