@@ -99,6 +99,7 @@ pub enum AdminError {
     Thread(#[source] io::Error),
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest needs no hint")]
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => " (make its folder, or have systemd make it: RuntimeDirectory=smartproxy)",
@@ -308,7 +309,7 @@ async fn serve(
         let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(door), door::check));
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                accept_loop(listener, Serving { router, until: release.clone(), ..serving.clone() }).await
+                accept_loop(listener, Serving { router, until: release.clone(), ..serving.clone() }).await;
             }
             Err(error) => error!(%addr, %error, "the admin address cannot be served"),
         }

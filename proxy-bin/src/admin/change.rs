@@ -45,7 +45,9 @@ impl From<DrainError> for Problem {
             DrainError::Nameless { .. } | DrainError::Named { .. } | DrainError::Time { .. } => {
                 Self::bad_request(text)
             }
-            _ => Self::conflict(text),
+            DrainError::NotDraining { .. } | DrainError::Stopping(_) | DrainError::Listen(_) => {
+                Self::conflict(text)
+            }
         }
     }
 }

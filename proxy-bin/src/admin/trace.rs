@@ -38,8 +38,11 @@ pub struct Traces(Arc<Followers>);
 struct Followers {
     /// How many follow: while it is 0 nobody looks further.
     count: AtomicUsize,
-    by_id: Mutex<HashMap<ConnId, Vec<(u64, mpsc::Sender<Told>)>>>,
+    by_id: Mutex<HashMap<ConnId, Vec<Follower>>>,
 }
+
+/// One that follows: its number, and how it is told.
+type Follower = (u64, mpsc::Sender<Told>);
 
 /// What a follower is told.
 #[derive(Debug, Clone)]

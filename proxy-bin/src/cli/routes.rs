@@ -22,9 +22,9 @@ impl Args {
     pub(super) async fn routes(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let routes: Vec<Route> = self.access.client()?.fetch("/v1/routes").await?;
         if self.json {
-            output::json(out, &routes)?
+            output::json(out, &routes)?;
         } else {
-            output::text(out, routes_table(&routes))?
+            output::text(out, routes_table(&routes))?;
         }
         Ok(Outcome::Done)
     }
@@ -33,9 +33,9 @@ impl Args {
     pub(super) async fn limits(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let limits: Vec<Limit> = self.access.client()?.fetch("/v1/limits").await?;
         if self.json {
-            output::json(out, &limits)?
+            output::json(out, &limits)?;
         } else {
-            output::text(out, limits_table(&limits))?
+            output::text(out, limits_table(&limits))?;
         }
         Ok(Outcome::Done)
     }

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 /// The same metrics, in the older format.
 pub(super) fn from_open_metrics(text: &str) -> String {
     let mut classic = String::with_capacity(text.len());
-    let (mut help, mut lines) = (None, text.lines());
-    while let Some(line) = lines.next() {
+    let mut help = None;
+    for line in text.lines() {
         if line.starts_with("# EOF") || line.starts_with("# UNIT") {
             continue;
         }

@@ -72,12 +72,12 @@ impl Family<'_> {
     }
 
     /// One counter.
-    pub(super) fn count(&mut self, labels: Labels<'_>, value: impl EncodeCounterValue) -> fmt::Result {
+    pub(super) fn count(&mut self, labels: Labels<'_>, value: impl EncodeCounterValue + Copy) -> fmt::Result {
         self.one(labels, |encoder| encoder.encode_counter::<NoLabelSet, _, u64>(&value, None))
     }
 
     /// One gauge.
-    pub(super) fn is(&mut self, labels: Labels<'_>, value: impl EncodeGaugeValue) -> fmt::Result {
+    pub(super) fn is(&mut self, labels: Labels<'_>, value: impl EncodeGaugeValue + Copy) -> fmt::Result {
         self.one(labels, |encoder| encoder.encode_gauge(&value))
     }
 
