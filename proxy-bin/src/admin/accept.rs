@@ -2,7 +2,10 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use proxy_core::listen::accept_error_is_shortage;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +35,7 @@ const GONE: Duration = Duration::from_secs(60);
 
 /// Something that HTTP clients connect to.
 pub(super) trait Accept: Send + Sync + 'static {
-    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    type Io: IntoDescriptor + AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// The next one. Cancel-safe.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
@@ -61,6 +64,69 @@ impl Accept for TcpListener {
     }
 }
 
+/// A socket that can be taken out of the runtime.
+pub(super) trait IntoDescriptor {
+    fn into_descriptor(self) -> io::Result<OwnedFd>;
+}
+
+impl IntoDescriptor for tokio::net::UnixStream {
+    fn into_descriptor(self) -> io::Result<OwnedFd> {
+        self.into_std().map(OwnedFd::from)
+    }
+}
+
+impl IntoDescriptor for tokio::net::TcpStream {
+    fn into_descriptor(self) -> io::Result<OwnedFd> {
+        self.into_std().map(OwnedFd::from)
+    }
+}
+
+/// A connection's socket. Dropped, it gives what was lent to it back to the reserve, and to nobody else.
+struct Borrowing<I: IntoDescriptor> {
+    io: Option<I>,
+    lent: Option<Lent>,
+}
+
+impl<I: IntoDescriptor> Drop for Borrowing<I> {
+    fn drop(&mut self) {
+        if let (Some(lent), Some(io)) = (self.lent.take(), self.io.take())
+            && let Err(error) = io.into_descriptor().and_then(|socket| lent.give_back(socket))
+        {
+            debug!(%error, "a descriptor of the reserve did not come back");
+        }
+    }
+}
+
+impl<I: IntoDescriptor + Unpin> Borrowing<I> {
+    fn io(&mut self) -> io::Result<Pin<&mut I>> {
+        self.io.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl<I: IntoDescriptor + AsyncRead + Unpin> AsyncRead for Borrowing<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.io()?.poll_read(cx, to)
+    }
+}
+
+impl<I: IntoDescriptor + AsyncWrite + Unpin> AsyncWrite for Borrowing<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
+        self.io()?.poll_write(cx, from)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io()?.poll_shutdown(cx)
+    }
+}
+
 /// What a loop serves, and with what.
 #[derive(Clone)]
 pub(super) struct Serving {
@@ -73,12 +139,6 @@ pub(super) struct Serving {
     pub(super) until: CancellationToken,
 }
 
-/// What a connection holds for as long as it lives. Its place goes last: whoever waits for it may need the descriptor.
-struct Held {
-    lent: Option<Lent>,
-    _place: OwnedSemaphorePermit,
-}
-
 /// Accepts until `serving.until`.
 pub(super) async fn accept_loop<L: Accept>(listener: L, serving: Serving) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
@@ -86,8 +146,8 @@ pub(super) async fn accept_loop<L: Accept>(listener: L, serving: Serving) {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let (io, lent) = next(&listener, &serving.reserve).await;
-            let held = Held { lent, _place: place };
-            serving.tasks.spawn(serve(io, serving.router.clone(), held, serving.stop.clone()));
+            let io = Borrowing { io: Some(io), lent };
+            serving.tasks.spawn(serve(io, serving.router.clone(), place, serving.stop.clone()));
         }
     };
     serving.until.run_until_cancelled(accepting).await;
@@ -116,12 +176,12 @@ async fn next<L: Accept>(listener: &L, reserve: &Reserve) -> (L::Io, Option<Lent
 }
 
 /// Answers the requests of one connection; of one that a descriptor was lent to, one request.
-async fn serve<I>(io: I, router: Router, held: Held, stop: CancellationToken)
+async fn serve<I>(io: Borrowing<I>, router: Router, _place: OwnedSemaphorePermit, stop: CancellationToken)
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: IntoDescriptor + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(held.lent.is_none());
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(io.lent.is_none());
     let connection = server.serve_connection(TokioIo::new(io), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let outcome = tokio::select! {

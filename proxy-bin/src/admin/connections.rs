@@ -174,7 +174,7 @@ fn told(filter: &Filter) -> String {
     said.to_string()
 }
 
-/// What a filter in a query may say, and the page: as OpenAPI describes it.
+/// One connection, as a list says it.
 pub(super) fn one_view(api: &Api, one: &Tracked, now: Instant) -> Connection {
     view::connection(&one.view(now), one.is_immortal(), &view::pool_names(&api.proxy()), now)
 }

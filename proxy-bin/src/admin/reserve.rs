@@ -1,6 +1,8 @@
 //! Descriptors kept back, so that the API can be asked when there are no others: that is when it is needed most.
 
 use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,7 +12,15 @@ const KEPT: usize = 4;
 
 /// Descriptors that are open for no other use than to be closed. Cheap to clone; clones are the same.
 #[derive(Debug, Clone)]
-pub(super) struct Reserve(Arc<Mutex<Vec<File>>>);
+pub(super) struct Reserve(Arc<Mutex<Kept>>);
+
+/// What is kept.
+#[derive(Debug, Default)]
+struct Kept {
+    files: Vec<File>,
+    /// Never lent: what comes back is made another one of it.
+    spare: Option<File>,
+}
 
 /// A descriptor of the reserve that was closed. Dropped, the reserve takes one back, if it is to be had.
 #[derive(Debug)]
@@ -27,18 +37,32 @@ impl Reserve {
     /// Takes back what is missing, if it is to be had.
     pub(super) fn refill(&self) {
         let mut kept = self.0.lock();
-        while kept.len() < KEPT {
-            match File::open("/dev/null") {
-                Ok(file) => kept.push(file),
-                Err(_) => return,
+        while kept.files.len() < KEPT || kept.spare.is_none() {
+            let Ok(file) = File::open("/dev/null") else { return };
+            if kept.spare.is_none() {
+                kept.spare = Some(file);
+            } else {
+                kept.files.push(file);
             }
         }
     }
 
     /// Closes one. None where all are lent.
     pub(super) fn lend(&self) -> Option<Lent> {
-        let closed = self.0.lock().pop();
+        let closed = self.0.lock().files.pop();
         closed.map(|_| Lent(self.clone()))
+    }
+}
+
+impl Lent {
+    /// Takes the descriptor of `socket` back, which is closed: in one step, so that nobody else who waits for one gets it.
+    pub(super) fn give_back(self, mut socket: OwnedFd) -> io::Result<()> {
+        let mut kept = self.0.0.lock();
+        if let Some(spare) = &kept.spare {
+            rustix::io::dup2(spare, &mut socket)?;
+            kept.files.push(socket.into());
+        }
+        Ok(())
     }
 }
 
@@ -58,6 +82,6 @@ mod tests {
         let lent: Vec<_> = std::iter::from_fn(|| reserve.lend()).collect();
         assert_eq!(lent.len(), KEPT);
         drop(lent);
-        assert_eq!(reserve.0.lock().len(), KEPT);
+        assert_eq!(reserve.0.lock().files.len(), KEPT);
     }
 }

@@ -59,6 +59,16 @@ b_info{version=\"1\"} 1
 c 7
 # EOF
 ";
-        insta::assert_snapshot!(from_open_metrics(text), @"");
+        insta::assert_snapshot!(from_open_metrics(text), @r##"
+        # HELP a_seconds_total Busy.
+        # TYPE a_seconds_total counter
+        a_seconds_total{x="# TYPE y"} 1.5
+        # HELP b_info Build.
+        # TYPE b_info gauge
+        b_info{version="1"} 1
+        # HELP c Open.
+        # TYPE c gauge
+        c 7
+        "##);
     }
 }
