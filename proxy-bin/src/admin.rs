@@ -45,6 +45,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use socket2::{Domain, Socket, Type};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
@@ -52,6 +53,7 @@ use tracing::{error, info};
 use crate::config::{Admin, AdminAddr};
 use accept::{Serving, accept_loop};
 use door::Door;
+use process::Process;
 use reserve::Reserve;
 use socket_file::SocketFile;
 use token::Token;
@@ -111,8 +113,26 @@ fn hint(error: &io::Error) -> &'static str {
 pub struct AdminSockets {
     unix: Option<(SocketFile, std::os::unix::net::UnixListener)>,
     tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
+    /// A copy of the socket for TCP, for another process to take over.
+    kept: Option<std::net::TcpListener>,
+    // All that takes a descriptor is had before the first client comes: a crowd that is there already must not keep the API,
+    // and with it the proxy, from starting.
     reserve: Reserve,
+    process: Process,
+    idle: Idle,
     name: String,
+}
+
+/// A runtime without a thread. It may be dropped on another one, where dropping a runtime itself would panic.
+#[derive(Debug)]
+struct Idle(Option<Runtime>);
+
+impl Drop for Idle {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl AdminSockets {
@@ -140,9 +160,15 @@ impl AdminSockets {
         let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
         let tcp = options.listen.map(|at| listen(at, token, handed_over));
         let name = options.name.as_ref().map(|name| name.as_str().to_owned());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let (unix, tcp) = (unix.transpose()?, tcp.transpose()?);
+        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
         Ok(Self {
-            unix: unix.transpose()?,
-            tcp: tcp.transpose()?,
+            unix,
+            tcp,
+            kept: kept.map_err(AdminError::Thread)?,
+            process: Process::new(),
+            idle: Idle(Some(runtime.map_err(AdminError::Thread)?)),
             reserve: Reserve::new(),
             name: name.unwrap_or_else(view::host_name),
         })
@@ -211,15 +237,21 @@ impl AdminServer {
     pub fn start(sockets: AdminSockets, subject: Subject) -> Result<Self, AdminError> {
         let stop = CancellationToken::new();
         let addr = sockets.addr();
-        let AdminSockets { unix, tcp, reserve, name } = sockets;
+        let AdminSockets { unix, tcp, kept, reserve, process, mut idle, name } = sockets;
         let (file, unix) = unix.map_or((None, None), |(file, listener)| (Some(file), Some(listener)));
-        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
-        let kept = kept.map_err(AdminError::Thread)?;
-        let router = api::router(subject, name, stop.clone());
+        let router = api::router(subject, name, process, stop.clone());
         let release = stop.child_token();
         let serving =
             Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone(), until: stop.clone() };
-        let thread = spawn(serve(unix, tcp, serving, release.clone())).map_err(AdminError::Thread)?;
+        let until = release.clone();
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || {
+                if let Some(runtime) = idle.0.take() {
+                    runtime.block_on(serve(unix, tcp, serving, until));
+                }
+            })
+            .map_err(AdminError::Thread)?;
         let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
         info!(socket, addr = addr.map(tracing::field::display), "admin API");
         Ok(Self { stop, release, thread: Some(thread), addr, tcp: kept, file })
@@ -237,12 +269,11 @@ impl AdminServer {
         self.file.as_ref().map(SocketFile::path)
     }
 
-    /// A copy of the socket for TCP, if it has one, for another process to take over. (The Unix socket's name is simply taken.)
-    ///
-    /// # Errors
-    /// Where there is no descriptor left.
-    pub fn tcp_socket(&self) -> io::Result<Option<std::net::TcpListener>> {
-        self.tcp.as_ref().map(std::net::TcpListener::try_clone).transpose()
+    /// A copy of the socket for TCP, for another process to take over: for whoever asks first. None if it has none, or if
+    /// somebody has it already. (The Unix socket's name is simply taken.)
+    #[must_use]
+    pub fn tcp_socket(&mut self) -> Option<std::net::TcpListener> {
+        self.tcp.take()
     }
 
     /// Leaves the address to whoever has taken the socket over: nothing new is accepted there, so that requests are not
@@ -259,23 +290,6 @@ impl Drop for AdminServer {
             error!("the thread of the admin API had panicked");
         }
     }
-}
-
-/// Runs `serving` on a thread and a runtime of its own. The runtime is made there, too: whoever starts this may be async, and
-/// there it could not even be dropped where something else fails.
-fn spawn(serving: impl Future<Output = ()> + Send + 'static) -> io::Result<JoinHandle<()>> {
-    let (made, is_made) = std::sync::mpsc::sync_channel(1);
-    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => {
-            // Whoever waits for this waits until it is said.
-            made.send(Ok(())).unwrap_or_default();
-            runtime.block_on(serving);
-        }
-        Err(error) => made.send(Err(error)).unwrap_or_default(),
-    };
-    let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(run)?;
-    is_made.recv().unwrap_or_else(|gone| Err(io::Error::other(gone)))?;
-    Ok(thread)
 }
 
 /// Serves until `serving.stop`.

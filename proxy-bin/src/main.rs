@@ -248,7 +248,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                Some(_) = asked.join_next() => return "asked to",
+                Some(_) = asked.join_next() => return "the admin API",
                 Some(()) = self.hangup.recv() => {
                     info!(signal = "SIGHUP", "reloading");
                     for control in &controls {
@@ -264,7 +264,7 @@ impl Signals {
     /// on its way still gets through). A second signal ends what is left at once.
     async fn stop(mut self, servers: Vec<Server>) -> ExitCode {
         let signal = self.asked_to_stop(&servers).await;
-        info!(signal, "stopping; another signal stops at once");
+        info!(by = signal, "stopping; another signal stops at once");
         let hurry = CancellationToken::new();
         let stopping = async {
             let mut ended = 0;

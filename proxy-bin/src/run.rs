@@ -113,8 +113,8 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     };
     let subject = Subject { control: control.clone(), traces };
     // Until the end: whoever waits for connections to finish sees them finish.
-    let admin = sockets.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
-    let port = admin.as_ref().map(AdminServer::tcp_socket).transpose()?.flatten();
+    let mut admin = sockets.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
+    let port = admin.as_mut().and_then(AdminServer::tcp_socket);
     control.upgrade_by(Upgradable { program, admin: port.map(OwnedFd::from) });
     upgrade_at_sigusr2(control.clone())?;
     drop(Handle::current().spawn(service.attend(control.clone())));

@@ -285,13 +285,13 @@ fn acts() -> Vec<Endpoint> {
 }
 
 /// Answers what the table says.
-pub(super) fn router(subject: Subject, name: String, stop: CancellationToken) -> Router {
+pub(super) fn router(subject: Subject, name: String, process: Process, stop: CancellationToken) -> Router {
     let endpoints = endpoints();
     let description = openapi::description(&endpoints);
     let api = Api {
         subject,
         name,
-        process: Process::new(),
+        process,
         live: Live::default(),
         from_clients: Ascending::default(),
         from_backends: Ascending::default(),

@@ -112,11 +112,11 @@ fn the_address_can_be_handed_over_without_a_refused_request() {
     let world = World::new();
     let options = admin("listen = \"127.0.0.1:0\"");
     let subject = || Subject { control: world.outer.server.control().clone(), traces: Traces::default() };
-    let old = AdminServer::start(AdminSockets::bind(&options).unwrap(), subject()).unwrap();
+    let mut old = AdminServer::start(AdminSockets::bind(&options).unwrap(), subject()).unwrap();
     let addr = old.addr().unwrap();
     let options = admin(&format!("listen = \"{addr}\""));
     assert!(AdminSockets::bind(&options).is_err(), "two cannot have it");
-    let sockets = AdminSockets::bind_with(&options, old.tcp_socket().unwrap()).unwrap();
+    let sockets = AdminSockets::bind_with(&options, old.tcp_socket()).unwrap();
     let new = AdminServer::start(sockets, subject()).unwrap();
     old.release_address();
     for _ in 0..20 {

@@ -31,8 +31,8 @@ fn check(value: &Value, schema: &Value, document: &Value, path: &str) -> Option<
     let keys = match schema {
         Value::Bool(true) => return None,
         Value::Object(keys) => keys,
-        Value::Bool(false) | Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            return Some(format!("{path}: {schema} is no schema"));
+        other @ (Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Bool(_)) => {
+            return Some(format!("{path}: {other} is no schema"));
         }
     };
     if let Some(unknown) = keys.keys().find(|key| !KEYWORDS.contains(&key.as_str())) {
@@ -59,7 +59,9 @@ fn of_type(value: &Value, schema: &Value, path: &str) -> Option<String> {
     let kinds = match &schema["type"] {
         Value::Null => return None,
         Value::Array(kinds) => kinds.clone(),
-        one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => vec![one.clone()],
+        one @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            vec![one.clone()]
+        }
     };
     let is = |kind: &str| match kind {
         "null" => value.is_null(),

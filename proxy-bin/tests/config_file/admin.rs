@@ -62,8 +62,20 @@ error: the admin API has neither a socket nor an address
   |
   = help: write socket = "/run/smartproxy/admin.sock"
 "#);
-    assert_snapshot!(refused("socket = \"/run/a.sock\"\ntoken_file = \"/etc/token\""), @"");
-    assert_snapshot!(refused("listen = \"127.0.0.1:9000\"\nsocket_mode = \"0600\""), @"");
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\ntoken_file = \"/etc/token\""), @r#"
+error: `token_file` needs `listen`
+ --> proxy.toml:3:14
+  |
+3 | token_file = "/etc/token"
+  |              ^^^^^^^^^^^^ this has no effect
+"#);
+    assert_snapshot!(refused("listen = \"127.0.0.1:9000\"\nsocket_mode = \"0600\""), @r#"
+error: `socket_mode` needs `socket`
+ --> proxy.toml:3:15
+  |
+3 | socket_mode = "0600"
+  |               ^^^^^^ this has no effect
+"#);
 }
 
 #[test]
@@ -77,10 +89,52 @@ error: expected the absolute path of a socket, found "admin.sock"
   |
   = help: write one such as "/run/smartproxy/admin.sock"
 "#);
-    assert_snapshot!(refused(&format!("socket = \"/{}\"", "x".repeat(99))), @"");
-    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = \"0060\""), @"");
-    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = 600"), @"");
-    assert_snapshot!(refused("listen = \"9000\""), @"");
-    assert_snapshot!(refused("name = \"\"\nlisten = \"127.0.0.1:9000\""), @"");
-    assert_snapshot!(refused("sokket = \"/run/a.sock\""), @"");
+    assert_snapshot!(refused(&format!("socket = \"/{}\"", "x".repeat(99))), @r#"
+error: the path of the admin socket has at most 99 bytes, this one has 100
+ --> proxy.toml:2:10
+  |
+2 | socket = "/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+  |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+"#);
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = \"0060\""), @r#"
+error: the owner of the admin socket has to be able to use it, and nobody can execute it, found "0060"
+ --> proxy.toml:3:15
+  |
+3 | socket_mode = "0060"
+  |               ^^^^^^
+  |
+  = help: write "0600", "0660" or "0666"
+"#);
+    assert_snapshot!(refused("socket = \"/run/a.sock\"\nsocket_mode = 600"), @r#"
+error: expected a mode such as "0600"
+ --> proxy.toml:3:15
+  |
+3 | socket_mode = 600
+  |               ^^^ this is the number 600
+"#);
+    assert_snapshot!(refused("listen = \"9000\""), @r#"
+error: expected an address and a port, found "9000"
+ --> proxy.toml:2:10
+  |
+2 | listen = "9000"
+  |          ^^^^^^
+  |
+  = help: write one such as "127.0.0.1:9000" or "[::1]:9000"
+"#);
+    assert_snapshot!(refused("name = \"\"\nlisten = \"127.0.0.1:9000\""), @r#"
+error: a name has 1 to 64 characters, none of them a control character
+ --> proxy.toml:2:8
+  |
+2 | name = ""
+  |        ^^
+"#);
+    assert_snapshot!(refused("sokket = \"/run/a.sock\""), @r#"
+error: unknown key `sokket`
+ --> proxy.toml:2:1
+  |
+2 | sokket = "/run/a.sock"
+  | ^^^^^^ did you mean `socket`?
+  |
+  = help: the keys here are `name`, `socket`, `socket_mode`, `listen`, `token_file`
+"#);
 }
