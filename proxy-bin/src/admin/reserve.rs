@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How many connections can be served at a time while there is no descriptor to be had.
-const KEPT: usize = 4;
+/// How many connections can be served at a time while there is no descriptor to be had. More than that takes, since a worker
+/// that tries to accept may be faster than whoever has closed one for itself.
+const KEPT: usize = 16;
 
 /// Descriptors that are open for no other use than to be closed. Cheap to clone; clones are the same.
 #[derive(Debug, Clone)]

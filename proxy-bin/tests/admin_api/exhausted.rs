@@ -69,6 +69,7 @@ fn it_answers_and_acts_while_there_is_no_descriptor() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (_running, addr) = (start(dir.path(), port), SocketAddr::from(([127, 0, 0, 1], port)));
     let at = At::from(&*dir.path().join("admin.sock"));
+    eventually("its admin socket is there", || dir.path().join("admin.sock").exists());
     // Who comes while it starts is there before it has what it needs.
     eventually("it listens", || TcpStream::connect(addr).is_ok());
     let mut clients: Vec<_> = (0..DESCRIPTORS).map(|_| TcpStream::connect(addr).unwrap()).collect();

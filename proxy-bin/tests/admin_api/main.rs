@@ -23,6 +23,7 @@ mod places;
 mod program;
 mod schema;
 mod series;
+mod starved;
 mod status;
 mod whole;
 mod world;

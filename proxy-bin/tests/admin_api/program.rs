@@ -21,7 +21,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Runs it with these lines at the start of its configuration, and so many descriptors.
+    /// Runs it with these lines at the start of its configuration, and so many descriptors, and waits until it listens.
     pub(crate) fn start(lines: &str, descriptors: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [addr, on_tcp] = free();
@@ -39,9 +39,13 @@ impl Program {
             .unwrap();
         let program = Self { child, addr, on_tcp, dir };
         eventually("it listens", || socket.exists() && TcpStream::connect(addr).is_ok());
-        // What is bound is not served yet, and more is opened until then.
-        eventually("it runs", || program.log().contains("running"));
         program
+    }
+
+    /// Waits until it has all it needs, and says so.
+    pub(crate) fn running(self) -> Self {
+        eventually("it runs", || self.log().contains("running"));
+        self
     }
 
     /// Both its admin sockets.
@@ -61,12 +65,6 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            #[expect(clippy::print_stderr, reason = "what a failed test leaves to look at")]
-            {
-                eprintln!("its log:\n{}", std::fs::read_to_string(self.file("log")).unwrap_or_default());
-            }
-        }
         // Both fail only for a child that has gone already.
         drop(self.child.kill());
         drop(self.child.wait());

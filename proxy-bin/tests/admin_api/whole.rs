@@ -36,7 +36,7 @@ fn is_served(program: &Program) {
 
 #[test]
 fn the_level_of_the_log_is_in_force_at_once() {
-    let program = Program::start("", DESCRIPTORS);
+    let program = Program::start("", DESCRIPTORS).running();
     let [on_unix, on_tcp] = program.both();
     let level = |at: &At, level: &str| {
         let body = format!("{{\"level\":\"{level}\"}}");
@@ -67,7 +67,8 @@ fn the_log_s_files_are_opened_anew() {
     let dir = tempfile::tempdir().unwrap();
     let (file, moved) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
     let program =
-        Program::start(&format!("[log]\naccess = {{ file = \"{}\" }}", file.display()), DESCRIPTORS);
+        Program::start(&format!("[log]\naccess = {{ file = \"{}\" }}", file.display()), DESCRIPTORS)
+            .running();
     let [at, _] = program.both();
     let lines = |path| std::fs::read_to_string(path).unwrap_or_default().lines().count();
     // The look whether it listens was a connection, too.
@@ -95,7 +96,7 @@ impl Drop for Heir {
 
 #[test]
 fn it_hands_over_and_whoever_has_taken_over_stops() {
-    let mut program = Program::start("", DESCRIPTORS);
+    let mut program = Program::start("", DESCRIPTORS).running();
     let [on_unix, on_tcp] = program.both();
     let first: Status = on_unix.get("/v1/status").says();
     assert_eq!(first.pid, program.child.id());
