@@ -34,7 +34,7 @@ fn what_is_known_of_a_connection_is_in_the_list() {
     // Which one it is, it says itself, a moment after the first byte.
     assert!(["idle", "no data"].contains(&&*one.deadline) && one.deadline_in_s > 0.0, "{one:?}");
     let [inner] = &world.inner.connections()[..] else { panic!("one connection") };
-    assert_eq!(inner.previous, [one.id.clone()]);
+    assert_eq!(inner.previous, std::slice::from_ref(&one.id));
     assert_eq!(inner.client, one.client, "the next hop is told who it is");
     assert_ne!(inner.peer, one.peer);
 }

@@ -61,6 +61,12 @@ impl World {
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(b"hello").unwrap();
         client.read_exact(&mut [0; 5]).unwrap();
+        let local = client.local_addr().unwrap();
+        // The bytes are counted when they are gone, which its client may know first.
+        eventually("its bytes are counted", || {
+            let views = self.outer.server.control().tracker().snapshot();
+            views.iter().any(|view| view.peer.socket_addr() == local && view.from_backend == 5)
+        });
         client
     }
 
