@@ -70,6 +70,7 @@ fn a_route_that_is_drained_takes_no_new_connections() {
     assert_eq!(routes.iter().map(|route| route.draining).collect::<Vec<_>>(), [true, false]);
     let refused = TcpStream::connect(world.outer.addr).and_then(|mut client| client.read(&mut [0; 1]));
     assert!(refused.is_err(), "{refused:?}");
+    world.outer.has(1);
     let drains: Vec<Drain> = at.get("/v1/drains").says();
     assert_eq!((drains.len(), drains[0].left, world.outer.status().drains.len()), (1, 1, 1));
     let _: Drain = at.post("/v1/drain", "{\"kind\": \"route\", \"name\": \"web\", \"undo\": true}").says();

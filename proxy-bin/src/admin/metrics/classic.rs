@@ -59,6 +59,17 @@ b_info{version=\"1\"} 1
 c 7
 # EOF
 ";
-        insta::assert_snapshot!(from_open_metrics(text), @"");
+        let classic = "\
+# HELP a_seconds_total Busy.
+# TYPE a_seconds_total counter
+a_seconds_total{x=\"# TYPE y\"} 1.5
+# HELP b_info Build.
+# TYPE b_info gauge
+b_info{version=\"1\"} 1
+# HELP c Open.
+# TYPE c gauge
+c 7
+";
+        assert_eq!(from_open_metrics(text), classic);
     }
 }
