@@ -44,7 +44,8 @@ fn with_token(world: &World, listen: &str) -> (AdminServer, At) {
     std::fs::write(&file, "0123456789abcdef\n").unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let options = admin(&format!("listen = \"{listen}\"\ntoken_file = \"{}\"", file.display()));
-    let sockets = AdminSockets::bind(&options).unwrap();
+    // A port that the kernel has just chosen may be somebody else's by the time it is listened on.
+    let sockets = (0..10).find_map(|_| AdminSockets::bind(&options).ok()).unwrap();
     let subject = Subject { control: world.outer.server.control().clone(), traces: Traces::default() };
     let server = AdminServer::start(sockets, subject).unwrap();
     let at = At::Tcp(([127, 0, 0, 1], server.addr().unwrap().port()).into());
