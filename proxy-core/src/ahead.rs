@@ -12,7 +12,7 @@ use std::io;
 use std::task::{Poll, ready};
 
 use crate::scratch;
-use crate::stream::Stream;
+use crate::stream::{Stream, gone};
 
 /// Bytes read ahead from one stream, and whether its end has been read too.
 ///
@@ -91,7 +91,7 @@ impl ReadAhead {
                 return Left::Closed;
             }
             if self.ended || room == 0 {
-                return Left::Reset(stream.gone().await);
+                return Left::Reset(gone(stream).await);
             }
             if let Err(error) = self.fill(stream, room).await {
                 return Left::Reset(error);

@@ -29,6 +29,7 @@ pub mod mem;
 pub mod memory;
 pub mod options;
 pub mod pipe;
+pub mod reactor;
 pub mod relay;
 pub mod resolve;
 mod scratch;

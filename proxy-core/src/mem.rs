@@ -4,11 +4,9 @@
 //! A pipe's bytes count as received by the peer's kernel: they can be read after a reset, as on Linux.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -145,16 +143,14 @@ impl Stream for MemStream {
         Ok(())
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        Box::pin(std::future::poll_fn(|cx| {
-            let mut wire = self.wire.lock();
-            if wire.reset_by.is_some() {
-                return Poll::Ready(io::ErrorKind::ConnectionReset.into());
-            }
-            let (_, theirs) = wire.split(self.end);
-            theirs.watcher = Some(cx.waker().clone());
-            Poll::Pending
-        }))
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let mut wire = self.wire.lock();
+        if wire.reset_by.is_some() {
+            return Poll::Ready(io::ErrorKind::ConnectionReset.into());
+        }
+        let (_, theirs) = wire.split(self.end);
+        theirs.watcher = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     fn unacknowledged(&self) -> usize {
@@ -273,7 +269,7 @@ impl Listen for MemListener {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{read, write_all};
+    use crate::stream::{gone, read, write_all};
 
     #[tokio::test]
     async fn bytes_then_fin_arrive_in_order() {
@@ -305,7 +301,7 @@ mod tests {
         let mut buf = [0; 8];
         assert_eq!(read(&far, &mut buf).await.unwrap(), 4);
         assert_eq!(read(&far, &mut buf).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-        far.gone().await;
+        gone(&far).await;
     }
 
     #[tokio::test]
@@ -313,12 +309,12 @@ mod tests {
         let (near, far) = pair(16);
         write_all(&near, b"unread").await.unwrap();
         far.finish();
-        near.gone().await;
+        gone(&near).await;
         let (near, far) = pair(16);
         far.finish();
         assert_eq!(read(&near, &mut [0; 8]).await.unwrap(), 0);
         write_all(&near, b"too late").await.unwrap();
-        near.gone().await;
+        gone(&near).await;
     }
 
     #[tokio::test(start_paused = true)]

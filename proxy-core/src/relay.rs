@@ -131,12 +131,7 @@ pub struct Relay<'a, C, B, M> {
     /// Whether its sockets have their keepalive.
     helped: bool,
     first_end: Option<Side>,
-    client_gone: Option<Gone<'a>>,
-    backend_gone: Option<Gone<'a>>,
 }
-
-/// A watch for a reset, made only while its side is not being read.
-type Gone<'a> = Pin<Box<dyn Future<Output = io::Error> + Send + 'a>>;
 
 impl<C, B, M> fmt::Debug for Relay<'_, C, B, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,18 +170,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         let up = Lane::new(preface.to_backend, preface.client_ended);
         let (down, watch) = (Lane::new(Vec::new(), false), Watch::new(limits, spoken, now));
         let helped = limits.client_keep_alive.is_none() && limits.backend_keep_alive.is_none();
-        Self {
-            client,
-            backend,
-            meter,
-            up,
-            down,
-            watch,
-            helped,
-            first_end: None,
-            client_gone: None,
-            backend_gone: None,
-        }
+        Self { client, backend, meter, up, down, watch, helped, first_end: None }
     }
 
     /// Delivers what was read from the side that reset. It is under a deadline, of which whoever watches is told.
@@ -316,31 +300,19 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
     }
 
-    /// Watches for resets on sides that are not being read: because the other side is slow, or they have ended.
-    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Option<(Side, io::Error)> {
-        let (client, backend) = (self.client, self.backend);
-        if let Some(error) = poll_watch(cx, &mut self.client_gone, self.up.is_reading(), || client.gone()) {
+    /// Looks for resets on sides that are not being read: because the other side is slow, or they have ended.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Option<(Side, io::Error)> {
+        if !self.up.is_reading()
+            && let Poll::Ready(error) = self.client.poll_gone(cx)
+        {
             return Some((Side::Client, error));
         }
-        poll_watch(cx, &mut self.backend_gone, self.down.is_reading(), || backend.gone())
-            .map(|error| (Side::Backend, error))
-    }
-}
-
-/// Keeps a watch just as long as its side is not read; why its stream is gone, once it is.
-fn poll_watch<'a>(
-    cx: &mut Context<'_>,
-    watch: &mut Option<Gone<'a>>,
-    reading: bool,
-    start: impl FnOnce() -> Gone<'a>,
-) -> Option<io::Error> {
-    if reading {
-        *watch = None;
-        return None;
-    }
-    match watch.get_or_insert_with(start).as_mut().poll(cx) {
-        Poll::Ready(error) => Some(error),
-        Poll::Pending => None,
+        if !self.down.is_reading()
+            && let Poll::Ready(error) = self.backend.poll_gone(cx)
+        {
+            return Some((Side::Backend, error));
+        }
+        None
     }
 }
 

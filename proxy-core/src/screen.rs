@@ -4,11 +4,9 @@
 //! address to a backend that believes headers from this proxy. On a port whose clients may wait for the backend to speak
 //! first nothing can be waited for, so the first bytes are looked at whenever they come.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use parking_lot::Mutex;
@@ -80,8 +78,8 @@ impl<S: Stream> Stream for Screened<'_, S> {
         self.stream.shutdown_write()
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        self.stream.gone()
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.stream.poll_gone(cx)
     }
 
     fn unacknowledged(&self) -> usize {

@@ -1,8 +1,8 @@
 //! A real socket, TCP or Unix, behind the stream seam.
 //!
 //! Reads and writes go straight to the kernel, and a transfer that did not fill (or drain) the buffer tells the reactor
-//! that the socket is exhausted. That saves the second system call that would only return `EAGAIN`. It is done inside
-//! `try_io`, which takes its snapshot of readiness before the call, so an event that arrives in between is not lost.
+//! that the socket is exhausted. That saves the second system call that would only return `EAGAIN`. What the reactor knows
+//! is held meanwhile, so an event that arrives in between is not lost.
 //!
 //! Some short reads say nothing of the kind: one that stops at TCP's urgent mark, with more behind it and no event to come,
 //! and any of a Unix socket (which stops behind a passed descriptor, too), so that one is always looked at twice.
@@ -10,23 +10,20 @@
 //! Urgent bytes are read in their place among the others (`SO_OOBINLINE`, which the listener and the dialler set), and go
 //! on as ordinary ones.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use crate::options::KeepAlive;
 use crate::pipe::Pipe;
+use crate::reactor::{self, Event, Place, State};
 use crate::stream::Stream;
-use crate::sys::{at_urgent_mark, register};
+use crate::sys::at_urgent_mark;
 
 /// A connected TCP or Unix stream socket. Dropped, it resets (TCP) or closes (Unix); see [`Stream::finish`].
 ///
@@ -34,7 +31,9 @@ use crate::sys::{at_urgent_mark, register};
 /// and only [`finish`](Stream::finish) changes it. Nobody takes what a dead proxy had delivered so far for the whole.
 #[derive(Debug)]
 pub struct Socket {
-    fd: AsyncFd<OwnedFd>,
+    /// Before the descriptor: the reactor lets go of it while it is open.
+    place: Place,
+    fd: OwnedFd,
     kind: Kind,
     /// Whether dropping it sends a FIN rather than a RST.
     finished: bool,
@@ -57,7 +56,7 @@ impl TryFrom<std::net::TcpStream> for Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.get_ref().as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -65,19 +64,21 @@ impl Socket {
     /// A TCP socket that does not block, connected or connecting.
     ///
     /// # Errors
-    /// Where the runtime has no reactor or no room for it.
+    /// Outside of a runtime, and where its reactor has no room for it.
     pub(crate) fn tcp(fd: OwnedFd) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-        Ok(Self { fd: register(fd, interest)?, kind: Kind::Tcp, finished: false })
+        Self::new(fd, Kind::Tcp)
     }
 
     /// A connected Unix socket that does not block.
     ///
     /// # Errors
-    /// Where the runtime has no reactor or no room for it.
+    /// Outside of a runtime, and where its reactor has no room for it.
     pub(crate) fn unix(fd: OwnedFd) -> io::Result<Self> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        Ok(Self { fd: register(fd, interest)?, kind: Kind::Unix, finished: false })
+        Self::new(fd, Kind::Unix)
+    }
+
+    fn new(fd: OwnedFd, kind: Kind) -> io::Result<Self> {
+        Ok(Self { place: reactor::register(&fd)?, fd, kind, finished: false })
     }
 
     /// Waits until a connect that is in progress has come to something. Cancel-safe: dropped before, the socket resets
@@ -86,8 +87,15 @@ impl Socket {
     /// # Errors
     /// Why it failed.
     pub(crate) async fn connected(&self) -> io::Result<()> {
-        std::future::poll_fn(|cx| self.poll_ready(cx, Interest::WRITABLE)).await?;
-        if self.has_seen(Interest::ERROR) {
+        let broken = std::future::poll_fn(|cx| {
+            let mut state = self.place.lock();
+            if state.has(Event::WRITABLE) {
+                return Poll::Ready(state.has(Event::ERROR));
+            }
+            state.wait_for(Event::WRITABLE, cx);
+            Poll::Pending
+        });
+        if broken.await {
             return Err(SockRef::from(self)
                 .take_error()?
                 .unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()));
@@ -95,55 +103,44 @@ impl Socket {
         Ok(())
     }
 
-    fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        let readiness =
-            if interest.is_readable() { self.fd.poll_read_ready(cx) } else { self.fd.poll_write_ready(cx) };
-        readiness.map_ok(drop)
-    }
-
-    /// Whether the reactor has reported `event` and nobody has cleared it: no system call.
-    fn has_seen(&self, event: Interest) -> bool {
-        self.fd.try_io(event, |_| Ok(())).is_ok()
-    }
-
     /// Whether urgent data has ever been announced on it.
-    fn has_urgent(&self) -> bool {
-        self.kind == Kind::Tcp && self.has_seen(Interest::PRIORITY)
+    fn has_urgent(&self, state: &State) -> bool {
+        self.kind == Kind::Tcp && state.has(Event::URGENT)
     }
 
     /// Whether a read that came short took all there was. Not where it stopped at an urgent byte. And a Unix socket's says
     /// nothing: it stops behind a passed descriptor and at an urgent byte, and no event tells of either.
-    fn is_drained_by_a_short_read(&self) -> bool {
+    fn is_drained_by_a_short_read(&self, state: &State) -> bool {
         match self.kind {
-            Kind::Tcp => !(self.has_urgent() && at_urgent_mark(self.as_fd())),
+            Kind::Tcp => !(self.has_urgent(state) && at_urgent_mark(self.as_fd())),
             Kind::Unix => false,
         }
     }
 
-    /// Runs one transfer when the socket is ready for `interest`. `call` says how much it moved, and whether the kernel has
-    /// no more now (or takes no more).
-    fn poll_transfer(
+    /// Runs one transfer when `event` has happened. `call` says how much it moved, and whether the kernel has no more now
+    /// (or takes no more).
+    fn poll_transfer<N>(
         &self,
         cx: &mut Context<'_>,
-        interest: Interest,
-        mut call: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<(usize, bool)>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_ready(cx, interest))?;
-            let mut moved = None;
-            let outcome = self.fd.try_io(interest, |fd| {
-                let (n, exhausted) = call(fd.as_fd())?;
-                moved = Some(n);
-                if exhausted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-            });
-            match (moved, outcome) {
-                (Some(n), _) => return Poll::Ready(Ok(n)),
-                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
-                (None, Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                (None, Err(error)) => return Poll::Ready(Err(error)),
-                (None, Ok(())) => return Poll::Ready(Ok(0)),
+        event: Event,
+        mut call: impl FnMut(BorrowedFd<'_>, &State) -> rustix::io::Result<(N, bool)>,
+    ) -> Poll<io::Result<N>> {
+        let mut state = self.place.lock();
+        while state.has(event) {
+            match call(self.fd.as_fd(), &state) {
+                Ok((moved, exhausted)) => {
+                    if exhausted {
+                        state.exhausted(event);
+                    }
+                    return Poll::Ready(Ok(moved));
+                }
+                Err(Errno::AGAIN) => state.would_block(event),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
+        state.wait_for(event, cx);
+        Poll::Pending
     }
 
     /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
@@ -155,41 +152,34 @@ impl Socket {
         cx: &mut Context<'_>,
         pipe: &mut Pipe,
     ) -> Poll<io::Result<Option<usize>>> {
-        let mut read_instead = false;
-        let moved = self.poll_transfer(cx, Interest::READABLE, |fd| {
-            // Not before: here the snapshot of readiness is taken, so one that is announced from now on is not cleared.
-            read_instead = self.has_urgent();
-            if read_instead {
-                return Ok((0, false));
+        self.poll_transfer(cx, Event::READABLE, |fd, state| {
+            if self.has_urgent(state) {
+                return Ok((None, false));
             }
             match pipe.fill(fd) {
-                Err(Errno::INVAL | Errno::NOSYS) => {
-                    read_instead = true;
-                    Ok((0, false))
-                }
-                filled => filled.map(|n| (n, false)),
+                Err(Errno::INVAL | Errno::NOSYS) => Ok((None, false)),
+                filled => filled.map(|n| (Some(n), false)),
             }
-        });
-        moved.map_ok(|n| (!read_instead).then_some(n))
+        })
     }
 
     /// Sends from `pipe`, which is not empty, as much as is accepted at once. Cancel-safe.
     pub(crate) fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::WRITABLE, |fd| pipe.drain(fd).map(|n| (n, false)))
+        self.poll_transfer(cx, Event::WRITABLE, |fd, _| pipe.drain(fd).map(|n| (n, false)))
     }
 }
 
 impl Stream for Socket {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::READABLE, |fd| {
+        self.poll_transfer(cx, Event::READABLE, |fd, state| {
             let (n, _) = rustix::net::recv(fd, &mut *buf, RecvFlags::empty())?;
             // An end (0) is not a short read: it stays readable for ever.
-            Ok((n, 0 < n && n < buf.len() && self.is_drained_by_a_short_read()))
+            Ok((n, 0 < n && n < buf.len() && self.is_drained_by_a_short_read(state)))
         })
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Interest::WRITABLE, |fd| {
+        self.poll_transfer(cx, Event::WRITABLE, |fd, _| {
             let n = rustix::net::send(fd, buf, SendFlags::NOSIGNAL)?;
             Ok((n, n < buf.len()))
         })
@@ -199,17 +189,16 @@ impl Stream for Socket {
         SockRef::from(self).shutdown(std::net::Shutdown::Write)
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        // The reactor reports an error event (EPOLLERR) for a reset whatever was asked for, also behind unread bytes.
-        Box::pin(async move {
-            // The reactor fails only when its runtime shuts down, and then this task goes too.
-            if self.fd.ready(Interest::ERROR).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            // The kernel tells it once: a read that comes after this sees an end, so whoever was told must remember.
-            let told = SockRef::from(self).take_error().ok().flatten();
-            told.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into())
-        })
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let mut state = self.place.lock();
+        // The kernel reports an error event (EPOLLERR) for a reset whatever was asked for, also behind unread bytes.
+        if !state.has(Event::ERROR) {
+            state.wait_for(Event::ERROR, cx);
+            return Poll::Pending;
+        }
+        // The kernel tells it once: a read that comes after this sees an end, so whoever was told must remember.
+        let told = SockRef::from(self).take_error().ok().flatten();
+        Poll::Ready(told.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
     }
 
     fn unacknowledged(&self) -> usize {
@@ -256,7 +245,7 @@ impl Drop for Socket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::{read, write_all};
+    use crate::stream::{gone, read, write_all};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
@@ -331,13 +320,12 @@ mod tests {
         let (near, mut far) = pair().await;
         far.write_all(b"unread").await.unwrap();
         far.shutdown().await.unwrap();
-        let mut gone = near.gone();
-        let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), &mut gone).await;
+        let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), gone(&near)).await;
         assert!(quiet.is_err(), "a FIN is not a reset");
         far.set_zero_linger().unwrap();
         drop(far);
         // What Linux calls a reset that comes after a FIN.
-        assert_eq!(gone.await.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(gone(&near).await.kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[tokio::test]
@@ -347,7 +335,7 @@ mod tests {
         let full = async { while write_all(&near, &[0; 65_536]).await.is_ok() {} };
         let error = tokio::select! {
             biased;
-            error = near.gone() => error,
+            error = gone(&near) => error,
             () = full => unreachable!("a write fails only when the watch has been told"),
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);

@@ -5,11 +5,9 @@
 //! [`finish`](Stream::finish) closes it in an orderly way.** So a task that is aborted, panics or is cancelled at any
 //! `await` can never turn lost bytes into a clean end.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::options::KeepAlive;
@@ -31,9 +29,10 @@ pub trait Stream: Send + Sync + Sized {
     /// Where the stream is already gone.
     fn shutdown_write(&self) -> io::Result<()>;
 
-    /// Resolves when the peer has reset the stream (or the kernel gave it up), also while nobody reads and unread bytes
-    /// are waiting, with why: `TimedOut` where the peer vanished. Never resolves for a FIN. Cancel-safe.
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>>;
+    /// Ready when the peer has reset the stream (or the kernel gave it up), also while nobody reads and unread bytes
+    /// are waiting, with why: `TimedOut` where the peer vanished. Never ready for a FIN. Cancel-safe. It may be told once
+    /// only: whoever has been told must not ask again.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error>;
 
     /// Bytes that were written and that the peer has not acknowledged yet; 0 where nobody can tell.
     fn unacknowledged(&self) -> usize;
@@ -77,4 +76,9 @@ pub async fn write_all<S: Stream>(stream: &S, mut buf: &[u8]) -> io::Result<()> 
         buf = buf.get(n..).filter(|_| n > 0).ok_or(io::ErrorKind::WriteZero)?;
     }
     Ok(())
+}
+
+/// Waits until the peer has reset the stream, as [`Stream::poll_gone`]; why it is gone. Cancel-safe.
+pub async fn gone<S: Stream>(stream: &S) -> io::Error {
+    std::future::poll_fn(|cx| stream.poll_gone(cx)).await
 }

@@ -1,12 +1,10 @@
 //! A flow that never has to wait does not keep others waiting.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
-use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -51,8 +49,8 @@ impl Stream for Flood {
         Ok(())
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        Box::pin(std::future::pending())
+    fn poll_gone(&self, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
     }
 
     fn unacknowledged(&self) -> usize {
@@ -87,8 +85,8 @@ impl Stream for Abyss {
         Ok(())
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        Box::pin(std::future::pending())
+    fn poll_gone(&self, _: &mut Context<'_>) -> Poll<io::Error> {
+        Poll::Pending
     }
 
     fn unacknowledged(&self) -> usize {

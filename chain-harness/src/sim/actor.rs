@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proxy_core::Stream;
 use proxy_core::header::{Decoded, HeaderLimits, decode};
-use proxy_core::stream::read;
+use proxy_core::stream::{gone, read};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -122,7 +122,7 @@ impl Stage<'_> {
         // Who has seen the end, or reads no more, still does what it has to do, for as long as it can.
         let left = tokio::select! {
             biased;
-            _ = self.stream.gone() => return None,
+            _ = gone(self.stream) => return None,
             left = &mut acts => left,
         };
         if left.is_some() { left } else { self.stays_while_it_must().await }
@@ -132,7 +132,7 @@ impl Stage<'_> {
     async fn stays_while_it_must(&self) -> Option<Left> {
         let Party { did, saw, .. } = self.party.lock().clone();
         match (saw, did) {
-            (Saw::Nothing, Did::Nothing) => drop(self.stream.gone().await),
+            (Saw::Nothing, Did::Nothing) => drop(gone(self.stream).await),
             (Saw::Nothing, _) => tokio::time::sleep(LINGERS).await,
             (Saw::NotLooking | Saw::Fin(_) | Saw::Reset(_), _) => {}
         }

@@ -1,10 +1,8 @@
 //! The seams of the product over a simulated host's sockets.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -150,14 +148,11 @@ impl Stream for SimStream {
         Ok(ended.unwrap_or(Err(io::ErrorKind::NotConnected))?)
     }
 
-    fn gone(&self) -> Pin<Box<dyn Future<Output = io::Error> + Send + '_>> {
-        Box::pin(async move {
-            let dead = |cx: &mut Context<'_>| self.poll(|conn, _, _| conn.poll_gone(cx).map(Ok));
-            match std::future::poll_fn(dead).await {
-                Ok(why) => why.into(),
-                Err(error) => error,
-            }
-        })
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match ready!(self.poll(|conn, _, _| conn.poll_gone(cx).map(Ok))) {
+            Ok(why) => Poll::Ready(why.into()),
+            Err(error) => Poll::Ready(error),
+        }
     }
 
     fn unacknowledged(&self) -> usize {

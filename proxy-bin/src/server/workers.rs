@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use proxy_core::pipe;
+use proxy_core::{pipe, reactor};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 /// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
 /// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
@@ -76,6 +77,9 @@ impl Worker {
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             let Some(runtime) = idle.0.take() else { return };
             runtime.block_on(async {
+                if let Err(error) = reactor::open() {
+                    warn!(worker = number, %error, "no reactor yet; the first connection will try again");
+                }
                 let mut beats = tokio::time::interval(BEAT);
                 while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
                     beat.note(due.elapsed());
