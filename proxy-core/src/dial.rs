@@ -66,7 +66,7 @@ impl Dial for TcpDialer {
                 // Whatever happens to this process, it resets; see `Socket`.
                 socket.set_linger(Some(Duration::ZERO))?;
                 begin_to_connect(&socket, &(*addr).into())?;
-                let socket = Socket::tcp(socket.into())?;
+                let socket = Socket::connecting(socket.into(), *addr)?;
                 socket.connected().await?;
                 Ok(socket)
             }

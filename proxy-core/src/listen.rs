@@ -140,7 +140,7 @@ impl Listen for TcpListener {
         let accepting = |listener: &OwnedFd| Ok(acceptfrom_with(listener, flags)?);
         let (fd, peer) = self.0.async_io(Interest::READABLE, accepting).await?;
         let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok((Socket::tcp(fd)?, PeerAddr::new(peer)))
+        Ok((Socket::accepted(fd)?, PeerAddr::new(peer)))
     }
 
     fn shut_door(&self) {

@@ -35,13 +35,28 @@ thread_local! {
     static HERE: RefCell<Vec<(runtime::Id, Weak<Reactor>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Makes the reactor of this thread and its runtime now. Else the first socket does; then the descriptor that it takes is
-/// one more than before, and where none is left it is the socket that fails.
+/// A reactor that was made before its thread was there. It lives as long as its runtime, whether this is kept or not.
+#[derive(Debug)]
+pub struct Opened {
+    runtime: runtime::Id,
+    reactor: Weak<Reactor>,
+}
+
+/// Makes a reactor for the runtime that has been entered, now. Else the first socket does, and where no descriptor is left
+/// then it is the socket that fails.
 ///
 /// # Errors
 /// Outside of a runtime, in one without a reactor of its own, and where there is no descriptor left.
-pub fn open() -> io::Result<()> {
-    here().map(drop)
+pub fn open() -> io::Result<Opened> {
+    let runtime = Handle::try_current().map_err(io::Error::other)?;
+    Ok(Opened { runtime: runtime.id(), reactor: Arc::downgrade(&Reactor::start(&runtime)?) })
+}
+
+impl Opened {
+    /// From now on this thread registers its sockets of that runtime there.
+    pub fn use_here(self) {
+        HERE.with_borrow_mut(|here| here.insert(0, (self.runtime, self.reactor)));
+    }
 }
 
 /// An epoll instance, and who waits for what it reports. It lives as long as the task that asks it.
@@ -105,9 +120,7 @@ fn here() -> io::Result<Arc<Reactor>> {
             return Ok(reactor);
         }
         here.retain(|(_, reactor)| reactor.strong_count() > 0);
-        let reactor = Arc::new(Reactor::new()?);
-        // No connection's task: it ends with the runtime.
-        runtime.spawn(ask(Arc::clone(&reactor)));
+        let reactor = Reactor::start(&runtime)?;
         here.push((runtime.id(), Arc::downgrade(&reactor)));
         Ok(reactor)
     })
@@ -127,9 +140,13 @@ async fn ask(reactor: Arc<Reactor>) {
 }
 
 impl Reactor {
-    fn new() -> io::Result<Self> {
+    /// A new one, which `runtime` asks from now on; it has been entered.
+    fn start(runtime: &Handle) -> io::Result<Arc<Self>> {
         let epoll = sys::register(epoll::create(epoll::CreateFlags::CLOEXEC)?, Interest::READABLE)?;
-        Ok(Self { epoll, slots: Mutex::default() })
+        let reactor = Arc::new(Self { epoll, slots: Mutex::default() });
+        // No connection's task: it ends with the runtime.
+        runtime.spawn(ask(Arc::clone(&reactor)));
+        Ok(reactor)
     }
 
     /// Takes a batch of events, and says who is to be woken for them; whether there may be more.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use proxy_core::{pipe, reactor};
+use proxy_core::pipe;
+use proxy_core::reactor::{self, Opened};
 use tokio::runtime::{Handle, Runtime};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 /// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
 /// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
@@ -23,11 +23,11 @@ pub struct Worker {
 
 /// A runtime without a thread. It may be dropped on another one, where dropping a runtime itself would panic.
 #[derive(Debug)]
-pub(super) struct Idle(Option<Runtime>);
+pub(super) struct Idle(Option<(Runtime, Opened)>);
 
 impl Drop for Idle {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some((runtime, _)) = self.0.take() {
             runtime.shutdown_background();
         }
     }
@@ -59,7 +59,10 @@ impl Worker {
     /// The runtime of a worker that has no thread yet.
     pub(super) fn new() -> std::io::Result<(Self, Idle)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle(Some(runtime))))
+        let entered = runtime.enter();
+        let reactor = reactor::open()?;
+        drop(entered);
+        Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle(Some((runtime, reactor)))))
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -75,11 +78,9 @@ impl Worker {
     ) -> std::io::Result<JoinHandle<()>> {
         let beat = Arc::clone(&self.beat);
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            let Some(runtime) = idle.0.take() else { return };
+            let Some((runtime, reactor)) = idle.0.take() else { return };
+            reactor.use_here();
             runtime.block_on(async {
-                if let Err(error) = reactor::open() {
-                    warn!(worker = number, %error, "no reactor yet; the first connection will try again");
-                }
                 let mut beats = tokio::time::interval(BEAT);
                 while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
                     beat.note(due.elapsed());

@@ -11,9 +11,9 @@ pub(crate) struct Event(u8);
 impl Event {
     pub(super) const NONE: Self = Self(0);
     /// There may be something to read.
-    pub(super) const INPUT: Self = Self(1);
+    pub(crate) const INPUT: Self = Self(1);
     /// There may be room to write.
-    pub(super) const ROOM: Self = Self(1 << 1);
+    pub(crate) const ROOM: Self = Self(1 << 1);
     /// The peer has ended its direction, or the connection is gone: reading goes on until it says so.
     pub(super) const READ_END: Self = Self(1 << 2);
     /// Nothing can be written any more.
@@ -68,6 +68,11 @@ impl State {
     /// Whether any of `event` has happened and nobody has cleared it.
     pub(crate) const fn has(&self, event: Event) -> bool {
         self.seen.intersects(event)
+    }
+
+    /// `event` is likely, so that it is tried without waiting to be told.
+    pub(crate) const fn suppose(&mut self, event: Event) {
+        self.seen = self.seen.or(event);
     }
 
     /// The kernel had no more of `event` when it was asked for more than there was. An end stays an end.
