@@ -24,12 +24,17 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     pipe::at_most(descriptors::pipes(descriptors));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let resolver = Resolver::system(runtime.handle().clone(), config.dns.options());
-    let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, logs.access_log()), TcpDialer, resolver));
+    let dialer = TcpDialer::new(config.congestion);
+    let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, logs.access_log()), dialer, resolver));
     let _inside = runtime.enter();
     let (tasks, loops) = (TaskTracker::new(), TaskTracker::new());
     for at in &proxy.listeners {
-        let keep_alive = proxy.config.keep_alive;
-        let options = ListenOptions { backlog: at.config.backlog.get(), reuse_port: false, keep_alive };
+        let options = ListenOptions {
+            backlog: at.config.backlog.get(),
+            reuse_port: false,
+            keep_alive: proxy.config.keep_alive,
+            congestion: at.config.congestion,
+        };
         let listener = TcpListener::from_std(bind(at.config.bind, at.config.port, &options)?)
             .with_context(|| at.label.to_string())?;
         let accepting =

@@ -30,7 +30,7 @@ impl LeakyHop {
         listener.set_nonblocking(true).expect("it is a socket");
         let addr = listener.local_addr().expect("it is bound");
         let listener = proxy_core::TcpListener::from_std(listener).expect("a runtime is there");
-        let (proxy, tasks) = (Leaky::new(options, TcpDialer), TaskTracker::new());
+        let (proxy, tasks) = (Leaky::new(options, TcpDialer::default()), TaskTracker::new());
         let mut accepting = JoinSet::new();
         accepting.spawn(Arc::clone(&proxy).accept(listener, tasks.clone(), CancellationToken::new()));
         Self { proxy, addr, tasks, _accepting: accepting }

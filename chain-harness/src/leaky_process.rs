@@ -7,7 +7,7 @@ use chain_harness::leaky::{Leak, Leaky, LeakyOptions};
 use chain_harness::{CommandTemplate, Contender};
 use clap::Args;
 use proxy_core::listen::{ListenOptions, TcpListener, bind};
-use proxy_core::{BindAddr, Endpoint, KeepAlive, TcpDialer};
+use proxy_core::{BindAddr, Congestion, Endpoint, KeepAlive, TcpDialer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -77,7 +77,12 @@ impl LeakyProcess {
     }
 
     async fn accept(&self) -> Result<(), String> {
-        let options = ListenOptions { backlog: 1024, reuse_port: false, keep_alive: KeepAlive::default() };
+        let options = ListenOptions {
+            backlog: 1024,
+            reuse_port: false,
+            keep_alive: KeepAlive::default(),
+            congestion: Congestion::default(),
+        };
         let listener = bind(BindAddr::Ip(self.listen.ip()), self.listen.port(), &options);
         let listener = TcpListener::from_std(listener.map_err(|error| error.to_string())?);
         let listener = listener.map_err(|error| error.to_string())?;
@@ -88,7 +93,9 @@ impl LeakyProcess {
             half_closed_timeout: Duration::from_millis(self.half_closed_ms),
             leak: self.fault,
         };
-        Leaky::new(options, TcpDialer).accept(listener, TaskTracker::new(), CancellationToken::new()).await;
+        Leaky::new(options, TcpDialer::default())
+            .accept(listener, TaskTracker::new(), CancellationToken::new())
+            .await;
         Ok(())
     }
 }

@@ -68,7 +68,8 @@ fn allocations_of_each() -> f64 {
     runtime.block_on(async move {
         let at = Listener::new(&config.listeners[0]);
         let tracker = Tracker::new(1, ());
-        let proxy = Arc::new(Proxy::new(config, Arc::clone(&tracker), TcpDialer, Resolver::fixed([])));
+        let proxy =
+            Arc::new(Proxy::new(config, Arc::clone(&tracker), TcpDialer::default(), Resolver::fixed([])));
         let (listener, stop) = (TcpListener::from_std(front).unwrap(), CancellationToken::new());
         let accepting = proxy.accept(at, 0, listener, TaskTracker::new(), stop.clone());
         let crowd = |n: usize| tokio::task::spawn_blocking(move || (0..n).for_each(|_| short_connection(to)));

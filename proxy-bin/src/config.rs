@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
-use proxy_core::{Bound, KeepAlive};
+use proxy_core::{Bound, Congestion, KeepAlive};
 use proxy_route::RouteTable;
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
@@ -52,6 +52,7 @@ mod bounded;
 mod breaker;
 mod cap;
 mod choice;
+mod congestion;
 mod document;
 mod early;
 mod explain;
@@ -89,6 +90,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// Kernel keepalive of a connection whose route is not known yet.
     pub keep_alive: KeepAlive,
+    /// Congestion control of the backends' sockets; a listener has its own.
+    pub congestion: Congestion,
     /// What the proxy and one connection may use at most.
     pub limits: Limits,
     /// What each client address may use at most; `None` if clients need not be counted.
@@ -257,6 +260,7 @@ fn resolve(
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
         deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
+        congestion: file.congestion,
         clients: file.limits.clients(),
         limits: file.limits.clone(),
         pools,

@@ -1,9 +1,9 @@
 //! What all connections of a process share: the configuration in force, and the counts that go with it.
 //!
 //! ```text
-//!  generation 1 ──after──► generation 2 ──after──► …        each: configuration, routes, pools, listeners
+//!  generation 1 ──after──► generation 2 ──after──► …        each: configuration, routes, pools, listeners, dialler
 //!        └───────┬───────────────┘
-//!      tracker, room, client limits, dialler, resolver      one for the process
+//!      tracker, room, client limits, resolver               one for the process
 //! ```
 //! A connection looks its generation up when it is accepted, and lets go of it once it has its backend: what it needs from
 //! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long

@@ -66,6 +66,7 @@ impl Control {
     pub fn diff(&self, text: &str) -> Result<model::Diff, String> {
         let proxy = self.proxy();
         let config = Config::parse(text, "the new configuration").map_err(|errors| errors.to_string())?;
+        config.suits_this_machine().map_err(|errors| errors.to_string())?;
         let warnings = self.warnings(&proxy.config, &config);
         Ok(model::Diff { changes: diff::changes(&proxy, &config), warnings })
     }
@@ -94,6 +95,9 @@ impl Control {
         if state != State::Running {
             return self.refuse(format!("the proxy is {state}: it takes no other configuration"));
         }
+        if let Err(errors) = config.suits_this_machine() {
+            return self.refuse(errors.to_string());
+        }
         let mut warnings = self.warnings(&before.config, &config);
         let changes = diff::changes(&before, &config);
         let opening = match self.bind_new(&before, &config) {
@@ -105,7 +109,10 @@ impl Control {
             Err(error) => return self.refuse(error.to_string()),
         };
         let next = match before.after(config) {
-            Ok(next) => Arc::new(next),
+            Ok(mut next) => {
+                next.dialer = TcpDialer::new(next.config.congestion);
+                Arc::new(next)
+            }
             Err(error) => return self.refuse(error.to_string()),
         };
         next.take_force();

@@ -25,7 +25,7 @@ use tracing::{debug, error, info};
 
 use crate::admin::AdminError;
 use crate::audit::Sockets;
-use crate::config::Config;
+use crate::config::{Config, ConfigErrors};
 use crate::control::{Control, Parts, State};
 use crate::descriptors;
 use crate::proxy::Proxy;
@@ -47,6 +47,9 @@ pub enum StartError {
     /// A port could not be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// It is not for this machine, or not for this user.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
     /// There is no admin API.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -102,6 +105,7 @@ impl Server {
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
+        config.suits_this_machine()?;
         let count = config.workers.get() as usize;
         // First, since listening takes descriptors too.
         let descriptors = descriptors::raise_limit();
@@ -113,7 +117,8 @@ impl Server {
         let sockets = config.listeners.iter().map(|at| doors.bind(&config, at, bound, false));
         let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
         let resolver = Resolver::system(control.clone(), config.dns.options());
-        let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), TcpDialer, resolver));
+        let dialer = TcpDialer::new(config.congestion);
+        let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), dialer, resolver));
         let parts = Parts::new(Arc::clone(&proxy), doors, workers, tasks, control.clone(), sockets_are);
         let mut server = Self { control: Control::new(parts), threads: Vec::with_capacity(count) };
         let quit = &server.control.parts().quit;

@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         None => black_hole().await?,
     };
     let resolver = Resolver::fixed([]);
-    match reach(&TcpDialer, &resolver, &[TargetAddr::Ip(target)], &AllOpen, within).await {
+    match reach(&TcpDialer::default(), &resolver, &[TargetAddr::Ip(target)], &AllOpen, within).await {
         Ok(dialled) => println!("connected to {}", dialled.endpoint),
         Err(error) => println!("{error}"),
     }
@@ -35,6 +35,6 @@ async fn black_hole() -> Result<(SocketAddr, Vec<Box<dyn std::any::Any>>), Box<d
     listener.listen(0)?;
     let addr = listener.local_addr()?.as_socket().ok_or("an address of the wrong family")?;
     // Backlog 0 still queues one connection; the second SYN and all after it are dropped.
-    let queued = TcpDialer.dial(&Endpoint::Ip(addr)).await?;
+    let queued = TcpDialer::default().dial(&Endpoint::Ip(addr)).await?;
     Ok((addr, vec![Box::new(listener), Box::new(queued)]))
 }

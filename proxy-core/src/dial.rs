@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use crate::addr::{Endpoint, TargetAddr};
 use crate::bound::Bound;
+use crate::congestion::Congestion;
 use crate::resolve::{ResolveError, Resolver};
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -47,7 +48,30 @@ pub trait Dial: Send + Sync + 'static {
 
 /// Dials over TCP and Unix sockets.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct TcpDialer;
+pub struct TcpDialer {
+    congestion: Congestion,
+}
+
+impl TcpDialer {
+    /// One whose TCP sockets have this congestion control.
+    #[must_use]
+    pub const fn new(congestion: Congestion) -> Self {
+        Self { congestion }
+    }
+
+    /// A socket that does not block, with all that it is to have before it connects.
+    fn open(self, addr: SocketAddr) -> io::Result<socket2::Socket> {
+        let domain = Domain::for_address(addr);
+        let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        // An urgent byte is passed on in its place, not dropped.
+        socket.set_out_of_band_inline(true)?;
+        // Whatever happens to this process, it resets; see `Socket`.
+        socket.set_linger(Some(Duration::ZERO))?;
+        self.congestion.begin(&socket, addr.ip())?;
+        Ok(socket)
+    }
+}
 
 impl Dial for TcpDialer {
     type Stream = Socket;
@@ -55,16 +79,7 @@ impl Dial for TcpDialer {
     async fn dial(&self, endpoint: &Endpoint) -> io::Result<Socket> {
         match endpoint {
             Endpoint::Ip(addr) => {
-                let socket = socket2::Socket::new(
-                    Domain::for_address(*addr),
-                    Type::STREAM.nonblocking(),
-                    Some(Protocol::TCP),
-                )?;
-                socket.set_tcp_nodelay(true)?;
-                // An urgent byte is passed on in its place, not dropped.
-                socket.set_out_of_band_inline(true)?;
-                // Whatever happens to this process, it resets; see `Socket`.
-                socket.set_linger(Some(Duration::ZERO))?;
+                let socket = self.open(*addr)?;
                 begin_to_connect(&socket, &(*addr).into())?;
                 let socket = Socket::connecting(socket.into(), *addr)?;
                 socket.connected().await?;
@@ -424,9 +439,10 @@ mod tests {
         let target = TargetAddr::Ip(free.local_addr().unwrap());
         drop(free);
         let resolver = Resolver::fixed([]);
-        let error = reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, Bound::secs(5))
-            .await
-            .unwrap_err();
+        let error =
+            reach(&TcpDialer::default(), &resolver, std::slice::from_ref(&target), &AllOpen, Bound::secs(5))
+                .await
+                .unwrap_err();
         let text = error.to_string();
         assert!(
             text.starts_with(&format!("cannot connect to {target} connection refused after 0.0")),
@@ -439,7 +455,8 @@ mod tests {
     async fn an_abandoned_dial_resets_what_the_kernel_has_connected() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
-        let mut dial = Box::pin(TcpDialer.dial(&endpoint));
+        let dialer = TcpDialer::default();
+        let mut dial = Box::pin(dialer.dial(&endpoint));
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(dial.as_mut().poll(cx))).await;
         assert!(polled.is_pending(), "a dial takes at least one turn of the reactor");
         let (mut accepted, _) = listener.accept().unwrap();
@@ -456,7 +473,7 @@ mod tests {
         listener.listen(1).unwrap();
         let (target, resolver) = (TargetAddr::Unix(path.clone()), Resolver::fixed([]));
         let dial = async |within| {
-            reach(&TcpDialer, &resolver, std::slice::from_ref(&target), &AllOpen, within).await
+            reach(&TcpDialer::default(), &resolver, std::slice::from_ref(&target), &AllOpen, within).await
         };
         let brief = Bound::millis(100);
         let mut queued = Vec::new();
@@ -479,7 +496,7 @@ mod tests {
     async fn a_dialled_socket_reads_urgent_bytes_in_their_place() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
-        let socket = TcpDialer.dial(&endpoint).await.unwrap();
+        let socket = TcpDialer::default().dial(&endpoint).await.unwrap();
         assert!(socket2::SockRef::from(&socket).out_of_band_inline().unwrap());
     }
 
@@ -487,7 +504,8 @@ mod tests {
     async fn an_unknown_name_is_an_error_of_its_own() {
         let resolver = Resolver::fixed([]);
         let target = TargetAddr::Name("nowhere.invalid".into(), 80);
-        let error = reach(&TcpDialer, &resolver, &[target], &AllOpen, Bound::secs(5)).await.unwrap_err();
+        let error =
+            reach(&TcpDialer::default(), &resolver, &[target], &AllOpen, Bound::secs(5)).await.unwrap_err();
         assert!(error.to_string().contains("nowhere.invalid:80 "), "{error}");
         assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
     }

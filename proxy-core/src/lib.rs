@@ -9,6 +9,7 @@
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
+//! - [`congestion`]: which congestion control their sockets have;
 //! - [`pipe`]: how many pipes large flows are spliced through;
 //! - [`resolve`]: names, cached, with single flight and stale answers;
 //! - [`tcp_info`]: what the kernel knows of a socket.
@@ -19,6 +20,7 @@
 pub mod addr;
 pub mod ahead;
 pub mod bound;
+pub mod congestion;
 pub mod dial;
 pub mod header;
 pub mod hello;
@@ -42,6 +44,7 @@ pub mod tcp_info;
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
 pub use ahead::ReadAhead;
 pub use bound::{Bound, ByteSize};
+pub use congestion::Congestion;
 pub use dial::{Dial, DialError, TcpDialer};
 pub use listen::{Listen, ListenError, TcpListener};
 pub use options::{KeepAlive, KeepAliveOverrides, Probes};

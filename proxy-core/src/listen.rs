@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{SocketFlags, acceptfrom_with};
@@ -14,6 +14,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::addr::{BindAddr, PeerAddr};
+use crate::congestion::Congestion;
 use crate::options::KeepAlive;
 use crate::socket::Socket;
 use crate::stream::Stream;
@@ -62,6 +63,8 @@ pub struct ListenOptions {
     pub reuse_port: bool,
     /// Keepalive and user timeout, which accepted sockets inherit.
     pub keep_alive: KeepAlive,
+    /// Congestion control, which accepted sockets inherit.
+    pub congestion: Congestion,
 }
 
 /// A port that could not be listened on.
@@ -104,13 +107,15 @@ impl TcpListener {
         addr.as_socket().ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// Takes another backlog, and another keepalive for what it accepts from now on. Nobody who is queued is lost.
+    /// Takes another backlog, and another keepalive and congestion control for what it accepts from now on. Nobody who is
+    /// queued is lost.
     ///
     /// # Errors
     /// What the kernel says.
     pub fn set_options(&self, options: &ListenOptions) -> io::Result<()> {
         let socket = socket2::SockRef::from(self.0.get_ref());
         options.keep_alive.apply(&socket)?;
+        options.congestion.change(&socket, bound_to(&socket)?)?;
         socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
     }
 }
@@ -149,8 +154,8 @@ impl Listen for TcpListener {
     }
 }
 
-/// Binds and listens. The socket is not blocking, and `TCP_NODELAY`, `SO_OOBINLINE` and keepalive are set on it, so
-/// that accepted sockets inherit them without a system call each.
+/// Binds and listens. The socket is not blocking, and `TCP_NODELAY`, `SO_OOBINLINE`, keepalive and congestion control are set
+/// on it, so that accepted sockets inherit them without a system call each.
 ///
 /// # Errors
 /// A [`ListenError`] that names the address.
@@ -188,7 +193,15 @@ pub fn adopt(listener: &std::net::TcpListener, options: &ListenOptions) -> io::R
     // Whoever closed it last may have turned newcomers away while it emptied its queue. There is none to take off otherwise.
     socket.detach_filter().unwrap_or_default();
     prepare(&socket, options)?;
+    // It may have come with one that somebody has given it.
+    options.congestion.change(&socket, bound_to(&socket)?)?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
+}
+
+/// The local address of a socket, which says whether it is about loopback.
+fn bound_to(socket: &socket2::Socket) -> io::Result<IpAddr> {
+    let addr = socket.local_addr()?.as_socket();
+    addr.map(|addr| addr.ip()).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// What accepted sockets inherit.
@@ -219,6 +232,7 @@ fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(options.reuse_port)?;
     prepare(&socket, options)?;
+    options.congestion.begin(&socket, addr.ip())?;
     socket.bind(&addr.into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
@@ -229,7 +243,12 @@ mod tests {
     use super::*;
 
     fn options() -> ListenOptions {
-        ListenOptions { backlog: 16, reuse_port: false, keep_alive: KeepAlive::default() }
+        ListenOptions {
+            backlog: 16,
+            reuse_port: false,
+            keep_alive: KeepAlive::default(),
+            congestion: Congestion::default(),
+        }
     }
 
     #[test]

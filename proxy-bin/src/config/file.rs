@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use proxy_conn::{AuditOptions, DeadlineOverrides, OverloadOptions};
-use proxy_core::{BindAddr, Bound, KeepAliveOverrides};
+use proxy_core::{BindAddr, Bound, Congestion, KeepAliveOverrides};
 use proxy_route::{ClientNet, Match, PortRange, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -44,6 +44,11 @@ pub(super) struct ConfigFile {
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout on every connection, unless its route has others.
     pub(super) keep_alive: KeepAliveOverrides,
+    /// The congestion control of the proxy's own TCP sockets: the backends', and those of clients unless their listener has
+    /// another one. `"system"` is the system's default, a name such as `"cubic"` one that the kernel permits
+    /// (`net.ipv4.tcp_allowed_congestion_control`). `"auto"` is the system's default too, but on loopback `reno` where that
+    /// default is BBR, which paces every flow by timers: that costs CPU, and on loopback wins nothing. Default `"auto"`.
+    pub(super) congestion: Congestion,
     /// What the proxy, one client and one connection may use at most.
     pub(super) limits: Limits,
     /// Limits, deadlines and overload breakers of groups of connections, such as `[pools.chain]`. The pools `chain`, for
@@ -82,6 +87,7 @@ impl Default for ConfigFile {
             graceful_shutdown_timeout: Bound::secs(30),
             timeouts: DeadlineOverrides::default(),
             keep_alive: KeepAliveOverrides::default(),
+            congestion: Congestion::default(),
             limits: Limits::default(),
             pools: BTreeMap::new(),
             breaker: BreakerFile::default(),
@@ -131,6 +137,9 @@ pub(super) struct ListenerFile {
     /// Connections at one time that came to each address and port of this table, to all workers together; at least 1.
     /// `at_limit` of `[limits]` says what happens beyond. Default: no limit but the others.
     pub(super) max_connections: Option<Connections>,
+    /// The congestion control of the clients' sockets. For `"auto"`, the address in `bind` says whether they are on loopback;
+    /// `"dual"` is not. Default: that of the whole proxy.
+    pub(super) congestion: Option<Congestion>,
 }
 
 impl Default for ListenerFile {
@@ -141,6 +150,7 @@ impl Default for ListenerFile {
             backlog: Backlog::nearest(1024),
             accept_proxy: AcceptProxy::Off,
             max_connections: None,
+            congestion: None,
         }
     }
 }

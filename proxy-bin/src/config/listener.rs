@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use proxy_core::BindAddr;
+use proxy_core::{BindAddr, Congestion};
 use proxy_route::PortRange;
 
 use super::at_limit::AtLimit;
@@ -32,6 +32,8 @@ pub struct ListenerConfig {
     pub max_connections: Option<Connections>,
     /// What happens to a connection beyond that.
     pub at_limit: AtLimit,
+    /// Congestion control of the clients' sockets.
+    pub congestion: Congestion,
 }
 
 /// What a peer has to do before anything else.
@@ -63,7 +65,7 @@ impl AcceptProxy {
 }
 
 impl ListenerConfig {
-    fn new(file: &ListenerFile, bind: BindAddr, port: u16, at_limit: AtLimit) -> Self {
+    fn new(file: &ListenerFile, whole: &ConfigFile, bind: BindAddr, port: u16) -> Self {
         let label = match bind {
             BindAddr::Dual => format!("*:{port}"),
             BindAddr::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
@@ -76,13 +78,14 @@ impl ListenerConfig {
             backlog: file.backlog,
             accept_proxy: file.accept_proxy.clone(),
             max_connections: file.max_connections,
-            at_limit,
+            at_limit: whole.limits.at_limit,
+            congestion: file.congestion.unwrap_or(whole.congestion),
         }
     }
 }
 
 /// The place of a listeners table.
-fn place<'d, 't>(document: &'d Document<'t>, table: usize) -> Place<'d, 't> {
+pub(super) fn place<'d, 't>(document: &'d Document<'t>, table: usize) -> Place<'d, 't> {
     document.root().key("listeners").index(table)
 }
 
@@ -129,7 +132,6 @@ struct Sockets<'a, 'd, 't> {
 impl Sockets<'_, '_, '_> {
     /// Adds the sockets of one port.
     fn open(&mut self, port: u16) {
-        let at_limit = self.file.limits.at_limit;
         let mut claims: Vec<(BindAddr, (usize, usize))> = Vec::new();
         for (index, table) in
             self.file.listeners.iter().enumerate().filter(|(_, table)| is_about(table, port))
@@ -139,7 +141,7 @@ impl Sockets<'_, '_, '_> {
                 match claims.iter().find(|(taken, _)| collide(*taken, bind)) {
                     Some((taken, first)) => self.collision(port, (*taken, *first), (bind, claim)),
                     None => {
-                        self.listeners.push(ListenerConfig::new(table, bind, port, at_limit));
+                        self.listeners.push(ListenerConfig::new(table, self.file, bind, port));
                         claims.push((bind, claim));
                     }
                 }
@@ -147,7 +149,7 @@ impl Sockets<'_, '_, '_> {
         }
         if claims.is_empty() {
             let table = ListenerFile::default();
-            self.listeners.push(ListenerConfig::new(&table, BindAddr::Dual, port, at_limit));
+            self.listeners.push(ListenerConfig::new(&table, self.file, BindAddr::Dual, port));
         }
     }
 

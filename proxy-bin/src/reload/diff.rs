@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use proxy_core::Congestion;
 use toml::{Table, Value};
 
 use crate::admin::model::{Change, ChangeKind};
@@ -155,7 +156,14 @@ fn of_listener(at: &ListenerConfig) -> String {
         }
     };
     let most = at.max_connections.map_or_else(String::new, |most| format!(", max_connections = {most}"));
-    format!("backlog = {}, accept_proxy = {accept_proxy}{most}, at_limit = {at_limit}", at.backlog)
+    let congestion = match at.congestion {
+        Congestion::Auto => String::new(),
+        other @ (Congestion::System | Congestion::Named(_)) => format!(", congestion = \"{other}\""),
+    };
+    format!(
+        "backlog = {}, accept_proxy = {accept_proxy}{most}, at_limit = {at_limit}{congestion}",
+        at.backlog
+    )
 }
 
 /// Notes how many open connections each change is about.

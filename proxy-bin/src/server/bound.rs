@@ -102,7 +102,8 @@ pub(super) fn bind_each(
 
 /// What a socket of this listener is to be like.
 pub(super) fn options(config: &Config, at: &ListenerConfig, reuse_port: bool) -> ListenOptions {
-    ListenOptions { backlog: at.backlog.get(), reuse_port, keep_alive: config.keep_alive }
+    let (backlog, congestion) = (at.backlog.get(), at.congestion);
+    ListenOptions { backlog, reuse_port, keep_alive: config.keep_alive, congestion }
 }
 
 /// The address that a listener has in errors.

@@ -157,13 +157,16 @@ impl Doors {
         for at in &proxy.listeners {
             let Some(door) = open.get(&at.label) else { continue };
             let was = door.entrance.swap(Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
-            if was.at.config.backlog == at.config.backlog && before.keep_alive == proxy.config.keep_alive {
+            let same = was.at.config.backlog == at.config.backlog
+                && was.at.config.congestion == at.config.congestion
+                && before.keep_alive == proxy.config.keep_alive;
+            if same {
                 continue;
             }
             let options = options(&proxy.config, &at.config, true);
             for socket in door.sockets.iter().filter_map(Weak::upgrade) {
                 if let Err(error) = socket.set_options(&options) {
-                    warn!(listener = %at.label, %error, "the listening socket keeps its backlog and keepalive");
+                    warn!(listener = %at.label, %error, "the listening socket may keep its backlog, keepalive and congestion control");
                 }
             }
         }

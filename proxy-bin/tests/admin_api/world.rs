@@ -10,8 +10,8 @@ use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::server::{Bound, Server};
-use proxy_core::KeepAlive;
 use proxy_core::listen::{ListenOptions, bind};
+use proxy_core::{Congestion, KeepAlive};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -78,7 +78,12 @@ impl World {
 
 impl Hop {
     fn start(runtime: &Runtime, dir: &Path, name: &str, config: &dyn Fn(u16) -> String) -> Self {
-        let options = ListenOptions { backlog: 64, reuse_port: false, keep_alive: KeepAlive::default() };
+        let options = ListenOptions {
+            backlog: 64,
+            reuse_port: false,
+            keep_alive: KeepAlive::default(),
+            congestion: Congestion::default(),
+        };
         let ip = proxy_core::BindAddr::Ip(Ipv4Addr::LOCALHOST.into());
         let socket = bind(ip, 0, &options).unwrap();
         let addr = socket.local_addr().unwrap();

@@ -30,7 +30,7 @@ impl Link {
         within: Bound,
     ) -> Result<(SendRequest<Full<Bytes>>, Self), ClientError> {
         let resolver = Resolver::system(Handle::current(), ResolverOptions::default());
-        let dialled = reach(&TcpDialer, &resolver, &[place.target()], &AllOpen, within)
+        let dialled = reach(&TcpDialer::default(), &resolver, &[place.target()], &AllOpen, within)
             .await
             .map_err(|error| ClientError::unreachable(place, error))?;
         let (sender, driver) = http1::handshake(TokioIo::new(Wire(Some(dialled.stream))))

@@ -1,0 +1,79 @@
+//! Congestion controls that are named in a file, and whether this machine has them: the one part of a configuration that
+//! is good on one machine and not on another. So it is no part of reading the file, but asked by whoever is about to use it.
+
+use proxy_core::Congestion;
+use proxy_core::congestion::{Algorithm, CongestionError, permitted};
+
+use super::document::Place;
+use super::finding::{ConfigErrors, Finding, Severity, Source};
+use super::{Config, listener, peel};
+
+impl Config {
+    /// Asks the kernel for every congestion control that the file names, on behalf of who the process will be.
+    ///
+    /// # Errors
+    /// Each place that names one which cannot be had.
+    pub fn suits_this_machine(&self) -> Result<(), ConfigErrors> {
+        let listeners = self.listeners.iter().map(|at| at.congestion);
+        let mut wanted: Vec<_> = listeners.chain([self.congestion]).collect();
+        wanted.dedup();
+        if wanted.into_iter().all(|one| self.refused(one).is_none()) {
+            return Ok(());
+        }
+        let findings = self.what_it_lacks();
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let source = Source::new(&self.origin.name, &self.origin.text);
+        Err(ConfigErrors::new(source.findings(Severity::Error, findings)))
+    }
+
+    /// The places of what is refused, for which the text has to be read again.
+    fn what_it_lacks(&self) -> Vec<Finding> {
+        let Some(peeled) = peel::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
+        let (file, document) = (&peeled.file, &peeled.document);
+        let mut findings = Vec::new();
+        let mut look = |one: Congestion, place: &Place<'_, '_>| {
+            if let Some(error) = self.refused(one) {
+                let finding = Finding::new(place.key("congestion").span(), error.to_string());
+                findings.push(finding.help(help(&error)));
+            }
+        };
+        look(file.congestion, &document.root());
+        for (index, table) in file.listeners.iter().enumerate() {
+            if let Some(one) = table.congestion {
+                look(one, &listener::place(document, index));
+            }
+        }
+        findings
+    }
+
+    /// Why the process may not use it, if so.
+    fn refused(&self, congestion: Congestion) -> Option<CongestionError> {
+        let Congestion::Named(name) = congestion else { return None };
+        name.usable().err().or_else(|| self.will_be_refused(name))
+    }
+
+    /// Root may use what others may not, until it is somebody else.
+    fn will_be_refused(&self, name: Algorithm) -> Option<CongestionError> {
+        let gives_up = self.process.user.is_some() && rustix::process::geteuid().is_root();
+        let permitted = if gives_up { permitted() } else { Vec::new() };
+        // An empty list: the kernel does not tell.
+        let refused = !permitted.is_empty() && !permitted.contains(&name);
+        refused.then(|| CongestionError::not_permitted(name))
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "CongestionError is open-ended")]
+fn help(error: &CongestionError) -> String {
+    match error {
+        CongestionError::Unknown { name, .. } => {
+            format!("write one of those, \"auto\" or \"system\"; it may be a module that is not loaded: modprobe tcp_{name}")
+        }
+        CongestionError::NotPermitted { .. } => {
+            "write one of those, \"auto\" or \"system\", or add it to net.ipv4.tcp_allowed_congestion_control: see sysctl(8)"
+                .to_owned()
+        }
+        _ => "write \"auto\" or \"system\"".to_owned(),
+    }
+}
