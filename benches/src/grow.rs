@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::namespace;
 use crate::peers::{Bench, Outcome, Proxy, Setting, Up, installed};
 use crate::report::{grouped, median};
 
@@ -31,6 +32,8 @@ pub(crate) struct Options {
     /// A quarter of the load.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    network: namespace::Options,
     /// Where grow.md goes.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -54,10 +57,12 @@ struct Run {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let congestion = options.network.enter()?;
     let bench = Bench::new(options.quick)?;
     let proxies = installed(&options.proxies, &mut Outcome::default());
     let mut run = Run { bench, proxies, rounds: options.rounds, quick: options.quick };
-    let mut all = String::new();
+    let mut all = format!("- congestion control: {congestion}\n\n");
+    print!("{all}");
     for with in &options.with {
         let text = match with {
             Growing::Connections => connections::table(&mut run)?,

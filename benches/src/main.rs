@@ -8,6 +8,7 @@ mod grow;
 mod instructions;
 mod load;
 mod multi_thread;
+mod namespace;
 mod peers;
 mod poller;
 mod report;

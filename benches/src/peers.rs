@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::clock;
 use crate::cores::{allowed, pin};
 use crate::load::Load;
+use crate::namespace;
 use crate::report;
 
 pub(crate) use cell::{Amount, Cores};
@@ -32,6 +33,8 @@ pub(crate) struct Options {
     /// A quarter of the load.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    network: namespace::Options,
     /// Where peers.md, peers.json and peers.svg go.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -48,6 +51,8 @@ pub(crate) struct Outcome {
     pub(crate) samples: Samples,
     /// What went wrong, and who was not here.
     pub(crate) notes: Vec<String>,
+    /// The congestion control that everybody had by default.
+    pub(crate) congestion: String,
     pub(crate) rounds: usize,
 }
 
@@ -57,8 +62,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if works.is_empty() {
         works.extend(Work::ALL);
     }
+    let congestion = options.network.enter()?;
+    eprintln!("congestion control: {congestion}");
     let mut bench = Bench::new(options.quick)?;
-    let mut outcome = Outcome { rounds: options.rounds, ..Outcome::default() };
+    let mut outcome = Outcome { rounds: options.rounds, congestion, ..Outcome::default() };
     let all = [&[Proxy::Smartproxy], options.peers.as_slice(), &[Proxy::Floor]].concat();
     let here = installed(&all, &mut outcome);
     for work in works {

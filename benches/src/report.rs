@@ -78,6 +78,7 @@ fn json(outcome: &Outcome) -> Value {
     });
     let versions = outcome.versions.iter().map(|(proxy, version)| (proxy.name().to_owned(), json!(version)));
     json!({
+        "congestion": outcome.congestion,
         "rounds": outcome.rounds,
         "versions": Value::Object(versions.collect()),
         "notes": outcome.notes,
@@ -89,7 +90,7 @@ fn json(outcome: &Outcome) -> Value {
 pub(crate) fn write(outcome: &Outcome, dir: Option<&Path>) -> anyhow::Result<()> {
     let Some(dir) = dir else { return Ok(()) };
     std::fs::create_dir_all(dir)?;
-    let mut text = String::new();
+    let mut text = format!("- congestion control: {}\n", outcome.congestion);
     for (proxy, version) in &outcome.versions {
         writeln!(text, "- {proxy}: {version}")?;
     }

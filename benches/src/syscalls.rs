@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::namespace;
 use crate::peers::{Bench, Outcome, Proxy, Setting, Up, installed};
 
 /// Units of work that are traced, and connections at a time.
@@ -24,6 +25,8 @@ pub(crate) struct Options {
     /// The peers, with commas. Ours and the floor are always there.
     #[arg(long, value_delimiter = ',', default_value = "haproxy,nginx,envoy")]
     peers: Vec<Proxy>,
+    #[command(flatten)]
+    network: namespace::Options,
 }
 
 /// Calls by name: how many, and how many of them failed.
@@ -40,6 +43,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         println!("skipped: strace is not installed (apt-get install strace)");
         return Ok(());
     }
+    println!("- congestion control: {}\n", options.network.enter()?);
     let mut bench = Bench::new(true)?;
     let here = installed(
         &[&[Proxy::Smartproxy], options.peers.as_slice(), &[Proxy::Floor]].concat(),

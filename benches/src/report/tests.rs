@@ -1,7 +1,7 @@
 use super::*;
 
 fn outcome() -> Outcome {
-    let mut outcome = Outcome { rounds: 3, ..Outcome::default() };
+    let mut outcome = Outcome { rounds: 3, congestion: "reno, here".to_owned(), ..Outcome::default() };
     let figures = [
         (Proxy::Smartproxy, [90.0, 80.0, 2000.0]),
         (Proxy::Nginx, [100.0, 110.0, 105.0]),
@@ -34,6 +34,7 @@ fn json_has_every_round() {
     let cpu = &json["works"]["short"]["nginx"]["CPU µs/connection"];
     assert_eq!((cpu["median"].as_f64(), cpu["rounds"][1].as_f64()), (Some(105.0), Some(110.0)));
     assert_eq!(json["versions"]["floor"], "1 & 2");
+    assert_eq!(json["congestion"], "reno, here");
 }
 
 #[test]
@@ -41,7 +42,7 @@ fn files_are_written_and_the_chart_has_a_bar_for_each() {
     let dir = tempfile::tempdir().unwrap();
     write(&outcome(), Some(dir.path())).unwrap();
     let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-    assert!(read("peers.md").starts_with("- smartproxy: 1 & 2\n- nginx"));
+    assert!(read("peers.md").starts_with("- congestion control: reno, here\n- smartproxy: 1 & 2\n- nginx"));
     assert!(read("peers.json").contains("\"rounds\""));
     let svg = read("peers.svg");
     // The ground, and three bars; the longest is nginx's.
