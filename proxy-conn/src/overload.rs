@@ -127,6 +127,13 @@ impl Overload {
         victims::choose(candidates, std::mem::take(&mut self.relief), &self.options)
     }
 
+    /// How many [`victims`](Self::victims) there are now at the most, in a pool of so many `connections`. Where that is
+    /// none, nobody has to be looked at.
+    #[must_use]
+    pub fn most_victims(&self, connections: usize) -> usize {
+        victims::most(connections, self.relief, &self.options)
+    }
+
     fn next_level(&self, seen: &Observed, now: Instant) -> Level {
         let level = self.pressure.level;
         let stay = self.options.least_stay.get();

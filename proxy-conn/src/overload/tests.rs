@@ -246,13 +246,17 @@ fn victims_are_for_one_observation_and_for_what_their_end_relieves() {
     let mut overload = Overload::new(options());
     overload.observe(&open(799), now);
     assert!(overload.victims(&candidates).is_empty(), "normal");
+    assert_eq!(overload.most_victims(1000), 0, "and nobody has to be looked at");
     overload.observe(&open(950), now);
+    assert_eq!([0, 19, 20, 1000].map(|open| overload.most_victims(open)), [0, 0, 1, 50]);
     assert_eq!(overload.victims(&candidates).len(), 50);
     assert!(overload.victims(&candidates).is_empty(), "the share is for one observation");
+    assert_eq!(overload.most_victims(1000), 0);
     let mut overload = Overload::new(options());
     overload.observe(&Readings { dialling: 900, oldest_dial: Duration::from_secs(9), ..open(799) }, now);
     assert_eq!(overload.level(), Level::Shed);
     assert!(overload.victims(&candidates).is_empty(), "dials that hang are not helped");
+    assert_eq!(overload.most_victims(1000), 0, "at any level");
 }
 
 #[test]

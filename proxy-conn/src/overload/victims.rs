@@ -78,12 +78,17 @@ impl Candidate {
     }
 }
 
+/// How many victims there are at the most among so many `candidates`: the options' share of them, times `strength`, rounded
+/// down.
+pub(super) fn most(candidates: usize, strength: Strength, options: &OverloadOptions) -> usize {
+    let share = options.victims_share.of(candidates);
+    share.saturating_mul(usize::from(strength.thousandths())) / usize::from(Strength::FULL.thousandths())
+}
+
 /// The victims among `candidates`, in the order in which they should go: those without data, the half-closed, the idle;
-/// among each the longest silent first. At most the options' share of all candidates, times `strength`, rounded down.
+/// among each the longest silent first. At most [`most`] of them.
 pub(super) fn choose(candidates: &[Candidate], strength: Strength, options: &OverloadOptions) -> Vec<Victim> {
-    let share = options.victims_share.of(candidates.len());
-    let most =
-        share.saturating_mul(usize::from(strength.thousandths())) / usize::from(Strength::FULL.thousandths());
+    let most = most(candidates.len(), strength, options);
     if most == 0 {
         return Vec::new();
     }
