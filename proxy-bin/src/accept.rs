@@ -9,13 +9,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use proxy_conn::Opening;
 use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::connection::{Newcomer, Start, serve};
-use crate::proxy::{Listener, Proxy};
+use crate::proxy::{Listener, Proxy, Room};
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
 /// there is no descriptor; longer would leave clients in the backlog after there is one again.
@@ -60,7 +61,8 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
     stop: CancellationToken,
 ) {
     let mut pause = SHORTEST_PAUSE;
-    while let Some(accepted) = unless(&stop, next(&listener, &accepting)).await {
+    let mut places = accepting.places();
+    while let Some(accepted) = unless(&stop, places.next(&listener)).await {
         match accepted {
             Ok((client, peer)) => {
                 pause = SHORTEST_PAUSE;
@@ -80,28 +82,34 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
         }
     }
     if !accepting.shared.load(Ordering::Relaxed) {
-        accepting.clear(&listener).await;
+        accepting.clear(&listener, &mut places).await;
     }
 }
 
-/// The next connection, once there is room for one. While there is none the kernel's backlog waits.
-async fn next<L: Listen, D: Dial>(
-    listener: &L,
-    accepting: &Accepting<D>,
-) -> io::Result<(L::Stream, PeerAddr)> {
-    let room = Arc::clone(&accepting.entrance.load().proxy.room);
-    let mut full = room.full.subscribe();
-    loop {
-        while *full.borrow_and_update() {
-            if tokio::time::timeout(LOOK_FOR_ROOM, full.changed()).await.is_err() {
-                room.given_back();
+/// The places of the process, as an accept loop follows them.
+struct Places {
+    room: Arc<Room>,
+    full: watch::Receiver<bool>,
+}
+
+impl Places {
+    /// The next connection, once there is room for one. While there is none the kernel's backlog waits.
+    ///
+    /// CANCEL: safe where the listener's accept is: whatever it has accepted is returned at once.
+    async fn next<L: Listen>(&mut self, listener: &L) -> io::Result<(L::Stream, PeerAddr)> {
+        let Self { room, full } = self;
+        loop {
+            while *full.borrow_and_update() {
+                if tokio::time::timeout(LOOK_FOR_ROOM, full.changed()).await.is_err() {
+                    room.given_back();
+                }
             }
-        }
-        tokio::select! {
-            biased;
-            // The sender lives as long as the proxy, so this is only ever a change.
-            _ = full.changed() => {}
-            accepted = listener.accept() => return accepted,
+            tokio::select! {
+                biased;
+                // The sender is in the room, which is held here: this is only ever a change.
+                _ = full.changed() => {}
+                accepted = listener.accept() => return accepted,
+            }
         }
     }
 }
@@ -111,16 +119,22 @@ impl<D: Dial> Accepting<D> {
         Arc::clone(&self.entrance.load().at.label)
     }
 
+    /// They are one for all generations, so the first to come is as good as any.
+    fn places(&self) -> Places {
+        let room = Arc::clone(&self.entrance.load().proxy.room);
+        Places { full: room.full.subscribe(), room }
+    }
+
     /// Accepts what is queued, and nobody who comes from now on: closing would reset it.
-    async fn clear<L: Listen>(&self, listener: &L) {
+    async fn clear<L: Listen>(&self, listener: &L, places: &mut Places) {
         listener.shut_door();
         let until = Instant::now() + CLEARING;
         while Instant::now() < until {
-            match tokio::time::timeout(LULL, next(listener, self)).await {
+            match tokio::time::timeout(LULL, places.next(listener)).await {
                 Ok(Ok((client, peer))) => self.open(client, peer),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Ok(Err(_)) => self.rest(LOOK_FOR_ROOM).await,
-                Err(_) if *self.entrance.load().proxy.room.full.borrow() => {}
+                Err(_) if *places.room.full.borrow() => {}
                 Err(_) => return,
             }
         }
