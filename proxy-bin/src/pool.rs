@@ -59,7 +59,7 @@ impl Pool {
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let refusal = self.pressure.load().refusal()?;
-        let plenty = || descriptors::in_use().is_ok_and(|in_use| in_use < self.few_descriptors());
+        let plenty = || descriptors::in_use() < self.few_descriptors();
         (refusal.signal != Signal::Descriptors || !plenty()).then_some(refusal)
     }
 

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use proxy_core::listen::accept_error_is_shortage;
 use proxy_core::memory;
 
 use super::model::{Memory, Usage};
@@ -25,14 +24,7 @@ impl Process {
 
     /// Descriptors in use, and the most there may be.
     pub(super) fn descriptors(&self) -> Usage {
-        let most = descriptors::limit();
-        let used = match descriptors::in_use() {
-            Ok(used) => used,
-            // It takes one to look, on older kernels: where there is none to be had, all are in use.
-            Err(error) if accept_error_is_shortage(&error) => most,
-            Err(_) => 0,
-        };
-        Usage { used, most: Some(most) }
+        Usage { used: descriptors::in_use(), most: Some(descriptors::limit()) }
     }
 
     /// Memory, resident and allocated. An allocator that does not count has allocated what is resident, for all one can say.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use proxy_conn::overload::Usage;
 use proxy_conn::{Phase, Readings};
-use proxy_core::listen::accept_error_is_shortage;
 
 use crate::config::Memory;
 use crate::descriptors;
@@ -51,20 +50,11 @@ impl Process {
     pub(super) fn read<D>(proxy: &Proxy<D>) -> Self {
         let most_memory = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
         Self {
-            descriptors: Usage::new(descriptors_in_use(), descriptors::limit()),
+            descriptors: Usage::new(descriptors::in_use(), descriptors::limit()),
             memory: Usage::new(
                 if most_memory > 0 { descriptors::resident().unwrap_or(0) } else { 0 },
                 most_memory,
             ),
         }
-    }
-}
-
-/// How many descriptors are in use. It takes one to look: where there is none to be had, all are.
-fn descriptors_in_use() -> u64 {
-    match descriptors::in_use() {
-        Ok(in_use) => in_use,
-        Err(error) if accept_error_is_shortage(&error) => descriptors::limit(),
-        Err(_) => 0,
     }
 }
