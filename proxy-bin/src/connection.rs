@@ -31,7 +31,7 @@ use proxy_core::{Dial, ReadAhead, Stream};
 
 use crate::accept::Seat;
 use crate::proxy::{Listener, Proxy, Room};
-use relay::{Established, Greeting};
+use relay::{Established, Preamble};
 use verdict::Verdict;
 
 /// A connection as it comes from the listener.
@@ -88,13 +88,13 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
 async fn live<S: Stream, B: Stream>(
     conn: &ConnGuard,
     client: &S,
-    establishing: Pin<Box<impl Future<Output = Result<(Established<B>, Greeting), Verdict>>>>,
+    establishing: Pin<Box<impl Future<Output = Result<(Established<B>, Preamble), Verdict>>>>,
 ) -> Verdict {
-    let (established, greeting) = match establishing.await {
+    let (established, preamble) = match establishing.await {
         Ok(both) => both,
         Err(verdict) => return verdict,
     };
-    let end = established.relay(conn, client, greeting).await;
+    let end = established.relay(conn, client, preamble).await;
     established.close(conn, &end)
 }
 
@@ -103,7 +103,7 @@ async fn establish<S: Stream, D: Dial>(
     conn: &ConnGuard,
     client: &S,
     start: Option<Start<D>>,
-) -> Result<(Established<D::Stream>, Greeting), Verdict> {
+) -> Result<(Established<D::Stream>, Preamble), Verdict> {
     // INVARIANT: a connection begins once, with what the accept loop gave it.
     let Start { permit, seat } = start.ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
     let mut accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy: &seat.proxy };

@@ -24,7 +24,7 @@ pub(super) struct Established<B> {
 }
 
 /// What the backend is sent before anything else.
-pub(super) struct Greeting {
+pub(super) struct Preamble {
     /// The PROXY header.
     header: Vec<u8>,
     /// What the client has sent.
@@ -34,7 +34,7 @@ pub(super) struct Greeting {
 }
 
 /// Enters the phase; its deadlines are spread where the configuration says to.
-pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Established<B>, Greeting), End> {
+pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Established<B>, Preamble), End> {
     let deadlines = dialled.deadlines;
     let idle = Instant::now() + deadlines.idle().get();
     conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle))?;
@@ -50,7 +50,7 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
         backend_keep_alive: Some(dialled.keep_alive),
     };
     let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
-    Ok((Established { backend, at_target, permits, limits }, Greeting { header, ahead, screened }))
+    Ok((Established { backend, at_target, permits, limits }, Preamble { header, ahead, screened }))
 }
 
 impl<B: Stream> Established<B> {
@@ -59,14 +59,14 @@ impl<B: Stream> Established<B> {
         &'a self,
         conn: &'a ConnGuard,
         client: &'a S,
-        mut greeting: Greeting,
+        mut preamble: Preamble,
     ) -> impl Future<Output = RelayEnd> + Send + use<'a, S, B> {
         let (backend, limits) = (&self.backend, &self.limits);
-        if greeting.screened {
+        if preamble.screened {
             // Boxed: few routes need it, and every relay would have to have room for it.
-            Either::Left(Box::pin(relay_screened(conn, client, backend, greeting, limits)))
+            Either::Left(Box::pin(relay_screened(conn, client, backend, preamble, limits)))
         } else {
-            Either::Right(relay_both(client, backend, greeting.preface(), limits, conn))
+            Either::Right(relay_both(client, backend, preamble.preface(), limits, conn))
         }
     }
 
@@ -82,7 +82,7 @@ impl<B: Stream> Established<B> {
     }
 }
 
-impl Greeting {
+impl Preamble {
     /// The relay's first bytes: the header, then what the client sent ahead.
     fn preface(&mut self) -> Preface {
         let (header, ahead) = (std::mem::take(&mut self.header), std::mem::take(&mut self.ahead));
@@ -102,20 +102,20 @@ async fn relay_screened<S: Stream, B: Stream>(
     conn: &ConnGuard,
     client: &S,
     backend: &B,
-    mut greeting: Greeting,
+    mut preamble: Preamble,
     limits: &RelayLimits,
 ) -> RelayEnd {
-    let undecided = match could_be_header(greeting.ahead.bytes()) {
+    let undecided = match could_be_header(preamble.ahead.bytes()) {
         Prefix::Yes => {
             return RelayEnd::Reset { by: Side::Client, error: std::io::ErrorKind::InvalidData.into() };
         }
-        Prefix::Partial if !greeting.ahead.ended() => std::mem::take(&mut greeting.ahead).into_bytes(),
+        Prefix::Partial if !preamble.ahead.ended() => std::mem::take(&mut preamble.ahead).into_bytes(),
         Prefix::Partial | Prefix::No => {
-            return relay_both(client, backend, greeting.preface(), limits, conn).await;
+            return relay_both(client, backend, preamble.preface(), limits, conn).await;
         }
     };
     let screened = Screened::new(client, undecided);
-    relay_both(&screened, backend, greeting.preface(), limits, conn).await
+    relay_both(&screened, backend, preamble.preface(), limits, conn).await
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
