@@ -480,7 +480,7 @@ pub struct Drain {
     pub began_with: u64,
     /// Connections now.
     pub left: u64,
-    /// Until those that are left are ended; null for never.
+    /// Until those that are left are ended; 0 while they are being ended, null for never.
     pub ends_in_s: Option<f64>,
 }
 

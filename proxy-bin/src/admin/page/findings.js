@@ -117,7 +117,8 @@ function* nearLimits(status, routes) {
 function* changes(status) {
   if (status.state !== "running") yield info(`this process is ${status.state.replace("_", " ")}`);
   for (const { kind, name, left, began_with, ends_in_s } of status.drains) {
-    const end = ends_in_s == null ? "" : `, the rest is ended in ${ago(ends_in_s)}`;
+    const due = ends_in_s > 0 ? `ended in ${ago(ends_in_s)}` : "being ended";
+    const end = ends_in_s == null ? "" : `, the rest is ${due}`;
     yield info(`draining ${name ? `${kind} ${name}` : kind}: ${whole(left)} of ${whole(began_with)} left${end}`);
   }
   if (status.log.lost_total > 0) yield warn(`${many(status.log.lost_total, "log line")} lost: whoever reads the log is too slow`);

@@ -106,11 +106,15 @@ fn gauges(audit: &AuditSummary) -> String {
     odd.map(|(gauge, count)| format!("{count} {gauge}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Less than this is shown as 0.0s: it is now.
+const SHOWN: f64 = 0.05;
+
 /// How far a drain is, in a line.
 pub(in crate::cli) fn drain_line(drain: &Drain) -> String {
     let what = drained(drain.kind, drain.name.as_deref());
     let ends = match drain.ends_in_s {
-        Some(left) if drain.left > 0 => format!("; those are ended in {}", age(left.max(0.0))),
+        Some(due) if drain.left > 0 && due >= SHOWN => format!("; those are ended in {}", age(due)),
+        Some(_) if drain.left > 0 => "; those are being ended".to_owned(),
         Some(_) | None => String::new(),
     };
     format!("{what}: {} of {} left after {}{ends}", drain.left, drain.began_with, age(drain.since_s))

@@ -85,6 +85,29 @@ fn everything_that_wants_attention_is_marked() {
 }
 
 #[test]
+fn a_drain_says_what_becomes_of_those_that_are_left() {
+    let drain = |left, ends_in_s| Drain {
+        kind: DrainKind::Everything,
+        name: None,
+        since_s: 30.0,
+        began_with: 9,
+        left,
+        ends_in_s,
+    };
+    let cases =
+        [(3, None), (3, Some(12.0)), (3, Some(0.05)), (3, Some(0.04)), (3, Some(0.0)), (0, Some(0.0))];
+    let lines: String = cases.map(|(left, ends)| drain_line(&drain(left, ends)) + "\n").concat();
+    insta::assert_snapshot!(lines, @r"
+    everything: 3 of 9 left after 30s
+    everything: 3 of 9 left after 30s; those are ended in 12s
+    everything: 3 of 9 left after 30s; those are ended in 0.1s
+    everything: 3 of 9 left after 30s; those are being ended
+    everything: 3 of 9 left after 30s; those are being ended
+    everything: 0 of 9 left after 30s
+    ");
+}
+
+#[test]
 fn a_pile_up_in_dial_is_marked_and_a_few_dials_are_not() {
     let marked = |dial, relay| is_in_trouble(&fixtures::route("web", dial, relay));
     assert!(marked(11, 10));
