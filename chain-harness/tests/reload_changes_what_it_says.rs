@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, refuses, scenario};
-use proxy_bin::admin::model::{Change, ChangeKind, Reload};
+use proxy_bin::admin::model::{Change, ChangeKind, Diff, Reload};
 use proxy_bin::config::Config;
 use proxy_conn::Cause;
 
@@ -253,6 +253,11 @@ fn a_diff_says_what_a_reload_would_change_and_changes_nothing() {
         );
         assert!(diff.warnings.iter().any(|text| text.contains("workers = 2 takes effect at the next start")));
         assert_eq!(hop.control().generation(), 1);
+        let room =
+            |diff: &Diff| diff.warnings.iter().any(|text| text.contains("raise the limit of open files"));
+        let too_many = new.replace("max_connections = 200", "max_connections = 4294967295");
+        let too_many = hop.control().diff(&hop.text(&too_many)).unwrap();
+        assert_eq!((room(&diff), room(&too_many)), (false, true), "{:?}", too_many.warnings);
         let errors = hop.control().diff("workers = 0").unwrap_err();
         assert!(errors.contains("workers"), "{errors}");
         // The reload says the same, and that the log has to wait where nobody can switch it.

@@ -21,12 +21,13 @@ use proxy_core::{Dial, KeepAlive, Resolver};
 use tracing::warn;
 
 use crate::config::{Config, Connections, ListenerConfig, RouteConfig};
-use crate::descriptors;
 use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::RouteTargets;
 
 pub use draining::Draining;
-pub(crate) use room::Room;
+pub(crate) use room::{Room, too_few_descriptors};
+
+use room::max_connections;
 
 /// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
 pub struct Proxy<D> {
@@ -115,6 +116,9 @@ impl<D: Dial> Proxy<D> {
     /// The first generation: it has served nobody yet.
     #[must_use]
     pub fn new(config: Config, tracker: Arc<Tracker>, dialer: D, resolver: Resolver) -> Self {
+        if let Some(warning) = too_few_descriptors(&config) {
+            warn!("{warning}");
+        }
         let most = max_connections(&config);
         let connections = Limit::new(most);
         let numbers = Numbers::of(&config.pools);
@@ -234,21 +238,6 @@ pub(crate) fn limit(bound: Option<Connections>) -> Limit {
 /// The same, for a limit that is there.
 pub(crate) fn most(bound: Option<Connections>) -> usize {
     bound.map_or(Limit::MAX, |bound| bound.get() as usize)
-}
-
-/// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.
-fn max_connections(config: &Config) -> usize {
-    let listening = config.listeners.len() as u64 * u64::from(config.workers.get());
-    let room = descriptors::room_for_connections(descriptors::limit(), listening);
-    let Some(wanted) = config.limits.max_connections else { return room };
-    let wanted = wanted.get() as usize;
-    if wanted > room {
-        warn!(
-            max_connections = wanted,
-            room, "there are not descriptors for so many connections: raise the limit of open files"
-        );
-    }
-    wanted
 }
 
 impl<D> fmt::Debug for Proxy<D> {

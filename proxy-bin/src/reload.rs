@@ -26,7 +26,7 @@ use crate::admin::model;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
 use crate::control::{Control, State, unix_time};
 use crate::logging::{self, LogError, Logs};
-use crate::proxy::{Proxy, is_same_table};
+use crate::proxy::{Proxy, is_same_table, too_few_descriptors};
 use crate::server::{Bound, Listening};
 
 impl Control {
@@ -196,6 +196,7 @@ impl Control {
         }
         let shut = next.listeners.iter().filter(|at| self.parts().drains.keep_shut(&at.label));
         warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
+        warnings.extend(too_few_descriptors(next));
         if before.admin != next.admin {
             warnings.push("[admin] takes effect at the next start".to_owned());
         }

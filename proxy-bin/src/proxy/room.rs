@@ -4,6 +4,9 @@ use proxy_conn::Limit;
 use tokio::sync::watch;
 use tracing::info;
 
+use crate::config::Config;
+use crate::descriptors;
+
 /// The places of a process.
 #[derive(Debug)]
 pub(crate) struct Room {
@@ -35,4 +38,26 @@ impl Room {
             info!(connections = in_use, "room again: accepting");
         }
     }
+}
+
+/// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.
+pub(super) fn max_connections(config: &Config) -> usize {
+    config.limits.max_connections.map_or_else(|| room_for(config), |wanted| wanted.get() as usize)
+}
+
+/// For how many connections there are descriptors.
+fn room_for(config: &Config) -> usize {
+    let listening = config.listeners.len() as u64 * u64::from(config.workers.get());
+    descriptors::room_for_connections(descriptors::limit(), listening)
+}
+
+/// What to tell an operator who wants more connections than there are descriptors for.
+pub(crate) fn too_few_descriptors(config: &Config) -> Option<String> {
+    let (room, wanted) = (room_for(config), config.limits.max_connections?.get() as usize);
+    (wanted > room).then(|| {
+        format!(
+            "max_connections = {wanted}, but there are descriptors for {room} connections only: raise the limit of open \
+             files and start anew, or lower max_connections"
+        )
+    })
 }
