@@ -13,10 +13,11 @@ mod connections;
 mod door;
 mod drains;
 mod events;
-mod exhausted;
 mod health;
 mod http;
 mod kill;
+#[path = "../shared/loopback.rs"]
+mod loopback;
 mod metrics;
 mod openapi;
 mod places;

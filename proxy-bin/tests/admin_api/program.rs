@@ -1,7 +1,7 @@
 //! The real program, with both its admin sockets: for what an embedded proxy cannot show.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::eventually;
 use crate::http::At;
-use crate::world::echo;
+use crate::loopback::echo;
+use crate::world::nobody;
 
 /// `smartproxy run` in a folder of its own. Dropped, it is killed.
 pub(crate) struct Program {
@@ -24,7 +25,7 @@ impl Program {
     /// Runs it with these lines at the start of its configuration, and so many descriptors, and waits until it listens.
     pub(crate) fn start(lines: &str, descriptors: u32) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let [addr, on_tcp] = free();
+        let [addr, on_tcp] = [(); 2].map(|()| nobody());
         let file = dir.path().join("proxy.toml");
         let socket = dir.path().join("admin.sock");
         std::fs::write(&file, config(lines, addr, on_tcp, &socket)).unwrap();
@@ -69,12 +70,6 @@ impl Drop for Program {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// Two addresses that nobody listens on. Both are held until both are known, so they differ.
-fn free() -> [SocketAddr; 2] {
-    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap())
 }
 
 fn config(lines: &str, addr: SocketAddr, on_tcp: SocketAddr, socket: &std::path::Path) -> String {

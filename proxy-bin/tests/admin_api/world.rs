@@ -1,9 +1,8 @@
 //! A chain in this process: client → outer → PROXY v2 → inner → a backend that answers with what it gets.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
-use std::thread;
 
 use proxy_bin::admin::model::{Connection, Connections, Status};
 use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::http::At;
+use crate::loopback::{echo, free_port};
 use crate::{PATIENCE, eventually};
 
 /// One hop with its admin API.
@@ -169,23 +169,7 @@ action = {{ forward = ["{backend}"] }}
     )
 }
 
-/// A backend that answers with what it gets, for as long as the process lives.
-pub(crate) fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let Ok(mut client) = client else { return };
-            thread::spawn(move || {
-                let mut from = client.try_clone()?;
-                std::io::copy(&mut from, &mut client)
-            });
-        }
-    });
-    addr
-}
-
 /// An address where nobody listens.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }

@@ -9,6 +9,8 @@
 
 mod acting;
 mod chain;
+#[path = "../shared/loopback.rs"]
+mod loopback;
 mod pile_up;
 mod seeing;
 mod world;

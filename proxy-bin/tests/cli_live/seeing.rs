@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use crate::world::{Hop, World, client, command, free_port, run};
+use crate::loopback::free_port;
+use crate::world::{Hop, World, client, command, run};
 
 #[test]
 fn conns_filters_sorts_and_pages() {

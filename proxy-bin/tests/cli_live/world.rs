@@ -1,16 +1,16 @@
 //! A chain of two processes with admin sockets, an echo and a black hole behind it, and clients.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
+use crate::loopback::{echo, free_port};
 use crate::{PATIENCE, eventually};
 
 /// The binary under test.
@@ -215,35 +215,5 @@ impl BlackHole {
         let queue: Vec<_> = std::iter::from_fn(connect).take(8).collect();
         assert!(queue.len() < 8, "a queue of length 0 goes on taking connections");
         Self { addr, _listener: listener, _queue: queue }
-    }
-}
-
-/// A backend that says whatever it hears, for as long as the test runs.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                // A client that resets is a client that has gone.
-                drop(std::io::copy(&mut &stream, &mut &stream));
-                drop(stream.shutdown(Shutdown::Write));
-            });
-        }
-    });
-    addr
-}
-
-/// A port of 127.0.0.1 that nobody listens on, never the same twice: below those that the kernel gives to outgoing
-/// connections, so that none of those takes it between our look and its use.
-pub(crate) fn free_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id() * 67;
-    loop {
-        let offset = (start + u32::from(GIVEN.fetch_add(1, Ordering::Relaxed))) % 8000;
-        let port = 20_000 + u16::try_from(offset).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }

@@ -10,6 +10,8 @@
 )]
 
 mod access_log;
+#[path = "../shared/loopback.rs"]
+mod loopback;
 mod privileges;
 mod running;
 mod service;

@@ -1,16 +1,16 @@
 //! A process that is run for a test, and a client and a backend for it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::loopback::{echo, free_port};
 use crate::{PATIENCE, eventually};
 
 /// The binary under test.
@@ -143,36 +143,6 @@ pub(crate) fn converse(addr: SocketAddr) -> std::io::Result<Vec<u8>> {
 pub(crate) fn objects_with(lines: &str, field: &str) -> Vec<Value> {
     let objects = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     objects.filter(|object| object.get(field).is_some()).collect()
-}
-
-/// A port of 127.0.0.1 that nobody listens on, never the same twice: below those that the kernel gives to outgoing
-/// connections, so that none of those takes it between our look and its use.
-pub(crate) fn free_port() -> u16 {
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let start = std::process::id() * 61;
-    loop {
-        let offset = (start + u32::from(GIVEN.fetch_add(1, Ordering::Relaxed))) % 8000;
-        let port = 12_000 + u16::try_from(offset).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// A backend that says whatever it hears, for as long as the test runs.
-fn echo() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || {
-                // A client that resets is a client that has gone.
-                drop(std::io::copy(&mut &stream, &mut &stream));
-                drop(stream.shutdown(Shutdown::Write));
-            });
-        }
-    });
-    addr
 }
 
 fn keep(output: impl Read + Send + 'static, mark: &'static str, lines: &Arc<Mutex<Vec<String>>>) {

@@ -13,7 +13,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::PATIENCE;
-use crate::running::{BINARY, Running, converse, free_port};
+use crate::loopback::free_port;
+use crate::running::{BINARY, Running, converse};
 
 const CONFIG: &str = r#"
 workers = 2

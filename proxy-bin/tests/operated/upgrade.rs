@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::running::{BINARY, Running, converse, free_port};
+use crate::loopback::free_port;
+use crate::running::{BINARY, Running, converse};
 use crate::{PATIENCE, eventually};
 
 const CONFIG: &str = r#"
