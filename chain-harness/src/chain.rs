@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::config;
 use crate::hop::Hop;
 use crate::wait::PATIENCE;
 use crate::wire::Wire;
@@ -29,13 +30,13 @@ impl Chain {
     /// A chain to `targets`, in their order, with more lines (TOML) at the start of each hop's configuration.
     #[must_use]
     pub fn with(outer: &str, inner: &str, targets: &[&dyn Display]) -> Self {
-        Self::in_front(outer, &inner_config(inner, targets))
+        Self::in_front(outer, &config::inner(inner, targets))
     }
 
     /// A chain whose inner hop has a configuration of its own, with its first port for the outer hop.
     #[must_use]
     pub fn in_front(outer: &str, inner_config: &str) -> Self {
-        Self::of_configs(&outer_config(outer, &"INNER"), inner_config)
+        Self::of_configs(&config::outer(outer, &[&"INNER"]), inner_config)
     }
 
     /// A chain of which each hop has a configuration of its own: the outer one's first port is for clients, and `INNER` in it
@@ -51,14 +52,14 @@ impl Chain {
     /// A chain of `hops`, at least two, to `target`, with the defaults.
     #[must_use]
     pub fn of(hops: usize, target: impl Display) -> Self {
-        let inner = Hop::start(&inner_config("", &[&target]));
+        let inner = Hop::start(&config::inner("", &[&target]));
         let (mut between, mut next) = (Vec::new(), inner.addr());
         for _ in 2..hops {
             let hop = Hop::start(&between_config(next));
             next = hop.addr();
             between.insert(0, hop);
         }
-        let outer = Hop::start(&outer_config("", &next));
+        let outer = Hop::start(&config::outer("", &[&next]));
         Self { outer, between, inner }
     }
 
@@ -89,40 +90,6 @@ impl Chain {
     }
 }
 
-pub(crate) fn outer_config(settings: &str, inner: &dyn Display) -> String {
-    format!(
-        r#"
-        {settings}
-        [[listeners]]
-        ports = [PORT_A]
-        bind = ["127.0.0.1", "::1"]
-        [[routes]]
-        name = "outer"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{inner}"] }}
-        send_proxy = "v2"
-        "#
-    )
-}
-
-pub(crate) fn inner_config(settings: &str, targets: &[&dyn Display]) -> String {
-    let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
-    let targets = targets.join(", ");
-    format!(
-        r#"
-        {settings}
-        [[listeners]]
-        ports = [PORT_A]
-        bind = ["127.0.0.1"]
-        accept_proxy = {{ required = ["127.0.0.1/32"] }}
-        [[routes]]
-        name = "inner"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = [{targets}] }}
-        "#
-    )
-}
-
 fn between_config(next: SocketAddr) -> String {
-    inner_config("", &[&next]) + "send_proxy = \"v2\"\n"
+    config::inner("", &[&next]) + "send_proxy = \"v2\"\n"
 }

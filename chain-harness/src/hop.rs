@@ -14,6 +14,7 @@ use proxy_core::{Congestion, KeepAlive};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::config::CROWD;
 use crate::ends::{EndLine, Ends};
 use crate::laws::{Entry, Levels};
 use crate::ports;
@@ -40,10 +41,6 @@ fn crowd(config: &str) -> &'static str {
     }
     CROWD
 }
-
-/// Lets a crowd come from one address.
-pub(crate) const CROWD: &str =
-    "limits.connections_per_client = \"off\"\nlimits.connections_per_client_per_minute = \"off\"\n";
 
 impl Hop {
     /// Starts `config` (TOML), in which `PORT_A` to `PORT_D` stand for ports of 127.0.0.1 (and of `::1`, where it

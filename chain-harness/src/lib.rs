@@ -28,6 +28,7 @@
 
 mod backend;
 mod chain;
+pub mod config;
 mod contender;
 mod ends;
 mod hello;

@@ -3,8 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::chain::{inner_config, outer_config};
-use crate::hop::CROWD;
+use crate::config::{self, CROWD};
 use crate::smartproxy::Smartproxy;
 use crate::wire::Wire;
 
@@ -24,7 +23,7 @@ impl Processes {
     /// A chain to `target`, with more lines (TOML) at the start of each hop's configuration.
     pub async fn with(outer: &str, inner: &str, target: impl Display) -> Self {
         let inner = inner_process(inner, target).await;
-        let outer = outer_config(&format!("{LOG}{CROWD}{outer}"), &inner.addr());
+        let outer = config::outer(&format!("{LOG}{CROWD}{outer}"), &[&inner.addr()]);
         // Only IPv4: the ports were looked for there.
         let outer = Smartproxy::run(&outer.replace(", \"::1\"", "")).await;
         Self { outer, inner }
@@ -44,5 +43,5 @@ impl Processes {
 
 /// The inner hop of a chain to `target` as a process, for an outer one of any kind.
 pub async fn inner_process(settings: &str, target: impl Display) -> Smartproxy {
-    Smartproxy::run(&inner_config(&format!("{LOG}{CROWD}{settings}"), &[&target])).await
+    Smartproxy::run(&config::inner(&format!("{LOG}{CROWD}{settings}"), &[&target])).await
 }

@@ -1,6 +1,6 @@
 //! The real binary's access log, as a program reads it.
 
-use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, eventually};
+use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, config, eventually};
 
 const TEXTS: [&str; 10] =
     ["id", "client", "peer", "listener", "route", "target", "phase", "cause", "code", "by"];
@@ -11,19 +11,7 @@ const NUMBERS: [&str; 8] =
 fn has_every_field_once() {
     Smartproxy::scenario(async {
         let backend = Backend::echo();
-        let config = format!(
-            r#"
-            [log]
-            format = "json"
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        );
+        let config = config::single("log.format = \"json\"", &[&backend.addr()]);
         let proxy = Smartproxy::run(&config).await;
         let mut client = Wire::connect(proxy.addr()).await;
         client.send("hello").await;

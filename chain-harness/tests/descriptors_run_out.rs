@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chain_harness::{Backend, PATIENCE, Process, Processes, Smartproxy, Wire, within};
+use chain_harness::{Backend, PATIENCE, Process, Processes, Smartproxy, Wire, config, within};
 use tokio::time::Instant;
 
 async fn greets(client: &mut Wire) {
@@ -15,18 +15,7 @@ async fn greets(client: &mut Wire) {
 fn where_few_are_to_be_had_it_takes_in_fewer_and_the_others_wait() {
     Smartproxy::scenario(async {
         let backend = Backend::echo();
-        let config = format!(
-            r#"
-            workers = 1
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        );
+        let config = config::single("workers = 1", &[&backend.addr()]);
         let proxy = Smartproxy::run_with_descriptors(149, &config).await;
         // 149, less 128 in reserve, two pipes and one that listens, at two a connection.
         const ROOM: usize = 8;

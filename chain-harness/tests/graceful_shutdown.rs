@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chain_harness::{Backend, Ending, PATIENCE, Smartproxy, Wire, eventually};
+use chain_harness::{Backend, Ending, PATIENCE, Smartproxy, Wire, config, eventually};
 
 /// Exit codes that `--help` lists.
 const ALL_FINISHED: i32 = 0;
@@ -10,20 +10,9 @@ const SOME_WERE_ENDED: i32 = 3;
 const AT_ONCE: i32 = 4;
 
 async fn run(grace: &str, backend: &Backend) -> (Smartproxy, Wire) {
-    let config = format!(
-        r#"
-        workers = 2
-        graceful_shutdown_timeout = "{grace}"
-        [log]
-        format = "json"
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}"] }}
-        "#,
-        backend.addr()
+    let config = config::single(
+        &format!("workers = 2\ngraceful_shutdown_timeout = \"{grace}\"\nlog.format = \"json\""),
+        &[&backend.addr()],
     );
     let proxy = Smartproxy::run(&config).await;
     let mut client = Wire::connect(proxy.addr()).await;

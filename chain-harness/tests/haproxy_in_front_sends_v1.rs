@@ -1,24 +1,13 @@
 //! HAProxy in front of us sends PROXY v1.
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Peer, Wire, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Peer, Wire, config, scenario};
 use proxy_conn::Cause;
 
 #[test]
 fn the_client_address_reaches_our_log() {
     scenario(async {
         let backend = Backend::echo();
-        let hop = Hop::start(&format!(
-            r#"
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            accept_proxy = {{ required = ["127.0.0.1/32"] }}
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        ));
+        let hop = Hop::start(&config::inner("", &[&backend.addr()]));
         let config = format!(
             "defaults\n mode tcp\n timeout connect 5s\n timeout client 9s\n timeout server 9s\n\
              listen front\n bind 127.0.0.1:PORT_A\n server us {} send-proxy\n",

@@ -1,27 +1,19 @@
 //! HAProxy in front of us sends PROXY v2 with a unique id, a checksum, what it knows of the client's TLS and the name
 //! that the client asked for; the backend behind us gets on what is meant to go on.
 
-use chain_harness::{Backend, Certificate, Handshake, Hop, PATIENCE, Peer, Wire, eventually, scenario};
+use chain_harness::{
+    Backend, Certificate, Handshake, Hop, PATIENCE, Peer, Wire, config, eventually, scenario,
+};
 use proxy_conn::{By, Cause};
 use proxy_core::header::{Decoded, HeaderLimits, decode};
 
 const DEFAULTS: &str = "defaults\n mode tcp\n timeout connect 5s\n timeout client 9s\n timeout server 9s\n";
 
 fn hop(backend: &Backend) -> Hop {
-    Hop::start(&format!(
-        r#"
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        accept_proxy = {{ required = ["127.0.0.1/32"] }}
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}"] }}
-        send_proxy = "v2"
-        proxy_v2 = {{ crc32c = true, pass_unknown_tlvs = true }}
-        "#,
-        backend.addr()
-    ))
+    Hop::start(
+        &(config::inner("", &[&backend.addr()])
+            + "send_proxy = \"v2\"\nproxy_v2 = { crc32c = true, pass_unknown_tlvs = true }"),
+    )
 }
 
 /// What our hop told the backend, and what came behind it.

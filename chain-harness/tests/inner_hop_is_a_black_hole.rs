@@ -2,25 +2,13 @@
 
 use std::time::Duration;
 
-use chain_harness::{BlackHole, Hop, PATIENCE, Wire, scenario};
+use chain_harness::{BlackHole, Hop, PATIENCE, Wire, config, scenario};
 use proxy_conn::{Cause, Phase};
 
 const ABANDONED: Duration = Duration::from_millis(500);
 
 fn outer(hole: &BlackHole) -> Hop {
-    Hop::start(&format!(
-        r#"
-        timeouts.connection_timeout = "1s"
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "outer"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}"] }}
-        send_proxy = "v2"
-        "#,
-        hole.addr()
-    ))
+    Hop::start(&config::outer("timeouts.connection_timeout = \"1s\"", &[&hole.addr()]))
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Processes, Smartproxy, Wire, eventually, inner_process};
+use chain_harness::{
+    Backend, Ending, Hop, PATIENCE, Processes, Smartproxy, Wire, config, eventually, inner_process,
+};
 use proxy_conn::Cause;
 
 const CLIENTS: usize = 300;
@@ -10,19 +12,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// The outer hop in this process, with a breaker that forgives as fast as the inner hop is back.
 fn outer(inner: &Smartproxy) -> Hop {
-    Hop::start(&format!(
-        r#"
-        breaker = {{ failures_in_a_row = 3, cool_down = "100ms", longest_cool_down = "100ms" }}
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "outer"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}"] }}
-        send_proxy = "v2"
-        "#,
-        inner.addr()
-    ))
+    Hop::start(&config::outer(config::FORGIVING, &[&inner.addr()]))
 }
 
 async fn talking(count: usize, addr: std::net::SocketAddr) -> Vec<Wire> {

@@ -1,26 +1,13 @@
 //! The inner hop is told to stop (SIGTERM) and started again while clients are being served: who was being served is
 //! served to the end, who comes later goes to the second inner hop, and nobody ever gets part of an answer and a FIN.
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Smartproxy, Wire, eventually, inner_process};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Smartproxy, Wire, config, eventually, inner_process};
 
 const CLIENTS: usize = 40;
 
 /// An outer hop with two inner ones to choose from.
 fn outer(inner: [&Smartproxy; 2]) -> Hop {
-    Hop::start(&format!(
-        r#"
-        breaker = {{ failures_in_a_row = 3, cool_down = "100ms", longest_cool_down = "100ms" }}
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "outer"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}", "{}"] }}
-        send_proxy = "v2"
-        "#,
-        inner[0].addr(),
-        inner[1].addr()
-    ))
+    Hop::start(&config::outer(config::FORGIVING, &[&inner[0].addr(), &inner[1].addr()]))
 }
 
 async fn greet(client: &mut Wire) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chain_harness::laws::{Breach, Journey, Law, Levels, at_rest, journey, overdue, path};
 use chain_harness::leaky::{Leak, LeakyOptions};
 use chain_harness::{
-    Backend, BlackHole, Counting, Hop, LeakyHop, Meeting, PATIENCE, Wire, eventually, refuses, scenario,
-    with_the_process,
+    Backend, BlackHole, Counting, Hop, LeakyHop, Meeting, PATIENCE, Wire, config, eventually, refuses,
+    scenario, with_the_process,
 };
 use proxy_core::{Endpoint, Side};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -167,20 +167,9 @@ fn laws(breaches: &[Breach]) -> Vec<Law> {
 fn the_product_and_an_honest_proxy_break_none() {
     scenario(async {
         let (backend, mut desk) = Backend::hands_over();
-        let config = format!(
-            r#"
-            workers = 1
-            limits.connections_per_client = "off"
-            limits.connections_per_client_per_minute = "off"
-            timeouts = {{ connection_timeout = "200ms", half_closed_timeout = "200ms" }}
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            [[routes]]
-            name = "served"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
+        let config = config::single(
+            "workers = 1\ntimeouts = { connection_timeout = \"200ms\", half_closed_timeout = \"200ms\" }",
+            &[&backend.addr()],
         );
         let product = Hop::start(&config);
         assert_eq!(broken_when_served(&product, &mut desk, PATIENCE).await, []);

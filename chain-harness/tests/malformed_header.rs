@@ -1,6 +1,6 @@
 //! A trusted peer sends what is no PROXY header: it is reset, the log says what was wrong, and nothing is dialled.
 
-use chain_harness::{Backend, Hop, Wire, scenario};
+use chain_harness::{Backend, Hop, Wire, config, scenario};
 use proxy_conn::{By, Cause, Phase};
 
 const BAD: &[(&str, &[u8])] = &[
@@ -18,18 +18,7 @@ const BAD: &[(&str, &[u8])] = &[
 fn is_reset_with_a_reason() {
     scenario(async {
         let backend = Backend::echo();
-        let hop = Hop::start(&format!(
-            r#"
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            accept_proxy = {{ required = ["127.0.0.1/32"] }}
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        ));
+        let hop = Hop::start(&config::inner("", &[&backend.addr()]));
         for (n, (what, bytes)) in BAD.iter().enumerate() {
             let mut client = Wire::connect(hop.addr()).await;
             client.send(bytes).await;

@@ -1,24 +1,13 @@
 //! nginx in front of us sends PROXY v1.
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Peer, Wire, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Peer, Wire, config, scenario};
 use proxy_conn::Cause;
 
 #[test]
 fn the_client_address_reaches_our_log() {
     scenario(async {
         let backend = Backend::echo();
-        let hop = Hop::start(&format!(
-            r#"
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            accept_proxy = {{ required = ["127.0.0.1/32"] }}
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        ));
+        let hop = Hop::start(&config::inner("", &[&backend.addr()]));
         let config = format!(
             "stream {{ server {{ listen 127.0.0.1:PORT_A; proxy_pass {}; proxy_protocol on; }} }}",
             hop.addr()

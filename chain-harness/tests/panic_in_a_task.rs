@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, open_descriptors, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, config, eventually, open_descriptors, scenario};
 use proxy_conn::{Cause, ConnId, Phase, Subscriber};
 
 /// Panics in the task of every `nth` connection that comes to `phase`.
@@ -26,21 +26,7 @@ const NTH: usize = 3;
 fn in_phase(phase: Phase) {
     scenario(async {
         let backend = Backend::silent();
-        let config = format!(
-            r#"
-            limits.max_connections = 40
-            limits.connections_per_client = "off"
-            limits.connections_per_client_per_minute = "off"
-            workers = 2
-            [[listeners]]
-            bind = ["127.0.0.1"]
-            [[routes]]
-            name = "only"
-            match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
-            "#,
-            backend.addr()
-        );
+        let config = config::single("limits.max_connections = 40\nworkers = 2", &[&backend.addr()]);
         let hop = Hop::watched_by(Panics { phase, nth: NTH, seen: AtomicUsize::new(0) }, &config);
         let quiet = open_descriptors();
         let mut clients = Vec::new();

@@ -1,24 +1,13 @@
 //! What the client sends behind its PROXY header reaches the backend whole, however header and payload are cut.
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, config, eventually, scenario};
 
 const V1: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 52953 443\r\n";
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\0\x02\x07\xc6\x33\x64\x01\xce\xd9\x01\xbb";
 const PAYLOAD: &[u8] = b"PROXY TCP4 is what a payload may begin with";
 
 fn hop(backend: &Backend) -> Hop {
-    Hop::start(&format!(
-        r#"
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        accept_proxy = {{ required = ["127.0.0.1/32"] }}
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{}"] }}
-        "#,
-        backend.addr()
-    ))
+    Hop::start(&config::inner("", &[&backend.addr()]))
 }
 
 #[test]

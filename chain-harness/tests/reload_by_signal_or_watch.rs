@@ -2,21 +2,10 @@
 
 use std::fmt::Display;
 
-use chain_harness::{Backend, PATIENCE, Smartproxy, Wire};
+use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, config};
 
 fn config(settings: &str, target: impl Display) -> String {
-    format!(
-        r#"
-        workers = 2
-        {settings}
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{target}"] }}
-        "#
-    )
+    config::single(&format!("workers = 2\n{settings}"), &[&target])
 }
 
 /// What the backend says.

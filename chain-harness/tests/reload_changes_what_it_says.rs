@@ -3,24 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, refuses, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, config, eventually, refuses, scenario};
 use proxy_bin::admin::model::{Change, ChangeKind, Diff, Reload};
 use proxy_bin::config::Config;
 use proxy_conn::Cause;
 
 fn config(settings: &str, target: impl std::fmt::Display, route: &str) -> String {
-    format!(
-        r#"
-        {settings}
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = ["{target}"] }}
-        {route}
-        "#
-    )
+    config::single(settings, &[&target]) + route
 }
 
 async fn greeted(hop: &Hop, text: &str) -> Wire {

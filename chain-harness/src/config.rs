@@ -1,0 +1,74 @@
+//! Configurations that many scenarios share: one listener, and one route with all targets.
+//!
+//! `settings` are lines (TOML) at the start. The route is last, so what is appended to the text belongs to it. A scenario that
+//! needs anything else writes its own.
+
+use std::fmt::Display;
+
+/// Lets a crowd come from one address. A [`Hop`](crate::Hop) has it anyway, unless its configuration speaks of it.
+pub(crate) const CROWD: &str =
+    "limits.connections_per_client = \"off\"\nlimits.connections_per_client_per_minute = \"off\"\n";
+
+/// A breaker that forgives as fast as a target is back.
+pub const FORGIVING: &str =
+    r#"breaker = { failures_in_a_row = 3, cool_down = "100ms", longest_cool_down = "100ms" }"#;
+
+/// A hop by itself: clients come to its first port, and no PROXY header is read or sent.
+#[must_use]
+pub fn single(settings: &str, targets: &[&dyn Display]) -> String {
+    let targets = list(targets);
+    format!(
+        r#"
+        {settings}
+        [[listeners]]
+        bind = ["127.0.0.1"]
+        [[routes]]
+        name = "only"
+        match = {{ ports = [PORT_A] }}
+        action = {{ forward = [{targets}] }}
+        "#
+    )
+}
+
+/// The hop that clients come to: it sends PROXY v2 to `inner`.
+#[must_use]
+pub fn outer(settings: &str, inner: &[&dyn Display]) -> String {
+    let inner = list(inner);
+    format!(
+        r#"
+        {settings}
+        [[listeners]]
+        ports = [PORT_A]
+        bind = ["127.0.0.1", "::1"]
+        [[routes]]
+        name = "outer"
+        match = {{ ports = [PORT_A] }}
+        action = {{ forward = [{inner}] }}
+        send_proxy = "v2"
+        "#
+    )
+}
+
+/// The hop behind another on this machine: it demands a PROXY header, and sends none.
+#[must_use]
+pub fn inner(settings: &str, targets: &[&dyn Display]) -> String {
+    let targets = list(targets);
+    format!(
+        r#"
+        {settings}
+        [[listeners]]
+        ports = [PORT_A]
+        bind = ["127.0.0.1"]
+        accept_proxy = {{ required = ["127.0.0.1/32"] }}
+        [[routes]]
+        name = "inner"
+        match = {{ ports = [PORT_A] }}
+        action = {{ forward = [{targets}] }}
+        "#
+    )
+}
+
+fn list(targets: &[&dyn Display]) -> String {
+    let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
+    targets.join(", ")
+}
