@@ -15,6 +15,8 @@ use crate::tree::Tree;
 const BOUND: Duration = Duration::from_secs(120);
 /// After the last connection has gone, so much is waited for a proxy to put its things away, which counts as its work.
 const SETTLE: Duration = Duration::from_millis(20);
+/// For how long a proxy may have things to see to after the last of a crowd has fallen silent, before it counts as idle.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Short connections at a time, and connections of round trips.
 pub(crate) const AT_ONCE: u32 = 64;
 /// Bytes of a message of a round trip.
@@ -153,7 +155,7 @@ fn round_trips(up: &Up, load: &mut Load, count: u64) -> anyhow::Result<Cost> {
 }
 
 fn idle(up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {
-    load.bound(BOUND + amount.idle_for);
+    load.bound(BOUND + AFTERMATH + amount.idle_for);
     let count = f64::from(amount.idle_connections);
     let (resident, descriptors) = (up.tree.resident(), up.tree.descriptors());
     load.idle(up.addr, amount.idle_connections)?;
@@ -162,6 +164,9 @@ fn idle(up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {
     let per_connection = |now: u64, start: u64| (now as f64 - start as f64) / count;
     let more = per_connection(up.tree.resident(), resident) / 1024.0;
     let open = per_connection(up.tree.descriptors(), descriptors);
+    let last_came = up.tree.cpu();
+    load.rest(AFTERMATH)?;
+    let aftermath = (up.tree.cpu() - last_came).as_secs_f64() * 1e3;
     let (before, start) = (up.tree.cpu(), clock::now());
     load.rest(amount.idle_for)?;
     let used = (up.tree.cpu() - before).as_secs_f64() * 1e3 / start.elapsed().as_secs_f64();
@@ -169,7 +174,7 @@ fn idle(up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {
     // Memory may be given back a little later.
     load.rest(Duration::from_secs(1))?;
     let left = (up.tree.resident() as f64 - resident as f64) / 1024.0;
-    Ok(vec![more, used, open, left, resident as f64 / 1024.0])
+    Ok(vec![more, used, aftermath, open, left, resident as f64 / 1024.0])
 }
 
 fn mass_close(up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {

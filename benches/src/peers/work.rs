@@ -69,6 +69,7 @@ const BULK: &[Figure] = &[
 const IDLE: &[Figure] = &[
     barred("resident KiB/connection", 2, Bar::AtMost(1.5)),
     barred("idle CPU, ms a second", 2, Bar::AtMost(1.0)),
+    figure("CPU ms in the 2 s before that, after they came", 1),
     barred("descriptors/connection", 2, Bar::AtMost(2.0)),
     barred("KiB above start after they go", 0, Bar::AtMost(1024.0)),
     figure("resident KiB at start", 0),

@@ -4,6 +4,7 @@
 //! back by being dropped. The global limit is not among them: its permit is taken at accept.
 
 use std::net::IpAddr;
+use std::pin::pin;
 
 use proxy_conn::{
     AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
@@ -116,7 +117,7 @@ pub(super) async fn to_the_process<S: Stream, D>(
     conn.deadline(Instant::now() + longest_wait.get(), DeadlineKind::Queue);
     let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
     let early_data = proxy.config.limits.early_data.bytes();
-    let waiting = limit.acquire_or_wait(&queue);
+    let waiting = pin!(limit.acquire_or_wait(&queue));
     let waited = while_client_stays(conn, accepted.client, &mut accepted.ahead, early_data, waiting).await?;
     waited.map_err(|_| {
         Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
@@ -190,7 +191,7 @@ impl Place<'_> {
     ) -> Result<Permit, Verdict> {
         conn.deadline(Instant::now() + queue.longest_wait.get(), DeadlineKind::Queue);
         let early_data = routed.proxy.config.limits.early_data.bytes();
-        let waiting = limit.acquire_or_wait(queue);
+        let waiting = pin!(limit.acquire_or_wait(queue));
         let waited = while_client_stays(conn, routed.client, &mut routed.ahead, early_data, waiting).await?;
         waited.map_err(|error| {
             let cause = match error {

@@ -1,6 +1,7 @@
 //! The client before the relay: what it sends is kept and counted, and that it leaves is noticed.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use proxy_conn::{Cause, ConnGuard};
 use proxy_core::ahead::Left;
@@ -22,13 +23,14 @@ pub(super) async fn fill<S: Stream>(
     Ok(())
 }
 
-/// What `future` comes to, for as long as the client stays; what it sends meanwhile is kept and counted.
+/// What `future` comes to, for as long as the client stays; what it sends meanwhile is kept and counted. Pinned where it is
+/// made: passed on by value it would be copied twice.
 pub(super) async fn while_client_stays<S: Stream, F: Future>(
     conn: &ConnGuard,
     client: &S,
     ahead: &mut ReadAhead,
     early_data: usize,
-    future: F,
+    future: Pin<&mut F>,
 ) -> Result<F::Output, Verdict> {
     let read_before = ahead.total();
     let outcome = tokio::select! {

@@ -1,6 +1,7 @@
 //! The dial stage: a backend, within one deadline, for as long as the client is there.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
@@ -43,7 +44,7 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let Routed { client, mut ahead, origin, hello, route, state, deadlines, course, proxy, .. } = routed;
     let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = course.name(0));
-    let dialling = reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout);
+    let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout));
     let early_data = proxy.config.limits.early_data.bytes();
     let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
     let dialled = outcome.map_err(|error| failed(conn, &error))?;
