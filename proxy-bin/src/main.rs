@@ -34,6 +34,7 @@ const CONNECTIONS_WERE_ENDED: u8 = 3;
 const STOPPED_AT_ONCE: u8 = 4;
 
 fn main() -> ExitCode {
+    proxy_core::memory::retain_little();
     let outcome = match Cli::parse().command {
         None => demo(Ports::default()),
         Some(Command::Demo(ports)) => demo(ports.into()),

@@ -66,9 +66,6 @@ impl<D> Watch<D> {
     fn look(&mut self, proxy: &Arc<Proxy<D>>) -> usize {
         self.follow(proxy);
         let process = Process::read(proxy);
-        if self.crowd.has_gone(proxy.tracker.len()) {
-            memory::release();
-        }
         let walk = OnceCell::new();
         let connections = || walk.get_or_init(|| proxy.tracker.connections());
         // While nobody comes or goes, and all have their backend, they are as they were seen.
@@ -83,7 +80,12 @@ impl<D> Watch<D> {
                 relieve(pool, &mut breaker.overload, connections());
             }
         }
-        walk.get().map_or(0, Vec::len)
+        let walked = walk.into_inner().map_or(0, |walked| walked.len());
+        // Last, when nothing is held here any more.
+        if self.crowd.has_gone(proxy.tracker.len()) {
+            memory::release();
+        }
+        walked
     }
 
     /// Has a breaker for each pool of `proxy`.

@@ -8,6 +8,16 @@ pub fn release() {
     crate::sys::trim();
 }
 
+/// Has the allocator keep at most half a MiB that is free at the end of a heap, of which each thread may have one. Else that
+/// bound grows with the largest block that was ever given back, and [`release`] cannot reach it in the heaps of other
+/// threads. To be called once, before there are any; it is a matter of the whole process.
+///
+/// Less than half a MiB would be given back and asked for again between any two batches of connections.
+pub fn retain_little() {
+    const MOST: i32 = 512 * 1024;
+    crate::sys::retain_at_most(MOST);
+}
+
 /// Bytes that are allocated and in use, as the C library counts (`mallinfo2(3)`): what the program holds, where resident
 /// memory is what the kernel has given it. None with another allocator. It locks each of the allocator's arenas for a
 /// moment: once a second is often enough.

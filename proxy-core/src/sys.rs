@@ -83,6 +83,17 @@ pub(crate) fn trim() {
 #[cfg(not(target_env = "gnu"))]
 pub(crate) const fn trim() {}
 
+/// Bounds the free memory at the end of each of the allocator's heaps, in bytes.
+#[cfg(target_env = "gnu")]
+pub(crate) fn retain_at_most(bytes: libc::c_int) {
+    // SAFETY: mallopt(3) takes no pointer and may be called at any time. It fails only for a parameter that it does not know.
+    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, bytes) };
+}
+
+/// Other allocators keep what they keep.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) const fn retain_at_most(_: libc::c_int) {}
+
 /// Bytes that the allocator has handed out and that were not given back, of all threads.
 #[cfg(target_env = "gnu")]
 pub(crate) fn allocated() -> Option<u64> {

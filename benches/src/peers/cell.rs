@@ -15,6 +15,8 @@ use crate::tree::Tree;
 const BOUND: Duration = Duration::from_secs(120);
 /// After the last connection has gone, so much is waited for a proxy to put its things away, which counts as its work.
 const SETTLE: Duration = Duration::from_millis(20);
+/// How long it may take to give memory back.
+const GIVEN_BACK: Duration = Duration::from_secs(3);
 /// For how long a proxy may have things to see to after the last of a crowd has fallen silent, before it counts as idle.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Short connections at a time, and connections of round trips.
@@ -172,7 +174,7 @@ fn idle(up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {
     let used = (up.tree.cpu() - before).as_secs_f64() * 1e3 / start.elapsed().as_secs_f64();
     load.close()?;
     // Memory may be given back a little later.
-    load.rest(Duration::from_secs(1))?;
+    load.rest(GIVEN_BACK)?;
     let left = (up.tree.resident() as f64 - resident as f64) / 1024.0;
     Ok(vec![more, used, aftermath, open, left, resident as f64 / 1024.0])
 }
