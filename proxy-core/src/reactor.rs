@@ -67,7 +67,7 @@ struct Reactor {
 }
 
 /// The slots of all sockets, by descriptor: these are small and dense, because the kernel always takes the lowest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slots {
     by_descriptor: Vec<Option<Arc<Slot>>>,
     registered: u32,
@@ -128,7 +128,7 @@ fn here() -> io::Result<Arc<Reactor>> {
 
 /// Wakes whoever waits, until the runtime shuts down.
 async fn ask(reactor: Arc<Reactor>) {
-    let mut woken = Vec::new();
+    let mut woken = Vec::with_capacity(events::BATCH);
     while let Ok(mut readable) = reactor.epoll.readable().await {
         // Where there may be more it stays readable, and is asked again.
         if !reactor.take(&mut woken) {
@@ -143,7 +143,7 @@ impl Reactor {
     /// A new one, which `runtime` asks from now on; it has been entered.
     fn start(runtime: &Handle) -> io::Result<Arc<Self>> {
         let epoll = sys::register(epoll::create(epoll::CreateFlags::CLOEXEC)?, Interest::READABLE)?;
-        let reactor = Arc::new(Self { epoll, slots: Mutex::default() });
+        let reactor = Arc::new(Self { epoll, slots: Mutex::new(Slots::new()) });
         // No connection's task: it ends with the runtime.
         runtime.spawn(ask(Arc::clone(&reactor)));
         Ok(reactor)
@@ -166,8 +166,12 @@ impl Reactor {
 }
 
 impl Slots {
-    /// Fewer than these are not worth giving memory back for.
+    /// There is room for as many at all times: 8 KiB.
     const FEW: usize = 1024;
+
+    fn new() -> Self {
+        Self { by_descriptor: Vec::with_capacity(Self::FEW), registered: 0 }
+    }
 
     fn find(&self, descriptor: RawFd) -> Option<&Arc<Slot>> {
         self.by_descriptor.get(usize::try_from(descriptor).ok()?)?.as_ref()
@@ -193,7 +197,7 @@ impl Slots {
             self.by_descriptor.pop();
         }
         if self.by_descriptor.capacity() > Self::FEW.max(4 * self.by_descriptor.len()) {
-            self.by_descriptor.shrink_to(2 * self.by_descriptor.len());
+            self.by_descriptor.shrink_to(Self::FEW.max(2 * self.by_descriptor.len()));
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) const ALL: EventFlags = EventFlags::IN
     .union(EventFlags::ET);
 
 /// How many events are taken at once: those of 256 connections with two ends each.
-const BATCH: usize = 512;
+pub(super) const BATCH: usize = 512;
 
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 

@@ -107,7 +107,7 @@ fn without_a_runtime_it_is_refused() {
 
 #[test]
 fn the_table_is_as_small_as_it_can_be_when_a_crowd_has_gone() {
-    let mut slots = Slots::default();
+    let mut slots = Slots::new();
     for descriptor in 3..20_000 {
         slots.insert(descriptor).unwrap();
     }
