@@ -16,59 +16,37 @@ pub const FORGIVING: &str =
 /// A hop by itself: clients come to its first port, and no PROXY header is read or sent.
 #[must_use]
 pub fn single(settings: &str, targets: &[&dyn Display]) -> String {
-    let targets = list(targets);
-    format!(
-        r#"
-        {settings}
-        [[listeners]]
-        bind = ["127.0.0.1"]
-        [[routes]]
-        name = "only"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = [{targets}] }}
-        "#
-    )
+    one_route(settings, r#"bind = ["127.0.0.1"]"#, "only", targets)
 }
 
 /// The hop that clients come to: it sends PROXY v2 to `inner`.
 #[must_use]
 pub fn outer(settings: &str, inner: &[&dyn Display]) -> String {
-    let inner = list(inner);
-    format!(
-        r#"
-        {settings}
-        [[listeners]]
-        ports = [PORT_A]
-        bind = ["127.0.0.1", "::1"]
-        [[routes]]
-        name = "outer"
-        match = {{ ports = [PORT_A] }}
-        action = {{ forward = [{inner}] }}
-        send_proxy = "v2"
-        "#
-    )
+    let listener = r#"bind = ["127.0.0.1", "::1"]"#;
+    one_route(settings, listener, "outer", inner) + "send_proxy = \"v2\"\n"
 }
 
 /// The hop behind another on this machine: it demands a PROXY header, and sends none.
 #[must_use]
 pub fn inner(settings: &str, targets: &[&dyn Display]) -> String {
-    let targets = list(targets);
+    let listener = "bind = [\"127.0.0.1\"]\naccept_proxy = { required = [\"127.0.0.1/32\"] }";
+    one_route(settings, listener, "inner", targets)
+}
+
+/// A route called `name` for the first port, on which `listener` says how it is listened.
+fn one_route(settings: &str, listener: &str, name: &str, targets: &[&dyn Display]) -> String {
+    let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
+    let targets = targets.join(", ");
     format!(
         r#"
         {settings}
         [[listeners]]
         ports = [PORT_A]
-        bind = ["127.0.0.1"]
-        accept_proxy = {{ required = ["127.0.0.1/32"] }}
+        {listener}
         [[routes]]
-        name = "inner"
+        name = "{name}"
         match = {{ ports = [PORT_A] }}
         action = {{ forward = [{targets}] }}
         "#
     )
-}
-
-fn list(targets: &[&dyn Display]) -> String {
-    let targets: Vec<_> = targets.iter().map(|target| format!("\"{target}\"")).collect();
-    targets.join(", ")
 }

@@ -421,7 +421,7 @@ async fn a_client_that_no_hop_knows_passes_no_allow_list_further_in() {
 }
 
 /// What a connection takes of memory in its task, whether busy or idle. Beside it there are its entry
-/// (`proxy-conn/tests/tracker_memory.rs`) and what the runtime keeps for two sockets.
+/// (`proxy-conn/tests/tracker_memory.rs`) and the places of two sockets in the reactor.
 #[test]
 fn an_established_connection_is_a_small_future() {
     fn size<A, F>(_: fn(A) -> F) -> usize {
