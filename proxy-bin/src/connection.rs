@@ -14,6 +14,7 @@
 //! connection has what it needs itself, however many reloads it outlives.
 
 mod admit;
+mod announce;
 mod client;
 mod dial;
 mod header;
