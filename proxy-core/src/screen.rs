@@ -70,6 +70,10 @@ impl<S: Stream> Stream for Screened<'_, S> {
         }
     }
 
+    fn look(&self) {
+        self.stream.look();
+    }
+
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.stream.poll_write(cx, buf)
     }

@@ -203,6 +203,10 @@ impl Stream for Socket {
         })
     }
 
+    fn look(&self) {
+        self.place.lock().suppose(Event::INPUT);
+    }
+
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_transfer(cx, Event::WRITABLE, |fd, _| {
             let n = rustix::net::send(fd, buf, SendFlags::NOSIGNAL)?;
@@ -328,6 +332,24 @@ mod tests {
         let spliced = tokio::time::timeout(std::time::Duration::from_secs(5), spliced).await;
         assert_eq!(spliced.expect("its readiness is lost").unwrap(), None);
         assert_eq!(read(&near, &mut [0; 8]).await.unwrap(), 4);
+    }
+
+    /// A worker that was stopped: its reactor knows nothing yet of what came meanwhile.
+    #[tokio::test]
+    async fn a_look_reads_what_nobody_has_told_of_yet() {
+        let (near, far) = pair().await;
+        let mut buf = [0; 64];
+        let mut reading = tokio_test::task::spawn(read(&near, &mut buf));
+        tokio_test::assert_pending!(reading.poll());
+        // Nothing is awaited from here on, so no reactor has its turn.
+        SockRef::from(&far).send(b"in time").unwrap();
+        tokio_test::assert_pending!(reading.poll(), "the kernel is not asked without a reason");
+        near.look();
+        assert_eq!(tokio_test::assert_ready!(reading.poll()).unwrap(), 7);
+        near.look();
+        drop(reading);
+        let mut reading = tokio_test::task::spawn(read(&near, &mut buf));
+        tokio_test::assert_pending!(reading.poll(), "a look in vain is no end");
     }
 
     #[tokio::test]
