@@ -16,6 +16,7 @@ mod body;
 mod census;
 mod change;
 mod connections;
+pub mod default_socket;
 mod door;
 mod events;
 mod health;
@@ -45,12 +46,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use socket2::{Domain, Socket, Type};
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::config::{Admin, AdminAddr};
+use crate::parked::Parked;
 use accept::{Serving, accept_loop};
 use door::Door;
 use process::Process;
@@ -119,20 +120,8 @@ pub struct AdminSockets {
     // and with it the proxy, from starting.
     reserve: Reserve,
     process: Process,
-    idle: Idle,
+    runtime: Parked,
     name: String,
-}
-
-/// A runtime without a thread. It may be dropped on another one, where dropping a runtime itself would panic.
-#[derive(Debug)]
-struct Idle(Option<Runtime>);
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl AdminSockets {
@@ -152,23 +141,24 @@ impl AdminSockets {
         options: &Admin,
         handed_over: Option<std::net::TcpListener>,
     ) -> Result<Self, AdminError> {
+        let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
+        let tcp = options.listen.map(|at| listen(at, token, handed_over)).transpose()?;
+        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
+        let kept = kept.map_err(AdminError::Thread)?;
+        let runtime = Parked::new().map_err(AdminError::Thread)?;
+        let name = options.name.as_ref().map(|name| name.as_str().to_owned());
+        // Last, when nothing else can fail: from then on its name leads here.
         let unix = options.socket.as_ref().map(|path| {
             let path = path.as_path();
             SocketFile::bind(path, options.socket_mode.bits())
                 .map_err(|source| AdminError::Socket { path: path.to_path_buf(), source })
         });
-        let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
-        let tcp = options.listen.map(|at| listen(at, token, handed_over));
-        let name = options.name.as_ref().map(|name| name.as_str().to_owned());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (unix, tcp) = (unix.transpose()?, tcp.transpose()?);
-        let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
         Ok(Self {
-            unix,
+            unix: unix.transpose()?,
             tcp,
-            kept: kept.map_err(AdminError::Thread)?,
+            kept,
+            runtime,
             process: Process::new(),
-            idle: Idle(Some(runtime.map_err(AdminError::Thread)?)),
             reserve: Reserve::new(),
             name: name.unwrap_or_else(view::host_name),
         })
@@ -237,7 +227,7 @@ impl AdminServer {
     pub fn start(sockets: AdminSockets, subject: Subject) -> Result<Self, AdminError> {
         let stop = CancellationToken::new();
         let addr = sockets.addr();
-        let AdminSockets { unix, tcp, kept, reserve, process, mut idle, name } = sockets;
+        let AdminSockets { unix, tcp, kept, reserve, process, runtime, name } = sockets;
         let (file, unix) = unix.map_or((None, None), |(file, listener)| (Some(file), Some(listener)));
         let router = api::router(subject, name, process, stop.clone());
         let release = stop.child_token();
@@ -246,11 +236,7 @@ impl AdminServer {
         let until = release.clone();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || {
-                if let Some(runtime) = idle.0.take() {
-                    runtime.block_on(serve(unix, tcp, serving, until));
-                }
-            })
+            .spawn(move || runtime.block_on(serve(unix, tcp, serving, until)))
             .map_err(AdminError::Thread)?;
         let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
         info!(socket, addr = addr.map(tracing::field::display), "admin API");

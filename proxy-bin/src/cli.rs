@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::demo::Ports;
+use crate::demo::Wishes;
 
 pub use operate::Operate;
 pub use output::{Failure, Outcome};
@@ -99,27 +99,28 @@ pub enum Command {
     },
 }
 
-/// The ports of the embedded chain, all on 127.0.0.1.
+/// The ports of the embedded chain, all on 127.0.0.1. Where somebody has one of the usual ones, the next that is free stands in for
+/// it, and is printed; one that is given here is that one or none.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct DemoPorts {
-    /// Port of the outer proxy: the one to connect to.
-    #[arg(long, default_value_t = Ports::default().outer, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub outer: u16,
-    /// Port of the inner proxy.
-    #[arg(long, default_value_t = Ports::default().inner, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub inner: u16,
-    /// Port of the demo backend.
-    #[arg(long, default_value_t = Ports::default().backend, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub backend: u16,
-    /// Port of the dashboard and the admin API of the outer proxy.
-    #[arg(long, default_value_t = Ports::default().admin, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub admin: u16,
+    /// Port of the outer proxy, the one to connect to. Usually 8001.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub outer: Option<u16>,
+    /// Port of the inner proxy. Usually 8002.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub inner: Option<u16>,
+    /// Port of the demo backend. Usually 8003.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub backend: Option<u16>,
+    /// Port of the dashboard and the admin API of the outer proxy. Usually 8000.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub admin: Option<u16>,
 }
 
-impl From<DemoPorts> for Ports {
+impl From<DemoPorts> for Wishes {
     fn from(ports: DemoPorts) -> Self {
         let DemoPorts { outer, inner, backend, admin } = ports;
-        Self { outer, inner, backend, admin }
+        Self { outer, inner, backend, dashboard: admin }
     }
 }
 

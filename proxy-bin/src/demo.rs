@@ -3,6 +3,7 @@
 //! It is what runs without a configuration, so that somebody new sees a whole chain work with one command.
 
 mod folder;
+mod ports;
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +17,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use proxy_conn::Trail;
-use proxy_core::ListenError;
 use proxy_core::header::{self, HeaderLimits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,48 +24,29 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::admin::default_socket::HOPS;
 use crate::config::Admin;
 
 pub use folder::PrivateFolder;
+pub use ports::{PortError, Ports, Sockets, Wishes, address};
 
 /// The outer proxy's configuration, with its ports as they are by default.
 pub const OUTER: &str = include_str!("demo/outer.toml");
 /// The inner proxy's configuration, with its ports as they are by default.
 pub const INNER: &str = include_str!("demo/inner.toml");
 
-/// The ports of the embedded chain.
-#[derive(Debug, Clone, Copy)]
-pub struct Ports {
-    /// Where the outer proxy listens.
-    pub outer: u16,
-    /// Where the inner proxy listens.
-    pub inner: u16,
-    /// Where the demo backend listens.
-    pub backend: u16,
-    /// Where the outer proxy's dashboard and admin API listen.
-    pub admin: u16,
-}
-
-impl Default for Ports {
-    fn default() -> Self {
-        Self { outer: 8001, inner: 8002, backend: 8003, admin: 8000 }
-    }
-}
-
-impl Ports {
-    /// The outer and the inner proxy's configuration with these ports.
-    #[must_use]
-    pub fn configs(&self) -> (String, String) {
-        let at = |port: u16| format!("127.0.0.1:{port}");
-        let defaults = Self::default();
-        let outer = OUTER
-            .replace(&format!("[{}]", defaults.outer), &format!("[{}]", self.outer))
-            .replace(&at(defaults.inner), &at(self.inner));
-        let inner = INNER
-            .replace(&format!("[{}]", defaults.inner), &format!("[{}]", self.inner))
-            .replace(&at(defaults.backend), &at(self.backend));
-        (outer, inner)
-    }
+/// The outer and the inner proxy's configuration with these ports.
+#[must_use]
+pub fn configs(ports: Ports) -> (String, String) {
+    let at = |port: u16| format!("127.0.0.1:{port}");
+    let usual = Ports::USUAL;
+    let outer = OUTER
+        .replace(&format!("[{}]", usual.outer), &format!("[{}]", ports.outer))
+        .replace(&at(usual.inner), &at(ports.inner));
+    let inner = INNER
+        .replace(&format!("[{}]", usual.inner), &format!("[{}]", ports.inner))
+        .replace(&at(usual.backend), &at(ports.backend));
+    (outer, inner)
 }
 
 /// The admin APIs of the two hops: a Unix socket for each in `folder`, and the dashboard of the outer one.
@@ -78,8 +59,9 @@ pub fn admins(folder: &PrivateFolder, ports: Ports) -> Result<(Admin, Admin), St
         let socket = path.to_str().ok_or("the folder for sockets has a path that is not UTF-8")?.parse()?;
         Ok(Admin { name: Some(hop.parse()?), socket: Some(socket), ..Admin::default() })
     };
-    let dashboard = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.admin)).into();
-    Ok((Admin { listen: Some(dashboard), ..at("outer")? }, at("inner")?))
+    let dashboard = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.dashboard)).into();
+    let [outer, inner] = HOPS;
+    Ok((Admin { listen: Some(dashboard), ..at(outer)? }, at(inner)?))
 }
 
 /// How long a client of the demo backend has for a header: it is a demonstration, not a server.
@@ -90,13 +72,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Backend(TcpListener);
 
 impl Backend {
-    /// Listens on `port` of 127.0.0.1.
+    /// Serves what comes to a socket that is bound, and does not block.
     ///
     /// # Errors
-    /// What the kernel says, with the address.
-    pub async fn bind(port: u16) -> Result<Self, ListenError> {
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        TcpListener::bind(addr).await.map(Self).map_err(|source| ListenError { addr, source })
+    /// What the kernel says.
+    pub fn on(socket: std::net::TcpListener) -> io::Result<Self> {
+        TcpListener::from_std(socket).map(Self)
     }
 
     /// The address it listens on.

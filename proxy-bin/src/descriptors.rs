@@ -12,6 +12,20 @@ const MOST_PIPES: usize = 256;
 /// What is assumed where the system sets no limit: as many as a 64-bit machine with some GiB can well serve.
 const UNLIMITED: u64 = 1 << 20;
 
+/// What a runtime opens: its epoll instance, what wakes it, and for signals a copy of one end of a pair of sockets, which is made
+/// once in a process; and one to spare.
+const OF_A_RUNTIME: usize = 6;
+
+/// Whether there are descriptors for a runtime: where they run out while one is made, tokio panics.
+///
+/// # Errors
+/// What the system says where there are not.
+pub fn room_for_a_runtime() -> std::io::Result<()> {
+    let opened: std::io::Result<Vec<_>> =
+        (0..OF_A_RUNTIME).map(|_| std::fs::File::open("/dev/null")).collect();
+    opened.map(drop)
+}
+
 /// Raises the soft limit of open files to the hard one, as any proxy would ask its operator to; what it is then.
 #[must_use]
 pub fn raise_limit() -> u64 {

@@ -13,12 +13,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
-use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
-use proxy_bin::audit::Sockets;
+use proxy_bin::admin::AdminError;
 use proxy_bin::cli::{Cli, Command, Operate};
-use proxy_bin::config::{Admin, Config, Ink, LoadError};
+use proxy_bin::config::{Config, Ink, LoadError};
 use proxy_bin::control::Control;
-use proxy_bin::demo::{self, Ports, PrivateFolder};
+use proxy_bin::demo::Wishes;
+use proxy_bin::descriptors;
 use proxy_bin::logging::Logs;
 use proxy_bin::man;
 use proxy_bin::server::{Server, StartError, Stopped};
@@ -36,8 +36,8 @@ const STOPPED_AT_ONCE: u8 = 4;
 fn main() -> ExitCode {
     proxy_core::memory::retain_little();
     let outcome = match Cli::parse().command {
-        None => demo(Ports::default()),
-        Some(Command::Demo(ports)) => demo(ports.into()),
+        None => run::demo(Wishes::default()),
+        Some(Command::Demo(ports)) => run::demo(ports.into()),
         Some(Command::Run { config }) => run::run(&config),
         Some(Command::Check { file }) => check(&file),
         Some(Command::Schema) => schema(),
@@ -129,52 +129,6 @@ fn operate(command: Operate) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn demo(ports: Ports) -> anyhow::Result<ExitCode> {
-    let folder = PrivateFolder::new().context("cannot make a folder for the admin sockets")?;
-    let (texts, admins) = (ports.configs(), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
-    let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
-    let (logs, _end) = Logs::start(&outer.log)?;
-    control_runtime()?.block_on(async {
-        let signals = Signals::new()?;
-        let start = |mut config: Config, options: Admin| {
-            let traces = Traces::default();
-            let sockets = AdminSockets::bind(&options).map_err(|error| taken(error, DEMO_HINT))?;
-            config.admin = Some(options);
-            let told = (logs.access_log(), traces.clone());
-            let server = Server::start(config, &Handle::current(), Sockets::Shared, told)
-                .map_err(|error| taken(error, DEMO_HINT))?;
-            server.control().log_by(logs.clone());
-            let subject = Subject { control: server.control().clone(), traces };
-            anyhow::Ok((server, AdminServer::start(sockets, subject)?))
-        };
-        let ((outer, outer_admin), (inner, inner_admin)) = (start(outer, admins.0)?, start(inner, admins.1)?);
-        let backend = demo::Backend::bind(ports.backend).await.map_err(|error| taken(error, DEMO_HINT))?;
-        println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.outer);
-        println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->", ports.inner);
-        println!("demo backend  127.0.0.1:{}", ports.backend);
-        println!("dashboard     http://127.0.0.1:{}/", ports.admin);
-        println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
-        if let (Some(outer), Some(inner)) = (outer_admin.socket(), inner_admin.socket()) {
-            println!("     smartproxy chain {} {}", outer.display(), inner.display());
-        }
-        let stop = CancellationToken::new();
-        let stopping = async {
-            let code = signals.stop(vec![outer, inner]).await;
-            stop.cancel();
-            code
-        };
-        let (code, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
-        Ok(code)
-    })
-}
-
-const DEMO_HINT: &str =
-    "choose other ports with: smartproxy demo --outer PORT --inner PORT --backend PORT --admin PORT";
-
-fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
-    Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
-}
-
 /// An error of starting, with what to do about it on a line of its own.
 #[expect(
     clippy::wildcard_enum_match_arm,
@@ -201,10 +155,9 @@ fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
 
 /// The control plane's own runtime: signals, names, stopping. Connections live on the workers'.
 fn control_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the control runtime")
+    let runtime = descriptors::room_for_a_runtime()
+        .and_then(|()| tokio::runtime::Builder::new_current_thread().enable_all().build());
+    runtime.context("cannot start the control runtime")
 }
 
 /// Opens the log files anew at SIGUSR1, as those who rotate them expect.

@@ -6,6 +6,8 @@
 //! Whatever can fail for what the configuration says does so before the first connection is accepted; and where a predecessor
 //! serves, before it is told to go.
 
+mod demo;
+
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::{Signals, control_runtime, load, reopen_logs_at_sigusr1, taken};
+
+pub(crate) use demo::demo;
 
 const PORT_HINT: &str = "change the route's match.ports, or stop the process that has it";
 

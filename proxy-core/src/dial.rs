@@ -97,7 +97,7 @@ impl Dial for TcpDialer {
 
 /// Starts to connect a socket that does not block.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
-fn begin_to_connect(socket: &socket2::Socket, addr: &SockAddr) -> io::Result<()> {
+pub(crate) fn begin_to_connect(socket: &socket2::Socket, addr: &SockAddr) -> io::Result<()> {
     match socket.connect(addr) {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
         outcome => outcome,

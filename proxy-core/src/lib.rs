@@ -12,7 +12,8 @@
 //! - [`congestion`]: which congestion control their sockets have;
 //! - [`pipe`]: how many pipes large flows are spliced through;
 //! - [`resolve`]: names, cached, with single flight and stale answers;
-//! - [`tcp_info`]: what the kernel knows of a socket.
+//! - [`tcp_info`]: what the kernel knows of a socket;
+//! - [`unix`]: whether somebody listens behind a Unix socket's file, and who.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
 //! no configuration file.
@@ -40,6 +41,7 @@ pub mod socket;
 pub mod stream;
 mod sys;
 pub mod tcp_info;
+pub mod unix;
 
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
 pub use ahead::ReadAhead;

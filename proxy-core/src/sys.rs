@@ -72,6 +72,20 @@ pub(crate) fn at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
     answer == 0 && at_mark != 0
 }
 
+/// The process that listens at the other end of a Unix socket (`SO_PEERCRED`, unix(7)), as it was when it began to. None where
+/// the kernel cannot say, or may not: it is in a namespace that is not seen from here.
+pub(crate) fn peer_process(fd: BorrowedFd<'_>) -> Option<u32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).ok()?;
+    // SAFETY: the call writes at most `length` bytes to `peer`, which is as long, is made of integers alone and lives for the
+    // call; the descriptor is borrowed, so it is open.
+    let answer = unsafe {
+        let to = (&raw mut peer).cast();
+        libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERCRED, to, &raw mut length)
+    };
+    u32::try_from(peer.pid).ok().filter(|pid| answer == 0 && *pid != 0)
+}
+
 /// Has the allocator give freed pages back to the kernel.
 #[cfg(target_env = "gnu")]
 pub(crate) fn trim() {

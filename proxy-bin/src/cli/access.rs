@@ -8,13 +8,15 @@ use std::str::FromStr;
 use proxy_core::TargetAddr;
 
 use super::client::Client;
+use crate::admin::default_socket::{NotFound, Places, SYSTEM_WIDE};
 
 /// How to reach the admin API of a running proxy.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Which proxy")]
 pub struct Access {
-    /// Its admin API: the path of the socket, or a URL such as `http://127.0.0.1:9000`. If it is not given: the first there
-    /// is of `/run/smartproxy/admin.sock` and `$XDG_RUNTIME_DIR/smartproxy/admin.sock`.
+    /// Its admin API: the path of the socket, or a URL such as `http://127.0.0.1:9000`. If it is not given: the first that
+    /// answers of `/run/smartproxy/admin.sock`, `$XDG_RUNTIME_DIR/smartproxy/admin.sock` and the outer hop of the embedded
+    /// chain (`smartproxy demo`) that this user runs.
     #[arg(long, env = "SMARTPROXY_SOCKET", value_name = "PATH|URL")]
     socket: Option<Place>,
     #[command(flatten)]
@@ -37,7 +39,7 @@ impl Access {
     pub fn client(&self) -> Result<Client, AccessError> {
         let place = match &self.socket {
             Some(place) => place.clone(),
-            None => usual_place(std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).as_deref())?,
+            None => Place::Unix(Places::of_this_user().proxy()?),
         };
         self.token.client(place)
     }
@@ -64,38 +66,20 @@ fn read_token(file: &Path) -> Result<String, AccessError> {
     Ok(token.to_owned())
 }
 
-/// Where an admin socket usually is.
-const SYSTEM_WIDE: &str = "/run/smartproxy/admin.sock";
-const OF_A_USER: &str = "smartproxy/admin.sock";
-
-fn usual_place(runtime_dir: Option<&Path>) -> Result<Place, AccessError> {
-    let usual: Vec<_> = [Some(PathBuf::from(SYSTEM_WIDE)), runtime_dir.map(|dir| dir.join(OF_A_USER))]
-        .into_iter()
-        .flatten()
-        .collect();
-    // One in a folder that may not be looked into is there as far as anybody can tell: connecting says what is wrong.
-    let found = usual.iter().find(|path| match path.try_exists() {
-        Ok(exists) => exists,
-        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
-    });
-    match found {
-        Some(path) => Ok(Place::Unix(path.clone())),
-        None => Err(AccessError::NoneFound(usual)),
-    }
-}
-
 /// Why it is not known how to reach a proxy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// None of the usual sockets is there.
-    #[error(
-        "no admin socket found; looked for {}\n  \
-         say which with --socket PATH or SMARTPROXY_SOCKET; a proxy has one if its configuration has\n    \
-         [admin]\n    socket = \"{SYSTEM_WIDE}\"",
-        listed(.0)
-    )]
-    NoneFound(Vec<PathBuf>),
+    /// None of the usual sockets is there, or too many are.
+    #[error("{source}\n  {}", advice(source))]
+    NotFound {
+        /// Why.
+        #[from]
+        source: NotFound,
+    },
+    /// No embedded chain is there, or too many are.
+    #[error("{0}\n  say which hops, the outermost first: smartproxy chain OUTER.sock INNER.sock")]
+    NoChain(#[source] NotFound),
     /// The token's file cannot be read.
     #[error("cannot read the token from {}: {source}", .file.display())]
     TokenFile {
@@ -109,8 +93,44 @@ pub enum AccessError {
     NotAToken(PathBuf),
 }
 
-fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+impl AccessError {
+    /// Whether no proxy runs, as far as is known.
+    pub(super) fn is_no_proxy(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { source: NotFound::Nowhere { .. } } | Self::NoChain(NotFound::Nowhere { .. })
+        )
+    }
+
+    /// Whether several run, and it has to be said which one is meant.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { source: NotFound::Several { .. } } | Self::NoChain(NotFound::Several { .. })
+        )
+    }
+}
+
+/// What to do where no proxy, or more than one, was found.
+fn advice(error: &NotFound) -> String {
+    match error {
+        NotFound::Nowhere { .. } => format!(
+            "say which with --socket PATH or SMARTPROXY_SOCKET; a proxy has one if its configuration has\n    \
+             [admin]\n    socket = \"{SYSTEM_WIDE}\""
+        ),
+        NotFound::Several { .. } => {
+            "say which with --socket PATH or SMARTPROXY_SOCKET: the outer.sock of one of them".to_owned()
+        }
+    }
+}
+
+/// The admin APIs of the hops of the embedded chain that this user runs, the outermost first.
+///
+/// # Errors
+/// Where none runs, or more than one.
+pub(super) fn embedded_chain() -> Result<Vec<Place>, AccessError> {
+    let hops = Places::of_this_user().chain().map_err(AccessError::NoChain)?;
+    Ok(hops.into_iter().map(Place::Unix).collect())
 }
 
 /// The place of an admin API.
@@ -218,15 +238,28 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_socket_of_a_user_is_found_and_otherwise_what_was_looked_for_is_said() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = usual_place(Some(dir.path())).unwrap_err().to_string();
-        assert!(error.contains("/run/smartproxy/admin.sock and ") && error.contains(OF_A_USER), "{error}");
-        assert!(error.contains("[admin]"), "{error}");
-        let socket = dir.path().join(OF_A_USER);
-        std::fs::create_dir(socket.parent().unwrap()).unwrap();
-        std::fs::write(&socket, "").unwrap();
-        assert_eq!(usual_place(Some(dir.path())).unwrap(), Place::Unix(socket));
+    fn who_finds_no_proxy_is_told_what_was_looked_for_and_what_to_do() {
+        let nowhere = NotFound::Nowhere { looked_for: vec!["/run/a.sock".into(), "/run/b.sock".into()] };
+        let error = AccessError::from(nowhere);
+        assert!(error.is_no_proxy() && !error.is_ambiguous());
+        insta::assert_snapshot!(error, @r#"
+no admin socket found; looked for /run/a.sock and /run/b.sock
+  say which with --socket PATH or SMARTPROXY_SOCKET; a proxy has one if its configuration has
+    [admin]
+    socket = "/run/smartproxy/admin.sock"
+"#);
+        let several = NotFound::Several { folders: vec!["/run/demo-1".into(), "/run/demo-2".into()] };
+        let error = AccessError::from(several);
+        assert!(error.is_ambiguous() && !error.is_no_proxy());
+        insta::assert_snapshot!(error, @"
+several embedded chains run, with their admin sockets in /run/demo-1, /run/demo-2
+  say which with --socket PATH or SMARTPROXY_SOCKET: the outer.sock of one of them
+");
+        let none = NotFound::Nowhere { looked_for: vec!["/run/demo-*/outer.sock".into()] };
+        insta::assert_snapshot!(AccessError::NoChain(none), @"
+no admin socket found; looked for /run/demo-*/outer.sock
+  say which hops, the outermost first: smartproxy chain OUTER.sock INNER.sock
+");
     }
 
     #[test]

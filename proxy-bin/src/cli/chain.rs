@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
-use super::access::{AccessError, Place, Token};
+use super::access::{self, AccessError, Place, Token};
 use super::client::{Client, ClientError};
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
@@ -25,11 +25,13 @@ use report::Report;
 Connections are joined by their ids, which travel in the PROXY header v2. A route without
 `send_proxy = \"v2\"` sends none: its connections are counted apart.
 
-Example:
+Examples:
+  smartproxy chain        the embedded chain that this user runs (`smartproxy demo`)
   smartproxy chain /run/outer/admin.sock /run/inner/admin.sock")]
 pub struct Args {
-    /// The admin APIs of the hops, the outermost first: paths of sockets, or URLs.
-    #[arg(value_name = "PATH|URL", num_args = 2.., required = true)]
+    /// The admin APIs of the hops, the outermost first: paths of sockets, or URLs. If none is given: those of the embedded
+    /// chain that this user runs.
+    #[arg(value_name = "PATH|URL", num_args = 2..)]
     hops: Vec<Place>,
     /// List at most so many connections; those that live on one hop only come first.
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
@@ -44,8 +46,8 @@ pub struct Args {
 impl Args {
     /// Joins them.
     pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let clients: Vec<Client> = self
-            .hops
+        let hops = if self.hops.is_empty() { access::embedded_chain()? } else { self.hops };
+        let clients: Vec<Client> = hops
             .into_iter()
             .map(|place| Ok(self.token.client(place)?.patient(PATIENCE)))
             .collect::<Result<_, AccessError>>()?;

@@ -72,7 +72,8 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Client(error) if error.is_no_answer() => ExitCode::from(NO_ANSWER),
-            Self::Access(AccessError::NoneFound(_)) => ExitCode::from(NO_ANSWER),
+            Self::Access(error) if error.is_no_proxy() => ExitCode::from(NO_ANSWER),
+            Self::Access(error) if error.is_ambiguous() => ExitCode::from(WRONG_COMMAND_LINE),
             Self::Usage(_) => ExitCode::from(WRONG_COMMAND_LINE),
             Self::Access(_) | Self::Client(_) | Self::File { .. } | Self::Output(_) | Self::Terminal(_) => {
                 ExitCode::from(NO)

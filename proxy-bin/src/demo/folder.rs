@@ -5,22 +5,36 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// A folder of this process, for its user alone. Dropped, it is removed with what is in it.
+use crate::admin::default_socket::Places;
+
+/// How many names are tried. One of our number is there already where another container has the same folder and a process
+/// of the same number, or where one was killed early.
+const TRIES: u32 = 10;
+
+/// A folder of this process, for its user alone, where commands look for the sockets in it. Dropped, it is removed with what is
+/// in it.
 #[derive(Debug)]
 pub struct PrivateFolder(PathBuf);
 
 impl PrivateFolder {
-    /// Makes one, in the user's folder for such (`XDG_RUNTIME_DIR`) or in the one for temporary files.
+    /// Makes one among the usual `places`.
     ///
     /// # Errors
     /// What the system says.
-    pub fn new() -> io::Result<Self> {
-        let of_user = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let parent = of_user.filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
-        let path = parent.join(format!("smartproxy-demo-{}", std::process::id()));
-        // One that is there already is somebody else's.
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
+    pub fn new(places: &Places) -> io::Result<Self> {
+        places.make_folder()?;
+        places.sweep();
+        let first = places.of_demo(std::process::id());
+        let more = (1..TRIES).map(|n| PathBuf::from(format!("{}-{n}", first.display())));
+        let mut taken = io::ErrorKind::AlreadyExists.into();
+        for path in std::iter::once(first.clone()).chain(more) {
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Self(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(taken)
     }
 
     /// Where it is.
@@ -44,11 +58,14 @@ mod tests {
 
     #[test]
     fn it_is_for_its_user_alone_and_goes() {
-        let folder = PrivateFolder::new().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::below(dir.path());
+        let folder = PrivateFolder::new(&places).unwrap();
         let path = folder.path().to_path_buf();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        assert!(PrivateFolder::new().is_err(), "one that is there is not taken");
+        let other = PrivateFolder::new(&places).unwrap();
+        assert_ne!(other.path(), path, "one that is there is not taken");
         drop(folder);
-        assert!(!path.exists());
+        assert!(!path.exists() && other.path().exists());
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use proxy_core::pipe;
 use proxy_core::reactor::{self, Opened};
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+
+use crate::parked::Parked;
 
 /// How often a worker looks after itself: it lets go of pipes that nobody borrowed since. And with this timer always armed,
 /// a connection's deadline is never the nearest, so setting one does not wake the reactor (a system call and a turn each).
@@ -21,16 +23,11 @@ pub struct Worker {
     beat: Arc<Beat>,
 }
 
-/// A runtime without a thread. It may be dropped on another one, where dropping a runtime itself would panic.
+/// A runtime without a thread, and its reactor.
 #[derive(Debug)]
-pub(super) struct Idle(Option<(Runtime, Opened)>);
-
-impl Drop for Idle {
-    fn drop(&mut self) {
-        if let Some((runtime, _)) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+pub(super) struct Idle {
+    runtime: Parked,
+    reactor: Opened,
 }
 
 /// How punctual a worker is.
@@ -58,11 +55,11 @@ pub struct WorkerView {
 impl Worker {
     /// The runtime of a worker that has no thread yet.
     pub(super) fn new() -> std::io::Result<(Self, Idle)> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
+        let runtime = Parked::new()?;
+        let entered = runtime.handle().enter();
         let reactor = reactor::open()?;
         drop(entered);
-        Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle(Some((runtime, reactor)))))
+        Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle { runtime, reactor }))
     }
 
     pub(super) fn handle(&self) -> &Handle {
@@ -73,14 +70,13 @@ impl Worker {
     pub(super) fn start(
         &self,
         number: usize,
-        mut idle: Idle,
+        idle: Idle,
         quit: CancellationToken,
     ) -> std::io::Result<JoinHandle<()>> {
         let beat = Arc::clone(&self.beat);
         std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            let Some((runtime, reactor)) = idle.0.take() else { return };
-            reactor.use_here();
-            runtime.block_on(async {
+            idle.reactor.use_here();
+            idle.runtime.block_on(async {
                 let mut beats = tokio::time::interval(BEAT);
                 while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
                     beat.note(due.elapsed());

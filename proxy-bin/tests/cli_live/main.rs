@@ -9,6 +9,7 @@
 
 mod acting;
 mod chain;
+mod demo;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod pile_up;

@@ -14,7 +14,7 @@ use crate::loopback::{echo, free_port};
 use crate::{PATIENCE, eventually};
 
 /// The binary under test.
-const BINARY: &str = env!("CARGO_BIN_EXE_smartproxy");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_smartproxy");
 
 /// Both hops. Dropped, they are killed.
 pub(crate) struct World {

@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod few_descriptors;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod privileges;
