@@ -20,8 +20,10 @@ pub mod default_socket;
 mod door;
 mod events;
 mod health;
+mod holder;
 mod metrics;
 pub mod model;
+mod on_unix;
 mod openapi;
 mod page;
 mod problem;
@@ -51,15 +53,18 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use crate::config::{Admin, AdminAddr};
+use crate::control::Control;
 use crate::parked::Parked;
 use accept::{Serving, accept_loop};
 use door::Door;
+use on_unix::OnUnix;
 use process::Process;
 use reserve::Reserve;
-use socket_file::SocketFile;
+use socket_file::{SocketFile, Unbound, Wanted};
 use token::Token;
 
 pub use api::Subject;
+pub use holder::Holder;
 pub use token::TokenError;
 pub use trace::Traces;
 
@@ -77,6 +82,14 @@ pub enum AdminError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// Somebody who lives has the Unix socket.
+    #[error("{holder} has the admin socket {}: stop it, or give this one a `socket` of its own in [admin]", path.display())]
+    Served {
+        /// Where.
+        path: PathBuf,
+        /// Who.
+        holder: Holder,
     },
     /// The address could not be listened on.
     #[error("cannot listen on {addr} for the admin API: {source}")]
@@ -109,10 +122,29 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
+impl AdminError {
+    fn of_socket(path: PathBuf, unbound: Unbound) -> Self {
+        match unbound {
+            Unbound::Served(holder) => Self::Served { path, holder },
+            Unbound::Io(source) => Self::Socket { path, source },
+        }
+    }
+}
+
+/// What an admin API is given by others.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The socket for `listen`, if that is where it listens.
+    pub tcp: Option<std::net::TcpListener>,
+    /// The process whose place this one takes: the admin socket's name may be taken from it, and from nobody else who lives. 0
+    /// is one that has no number here.
+    pub predecessor: Option<u32>,
+}
+
 /// The sockets of an admin API that is not served yet: bound, and its token read, before privileges are given up.
 #[derive(Debug)]
 pub struct AdminSockets {
-    unix: Option<(SocketFile, std::os::unix::net::UnixListener)>,
+    unix: Option<OnUnix>,
     tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
     /// A copy of the socket for TCP, for another process to take over.
     kept: Option<std::net::TcpListener>,
@@ -130,28 +162,26 @@ impl AdminSockets {
     /// # Errors
     /// [`AdminError`]; nothing is left behind.
     pub fn bind(options: &Admin) -> Result<Self, AdminError> {
-        Self::bind_with(options, None)
+        Self::bind_with(options, Given::default())
     }
 
-    /// The same, with the socket for `listen` that another process has handed over, if that is where it listens.
+    /// The same, with what there is already.
     ///
     /// # Errors
     /// [`AdminError`]; nothing is left behind.
-    pub fn bind_with(
-        options: &Admin,
-        handed_over: Option<std::net::TcpListener>,
-    ) -> Result<Self, AdminError> {
+    pub fn bind_with(options: &Admin, given: Given) -> Result<Self, AdminError> {
         let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
-        let tcp = options.listen.map(|at| listen(at, token, handed_over)).transpose()?;
+        let tcp = options.listen.map(|at| listen(at, token, given.tcp)).transpose()?;
         let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
         let kept = kept.map_err(AdminError::Thread)?;
         let runtime = Parked::new().map_err(AdminError::Thread)?;
         let name = options.name.as_ref().map(|name| name.as_str().to_owned());
         // Last, when nothing else can fail: from then on its name leads here.
         let unix = options.socket.as_ref().map(|path| {
-            let path = path.as_path();
-            SocketFile::bind(path, options.socket_mode.bits())
-                .map_err(|source| AdminError::Socket { path: path.to_path_buf(), source })
+            let (path, mode) = (path.as_path().to_path_buf(), options.socket_mode.bits());
+            let wanted = Wanted { path: path.clone(), mode, predecessor: given.predecessor };
+            let bound = SocketFile::bind(wanted).map_err(|unbound| AdminError::of_socket(path, unbound));
+            bound.map(|(file, listener)| OnUnix { file, listener })
         });
         Ok(Self {
             unix: unix.transpose()?,
@@ -173,7 +203,7 @@ impl AdminSockets {
     /// Its Unix socket.
     #[must_use]
     pub fn socket(&self) -> Option<&Path> {
-        self.unix.as_ref().map(|(file, _)| file.path())
+        self.unix.as_ref().map(|unix| unix.file.path())
     }
 }
 
@@ -215,8 +245,7 @@ pub struct AdminServer {
     addr: Option<SocketAddr>,
     /// The socket for TCP, for another process to take over.
     tcp: Option<std::net::TcpListener>,
-    /// Removed when nobody serves it any more.
-    file: Option<SocketFile>,
+    socket: Option<PathBuf>,
 }
 
 impl AdminServer {
@@ -227,8 +256,9 @@ impl AdminServer {
     pub fn start(sockets: AdminSockets, subject: Subject) -> Result<Self, AdminError> {
         let stop = CancellationToken::new();
         let addr = sockets.addr();
+        let socket = sockets.socket().map(Path::to_path_buf);
         let AdminSockets { unix, tcp, kept, reserve, process, runtime, name } = sockets;
-        let (file, unix) = unix.map_or((None, None), |(file, listener)| (Some(file), Some(listener)));
+        let control = subject.control.clone();
         let router = api::router(subject, name, process, stop.clone());
         let release = stop.child_token();
         let serving =
@@ -236,11 +266,11 @@ impl AdminServer {
         let until = release.clone();
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(unix, tcp, serving, until)))
+            .spawn(move || runtime.block_on(serve((unix, control), tcp, serving, until)))
             .map_err(AdminError::Thread)?;
-        let socket = file.as_ref().map(|file| tracing::field::display(file.path().display()));
-        info!(socket, addr = addr.map(tracing::field::display), "admin API");
-        Ok(Self { stop, release, thread: Some(thread), addr, tcp: kept, file })
+        let on_unix = socket.as_ref().map(|path| tracing::field::display(path.display()));
+        info!(socket = on_unix, addr = addr.map(tracing::field::display), "admin API");
+        Ok(Self { stop, release, thread: Some(thread), addr, tcp: kept, socket })
     }
 
     /// Where it listens for HTTP over TCP, if it does.
@@ -252,7 +282,7 @@ impl AdminServer {
     /// Its Unix socket, if it has one.
     #[must_use]
     pub fn socket(&self) -> Option<&Path> {
-        self.file.as_ref().map(SocketFile::path)
+        self.socket.as_deref()
     }
 
     /// A copy of the socket for TCP, for another process to take over: for whoever asks first. None if it has none, or if
@@ -280,29 +310,23 @@ impl Drop for AdminServer {
 
 /// Serves until `serving.stop`.
 async fn serve(
-    unix: Option<std::os::unix::net::UnixListener>,
+    (unix, control): (Option<OnUnix>, Control),
     tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
     serving: Serving,
     release: CancellationToken,
 ) {
-    let open =
-        async |listener: std::os::unix::net::UnixListener| match tokio::net::UnixListener::from_std(listener)
-        {
-            Ok(listener) => accept_loop(listener, serving.clone()).await,
-            Err(error) => error!(%error, "the admin socket cannot be served"),
-        };
     let guarded = async |(listener, addr, door): (std::net::TcpListener, SocketAddr, Door)| {
         let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(door), door::check));
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                accept_loop(listener, Serving { router, until: release.clone(), ..serving.clone() }).await;
+                accept_loop(&listener, Serving { router, until: release.clone(), ..serving.clone() }).await;
             }
             Err(error) => error!(%addr, %error, "the admin address cannot be served"),
         }
     };
     let on_unix = async {
-        if let Some(listener) = unix {
-            open(listener).await;
+        if let Some(unix) = unix {
+            unix.serve(&serving, &control).await;
         }
     };
     let on_tcp = async {

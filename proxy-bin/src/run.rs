@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
+use proxy_bin::admin::{AdminServer, AdminSockets, Given as AdminGiven, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::control::Control;
@@ -65,8 +65,8 @@ fn start(
     let (logs, _end) = Logs::start(&config.log)?;
     let Given { mut bound, admin: admin_port } = given(passed)?;
     bound.bind_missing(&config).map_err(|error| taken(error, PORT_HINT))?;
-    let admin = Admin { port: admin_port, waits: predecessor.is_some() };
-    let sockets = if admin.waits { None } else { admin.bind(&config)? };
+    let admin = Admin { port: admin_port, waits_for: predecessor.as_ref().map(Predecessor::process) };
+    let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config)? };
     if let Some(identity) = identity {
         logs.give_to(identity.user(), identity.group())?;
         if let Some(socket) = sockets.as_ref().and_then(AdminSockets::socket) {
@@ -170,14 +170,15 @@ fn given(passed: Vec<Passed>) -> anyhow::Result<Given> {
 /// The admin API before it has sockets.
 struct Admin {
     port: Option<std::net::TcpListener>,
-    /// Another process still serves it.
-    waits: bool,
+    /// The process that still serves it, if there is one.
+    waits_for: Option<u32>,
 }
 
 impl Admin {
     fn bind(&self, config: &Config) -> anyhow::Result<Option<AdminSockets>> {
         let port = self.port.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
-        Ok(config.admin.as_ref().map(|options| AdminSockets::bind_with(options, port)).transpose()?)
+        let given = AdminGiven { tcp: port, predecessor: self.waits_for };
+        Ok(config.admin.as_ref().map(|options| AdminSockets::bind_with(options, given)).transpose()?)
     }
 }
 

@@ -140,12 +140,12 @@ pub(super) struct Serving {
 }
 
 /// Accepts until `serving.until`.
-pub(super) async fn accept_loop<L: Accept>(listener: L, serving: Serving) {
+pub(super) async fn accept_loop<L: Accept>(listener: &L, serving: Serving) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let accepting = async {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let (io, lent) = next(&listener, &serving.reserve).await;
+            let (io, lent) = next(listener, &serving.reserve).await;
             let io = Borrowing { io: Some(io), lent };
             serving.tasks.spawn(serve(io, serving.router.clone(), place, serving.stop.clone()));
         }

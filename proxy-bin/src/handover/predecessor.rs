@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use proxy_core::unix::peer_process;
+
 use super::packet::{receive_sockets, send_failed, send_ready};
 use super::{HandoverError, Passed, VARIABLE};
 
@@ -26,6 +28,12 @@ pub fn predecessor() -> Result<Option<(Predecessor, Vec<Passed>)>, HandoverError
 }
 
 impl Predecessor {
+    /// Its process; 0 where it has no number here: it is in a namespace that is not seen from here.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        peer_process(&self.0).unwrap_or(0)
+    }
+
     /// Tells it that this process serves, and that it can go.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use proxy_bin::admin::default_socket::Places;
-use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
+use proxy_bin::admin::{AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::audit::Sockets as Audited;
 use proxy_bin::config::{Admin, Config, Ink};
 use proxy_bin::demo::{self, Backend, Ports, PrivateFolder, Sockets, Wishes};
@@ -62,7 +62,7 @@ fn start(
     logs: &Logs,
 ) -> anyhow::Result<(Server, AdminServer)> {
     let traces = Traces::default();
-    let sockets = AdminSockets::bind_with(&admin, dashboard)?;
+    let sockets = AdminSockets::bind_with(&admin, Given { tcp: dashboard, predecessor: None })?;
     config.admin = Some(admin);
     let told = (logs.access_log(), traces.clone());
     let server = Server::start_with(config, bound, &Handle::current(), Audited::Shared, told)?;

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use proxy_bin::admin::model::Status;
-use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Subject, Traces};
+use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::config::{Admin, Config};
 
 use crate::http::At;
@@ -117,7 +117,8 @@ fn the_address_can_be_handed_over_without_a_refused_request() {
     let addr = old.addr().unwrap();
     let options = admin(&format!("listen = \"{addr}\""));
     assert!(AdminSockets::bind(&options).is_err(), "two cannot have it");
-    let sockets = AdminSockets::bind_with(&options, old.tcp_socket()).unwrap();
+    let sockets =
+        AdminSockets::bind_with(&options, Given { tcp: old.tcp_socket(), predecessor: None }).unwrap();
     let new = AdminServer::start(sockets, subject()).unwrap();
     old.release_address();
     for _ in 0..20 {

@@ -19,6 +19,7 @@ mod kill;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod metrics;
+mod name;
 mod openapi;
 mod places;
 mod program;

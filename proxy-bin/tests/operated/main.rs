@@ -10,6 +10,7 @@
 )]
 
 mod access_log;
+mod admin_socket;
 mod few_descriptors;
 #[path = "../shared/loopback.rs"]
 mod loopback;
