@@ -13,6 +13,9 @@ use super::{Command, EncodeError, Endpoints, Ssl, Tlvs, UnixPath, V2_SIGNATURE, 
 /// The one v1 line without an address that HAProxy takes, although the specification allows more.
 const UNKNOWN_LINE: &[u8] = b"PROXY UNKNOWN\r\n";
 
+/// Bytes of a checksum.
+const CRC_LEN: usize = 4;
+
 /// A v2 header to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -20,7 +23,8 @@ pub struct Outgoing {
     pub command: Command,
     /// The two ends of that client's connection.
     pub endpoints: Endpoints,
-    /// What else to say. [`Tlvs::crc32c`] is not looked at.
+    /// What else to say. Under LOCAL it should be nothing, unless the receiver is known to read it: other senders' LOCAL
+    /// has none, and not every receiver takes it then. [`Tlvs::crc32c`] is not looked at.
     pub tlvs: Tlvs,
     /// Whether to add a checksum.
     pub crc32c: bool,
@@ -38,6 +42,21 @@ impl Outgoing {
     #[must_use]
     pub fn local() -> Self {
         Self { command: Command::Local, endpoints: Endpoints::Unknown, tlvs: Tlvs::default(), crc32c: false }
+    }
+
+    /// Bytes that [`encode_v2`] makes of it, where it does not fail.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        let checksum = if self.crc32c { RawTlv::HEAD + CRC_LEN } else { 0 };
+        FIXED + self.spoken_of().family().address_len() + checksum + tlvs_len(&self.tlvs)
+    }
+
+    /// The endpoints that are written: none under LOCAL.
+    const fn spoken_of(&self) -> &Endpoints {
+        match self.command {
+            Command::Local => &Endpoints::Unknown,
+            Command::Proxy => &self.endpoints,
+        }
     }
 }
 
@@ -57,23 +76,22 @@ pub fn encode_v1(endpoints: &Endpoints) -> Vec<u8> {
 
 /// Writes a v2 header. If only one of the two addresses is IPv6, the other is mapped to `::ffff:0:0/96`.
 ///
-/// Where there is no address it is LOCAL with an unspecified family: HAProxy takes nothing else there. On our own behalf
-/// (LOCAL) the block is empty. On behalf of a client whose endpoints are unknown it holds the TLVs: receivers may skip
-/// them (HAProxy and nginx do), but a hop of ours reads them.
+/// Where there is no address it is LOCAL with an unspecified family, whatever the command: HAProxy takes nothing else
+/// there. A LOCAL header without TLVs has length 0, or 7 with a checksum, as everybody's.
 ///
 /// # Errors
 /// [`EncodeError`] if a value is longer than its place, or a TLV is given twice over by way of `other`.
 pub fn encode_v2(header: &Outgoing) -> Result<Vec<u8>, EncodeError> {
-    let command = match (header.command, &header.endpoints) {
-        (Command::Local, _) => return finish(Command::Local, Family::Unspecified, &[]),
-        (Command::Proxy, Endpoints::Unknown) => Command::Local,
-        (Command::Proxy, Endpoints::Inet { .. } | Endpoints::Unix { .. }) => Command::Proxy,
+    let endpoints = header.spoken_of();
+    let command = match endpoints {
+        Endpoints::Unknown => Command::Local,
+        Endpoints::Inet { .. } | Endpoints::Unix { .. } => Command::Proxy,
     };
     let mut block = Vec::new();
-    let family = put_addresses(&mut block, &header.endpoints);
+    let family = put_addresses(&mut block, endpoints);
     let crc_at = header.crc32c.then_some(FIXED + block.len() + RawTlv::HEAD);
     if header.crc32c {
-        put(&mut block, kind::CRC32C, &[0; 4])?;
+        put(&mut block, kind::CRC32C, &[0; CRC_LEN])?;
     }
     put_tlvs(&mut block, &header.tlvs)?;
     let mut bytes = finish(command, family, &block)?;
@@ -124,6 +142,20 @@ const fn mapped(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+impl Endpoints {
+    /// As which they are written.
+    fn family(&self) -> Family {
+        match self {
+            Self::Unknown => Family::Unspecified,
+            Self::Inet { source, destination } => match OneFamily::of(*source, *destination) {
+                OneFamily::V4(..) => Family::Inet,
+                OneFamily::V6(..) => Family::Inet6,
+            },
+            Self::Unix { .. } => Family::Unix,
+        }
+    }
+}
+
 fn put_addresses(block: &mut Vec<u8>, endpoints: &Endpoints) -> Family {
     match endpoints {
         Endpoints::Unknown => Family::Unspecified,
@@ -155,6 +187,27 @@ fn put_inet(block: &mut Vec<u8>, source: SocketAddr, destination: SocketAddr) ->
     block.extend(source.port().to_be_bytes());
     block.extend(destination.port().to_be_bytes());
     family
+}
+
+/// Bytes that [`put_tlvs`] puts.
+fn tlvs_len(tlvs: &Tlvs) -> usize {
+    let Tlvs { alpn, authority, unique_id, ssl, netns, crc32c: _, other } = tlvs;
+    let ssl = ssl.as_ref().map_or(0, |ssl| RawTlv::HEAD + ssl_len(ssl));
+    [alpn, authority, unique_id, netns].into_iter().map(some_len).sum::<usize>() + ssl + other_len(other)
+}
+
+fn ssl_len(ssl: &Ssl) -> usize {
+    let Ssl { client: _, verify: _, version, cn, cipher, sig_alg, key_alg, other } = ssl;
+    let known = [version, cn, cipher, sig_alg, key_alg].into_iter().map(some_len).sum::<usize>();
+    Ssl::FIXED + known + other_len(other)
+}
+
+fn some_len(value: &Option<Vec<u8>>) -> usize {
+    value.as_ref().map_or(0, |value| RawTlv::HEAD + value.len())
+}
+
+fn other_len(other: &[(u8, Vec<u8>)]) -> usize {
+    other.iter().map(|(_, value)| RawTlv::HEAD + value.len()).sum()
 }
 
 fn put_tlvs(block: &mut Vec<u8>, tlvs: &Tlvs) -> Result<(), EncodeError> {

@@ -107,7 +107,7 @@ pub struct Ssl {
 
 impl Ssl {
     /// Bytes of the client's flags and the result of the verification.
-    const FIXED: usize = 5;
+    pub(super) const FIXED: usize = 5;
 
     fn read(tlv: &RawTlv<'_>) -> Result<Self, V2Error> {
         // INVARIANT: the reader has refused shorter values, so that this default is never taken.

@@ -5,12 +5,16 @@
 //! PROXY UNKNOWN[ <anything>] CR LF
 //! ```
 //!
+//! By the letter both addresses are of the family that the line announces. nginx announces that of the client and writes
+//! the address that it was reached at beside it, whatever that one is (its stream module, once `set_real_ip_from` has set
+//! the client); so the destination may be of the other family.
+//!
 //! Every field is judged as soon as it is there, and the last one, which may still grow, by whether something
 //! could be added to make it good. `ppp` sees the line when all that is done: split right before the
 //! destination port it refuses good lines for good, it never refuses `PROXY TCP4 1.2.3.4\r\n`, and it takes
 //! `+80` for a port.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use ppp::v1::Addresses;
@@ -32,7 +36,11 @@ pub(super) fn decode(buf: &[u8]) -> Result<Option<Decoded>, V1Error> {
         [b'\r', b'\n', ..] => {
             let len = end + CR_LF;
             let line = buf.get(..len).unwrap_or(buf);
-            let endpoints = if checked.unknown { Endpoints::Unknown } else { parse(line)? };
+            let endpoints = match checked.kind {
+                Kind::Unknown => Endpoints::Unknown,
+                Kind::OneFamily => parse(line)?,
+                Kind::TwoFamilies => parse_two_families(text)?,
+            };
             let header =
                 Header { version: Version::V1, command: Command::Proxy, endpoints, tlvs: Tlvs::default() };
             Ok(Some(Decoded { header, len }))
@@ -44,7 +52,7 @@ pub(super) fn decode(buf: &[u8]) -> Result<Option<Decoded>, V1Error> {
     }
 }
 
-/// Has `ppp` read a line that is whole and not `UNKNOWN`.
+/// Has `ppp` read a line that is whole, not `UNKNOWN`, and by the letter.
 fn parse(line: &[u8]) -> Result<Endpoints, V1Error> {
     let parsed =
         ppp::v1::Header::try_from(line).map_err(|error| V1Error::Rejected { reason: error.to_string() })?;
@@ -61,10 +69,35 @@ fn parse(line: &[u8]) -> Result<Endpoints, V1Error> {
     })
 }
 
+/// Reads a whole line, checked before, whose addresses differ in family: `ppp` takes none such.
+fn parse_two_families(text: &[u8]) -> Result<Endpoints, V1Error> {
+    let mut words = Words::new(text, true).skip(1).map(|word| str::from_utf8(word.bytes).unwrap_or_default());
+    let mut next = || words.next().unwrap_or_default();
+    let (source, destination) = (next().parse::<IpAddr>(), next().parse::<IpAddr>());
+    let (from, to) = (next().parse::<u16>(), next().parse::<u16>());
+    match (source, destination, from, to) {
+        (Ok(source), Ok(destination), Ok(from), Ok(to)) => {
+            Ok(Endpoints::canonical(SocketAddr::new(source, from), SocketAddr::new(destination, to)))
+        }
+        // INVARIANT: each of them was read in the check.
+        _ => Err(V1Error::Rejected { reason: "an address or a port cannot be read".to_owned() }),
+    }
+}
+
+/// What a line is, as far as it can be told.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// It says `UNKNOWN`.
+    Unknown,
+    /// Both addresses, or those that are there, are of the announced family.
+    OneFamily,
+    /// The destination is of the other one.
+    TwoFamilies,
+}
+
 /// A line, or the start of one, that has nothing wrong with it.
 struct Checked {
-    /// Whether it says `UNKNOWN`.
-    unknown: bool,
+    kind: Kind,
     /// The fewest bytes that have to come before CR LF.
     missing: usize,
 }
@@ -73,14 +106,14 @@ struct Checked {
 fn check(text: &[u8], ended: bool) -> Result<Checked, V1Error> {
     let mut words = Words::new(text, ended);
     // A line that is not yet past its first word or two is too short for `missing` to matter.
-    let early = Checked { unknown: false, missing: 0 };
+    let early = Checked { kind: Kind::OneFamily, missing: 0 };
     let Some(word) = words.next() else {
         return Ok(early);
     };
     let transport = match word.bytes {
         b"TCP4" if word.whole => &TCP4,
         b"TCP6" if word.whole => &TCP6,
-        b"UNKNOWN" if word.whole => return Ok(Checked { unknown: true, missing: 0 }),
+        b"UNKNOWN" if word.whole => return Ok(Checked { kind: Kind::Unknown, missing: 0 }),
         part if !word.whole
             && [b"TCP4".as_slice(), b"TCP6", b"UNKNOWN"].iter().any(|t| t.starts_with(part)) =>
         {
@@ -88,24 +121,29 @@ fn check(text: &[u8], ended: bool) -> Result<Checked, V1Error> {
         }
         found => return Err(V1Error::Transport { offset: word.offset, found: Excerpt::of(found) }),
     };
-    let missing = check_fields(&mut words, transport)?;
+    let checked = check_fields(&mut words, transport)?;
     match words.next() {
         Some(word) => Err(V1Error::Trailing { offset: word.offset }),
-        None => Ok(Checked { unknown: false, missing }),
+        None => Ok(checked),
     }
 }
 
-fn check_fields(words: &mut Words<'_>, transport: &Transport) -> Result<usize, V1Error> {
+fn check_fields(words: &mut Words<'_>, transport: &Transport) -> Result<Checked, V1Error> {
     use V1Field::{DestinationAddress, DestinationPort, SourceAddress, SourcePort};
-    let mut missing = 0;
+    let mut checked = Checked { kind: Kind::OneFamily, missing: 0 };
     for field in [SourceAddress, DestinationAddress, SourcePort, DestinationPort] {
-        missing += match words.next() {
+        checked.missing += match words.next() {
+            Some(word) if matches!(field, DestinationAddress) => {
+                let (kind, missing) = transport.check_destination(&word)?;
+                checked.kind = kind;
+                missing
+            }
             Some(word) => transport.check(field, &word)?,
             None if words.ended => return Err(V1Error::Missing { field, offset: words.offset - 1 }),
             None => 1 + transport.shortest(field),
         };
     }
-    Ok(missing)
+    Ok(checked)
 }
 
 /// One of the two kinds of address.
@@ -138,6 +176,23 @@ fn complete<T: FromStr>(text: &str, whole: bool, ends: &[&str]) -> Option<usize>
 }
 
 impl Transport {
+    /// Checks the destination, which may be of either family; tells of which, and the fewest bytes that would make it
+    /// whole. What may still become either is of the announced one.
+    fn check_destination(&self, word: &Word<'_>) -> Result<(Kind, usize), V1Error> {
+        let text = str::from_utf8(word.bytes).unwrap_or("not ASCII");
+        let complete = |transport: &Self| (transport.complete)(text, word.whole);
+        if let Some(missing) = complete(self) {
+            return Ok((Kind::OneFamily, missing));
+        }
+        let missing = complete(&TCP4).or_else(|| complete(&TCP6)).ok_or_else(|| V1Error::Address {
+            field: V1Field::DestinationAddress,
+            offset: word.offset,
+            found: Excerpt::of(word.bytes),
+            family: "IPv4 or IPv6",
+        })?;
+        Ok((Kind::TwoFamilies, missing))
+    }
+
     /// Checks one word as a field; tells the fewest bytes that would make it whole.
     fn check(&self, field: V1Field, word: &Word<'_>) -> Result<usize, V1Error> {
         let (offset, found) = (word.offset, word.bytes);
@@ -158,7 +213,8 @@ impl Transport {
 
     const fn shortest(&self, field: V1Field) -> usize {
         match field {
-            V1Field::SourceAddress | V1Field::DestinationAddress => self.shortest_address,
+            V1Field::SourceAddress => self.shortest_address,
+            V1Field::DestinationAddress => TCP6.shortest_address,
             V1Field::SourcePort | V1Field::DestinationPort => 1,
         }
     }

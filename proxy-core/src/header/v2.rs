@@ -178,7 +178,7 @@ impl Family {
         }
     }
 
-    const fn address_len(self) -> usize {
+    pub(super) const fn address_len(self) -> usize {
         match self {
             Self::Unspecified => 0,
             Self::Inet => 2 * (4 + 2),

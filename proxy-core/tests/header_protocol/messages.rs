@@ -28,7 +28,8 @@ fn bad_lines() {
     assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.8 80 443\n"), @"PROXY v1: LF without CR at byte 33; the line ends in CR LF");
     assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.8 80 443\rG"), @"PROXY v1: CR without LF at byte 33; the line ends in CR LF");
     assert_snapshot!(line("PROXY UDP4 "), @r#"PROXY v1: bad transport "UDP4" at byte 6; expected TCP4, TCP6 or UNKNOWN"#);
-    assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.\x1b[31m"), @r#"PROXY v1: bad destination address "5.6.7.\x1b[31m" at byte 19; expected an IPv4 address"#);
+    assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.\x1b[31m"), @r#"PROXY v1: bad destination address "5.6.7.\x1b[31m" at byte 19; expected an IPv4 or IPv6 address"#);
+    assert_snapshot!(line("PROXY TCP4 ::1 5.6.7.8 "), @r#"PROXY v1: bad source address "::1" at byte 11; expected an IPv4 address"#);
     assert_snapshot!(line("PROXY TCP6 1.2.3.4 "), @r#"PROXY v1: bad source address "1.2.3.4" at byte 11; expected an IPv6 address"#);
     assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.8 +80 443\r\n"), @r#"PROXY v1: bad source port "+80" at byte 27; expected 0 to 65535, no sign, no leading zeros"#);
     assert_snapshot!(line("PROXY TCP4 1.2.3.4 5.6.7.8 80 65536"), @r#"PROXY v1: bad destination port "65536" at byte 30; expected 0 to 65535, no sign, no leading zeros"#);

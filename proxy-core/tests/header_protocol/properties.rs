@@ -155,18 +155,18 @@ proptest! {
         endpoints in endpoints(), tlvs in tlvs(), crc32c: bool, proxy: bool, payload in value(),
     ) {
         let command = if proxy { Command::Proxy } else { Command::Local };
-        let bytes = encode_v2(&Outgoing { command, endpoints: endpoints.clone(), tlvs: tlvs.clone(), crc32c }).unwrap();
+        let header = Outgoing { command, endpoints: endpoints.clone(), tlvs: tlvs.clone(), crc32c };
+        let bytes = encode_v2(&header).unwrap();
+        prop_assert_eq!(bytes.len(), header.encoded_len());
         let decoded = whole(&[bytes.as_slice(), &payload].concat());
         prop_assert_eq!(decoded.len, bytes.len());
 
         let mut expected = Header { version: Version::V2, command, endpoints: as_received(&endpoints), tlvs };
-        if !proxy {
-            expected.endpoints = Endpoints::Unknown;
-            expected.tlvs = Tlvs::default();
-        } else if endpoints == Endpoints::Unknown {
+        if !proxy || endpoints == Endpoints::Unknown {
             expected.command = Command::Local;
+            expected.endpoints = Endpoints::Unknown;
         }
-        if proxy && crc32c {
+        if crc32c {
             prop_assert!(decoded.header.tlvs.crc32c.is_some());
             expected.tlvs.crc32c = decoded.header.tlvs.crc32c;
         }

@@ -105,6 +105,8 @@ pub(crate) fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("v1 TCP4", b"PROXY TCP4 192.0.2.7 198.51.100.1 52953 443\r\n".to_vec()),
         ("v1 TCP4, longest", b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n".to_vec()),
         ("v1 TCP6", b"PROXY TCP6 2001:db8::7 2001:db8::1 52953 443\r\n".to_vec()),
+        ("v1 TCP6 to IPv4", b"PROXY TCP6 2001:db8::7 198.51.100.1 52953 443\r\n".to_vec()),
+        ("v1 TCP4 to IPv6", b"PROXY TCP4 192.0.2.7 2001:db8::1 52953 443\r\n".to_vec()),
         ("v1 TCP6, mapped", b"PROXY TCP6 ::ffff:192.0.2.7 ::1 0 65535\r\n".to_vec()),
         (
             "v1 TCP6, longest",

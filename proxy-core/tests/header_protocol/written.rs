@@ -45,34 +45,34 @@ fn binary() {
     assert_eq!(&mixed[12..32], b"\x21\x21\0\x24\0\0\0\0\0\0\0\0\0\0\xFF\xFF\xC0\0\x02\x07");
 }
 
+/// As HAProxy's health checks: nothing at all, or the checksum and nothing else.
 #[test]
-fn without_an_address_it_is_a_bare_local() {
+fn without_an_address_it_is_a_local_of_length_0_or_7_with_a_checksum() {
     let bare = v2(LOCAL, 0x00, &[]);
-    let rich = |header: Outgoing| Outgoing {
-        tlvs: Tlvs { authority: Some(b"a.example".to_vec()), ..Tlvs::default() },
-        crc32c: true,
-        ..header
-    };
     let v4 = inet_of("192.0.2.7:52953", "198.51.100.1:443");
-    for header in [
-        Outgoing::local(),
-        rich(Outgoing::local()),
-        proxy(Endpoints::Unknown),
-        rich(Outgoing { command: Command::Local, ..proxy(v4) }),
-    ] {
+    for header in
+        [Outgoing::local(), proxy(Endpoints::Unknown), Outgoing { command: Command::Local, ..proxy(v4) }]
+    {
         assert_eq!(encode_v2(&header).unwrap(), bare);
+        let checked = encode_v2(&Outgoing { crc32c: true, ..header }).unwrap();
+        assert_eq!(checked[..19], v2(LOCAL, 0x00, &tlv(3, &[0; 4]))[..19]);
+        assert!(whole(&checked).header.tlvs.crc32c.is_some(), "it is there, and right");
     }
     assert_eq!(whole(&bare).header.command, Command::Local);
 }
 
+/// For a receiver that is known to read them.
 #[test]
-fn for_a_client_that_nobody_knows_it_is_a_local_that_still_says_what_is_known() {
+fn a_local_has_the_fields_that_it_is_given() {
     let tlvs =
         Tlvs { unique_id: Some(b"5f3a9c1e-1a".to_vec()), other: vec![(0xE5, vec![1])], ..Tlvs::default() };
-    let bytes = encode_v2(&Outgoing { tlvs: tlvs.clone(), ..proxy(Endpoints::Unknown) }).unwrap();
-    assert_eq!(&bytes[12..14], [LOCAL, 0]);
-    let header = whole(&bytes).header;
-    assert_eq!((header.command, header.endpoints, header.tlvs), (Command::Local, Endpoints::Unknown, tlvs));
+    for header in [Outgoing::local(), proxy(Endpoints::Unknown)] {
+        let bytes = encode_v2(&Outgoing { tlvs: tlvs.clone(), ..header }).unwrap();
+        assert_eq!(&bytes[12..14], [LOCAL, 0]);
+        let header = whole(&bytes).header;
+        let expected = (Command::Local, Endpoints::Unknown, tlvs.clone());
+        assert_eq!((header.command, header.endpoints, header.tlvs), expected);
+    }
 }
 
 #[test]
