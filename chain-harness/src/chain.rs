@@ -91,5 +91,5 @@ impl Chain {
 }
 
 fn between_config(next: SocketAddr) -> String {
-    config::inner("", &[&next]) + "send_proxy = \"v2\"\n"
+    config::inner("", &[&next]) + config::TO_OURS
 }

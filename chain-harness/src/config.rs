@@ -19,11 +19,14 @@ pub fn single(settings: &str, targets: &[&dyn Display]) -> String {
     one_route(settings, r#"bind = ["127.0.0.1"]"#, "only", targets)
 }
 
-/// The hop that clients come to: it sends PROXY v2 to `inner`.
+/// What a hop says to another of ours.
+pub(crate) const TO_OURS: &str = "send_proxy = \"v2\"\nnext_hop = \"smartproxy\"\n";
+
+/// The hop that clients come to: it sends PROXY v2 to `inner`, which is one of ours.
 #[must_use]
 pub fn outer(settings: &str, inner: &[&dyn Display]) -> String {
     let listener = r#"bind = ["127.0.0.1", "::1"]"#;
-    one_route(settings, listener, "outer", inner) + "send_proxy = \"v2\"\n"
+    one_route(settings, listener, "outer", inner) + TO_OURS
 }
 
 /// The hop behind another on this machine: it demands a PROXY header, and sends none.

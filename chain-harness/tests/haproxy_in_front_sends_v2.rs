@@ -12,7 +12,8 @@ const DEFAULTS: &str = "defaults\n mode tcp\n timeout connect 5s\n timeout clien
 fn hop(backend: &Backend) -> Hop {
     Hop::start(
         &(config::inner("", &[&backend.addr()])
-            + "send_proxy = \"v2\"\nproxy_v2 = { crc32c = true, pass_unknown_tlvs = true }"),
+            + "send_proxy = \"v2\"\nproxy_v2 = { fields = [\"unique_id\", \"authority\"], \
+               crc32c = true, pass_unknown_tlvs = true, max_header = \"4KiB\" }"),
     )
 }
 

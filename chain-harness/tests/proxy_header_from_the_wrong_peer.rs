@@ -50,10 +50,10 @@ fn where_it_is_required_an_untrusted_peer_is_reset_and_nothing_is_dialled() {
 }
 
 #[test]
-fn where_it_is_optional_an_untrusted_peer_is_reset_for_one_and_the_backend_gets_no_byte() {
+fn where_others_must_not_an_untrusted_peer_is_reset_for_one_and_the_backend_gets_no_byte() {
     scenario(async {
         let backend = Backend::silent();
-        let hop = hop("optional", OTHERS, &backend);
+        let hop = hop("required_from", OTHERS, &backend);
         let mut forgeries = 0;
         // The last byte of its signature gives a header away: whoever sends on may find the connection reset.
         for (header, signature) in [(V1, 6), (V2, 12)] {
@@ -76,10 +76,10 @@ fn where_it_is_optional_an_untrusted_peer_is_reset_for_one_and_the_backend_gets_
 }
 
 #[test]
-fn where_it_is_optional_bytes_that_only_begin_like_one_go_through() {
+fn where_others_must_not_bytes_that_only_begin_like_one_go_through() {
     scenario(async {
         let backend = Backend::echo();
-        let hop = hop("optional", OTHERS, &backend);
+        let hop = hop("required_from", OTHERS, &backend);
         for harmless in ["PROXIMA", "P", "\r\n\r\n!"] {
             let mut client = Wire::connect(hop.addr()).await;
             client.send_byte_by_byte(harmless).await;
@@ -92,14 +92,14 @@ fn where_it_is_optional_bytes_that_only_begin_like_one_go_through() {
 }
 
 #[test]
-fn where_it_is_optional_a_banner_reaches_a_client_that_waits_for_it() {
+fn where_others_must_not_a_banner_reaches_a_client_that_waits_for_it() {
     scenario(async {
         let backend = Backend::serving(|mut wire| async move {
             wire.try_send("220 ready\r\n").await.unwrap_or_default();
             wire.read_to_end().await;
             wire.half_close().await;
         });
-        let hop = hop("optional", OTHERS, &backend);
+        let hop = hop("required_from", OTHERS, &backend);
         let mut client = Wire::connect(hop.addr()).await;
         client.expect("220 ready\r\n").await;
         client.send("EHLO\r\n").await;
@@ -117,7 +117,7 @@ fn where_it_is_optional_a_banner_reaches_a_client_that_waits_for_it() {
 fn a_trusted_peer_without_one_is_reset_in_time_however_slowly_it_writes() {
     scenario(async {
         let backend = Backend::echo();
-        for rule in ["required", "optional"] {
+        for rule in ["required", "required_from"] {
             let hop = hop(rule, OURS, &backend);
             let started = Instant::now();
             let mut client = Wire::connect(hop.addr()).await;
@@ -146,7 +146,7 @@ fn a_trusted_peer_without_one_is_reset_in_time_however_slowly_it_writes() {
 fn a_trusted_peer_just_in_time_is_served_and_believed() {
     scenario(async {
         let backend = Backend::echo();
-        for rule in ["required", "optional"] {
+        for rule in ["required", "required_from", "optional"] {
             let hop = hop(rule, OURS, &backend);
             let mut client = Wire::connect(hop.addr()).await;
             eventually(PATIENCE, || hop.tracker().len() == 1).await;

@@ -36,7 +36,8 @@ pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, RoutePools};
 pub use process::{Process, Umask, UmaskError};
-pub use route::{Action, RouteConfig, SendProxy, address};
+pub use route::{Action, RouteConfig, address};
+pub use send_proxy::{Fields, HeaderContent, HeaderField, NextHop, SendProxy, UniqueId, UnknownClient};
 pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
@@ -70,6 +71,7 @@ mod pool;
 mod process;
 mod route;
 mod schema;
+mod send_proxy;
 mod settings;
 mod spelling;
 mod stray;
@@ -252,6 +254,7 @@ fn resolve(
     warnings.extend(pool::unused(file, document));
     warnings.extend(limits::warnings(file, document));
     warnings.extend(access_rule::warnings(file, document));
+    warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
     Some(Config {

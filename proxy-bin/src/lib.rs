@@ -29,6 +29,7 @@ pub mod dials;
 pub mod handover;
 pub mod logging;
 pub mod man;
+mod omissions;
 mod parked;
 pub mod pool;
 pub mod privileges;

@@ -20,7 +20,8 @@ use proxy_conn::{AddressLimits, Limit, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
 use tracing::warn;
 
-use crate::config::{Config, Connections, ListenerConfig, RouteConfig};
+use crate::config::{Config, Connections, ListenerConfig, RouteConfig, SendProxy};
+use crate::omissions::Omissions;
 use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::RouteTargets;
 
@@ -70,6 +71,8 @@ pub struct RouteState {
     pub draining: Draining,
     /// What both sockets of a connection are given.
     pub(crate) keep_alive: Arc<KeepAlive>,
+    /// What its PROXY headers had no room for; None where it sends none that could be too long.
+    pub(crate) omissions: Option<Omissions>,
 }
 
 impl RouteState {
@@ -80,6 +83,8 @@ impl RouteState {
             targets: RouteTargets::new(route, before.map(|before| &before.targets)),
             draining: before.map(|before| before.draining.clone()).unwrap_or_default(),
             keep_alive: Arc::new(route.keep_alive),
+            omissions: matches!(route.send_proxy, SendProxy::V2(_))
+                .then(|| Omissions::after(before.and_then(|before| before.omissions.as_ref()))),
         }
     }
 }

@@ -93,11 +93,13 @@ pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> Strin
         routes += &format!("max_connections_per_target = {most}\n");
     }
     for Leg { port, target, named } in legs {
+        let ours = settings.send_proxy != SendProxy::Off && target.0 == INNER;
+        let next_hop = if ours { "next_hop = \"smartproxy\"\n" } else { "" };
         let domains = if *named { format!(", domains = [\"{NAME}\"]") } else { String::new() };
         write!(
             text,
             "[[routes]]\nname = \"r{port}\"\nmatch = {{ ports = [{port}]{domains} }}\n\
-             action = {{ forward = [{}] }}\nsend_proxy = \"{send}\"\n{routes}",
+             action = {{ forward = [{}] }}\nsend_proxy = \"{send}\"\n{next_hop}{routes}",
             targets(settings.targets, *target)
         )
         .unwrap_or_default();

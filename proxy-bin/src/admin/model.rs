@@ -364,8 +364,10 @@ pub struct Route {
     pub from_client_bytes: u64,
     /// Bytes that its open connections have read from their backends.
     pub from_backend_bytes: u64,
-    /// Which PROXY header its targets are sent: `v1` or `v2`; null for none. Only `v2` carries a connection's id on.
+    /// Which PROXY header its targets are sent: `v1` or `v2`; null for none.
     pub send_proxy: Option<String>,
+    /// Whether that header carries a connection's id on: `v2`, unless the field `unique_id` is not among its fields.
+    pub sends_id: bool,
     /// Its targets.
     pub targets: Vec<Target>,
     /// Whether it takes no new connections, since somebody drains it.

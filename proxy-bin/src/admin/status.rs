@@ -153,11 +153,12 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
         let targets = state.targets.iter().map(|target| of_target(matched.name(), target));
         let send_proxy = match matched.payload.send_proxy {
             SendProxy::Off => None,
-            SendProxy::V1 => Some("v1"),
-            SendProxy::V2 { .. } => Some("v2"),
+            SendProxy::V1 { .. } => Some("v1"),
+            SendProxy::V2(_) => Some("v2"),
         };
         Route {
             send_proxy: send_proxy.map(str::to_owned),
+            sends_id: matched.payload.send_proxy.tells_id(),
             targets: targets.collect(),
             in_force: true,
             draining: state.draining.is_on(),
@@ -182,6 +183,7 @@ fn of_route(name: &str, group: Option<&Group>, limit: Option<&Limit>) -> Route {
         from_client_bytes: group.from_client,
         from_backend_bytes: group.from_backend,
         send_proxy: None,
+        sends_id: false,
         targets: Vec::new(),
         draining: false,
         in_force: false,

@@ -23,7 +23,8 @@ use report::Report;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Connections are joined by their ids, which travel in the PROXY header v2. A route without
-`send_proxy = \"v2\"` sends none: its connections are counted apart.
+`send_proxy = \"v2\"`, or without the field `unique_id`, sends none: its connections are
+counted apart.
 
 Examples:
   smartproxy chain        the embedded chain that this user runs (`smartproxy demo`)
@@ -101,7 +102,7 @@ async fn read(client: &Client) -> Result<Hop, ClientError> {
     let connections = ask.read(client, u64::MAX).await?.connections;
     Ok(Hop {
         name: status.name,
-        routes: routes.into_iter().map(|route| (route.name, route.send_proxy)).collect(),
+        routes: routes.into_iter().map(|route| (route.name, route.sends_id)).collect(),
         listeners: listeners.into_iter().map(|listener| listener.name).collect(),
         connections,
     })

@@ -59,6 +59,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         from_client_bytes: 0,
         from_backend_bytes: 0,
         send_proxy: Some("v2".to_owned()),
+        sends_id: true,
         targets: vec![target()],
         draining: false,
         in_force: true,

@@ -23,6 +23,7 @@ use super::choice::{self, Choice};
 use super::limits::{Connections, Limits};
 use super::log::Log;
 use super::process::Process;
+use super::send_proxy::{NextHop, ProxyV1File, ProxyV2File, SendProxyFile};
 use super::settings::{Dns, ProxyProtocol, Reload};
 
 /// How many threads serve connections.
@@ -132,7 +133,11 @@ pub(super) struct ListenerFile {
     pub(super) bind: Vec<BindAddr>,
     /// Connections that wait in the kernel to be accepted; more are not answered. From 1 to 65535. Default 1024.
     pub(super) backlog: Backlog,
-    /// Whose PROXY headers are believed. Default `"off"`: a header is data like any other.
+    /// Whose PROXY headers are believed: `{ required = [networks] }`, every peer has to be in one of them and to send a
+    /// header; `{ required_from = [networks] }`, peers in them have to, all others must not and are clients themselves;
+    /// `{ optional = [networks] }`, peers in them may, and without one are clients themselves, as all others are; one that
+    /// says nothing, since its server is to speak first, is so after `proxy_header_timeout`. A peer that closes without a
+    /// word, as plain health checks do, has left. Default `"off"`: a header is data like any other.
     pub(super) accept_proxy: AcceptProxy,
     /// Connections at one time that came to each address and port of this table, to all workers together; at least 1.
     /// `at_limit` of `[limits]` says what happens beyond. Default: no limit but the others.
@@ -164,16 +169,30 @@ pub enum AcceptProxy {
     /// Every peer has to be in one of these networks and has to send a header. Others are refused.
     Required(#[schemars(length(min = 1))] Arc<[ClientNet]>),
     /// Peers in these networks have to send a header. Others must not: they are taken as they are.
+    RequiredFrom(#[schemars(length(min = 1))] Arc<[ClientNet]>),
+    /// Peers in these networks may send a header; one that sends none is taken as it is, like all others, which must not.
+    /// One that says nothing at all is so after `proxy_header_timeout`.
     Optional(#[schemars(length(min = 1))] Arc<[ClientNet]>),
+}
+
+impl AcceptProxy {
+    /// The key of the networks whose headers are believed, and the networks.
+    pub(crate) fn believed(&self) -> Option<(&'static str, &Arc<[ClientNet]>)> {
+        match self {
+            Self::Off => None,
+            Self::Required(networks) => Some(("required", networks)),
+            Self::RequiredFrom(networks) => Some(("required_from", networks)),
+            Self::Optional(networks) => Some(("optional", networks)),
+        }
+    }
 }
 
 impl Choice for AcceptProxy {
     type Body = Vec<ClientNet>;
     const BODY: &'static str = "a list";
-    const EXPECTED: &'static str =
-        "\"off\", { required = [\"10.0.0.0/8\"] } or { optional = [\"10.0.0.0/8\"] }";
+    const EXPECTED: &'static str = "\"off\", { required = [\"10.0.0.0/8\"] }, { required_from = [\"10.0.0.0/8\"] } or { optional = [\"10.0.0.0/8\"] }";
     const WORDS: &'static [&'static str] = &["off"];
-    const KEYS: &'static [&'static str] = &["required", "optional"];
+    const KEYS: &'static [&'static str] = &["required", "required_from", "optional"];
 
     fn word(word: &str) -> Option<Self> {
         (word == "off").then_some(Self::Off)
@@ -182,6 +201,7 @@ impl Choice for AcceptProxy {
     fn table(key: &str, networks: Vec<ClientNet>) -> Option<Self> {
         match key {
             "required" => Some(Self::Required(networks.into())),
+            "required_from" => Some(Self::RequiredFrom(networks.into())),
             "optional" => Some(Self::Optional(networks.into())),
             _ => None,
         }
@@ -216,6 +236,11 @@ pub(super) struct RouteFile {
     /// has to expect it. Default `"off"`.
     #[serde(default)]
     pub(super) send_proxy: SendProxyFile,
+    /// What the backends are that get it: `"smartproxy"` for another SmartProxy, `"other"` for anything else. A SmartProxy
+    /// learns where a client is unknown, and all that is known. Only with `send_proxy`. Default `"other"`.
+    pub(super) next_hop: Option<NextHop>,
+    /// How a header of version 1 is written. Only with `send_proxy = "v1"`.
+    pub(super) proxy_v1: Option<ProxyV1File>,
     /// What a header of version 2 has beside the addresses. Only with `send_proxy = "v2"`.
     pub(super) proxy_v2: Option<ProxyV2File>,
     /// The pool that its connections are in. Default: `"chain"` for those that came with a PROXY header, or for all
@@ -325,27 +350,4 @@ impl<'de> Deserialize<'de> for ActionFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         choice::read(deserializer)
     }
-}
-
-/// The PROXY header that a backend gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SendProxyFile {
-    /// None.
-    #[default]
-    Off,
-    /// Version 1, one line of text: addresses only.
-    V1,
-    /// Version 2, binary: addresses and what `proxy_v2` adds.
-    V2,
-}
-
-/// What a PROXY header of version 2 has beside the addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct ProxyV2File {
-    /// Whether it has a CRC-32C checksum of itself. Default false.
-    pub(super) crc32c: bool,
-    /// Whether fields of a received header that the proxy does not know go on to the backend. Default false.
-    pub(super) pass_unknown_tlvs: bool,
 }

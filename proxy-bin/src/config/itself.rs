@@ -15,7 +15,8 @@ use proxy_route::{Host, Query, RouteTable, Target, TargetPort};
 use super::document::Document;
 use super::finding::Finding;
 use super::listener::{Greeting, ListenerConfig};
-use super::route::{self, Action, RouteConfig, SendProxy};
+use super::route::{self, Action, RouteConfig};
+use super::send_proxy::SendProxy;
 
 /// Own ports that one connection is followed over. A longer ring is no slip.
 const LONGEST: usize = 64;
@@ -118,8 +119,8 @@ impl<A: AsRef<[u8]>> Walk<'_, A> {
         own.filter_map(|(nth, ip, listener)| {
             let peer = if ip.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { ip };
             let client = match listener.accept_proxy.greeting(peer) {
-                Greeting::Header if route.send_proxy != SendProxy::Off => at.client,
-                Greeting::Plain => Some(peer),
+                Greeting::Header | Greeting::Either if route.send_proxy != SendProxy::Off => at.client,
+                Greeting::Plain | Greeting::Either => Some(peer),
                 Greeting::Header | Greeting::Refused => return None,
             };
             let port = listener.port;

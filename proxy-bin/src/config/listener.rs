@@ -41,6 +41,8 @@ pub struct ListenerConfig {
 pub enum Greeting {
     /// It has to send a PROXY header.
     Header,
+    /// It may send a PROXY header; if it does not, it is the client.
+    Either,
     /// It sends none; it is the client.
     Plain,
     /// It is not let in at all.
@@ -51,15 +53,13 @@ impl AcceptProxy {
     /// What a peer of this address has to do.
     #[must_use]
     pub fn greeting(&self, peer: IpAddr) -> Greeting {
+        let Some((_, networks)) = self.believed() else { return Greeting::Plain };
+        let believed = networks.iter().any(|network| network.contains(peer));
         match self {
-            Self::Required(networks) if networks.iter().any(|network| network.contains(peer)) => {
-                Greeting::Header
-            }
-            Self::Optional(networks) if networks.iter().any(|network| network.contains(peer)) => {
-                Greeting::Header
-            }
+            Self::Required(_) | Self::RequiredFrom(_) if believed => Greeting::Header,
+            Self::Optional(_) if believed => Greeting::Either,
             Self::Required(_) => Greeting::Refused,
-            Self::Optional(_) | Self::Off => Greeting::Plain,
+            Self::RequiredFrom(_) | Self::Optional(_) | Self::Off => Greeting::Plain,
         }
     }
 }
@@ -225,11 +225,7 @@ fn check(table: &ListenerFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
     if table.bind.is_empty() {
         refuse(place.key("bind"), "this listener has no address", "leave `bind` out for every address");
     }
-    let (key, networks) = match &table.accept_proxy {
-        AcceptProxy::Off => return,
-        AcceptProxy::Required(networks) => ("required", networks),
-        AcceptProxy::Optional(networks) => ("optional", networks),
-    };
+    let Some((key, networks)) = table.accept_proxy.believed() else { return };
     if networks.is_empty() {
         let place = place.key("accept_proxy").key(key);
         refuse(

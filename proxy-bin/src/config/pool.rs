@@ -15,9 +15,10 @@ use proxy_core::Bound;
 
 use super::at_limit::AtLimit;
 use super::document::{Document, Place};
-use super::file::{ConfigFile, PoolFile, RouteFile, SendProxyFile};
+use super::file::{ConfigFile, PoolFile, RouteFile};
 use super::finding::Finding;
 use super::limits::Connections;
+use super::send_proxy::SendProxyFile;
 use super::{early, route, spelling};
 
 /// Pools at most: the tracker keeps a connection's as one byte, and metrics have a series for each.

@@ -8,11 +8,12 @@ use proxy_route::{BuildError, Host, Rotation, RouteSpec, RouteTable, Shadowed, T
 
 use super::at_limit::AtLimit;
 use super::document::{Document, Place};
-use super::file::{ActionFile, RouteFile, SendProxyFile};
+use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
 use super::limits::Connections;
 use super::pool::{PoolChoice, Pools, RoutePools};
-use super::{early, kernel};
+use super::send_proxy::SendProxy;
+use super::{early, kernel, send_proxy};
 
 /// What a connection does once its route is known.
 #[derive(Debug)]
@@ -60,22 +61,6 @@ pub enum Action {
     },
     /// Reset it.
     Refuse,
-}
-
-/// The PROXY header that a backend gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendProxy {
-    /// None.
-    Off,
-    /// Version 1.
-    V1,
-    /// Version 2.
-    V2 {
-        /// With a checksum.
-        crc32c: bool,
-        /// With the fields of a received header that the proxy does not know.
-        pass_unknown_tlvs: bool,
-    },
 }
 
 impl Action {
@@ -196,17 +181,7 @@ fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
                 .help("to turn its connections away, write action = \"refuse\""),
         );
     }
-    let proxy_v2 = place.key("proxy_v2");
-    let send_proxy = place.key("send_proxy");
-    let lost = !send_proxy.exists() && place.is_wounded();
-    if file.proxy_v2.is_some() && file.send_proxy != SendProxyFile::V2 && !lost {
-        let finding = Finding::new(proxy_v2.span(), "`proxy_v2` needs `send_proxy = \"v2\"`");
-        findings.push(if send_proxy.exists() {
-            finding.label("this has no effect").beside(send_proxy.span(), "no header of version 2 is sent")
-        } else {
-            finding.label("this has no effect: without `send_proxy`, no header is sent")
-        });
-    }
+    send_proxy::check(file, place, findings);
     early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
 }
@@ -237,14 +212,7 @@ fn config(file: &RouteFile, defaults: &Defaults<'_>) -> RouteConfig {
         at_limit: file.at_limit.unwrap_or(defaults.at_limit),
         breaker: file.breaker.over(&defaults.breaker),
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
-        send_proxy: match file.send_proxy {
-            SendProxyFile::Off => SendProxy::Off,
-            SendProxyFile::V1 => SendProxy::V1,
-            SendProxyFile::V2 => {
-                let extra = file.proxy_v2.unwrap_or_default();
-                SendProxy::V2 { crc32c: extra.crc32c, pass_unknown_tlvs: extra.pass_unknown_tlvs }
-            }
-        },
+        send_proxy: SendProxy::new(file),
     }
 }
 

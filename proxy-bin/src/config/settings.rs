@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::bounded::Size;
 
 /// The longest header of version 2: 16 bytes, and a length of 16 bits (PROXY protocol, section 2.2).
-const LONGEST_HEADER: usize = 16 + 65_535;
+pub(super) const LONGEST_HEADER: usize = 16 + 65_535;
 
 /// PROXY headers that are received.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

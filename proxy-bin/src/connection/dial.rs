@@ -8,7 +8,7 @@ use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
-use super::announce::announce;
+use super::announce::{Known, announce};
 use super::client::while_client_stays;
 use super::route::Routed;
 use super::verdict::Verdict;
@@ -48,7 +48,9 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     if dialled.nth != 0 {
         conn.learn(|facts| facts.target = course.name(dialled.nth));
     }
-    let header = announce(conn, &origin, hello.as_ref(), route, client)?;
+    let omissions = state.omissions.as_ref();
+    let known = Known { origin: &origin, hello: hello.as_ref(), route, omissions };
+    let header = announce(conn, &known, client, &dialled)?;
     let keep_alive = Arc::clone(&state.keep_alive);
     let client_keep_alive = Some(&keep_alive).filter(|own| ***own != proxy.config.keep_alive).cloned();
     let screened = origin.screened;

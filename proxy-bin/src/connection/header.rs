@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Trail};
-use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Tlvs};
+use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Prefix, Tlvs};
 use proxy_core::{ClientAddr, ReadAhead, Stream};
 use tokio::time::Instant;
 
@@ -48,28 +48,14 @@ pub(super) async fn greet<'p, S: Stream, D>(
     accepted: Accepted<'p, S, D>,
 ) -> Result<Greeted<'p, S, D>, Verdict> {
     let Accepted { client, mut ahead, at, proxy } = accepted;
-    let origin = if is_header_due(conn, at)? {
-        let deadline = conn.opened() + proxy.config.deadlines.proxy_header_timeout.get();
-        let limits = HeaderLimits { max_v2: proxy.config.proxy_protocol.max_header.bytes() };
-        conn.deadline(deadline, DeadlineKind::Header);
-        let reading = read_header(conn, client, &mut ahead, &limits);
-        let header = within(deadline, reading).await.unwrap_or_else(|| {
-            let timeout = proxy.config.deadlines.proxy_header_timeout;
-            let detail =
-                format!("no whole PROXY header from {} within proxy_header_timeout {timeout}", conn.peer());
-            Err(Verdict::explained(conn, Cause::HeaderTimeout, detail))
-        })?;
-        told_by(conn, header)
-    } else {
-        Origin {
-            client: Some(conn.peer().into()),
-            destination: None,
-            previous: Trail::default(),
-            tlvs: Tlvs::default(),
-            chained: false,
-            counted: Some(conn.peer().ip()),
-            screened: matches!(at.config.accept_proxy, AcceptProxy::Optional(_)),
-        }
+    let header = match due(conn, at)? {
+        Greeting::Header => Some(in_time(conn, client, &mut ahead, proxy).await?),
+        Greeting::Either => one_or_none(conn, client, &mut ahead, proxy).await?,
+        Greeting::Plain | Greeting::Refused => None,
+    };
+    let origin = match header {
+        Some(header) => told_by(conn, header),
+        None => itself(conn, at),
     };
     conn.learn(|facts| {
         facts.client = origin.client;
@@ -78,17 +64,88 @@ pub(super) async fn greet<'p, S: Stream, D>(
     Ok(Greeted { client, ahead, origin, at, proxy })
 }
 
-/// Whether this peer has to send a header; a verdict where it may not even connect.
-fn is_header_due(conn: &ConnGuard, at: &Listener) -> Result<bool, Verdict> {
+/// What this peer has to do; a verdict where it may not even connect.
+fn due(conn: &ConnGuard, at: &Listener) -> Result<Greeting, Verdict> {
     let peer = conn.peer().ip();
     match at.config.accept_proxy.greeting(peer) {
-        Greeting::Plain => Ok(false),
-        Greeting::Header => Ok(true),
         Greeting::Refused => {
             let detail = format!("{peer} may not connect here: it is in no network of accept_proxy.required");
             Err(Verdict::explained(conn, Cause::HeaderUntrusted, detail))
         }
+        greeting @ (Greeting::Header | Greeting::Either | Greeting::Plain) => Ok(greeting),
     }
+}
+
+/// The header of a peer that has to send one.
+async fn in_time<S: Stream, D>(
+    conn: &ConnGuard,
+    client: &S,
+    ahead: &mut ReadAhead,
+    proxy: &Proxy<D>,
+) -> Result<Header, Verdict> {
+    let timeout = proxy.config.deadlines.proxy_header_timeout;
+    let deadline = conn.opened() + timeout.get();
+    let limits = HeaderLimits { max_v2: proxy.config.proxy_protocol.max_header.bytes() };
+    conn.deadline(deadline, DeadlineKind::Header);
+    within(deadline, read_header(conn, client, ahead, &limits)).await.unwrap_or_else(|| {
+        let detail =
+            format!("no whole PROXY header from {} within proxy_header_timeout {timeout}", conn.peer());
+        Err(Verdict::explained(conn, Cause::HeaderTimeout, detail))
+    })
+}
+
+/// The header of a peer that may send one: none if its first bytes are something else, or it has said nothing by the time
+/// in which a header is due. A header that comes later is not one any more.
+async fn one_or_none<S: Stream, D>(
+    conn: &ConnGuard,
+    client: &S,
+    ahead: &mut ReadAhead,
+    proxy: &Proxy<D>,
+) -> Result<Option<Header>, Verdict> {
+    let deadline = conn.opened() + proxy.config.deadlines.proxy_header_timeout.get();
+    conn.deadline(deadline, DeadlineKind::Header);
+    let beginning = begins_with_header(conn, client, ahead);
+    if within(deadline, beginning).await.unwrap_or(Ok(false))? {
+        in_time(conn, client, ahead, proxy).await.map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// Reads until it is clear whether what comes is a header. Cancel-safe: what was read stays read ahead.
+async fn begins_with_header<S: Stream>(
+    conn: &ConnGuard,
+    client: &S,
+    ahead: &mut ReadAhead,
+) -> Result<bool, Verdict> {
+    loop {
+        match header::could_be_header(ahead.bytes()) {
+            Prefix::Yes => return Ok(true),
+            Prefix::No => return Ok(false),
+            Prefix::Partial if ahead.ended() && ahead.total() == 0 => {
+                return Err(Verdict::of(conn, Cause::ClientLeft));
+            }
+            Prefix::Partial if ahead.ended() => return Ok(false),
+            Prefix::Partial => hear(conn, client, ahead, LONGEST_GUESS).await?,
+        }
+    }
+}
+
+/// How much is read of a peer at once that may or may not send a header: more than any usual header.
+const LONGEST_GUESS: usize = 1024;
+
+/// Reads once. A peer that resets before it has said anything has left, as plain health checks do.
+async fn hear<S: Stream>(
+    conn: &ConnGuard,
+    client: &S,
+    ahead: &mut ReadAhead,
+    limit: usize,
+) -> Result<(), Verdict> {
+    let silent = ahead.total() == 0;
+    fill(conn, client, ahead, limit).await.map_err(|verdict| {
+        let left = silent && verdict.end.cause == Cause::ClientReset;
+        if left { Verdict::of(conn, Cause::ClientLeft) } else { verdict }
+    })
 }
 
 /// Reads until the header is whole, and takes it off what was read.
@@ -112,7 +169,7 @@ async fn read_header<S: Stream>(
                     format!("{} closed after {} bytes of a PROXY header", conn.peer(), ahead.total());
                 return Err(Verdict::explained(conn, Cause::HeaderMalformed, detail));
             }
-            Ok(None) => fill(conn, client, ahead, limits.max_v2).await?,
+            Ok(None) => hear(conn, client, ahead, limits.max_v2).await?,
             Err(error) => return Err(Verdict::explained(conn, Cause::HeaderMalformed, error.to_string())),
         }
     }
@@ -123,18 +180,41 @@ pub(super) async fn within<F: Future>(deadline: Instant, future: F) -> Option<F:
     tokio::time::timeout_at(deadline, future).await.ok()
 }
 
-/// The type of the TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as
-/// the hop's own. One of those that are for private use (PROXY protocol, section 2.2).
-pub(super) const UNKNOWN_CLIENT: u8 = 0xE5;
+/// The TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as the hop's
+/// own: one of the types that are for private use (PROXY protocol, section 2.2), and a value that tells it from anybody
+/// else's use of it.
+pub(super) const UNKNOWN_CLIENT: (u8, &[u8]) = (0xE5, b"unknown client");
+
+/// Whether a field of a LOCAL header is that. Earlier versions of ours sent no value.
+fn says_unknown((kind, value): &(u8, Vec<u8>)) -> bool {
+    *kind == UNKNOWN_CLIENT.0 && (value == UNKNOWN_CLIENT.1 || value.is_empty())
+}
+
+/// Who the connection is from where it comes without a header: from its peer.
+fn itself(conn: &ConnGuard, at: &Listener) -> Origin {
+    Origin {
+        client: Some(conn.peer().into()),
+        destination: None,
+        previous: Trail::default(),
+        tlvs: Tlvs::default(),
+        chained: false,
+        counted: Some(conn.peer().ip()),
+        screened: at.config.accept_proxy != AcceptProxy::Off,
+    }
+}
 
 /// Who the connection is from, by what a trusted peer's header says.
-fn told_by(conn: &ConnGuard, header: Header) -> Origin {
+fn told_by(conn: &ConnGuard, mut header: Header) -> Origin {
     let previous = header.tlvs.unique_id.as_deref().map_or_else(Trail::default, Trail::from_header);
+    let told = header.tlvs.other.len();
+    if header.command == Command::Local {
+        // Said to this hop, so it does not go on; anybody else's field of this type does.
+        header.tlvs.other.retain(|field| !says_unknown(field));
+    }
+    let unknown = header.tlvs.other.len() < told;
     let (client, destination) = match (header.command, &header.endpoints) {
         // The peer, one of ours, speaks for somebody whose address no hop before it knew.
-        (Command::Local, _) if header.tlvs.other.iter().any(|(kind, _)| *kind == UNKNOWN_CLIENT) => {
-            (None, None)
-        }
+        (Command::Local, _) if unknown => (None, None),
         // The peer speaks for itself (a health check): it is the client.
         (Command::Local, _) => (Some(conn.peer().into()), None),
         (Command::Proxy, Endpoints::Inet { source, destination }) => {

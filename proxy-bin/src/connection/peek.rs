@@ -51,8 +51,10 @@ pub(super) async fn peek<'p, S: Stream, D>(
 
 /// A PROXY header from a peer that is not trusted to send one.
 pub(super) fn forbidden_header(conn: &ConnGuard) -> Verdict {
-    let detail =
-        format!("{} sent a PROXY header, but is in no network of accept_proxy.optional", conn.peer().ip());
+    let detail = format!(
+        "{} sent a PROXY header, but is in no network of accept_proxy, or sent it after proxy_header_timeout",
+        conn.peer().ip()
+    );
     Verdict::explained(conn, Cause::HeaderUntrusted, detail)
 }
 

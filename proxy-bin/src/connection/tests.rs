@@ -1,6 +1,8 @@
 //! Ring 2: one connection on a paused clock, between in-memory streams.
 
+mod announced;
 mod deadlines;
+mod greeted;
 mod limits;
 
 use std::future::Future;
@@ -384,40 +386,6 @@ async fn a_burst_of_rapid_connects_and_disconnects_leaves_nothing() {
         (rig.proxy.tracker.len(), rig.proxy.connections.in_use(), rig.ends.0.lock().len()),
         (0, 0, 5000)
     );
-}
-
-/// The header that an outer hop sends to `net` for a client of which its own peer said `header`.
-async fn sent_for(header: &[u8]) -> Vec<u8> {
-    let rig = Rig::new(&CHAINED.replace("\"v1\"", "\"v2\""));
-    let (listener, (client, _task)) = (rig.backend(), rig.spawn());
-    write_all(&client, header).await.unwrap();
-    let (backend, _) = listener.accept().await.unwrap();
-    let mut buffer = [0; 512];
-    let n = read(&backend, &mut buffer).await.unwrap();
-    buffer[..n].to_vec()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_no_hop_knows_passes_no_allow_list_further_in() {
-    let inner = CHAINED.replace("ports = [8000] }", "ports = [8000], clients = [\"10.0.0.0/8\"] }");
-    // The outer hop's own connections (a health check) are its own, and it is in the allow list.
-    for (said, expected) in [
-        (&b"PROXY UNKNOWN\r\n"[..], "PH no_route"),
-        (b"PROXY TCP4 192.0.2.7 5.6.7.8 9 10\r\n", "PH no_route"),
-        (b"PROXY TCP4 10.9.9.9 5.6.7.8 9 10\r\n", "SC dial_refused"),
-    ] {
-        let header = sent_for(said).await;
-        let rig = Rig::new(&inner);
-        let (client, task) = rig.spawn();
-        write_all(&client, &header).await.unwrap();
-        task.await.unwrap();
-        assert!(rig.end().starts_with(expected), "{said:?}");
-    }
-    let rig = Rig::new(&inner);
-    let (client, task) = rig.spawn();
-    write_all(&client, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0").await.unwrap();
-    task.await.unwrap();
-    assert!(rig.end().starts_with("SC dial_refused"));
 }
 
 /// What a connection takes of memory in its task, whether busy or idle. Beside it there are its entry

@@ -10,7 +10,7 @@ use proxy_core::Congestion;
 use toml::{Table, Value};
 
 use crate::admin::model::{Change, ChangeKind};
-use crate::config::{AcceptProxy, AtLimit, Config, ListenerConfig};
+use crate::config::{AtLimit, Config, ListenerConfig};
 use crate::proxy::Proxy;
 
 /// What `config` would change in the configuration of `proxy`.
@@ -140,11 +140,10 @@ fn of_listener(at: &ListenerConfig) -> String {
     let networks = |networks: &Arc<[proxy_route::ClientNet]>| {
         networks.iter().map(|network| format!("\"{network}\"")).collect::<Vec<_>>().join(", ")
     };
-    let accept_proxy = match &at.accept_proxy {
-        AcceptProxy::Off => "\"off\"".to_owned(),
-        AcceptProxy::Required(nets) => format!("{{ required = [{}] }}", networks(nets)),
-        AcceptProxy::Optional(nets) => format!("{{ optional = [{}] }}", networks(nets)),
-    };
+    let accept_proxy = at
+        .accept_proxy
+        .believed()
+        .map_or_else(|| "\"off\"".to_owned(), |(key, nets)| format!("{{ {key} = [{}] }}", networks(nets)));
     let at_limit = match at.at_limit {
         AtLimit::Reject => "\"reject\"".to_owned(),
         AtLimit::Close => "\"close\"".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 14] = [
     "phase",
     "pool",
     "cause",
@@ -14,6 +14,7 @@ const LABELS: [&str; 13] = [
     "route",
     "target",
     "why",
+    "field",
     "gauge",
     "worker",
     "version",
@@ -22,7 +23,7 @@ const LABELS: [&str; 13] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 33] = [
+const FAMILIES: [&str; 34] = [
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -46,6 +47,7 @@ const FAMILIES: [&str; 33] = [
     "smartproxy_dial_seconds",
     "smartproxy_dials_failed_total",
     "smartproxy_event_loop_lag_seconds",
+    "smartproxy_header_fields_left_out_total",
     "smartproxy_lifetime_seconds",
     "smartproxy_log_lines_lost_total",
     "smartproxy_overload_level",

@@ -40,7 +40,7 @@ web [] -> 127.0.0.1:3000 Off
 fn the_outer_proxy_of_a_chain() {
     assert_snapshot!(picture("chain-outer.toml"), @"
 *:8001 Off
-to-inner [] -> 127.0.0.1:8002 V2 { crc32c: true, pass_unknown_tlvs: false }
+to-inner [] -> 127.0.0.1:8002 V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: true, pass_unknown_tlvs: false, next_hop: Smartproxy })
 ");
 }
 

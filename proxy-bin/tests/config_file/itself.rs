@@ -77,9 +77,12 @@ fn it_is_a_loop_only_if_the_route_takes_the_connection_again() {
 #[test]
 fn with_a_header_the_client_stays_the_same() {
     let text = file("dual", ", clients = [\"10.0.0.0/8\"]", "127.0.0.1:8080");
-    let trusting = text.replacen("\n\n", "\naccept_proxy = { optional = [\"127.0.0.1\"] }\n\n", 1);
-    assert!(Config::parse(&trusting, "proxy.toml").is_ok());
-    assert!(Config::parse(&format!("{trusting}send_proxy = \"v2\"\n"), "proxy.toml").is_err());
+    for mode in ["required_from", "optional"] {
+        let accept = format!("\naccept_proxy = {{ {mode} = [\"127.0.0.1\"] }}\n\n");
+        let trusting = text.replacen("\n\n", &accept, 1);
+        assert!(Config::parse(&trusting, "proxy.toml").is_ok());
+        assert!(Config::parse(&format!("{trusting}send_proxy = \"v2\"\n"), "proxy.toml").is_err());
+    }
     assert!(Config::parse(&format!("{text}send_proxy = \"v2\"\n"), "proxy.toml").is_ok());
 }
 

@@ -226,10 +226,13 @@ fn peers_are_greeted_by_their_network() {
         config.listeners[0].accept_proxy.greeting(peer.parse::<IpAddr>().unwrap())
     };
     let (required, optional) = ("{ required = [\"10.0.0.0/8\"] }", "{ optional = [\"10.0.0.0/8\"] }");
+    let required_from = "{ required_from = [\"10.0.0.0/8\"] }";
     assert_eq!(greeting(required, "10.1.2.3"), Greeting::Header);
     assert_eq!(greeting(required, "::ffff:10.1.2.3"), Greeting::Header);
     assert_eq!(greeting(required, "11.1.2.3"), Greeting::Refused);
-    assert_eq!(greeting(optional, "10.1.2.3"), Greeting::Header);
+    assert_eq!(greeting(required_from, "10.1.2.3"), Greeting::Header);
+    assert_eq!(greeting(required_from, "11.1.2.3"), Greeting::Plain);
+    assert_eq!(greeting(optional, "10.1.2.3"), Greeting::Either);
     assert_eq!(greeting(optional, "11.1.2.3"), Greeting::Plain);
     assert_eq!(greeting("\"off\"", "10.1.2.3"), Greeting::Plain);
 }

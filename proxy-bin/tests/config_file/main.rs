@@ -9,6 +9,7 @@ mod breakers;
 mod congestion;
 mod early;
 mod examples;
+mod headers;
 mod itself;
 mod kernel;
 mod limits;

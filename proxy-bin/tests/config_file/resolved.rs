@@ -1,7 +1,7 @@
 //! What a good file becomes: every default, every layer.
 
 use insta::{assert_debug_snapshot, assert_snapshot};
-use proxy_bin::config::{Action, SendProxy};
+use proxy_bin::config::{Action, NextHop, SendProxy, UniqueId, UnknownClient};
 use proxy_core::Bound;
 
 use crate::{ROUTE, good};
@@ -34,7 +34,12 @@ fn every_key_together() {
     let config = good(include_str!("every_key.toml"));
     assert!(config.warnings.is_empty());
     let route = config.routes.route(0).unwrap().payload;
-    assert_eq!(route.send_proxy, SendProxy::V2 { crc32c: true, pass_unknown_tlvs: true });
+    let SendProxy::V2(header) = route.send_proxy else { panic!("it sends version 2") };
+    assert!(header.crc32c && header.pass_unknown_tlvs);
+    assert_eq!((header.next_hop, header.unique_id), (NextHop::Smartproxy, UniqueId::Trail));
+    assert_eq!(header.max_header, 4096);
+    let mail = config.routes.route(1).unwrap().payload;
+    assert_eq!(mail.send_proxy, SendProxy::V1 { unknown_client: UnknownClient::OwnAddress });
     let Action::Forward { targets, .. } = &route.action else { panic!("it forwards") };
     let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
     assert_snapshot!(targets.join("\n"), @"

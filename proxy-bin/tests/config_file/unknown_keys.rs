@@ -143,7 +143,7 @@ error: unknown key `require`
 2 | accept_proxy = { require = ["10.0.0.0/8"] }
   |                  ^^^^^^^ did you mean `required`?
   |
-  = help: the keys here are `required`, `optional`
+  = help: the keys here are `required`, `required_from`, `optional`
 "#);
 }
 
@@ -156,7 +156,7 @@ error: unknown key `proirity`
 6 | proirity = 3
   | ^^^^^^^^ did you mean `priority`?
   |
-  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`
+  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`
 ");
 }
 
@@ -223,7 +223,7 @@ error: unknown key `crc32`
 7 | proxy_v2 = { crc32 = true }
   |              ^^^^^ did you mean `crc32c`?
   |
-  = help: the keys here are `crc32c`, `pass_unknown_tlvs`
+  = help: the keys here are `fields`, `unique_id`, `max_header`, `crc32c`, `pass_unknown_tlvs`
 ");
 }
 

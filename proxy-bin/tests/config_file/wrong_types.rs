@@ -145,7 +145,7 @@ error: expected an IPv4 or IPv6 address without a port, or "dual" for every addr
 #[test]
 fn a_boolean_for_accept_proxy() {
     assert_snapshot!(before_route("[[listeners]]\naccept_proxy = true"), @r#"
-error: expected "off", { required = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
+error: expected "off", { required = ["10.0.0.0/8"] }, { required_from = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
  --> proxy.toml:2:16
   |
 2 | accept_proxy = true
@@ -162,7 +162,7 @@ error: `required` needs a list
 2 | accept_proxy = "required"
   |                ^^^^^^^^^^
   |
-  = help: write "off", { required = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
+  = help: write "off", { required = ["10.0.0.0/8"] }, { required_from = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
 "#);
 }
 

@@ -168,7 +168,7 @@ error: unknown value `on`
 2 | accept_proxy = "on"
   |                ^^^^
   |
-  = help: write "off", { required = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
+  = help: write "off", { required = ["10.0.0.0/8"] }, { required_from = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
 "#);
     assert_snapshot!(in_route("send_proxy = \"v3\""), @r#"
 error: unknown value `v3`
@@ -202,7 +202,7 @@ error: `forward` needs a list
 #[test]
 fn choices() {
     assert_snapshot!(before_route("[[listeners]]\naccept_proxy = {}"), @r#"
-error: expected "off", { required = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
+error: expected "off", { required = ["10.0.0.0/8"] }, { required_from = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
  --> proxy.toml:2:16
   |
 2 | accept_proxy = {}
@@ -215,7 +215,7 @@ error: only one key can be here
 2 | accept_proxy = { required = ["::1"], optional = ["::1"] }
   |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write "off", { required = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
+  = help: write "off", { required = ["10.0.0.0/8"] }, { required_from = ["10.0.0.0/8"] } or { optional = ["10.0.0.0/8"] }
 "#);
 }
 

@@ -63,6 +63,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let from_backend = api.from_backends.at_least(bytes(ended_bytes.1, census.all.from_backend));
     family.count(&[("direction", "from_backend")], from_backend)?;
     of_targets(api, scrape)?;
+    of_headers(api, scrape)?;
     of_limits(api, scrape)?;
     of_audit(api, scrape)?;
     of_workers(api, scrape)?;
@@ -163,6 +164,18 @@ fn of_targets(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
             BreakerState::Open => 2,
         };
         family.is(&[("route", *route), ("target", target)], code)?;
+    }
+    Ok(())
+}
+
+fn of_headers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
+    let proxy = api.proxy();
+    let help = "PROXY headers that had no room for a field within max_header, by field";
+    let mut family = scrape.counter("header_fields_left_out", help)?;
+    for route in &proxy.routes {
+        for (field, count) in route.omissions.iter().flat_map(crate::omissions::Omissions::counts) {
+            family.count(&[("route", &route.name), ("field", field)], count)?;
+        }
     }
     Ok(())
 }

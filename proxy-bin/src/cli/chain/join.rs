@@ -8,8 +8,8 @@ use crate::admin::model::Connection;
 #[derive(Debug, Clone)]
 pub(super) struct Hop {
     pub(super) name: String,
-    /// Its routes, with the PROXY header that each sends.
-    pub(super) routes: HashMap<String, Option<String>>,
+    /// Its routes, and whether each sends a connection's id on.
+    pub(super) routes: HashMap<String, bool>,
     pub(super) listeners: Vec<String>,
     pub(super) connections: Vec<Connection>,
 }
@@ -125,10 +125,10 @@ fn goes_nowhere(hop: usize, connection: &Connection, of: &Hop) -> Kind {
         return Kind::NotYet(hop);
     }
     let sends = connection.route.as_ref().and_then(|route| of.routes.get(route));
-    match sends.map(Option::as_deref) {
+    match sends {
         // A route that is not listed has gone from the configuration: what it sent is not known, so it is not excused.
-        Some(Some("v2")) | None => Kind::MissingAfter(hop),
-        Some(_) => Kind::NoIdSent(hop),
+        Some(true) | None => Kind::MissingAfter(hop),
+        Some(false) => Kind::NoIdSent(hop),
     }
 }
 

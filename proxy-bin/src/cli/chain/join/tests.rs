@@ -3,13 +3,10 @@ use crate::cli::chain::report::Report;
 use crate::cli::fixtures::connection;
 
 fn hop(name: &str, connections: Vec<Connection>) -> Hop {
-    let routes = [("web", Some("v2")), ("old", Some("v1")), ("plain", None)];
+    let routes = [("web", true), ("old", false), ("plain", false)];
     Hop {
         name: name.to_owned(),
-        routes: routes
-            .into_iter()
-            .map(|(name, sends)| (name.to_owned(), sends.map(ToOwned::to_owned)))
-            .collect(),
+        routes: routes.into_iter().map(|(name, sends)| (name.to_owned(), sends)).collect(),
         listeners: vec!["127.0.0.1:9002".to_owned()],
         connections,
     }
@@ -145,9 +142,9 @@ fn the_report_says_how_many_are_where_alone_and_why() {
       1 on outer, not dialled yet, in header, the oldest 1m01s
           the client has not sent yet what the route is chosen by
       1 on outer, sent on without id, in relay → 127.0.0.1:9002, the oldest 1m01s
-          its route has no `send_proxy = "v2"`: where it goes on cannot be told
+          its route sends no id (`send_proxy = "v2"`, with `unique_id` among its fields): where it goes on cannot be told
       1 on inner, came without id, in relay → 127.0.0.1:9002, the oldest 1m01s
-          not from outer, or from a route there without `send_proxy = "v2"`
+          not from outer, or from a route there that sends no id (`send_proxy = "v2"`)
 
     outer  PHASE    AGE  inner  PHASE    AGE  CLIENT          → TARGET
     -      -          -  i-2    drain  1h06m  10.0.0.1:40001  → 127.0.0.1:80

@@ -30,10 +30,11 @@ pub(super) fn meaning(joined: &Joined, kind: Kind, names: &[String], connection:
         ),
         Kind::NotYet(_) => "the client has not sent yet what the route is chosen by".to_owned(),
         Kind::NoIdSent(_) => {
-            "its route has no `send_proxy = \"v2\"`: where it goes on cannot be told".to_owned()
+            "its route sends no id (`send_proxy = \"v2\"`, with `unique_id` among its fields): where it goes on cannot be told"
+                .to_owned()
         }
         Kind::NoIdCame(hop) => {
-            format!("not from {}, or from a route there without `send_proxy = \"v2\"`", name(hop - 1))
+            format!("not from {}, or from a route there that sends no id (`send_proxy = \"v2\"`)", name(hop - 1))
         }
         Kind::HeaderUnread(hop) => {
             format!("its PROXY header has not come as a whole: from {}, or from a stranger", name(hop - 1))

@@ -1,0 +1,354 @@
+//! The PROXY header that a route's backends are sent: what is in it, and how long it may be.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+
+use proxy_core::header::{Outgoing, Tlvs};
+use proxy_route::{PortRange, RouteTable};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::bounded::Size;
+use super::document::{Document, Place};
+use super::file::{ConfigFile, RouteFile};
+use super::finding::Finding;
+use super::listener::ListenerConfig;
+use super::route::{self, RouteConfig};
+use super::settings::LONGEST_HEADER;
+
+/// The PROXY header that a backend gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SendProxyFile {
+    /// None.
+    #[default]
+    Off,
+    /// Version 1, one line of text: addresses only.
+    V1,
+    /// Version 2, binary: addresses and what `proxy_v2` adds.
+    V2,
+}
+
+/// What the backends of a route are, as far as the PROXY header goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NextHop {
+    /// Anything that takes a PROXY header.
+    #[default]
+    Other,
+    /// Another SmartProxy: it is told that a client is unknown, and gets every field.
+    Smartproxy,
+}
+
+/// What a PROXY header of version 1 says of a client whose address no hop knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownClient {
+    /// The proxy's own address, as if it spoke for itself: every receiver takes it.
+    OwnAddress,
+    /// `PROXY UNKNOWN`.
+    Unknown,
+}
+
+/// How a client is told of in a PROXY header of version 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProxyV1File {
+    /// What is said of a client whose address no hop before knew: `"own_address"`, the address that the proxy itself
+    /// connects from, as its own connection would be told of (HAProxy's checks do so), or `"unknown"`, the line
+    /// `PROXY UNKNOWN`, which not every receiver takes. Default `"own_address"`; `"unknown"` where `next_hop` is
+    /// `"smartproxy"`.
+    pub(super) unknown_client: Option<UnknownClient>,
+}
+
+/// What a PROXY header of version 2 has beside the addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ProxyV2File {
+    /// What is told, where it is known: `"unique_id"`, the connection's id; `"authority"`, the name that the client asks
+    /// for; `"alpn"`, the protocol that it prefers. Default `["unique_id"]`; all three where `next_hop` is `"smartproxy"`.
+    pub(super) fields: Option<Vec<HeaderField>>,
+    /// Which id the field `unique_id` holds: `"trail"`, the ids on the hops before and the one here, joined by `/`, of
+    /// which the oldest give way where all do not fit; `"received"`, the id that came, untouched, and the one here where
+    /// none came; `"own"`, the one here alone. Default `"trail"`.
+    pub(super) unique_id: Option<UniqueId>,
+    /// The longest header that is sent, from 59B to 65551B: addresses and checksum always fit. What would go beyond it is
+    /// left out, told of in the log once and counted, in this order: fields passed on, `alpn`, the older ids, `authority`,
+    /// `unique_id`. Default 107B, which every receiver takes; 4KiB where `next_hop` is `"smartproxy"`.
+    pub(super) max_header: Option<HeaderSize>,
+    /// Whether it has a CRC-32C checksum of itself. Default false.
+    pub(super) crc32c: bool,
+    /// Whether fields of a received header that the proxy does not know go on to the backend. Default false.
+    pub(super) pass_unknown_tlvs: bool,
+}
+
+/// The longest header that has neither fields nor a checksum is 52 bytes (two IPv6 addresses), and the checksum 7.
+const SHORTEST_MOST: usize = 52 + 7;
+
+/// How long a header that is sent may be.
+type HeaderSize = Size<SHORTEST_MOST, LONGEST_HEADER>;
+
+/// Something that a PROXY header of version 2 says beside the addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeaderField {
+    /// The connection's id.
+    UniqueId,
+    /// The name that the client asks for.
+    Authority,
+    /// The protocol that the client prefers.
+    Alpn,
+}
+
+/// Which id a header holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UniqueId {
+    /// Those of the hops before and our own.
+    #[default]
+    Trail,
+    /// The one that came, untouched; our own where none came.
+    Received,
+    /// Our own.
+    Own,
+}
+
+/// The PROXY header that a backend gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendProxy {
+    /// None.
+    Off,
+    /// Version 1.
+    V1 {
+        /// What is said of a client that nobody knows.
+        unknown_client: UnknownClient,
+    },
+    /// Version 2.
+    V2(HeaderContent),
+}
+
+/// What a header of version 2 holds beside the addresses, and how long it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderContent {
+    /// Which fields are told, where they are known.
+    pub fields: Fields,
+    /// Which id that is.
+    pub unique_id: UniqueId,
+    /// The longest header, in bytes.
+    pub max_header: usize,
+    /// With a checksum.
+    pub crc32c: bool,
+    /// With the fields of a received header that the proxy does not know.
+    pub pass_unknown_tlvs: bool,
+    /// Who reads it.
+    pub next_hop: NextHop,
+}
+
+/// A set of fields.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fields(u8);
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn];
+        f.debug_set().entries(all.into_iter().filter(|field| self.has(*field))).finish()
+    }
+}
+
+impl Fields {
+    const ALL: Self = Self::of(&[HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn]);
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "bounded by the loop's condition; a const fn has no iterators"
+    )]
+    const fn of(fields: &[HeaderField]) -> Self {
+        let (mut set, mut n) = (0, 0);
+        while n < fields.len() {
+            set |= 1 << fields[n] as u8;
+            n += 1;
+        }
+        Self(set)
+    }
+
+    /// Whether it is one of them.
+    #[must_use]
+    pub const fn has(self, field: HeaderField) -> bool {
+        self.0 & (1 << field as u8) != 0
+    }
+}
+
+impl HeaderContent {
+    /// The longest header that every receiver of `docs/receivers.md` takes which takes version 2 at all (nginx before
+    /// 1.23 as a stream has the least room).
+    const EVERYBODYS: usize = 107;
+    /// What another SmartProxy takes unless its `[proxy_protocol] max_header` says otherwise.
+    const SMARTPROXYS: usize = 4096;
+
+    fn new(file: &ProxyV2File, next_hop: NextHop) -> Self {
+        let (fields, max_header) = match next_hop {
+            NextHop::Other => (Fields::of(&[HeaderField::UniqueId]), Self::EVERYBODYS),
+            NextHop::Smartproxy => (Fields::ALL, Self::SMARTPROXYS),
+        };
+        Self {
+            fields: file.fields.as_deref().map_or(fields, Fields::of),
+            unique_id: file.unique_id.unwrap_or_default(),
+            max_header: file.max_header.map_or(max_header, Size::bytes),
+            crc32c: file.crc32c,
+            pass_unknown_tlvs: file.pass_unknown_tlvs,
+            next_hop,
+        }
+    }
+
+    /// The longest header that there may be to send, in bytes. Of a trail only our own id counts: the others give way.
+    fn longest(&self, known: Known) -> usize {
+        // A connection's id is 25 characters at most, one that came 128 (PROXY protocol, section 2.2.5), a name 255
+        // (RFC 1035, section 2.3.4), the name of a protocol 255 (RFC 7301, section 3.1).
+        const OWN_ID: usize = 25;
+        const ID: usize = 128;
+        const NAME: usize = 255;
+        const PROTOCOL: usize = 255;
+        let id = match self.unique_id {
+            UniqueId::Received if known.header.is_some() => ID,
+            UniqueId::Trail | UniqueId::Received | UniqueId::Own => OWN_ID,
+        };
+        let is_read = known.hello || known.header.is_some();
+        let field = |field, len, is_known| (is_known && self.fields.has(field)).then(|| vec![0; len]);
+        let tlvs = Tlvs {
+            unique_id: field(HeaderField::UniqueId, id, true),
+            authority: field(HeaderField::Authority, NAME, is_read),
+            alpn: field(HeaderField::Alpn, PROTOCOL, is_read),
+            ..Tlvs::default()
+        };
+        let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let sum = Outgoing { tlvs, crc32c: self.crc32c, ..Outgoing::proxy(ipv6, ipv6) }.encoded_len();
+        let passed_on = known.header.filter(|_| self.pass_unknown_tlvs).unwrap_or(0);
+        sum.max(passed_on)
+    }
+}
+
+/// What connections of a route may come with.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// A ClientHello that is read.
+    hello: bool,
+    /// A header, and how long it may be.
+    header: Option<usize>,
+}
+
+impl SendProxy {
+    /// What a route's part of the file comes to.
+    pub(super) fn new(file: &RouteFile) -> Self {
+        match file.send_proxy {
+            SendProxyFile::Off => Self::Off,
+            SendProxyFile::V1 => {
+                let default = match file.next_hop.unwrap_or_default() {
+                    NextHop::Other => UnknownClient::OwnAddress,
+                    NextHop::Smartproxy => UnknownClient::Unknown,
+                };
+                let wanted = file.proxy_v1.and_then(|v1| v1.unknown_client);
+                Self::V1 { unknown_client: wanted.unwrap_or(default) }
+            }
+            SendProxyFile::V2 => {
+                let content = file.proxy_v2.clone().unwrap_or_default();
+                Self::V2(HeaderContent::new(&content, file.next_hop.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Whether the next hop learns a connection's id.
+    #[must_use]
+    pub const fn tells_id(&self) -> bool {
+        match self {
+            Self::Off | Self::V1 { .. } => false,
+            Self::V2(content) => content.fields.has(HeaderField::UniqueId),
+        }
+    }
+}
+
+/// What is wrong with a route's part of it.
+pub(super) fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+    let sent = place.key("send_proxy");
+    // A wrong `send_proxy` has been cut out: nobody knows what it was to be.
+    let lost = !sent.exists() && place.is_wounded();
+    let mut useless = |key: &str, needs: &str, why: &str| {
+        let finding = Finding::new(place.key(key).span(), format!("`{key}` needs `send_proxy = {needs}`"));
+        findings.push(if sent.exists() {
+            finding.label("this has no effect").beside(sent.span(), why)
+        } else {
+            finding.label("this has no effect: without `send_proxy`, no header is sent")
+        });
+    };
+    if file.proxy_v2.is_some() && file.send_proxy != SendProxyFile::V2 && !lost {
+        useless("proxy_v2", "\"v2\"", "no header of version 2 is sent");
+    }
+    if file.proxy_v1.is_some() && file.send_proxy != SendProxyFile::V1 && !lost {
+        useless("proxy_v1", "\"v1\"", "no header of version 1 is sent");
+    }
+    if file.next_hop.is_some() && file.send_proxy == SendProxyFile::Off && !lost {
+        useless("next_hop", "\"v2\"` or `\"v1\"", "no header is sent");
+    }
+    let no_id = |fields: &Vec<HeaderField>| !fields.contains(&HeaderField::UniqueId);
+    if let Some(v2) = &file.proxy_v2
+        && v2.unique_id.is_some()
+        && v2.fields.as_ref().is_some_and(no_id)
+    {
+        let place = place.key("proxy_v2");
+        findings.push(
+            Finding::new(place.key("unique_id").span(), "`unique_id` needs the field `unique_id`")
+                .label("this has no effect")
+                .beside(place.key("fields").span(), "no id is sent"),
+        );
+    }
+}
+
+/// A warning for each route whose header may have to do without something.
+pub(super) fn warnings(
+    routes: &RouteTable<RouteConfig>,
+    listeners: &[ListenerConfig],
+    file: &ConfigFile,
+    document: &Document<'_>,
+) -> Vec<Finding> {
+    let believing = listeners.iter().filter(|at| at.accept_proxy.believed().is_some());
+    let believing = Ports(believing.map(|at| at.port).collect());
+    let reading = listeners.iter().map(|at| at.port).filter(|port| routes.needs_hello(*port));
+    let reading = Ports(reading.collect());
+    let finding = |(index, route): (usize, &RouteFile)| {
+        let SendProxy::V2(content) = routes.route(index)?.payload.send_proxy else { return None };
+        let ports = &route.matches.ports;
+        let known = Known {
+            hello: reading.any_in(ports),
+            header: believing.any_in(ports).then(|| file.proxy_protocol.max_header.bytes()),
+        };
+        let longest = content.longest(known);
+        let place = route::place(document, index);
+        (longest > content.max_header).then(|| over(longest, &content, route, &place))
+    };
+    let enabled = file.routes.iter().enumerate().filter(|(_, route)| route.enabled);
+    enabled.filter_map(finding).collect()
+}
+
+/// Some ports, in ascending order.
+struct Ports(Vec<u16>);
+
+impl Ports {
+    fn any_in(&self, ranges: &[PortRange]) -> bool {
+        ranges.iter().any(|range| {
+            let first = self.0.partition_point(|port| *port < range.first());
+            self.0.get(first).is_some_and(|port| *port <= range.last())
+        })
+    }
+}
+
+fn over(longest: usize, content: &HeaderContent, route: &RouteFile, place: &Place<'_, '_>) -> Finding {
+    let v2 = place.key("proxy_v2");
+    let span = if v2.key("max_header").exists() { v2.key("max_header").span() } else { v2.span() };
+    let title =
+        format!("the PROXY header of route \"{}\" may have no room for all that it is to hold", route.name);
+    Finding::new(span, title)
+        .label(format!("it may come to {longest} bytes, and max_header is {}B", content.max_header))
+        .help(
+            "what does not fit is left out and counted, in this order: fields passed on, `alpn`, older ids, `authority`, \
+             `unique_id`; raise `max_header` as far as the receiver takes it (docs/receivers.md), or send less",
+        )
+}

@@ -1,0 +1,71 @@
+//! What PROXY headers had no room for: counted for each route, and told once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// What a header does without where it would be too long, in the order in which it gives way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Omission {
+    /// Fields of a received header that the proxy does not know.
+    PassedOn,
+    /// The protocol that the client prefers.
+    Alpn,
+    /// Ids of the hops before, the oldest first.
+    OlderIds,
+    /// The name that the client asks for.
+    Authority,
+    /// The connection's id.
+    UniqueId,
+}
+
+impl Omission {
+    /// Every kind, in order.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::PassedOn, Self::Alpn, Self::OlderIds, Self::Authority, Self::UniqueId];
+
+    /// The stable name: a metric's label.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::PassedOn => "passed_on",
+            Self::Alpn => "alpn",
+            Self::OlderIds => "older_ids",
+            Self::Authority => "authority",
+            Self::UniqueId => "unique_id",
+        }
+    }
+}
+
+/// How many headers of a route went without what.
+#[derive(Debug, Default)]
+pub(crate) struct Omissions {
+    /// Of the route's name, whatever generation it is in.
+    counts: Arc<[AtomicU64; Omission::ALL.len()]>,
+    /// Whether it was told since the configuration came into force.
+    told: AtomicBool,
+}
+
+impl Omissions {
+    /// Those of the same route in the next generation: they go on counting, and are told anew.
+    pub(crate) fn after(before: Option<&Self>) -> Self {
+        Self {
+            counts: before.map(|before| Arc::clone(&before.counts)).unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// Counts what one header went without; whether that is to be told.
+    pub(crate) fn count(&self, omitted: impl Iterator<Item = Omission>) -> bool {
+        for omission in omitted {
+            self.counts.get(omission as usize).map(|count| count.fetch_add(1, Relaxed));
+        }
+        !self.told.swap(true, Relaxed)
+    }
+
+    /// How many headers went without each.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Omission::ALL
+            .into_iter()
+            .zip(&*self.counts)
+            .map(|(omission, count)| (omission.name(), count.load(Relaxed)))
+    }
+}
