@@ -64,10 +64,8 @@ impl Hop {
             .unwrap_or_else(|errors| panic!("{errors}"));
         let ends = Ends::default();
         let told = Told { ends: ends.clone(), watcher };
-        let server = Server::start_with(config, &bound, &Handle::current(), Sockets::Shared, told);
+        let server = Server::start_with(config, bound, &Handle::current(), Sockets::Shared, told);
         let server = server.expect("it starts on sockets that are bound");
-        // The workers have sockets of their own.
-        drop(bound);
         Self { server, ports, ends, quiet: open_descriptors() }
     }
 

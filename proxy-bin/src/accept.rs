@@ -74,6 +74,9 @@ pub(crate) async fn accept_loop<L: Listen, D: Dial>(
             }
             Err(error) => {
                 let shortage = proxy_core::listen::accept_error_is_shortage(&error);
+                if shortage {
+                    places.room.want();
+                }
                 let pause_ms = pause.as_millis();
                 warn!(listener = %accepting.label(), %error, shortage, pause_ms, "cannot accept; will try again");
                 unless(&stop, accepting.rest(pause)).await;
@@ -102,6 +105,9 @@ impl Places {
             while *full.borrow_and_update() {
                 if tokio::time::timeout(LOOK_FOR_ROOM, full.changed()).await.is_err() {
                     room.given_back();
+                    if listener.has_queued() {
+                        room.want();
+                    }
                 }
             }
             tokio::select! {

@@ -64,6 +64,7 @@ mod kernel;
 mod limits;
 mod listener;
 mod log;
+mod machine;
 mod memory;
 mod origin;
 mod peel;

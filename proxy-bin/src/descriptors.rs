@@ -1,12 +1,27 @@
-//! What the process has of descriptors and memory, and how many connections there is room for.
+//! What the process has of descriptors, what a configuration takes of them, and how many connections there is room for.
 
+use std::fmt;
 use std::fs;
 
 use proxy_core::listen::accept_error_is_shortage;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-/// Kept back from connections, beside the listening sockets: logs, the runtimes' own, names, and room to spare.
+use crate::config::Config;
+
+/// Kept back from connections, beside the listening sockets: logs, the runtimes' own, names, and room to spare. Where that
+/// would be more than a quarter of what there is, less is spare.
 const RESERVE: u64 = 128;
+/// What is spare of it, however much the process itself takes.
+const LEAST_SPARE: u64 = 32;
+/// The standard streams, the control plane's runtimes with their signals, the admin API's sockets, a log file, `/proc`: 20 are
+/// open in a process with all of them.
+const OWN: u64 = 24;
+/// A worker's runtime: two epoll instances, their wakers, its end of the signals. Counted in a running process.
+const OF_A_WORKER: u64 = 5;
+/// With fewer than these beside what it keeps, nothing can be served: one connection, and a file that is read again.
+const LEAST: u64 = 8;
+/// Room for fewer connections than these is worth a warning: more is kept back than they get.
+const FEW: usize = (RESERVE / 2) as usize;
 /// Flows beyond these that stall with a full pipe each go through memory instead.
 const MOST_PIPES: usize = 256;
 /// What is assumed where the system sets no limit: as many as a 64-bit machine with some GiB can well serve.
@@ -46,6 +61,12 @@ pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(UNLIMITED)
 }
 
+/// How many it may have once it has raised its limit.
+#[must_use]
+pub fn attainable() -> u64 {
+    getrlimit(Resource::Nofile).maximum.unwrap_or(UNLIMITED)
+}
+
 /// How many it has. It takes one to look: where there is none to be had, all are in use. None where there is no `/proc` to
 /// look at: then nobody can be warned, and nobody is refused.
 #[must_use]
@@ -57,18 +78,6 @@ pub fn in_use() -> u64 {
     }
 }
 
-/// Its resident bytes.
-///
-/// # Errors
-/// Where `/proc` cannot be read, or says what it never said.
-pub fn resident() -> std::io::Result<u64> {
-    let statm = fs::read_to_string("/proc/self/statm")?;
-    let pages: Option<u64> = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok());
-    pages
-        .map(|pages| pages * rustix::param::page_size() as u64)
-        .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
-}
-
 /// How many pipes large flows may have between them, of two descriptors each: a thirty-second of what there is, and no more
 /// than bring anything.
 #[must_use]
@@ -76,11 +85,82 @@ pub fn pipes(descriptors: u64) -> usize {
     usize::try_from(descriptors / 64).map_or(MOST_PIPES, |pipes| pipes.min(MOST_PIPES))
 }
 
-/// How many connections there is room for: two descriptors each, after the reserve, pipes, and `listening` sockets.
+/// The descriptors that a configuration keeps open whoever comes or goes. What it says holds alike for whoever checks it,
+/// starts with it, or reloads it. Its text is the beginning of a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Addresses that are listened on.
+    listeners: u64,
+    /// Threads that listen on each with a socket of its own.
+    workers: u64,
+}
+
+impl Needs {
+    /// What `config` keeps open.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self { listeners: config.listeners.len() as u64, workers: config.workers.get().into() }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn kept(self) -> u64 {
+        self.own() + self.listening()
+    }
+
+    /// Whether a process that may have so many can be started.
+    #[must_use]
+    pub const fn fit(self, descriptors: u64) -> bool {
+        self.kept() + LEAST <= descriptors
+    }
+
+    /// How many connections there is room for, of two descriptors each: after what is kept, pipes, and something to spare. At
+    /// least one: a proxy that can serve nobody is no use.
+    #[must_use]
+    pub fn room(self, descriptors: u64) -> usize {
+        let left = descriptors.saturating_sub(self.kept() + 2 * pipes(descriptors) as u64);
+        let spare = RESERVE.saturating_sub(self.own()).max(LEAST_SPARE).min(left / 4);
+        usize::try_from((left - spare) / 2).unwrap_or(usize::MAX).max(1)
+    }
+
+    const fn own(self) -> u64 {
+        OWN + OF_A_WORKER * self.workers
+    }
+
+    const fn listening(self) -> u64 {
+        self.listeners * self.workers
+    }
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listeners, workers } = self;
+        let (listening, own) = (self.listening(), self.own());
+        write!(
+            f,
+            "listening takes {listening} descriptors (addresses: {listeners}, workers: {workers}), the process itself {own}"
+        )
+    }
+}
+
+/// What to tell an operator who gets fewer connections than they want, or hardly any, where there are so many descriptors.
 #[must_use]
-pub fn room_for_connections(descriptors: u64, listening: u64) -> usize {
-    let others = RESERVE + 2 * pipes(descriptors) as u64 + listening;
-    usize::try_from(descriptors.saturating_sub(others) / 2).unwrap_or(usize::MAX).max(1)
+pub fn too_few(config: &Config, descriptors: u64) -> Option<String> {
+    /// What can be done about it.
+    const RAISE: &str = "raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew";
+    let needs = Needs::of(config);
+    let room = needs.room(descriptors);
+    let why = format!("the limit of open files is {descriptors}: {needs}");
+    match config.limits.max_connections.map(|wanted| wanted.get() as usize) {
+        Some(wanted) if wanted > room => Some(format!(
+            "max_connections = {wanted}, but there are descriptors for {room} connections only, since {why}. Lower \
+             max_connections, or {RAISE}"
+        )),
+        None if room < FEW => Some(format!(
+            "there are descriptors for {room} connections only, since {why}. To serve more, {RAISE}"
+        )),
+        Some(_) | None => None,
+    }
 }
 
 fn counted() -> std::io::Result<u64> {
@@ -95,14 +175,41 @@ fn counted() -> std::io::Result<u64> {
 mod tests {
     use super::*;
 
+    /// The numbers of the manual, and what is left of small limits.
     #[test]
     fn two_descriptors_a_connection_after_a_reserve() {
-        assert_eq!(room_for_connections(1024, 0), 432);
-        assert_eq!(room_for_connections(1024, 400), 232);
-        assert_eq!(room_for_connections(100, 2), 1, "a proxy that can serve nobody is no use");
+        let room = |descriptors, listeners| Needs { listeners, workers: 2 }.room(descriptors);
+        assert_eq!((room(1024, 0), room(1024, 200)), ((1024 - 128 - 32) / 2, (1024 - 128 - 32 - 400) / 2));
+        assert_eq!([64, 128, 256].map(|descriptors| room(descriptors, 1)), [10, 33, 79]);
+        assert_eq!(room(1024, 480), 5, "what listening leaves is for connections");
+        assert_eq!(room(20, 1), 1, "a proxy that can serve nobody is no use");
+    }
+
+    #[test]
+    fn what_is_in_use_is_counted() {
         assert!(raise_limit() > RESERVE);
-        assert_eq!(limit(), raise_limit());
+        assert_eq!((limit(), limit()), (raise_limit(), attainable()));
         assert!(in_use() > 3);
-        assert!(resident().unwrap() > 1 << 20);
+    }
+
+    #[test]
+    fn what_fits_leaves_room_for_somebody() {
+        let needs = |listeners| Needs { listeners, workers: 2 };
+        assert_eq!((needs(491).fit(1024), needs(492).fit(1024)), (true, false));
+        insta::assert_snapshot!(needs(491), @"listening takes 982 descriptors (addresses: 491, workers: 2), the process itself 34");
+    }
+
+    /// The configuration of the demo, with what somebody wrote before it.
+    fn told(before: &str, descriptors: u64) -> Option<String> {
+        let text = format!("workers = 2\n{before}{}", crate::demo::OUTER);
+        too_few(&Config::parse(&text, "outer.toml").unwrap(), descriptors)
+    }
+
+    #[test]
+    fn whoever_gets_fewer_connections_than_they_want_is_told_why() {
+        let limited = "[limits]\nmax_connections = 500\n";
+        assert_eq!((told("", 1024), told(limited, 2048)), (None, None));
+        insta::assert_snapshot!(told("", 64).unwrap(), @"there are descriptors for 10 connections only, since the limit of open files is 64: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 34. To serve more, raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
+        insta::assert_snapshot!(told(limited, 1024).unwrap(), @"max_connections = 500, but there are descriptors for 431 connections only, since the limit of open files is 1024: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 34. Lower max_connections, or raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
     }
 }

@@ -35,6 +35,7 @@ pub mod pool;
 pub mod privileges;
 pub mod proxy;
 mod reload;
+mod resident;
 pub mod server;
 pub mod service;
 pub mod target;

@@ -81,6 +81,9 @@ fn load(path: &Path) -> Option<Config> {
 
 fn check(file: &Path) -> anyhow::Result<ExitCode> {
     let Some(config) = load(file) else { return Ok(ExitCode::FAILURE) };
+    if let Some(warning) = descriptors::too_few(&config, descriptors::attainable()) {
+        eprintln!("warning: {warning}\n");
+    }
     println!(
         "{}: fine ({} routes, {} listening sockets)",
         file.display(),

@@ -3,8 +3,9 @@
 mod numbers;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use proxy_conn::overload::{Refusal, Signal};
+use proxy_conn::overload::{Refusal, Signal, Usage};
 use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
 use proxy_core::Bound;
 
@@ -31,6 +32,10 @@ pub struct Pool {
     pub at_limit: AtLimit,
     /// How hard pressed it is, as the watch last saw it.
     pub pressure: Arc<LevelCell>,
+    /// From how many descriptors in use on newcomers are refused, as the watch last saw it.
+    scarce_from: Arc<AtomicU64>,
+    /// How many were refused for want of a place.
+    wanted: Arc<AtomicU64>,
     /// When it counts as overloaded.
     pub overload: OverloadOptions,
     /// Against how many connections its breaker looks: its own limit, else the process's. 0 where there are too few for
@@ -49,24 +54,51 @@ impl Pool {
             limit: before.map_or_else(|| limit(config.max_connections), |before| before.limit.clone()),
             at_limit: config.at_limit,
             pressure: before.map(|before| Arc::clone(&before.pressure)).unwrap_or_default(),
+            scarce_from: before
+                .map_or_else(|| Arc::new(AtomicU64::new(u64::MAX)), |before| Arc::clone(&before.scarce_from)),
+            wanted: before.map(|before| Arc::clone(&before.wanted)).unwrap_or_default(),
             overload: config.overload,
             watched: Some(own.map_or(most, |own| own.min(most))).filter(|most| *most >= FEWEST).unwrap_or(0),
         }
     }
 
-    /// Why a new connection is refused now, if it is. The watch looks once a second, and no level is left at once; but
+    /// Why a new connection is refused now, if it is. The watch sees a shortage that is over some moments later; but places and
     /// descriptors are either there or not, so they are looked at again before anybody is turned away for want of them.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         let refusal = self.pressure.load().refusal()?;
-        let plenty = || descriptors::in_use() < self.few_descriptors();
-        (refusal.signal != Signal::Descriptors || !plenty()).then_some(refusal)
+        let holds = match refusal.signal {
+            Signal::Connections => self.connections().reaches(self.overload.connections_shed),
+            Signal::Descriptors => descriptors::in_use() >= self.scarce_from.load(Ordering::Relaxed),
+            Signal::Growth | Signal::Dialling | Signal::Memory => true,
+        };
+        if holds {
+            self.want();
+        }
+        holds.then_some(refusal)
     }
 
-    /// From how many descriptors in use on the pool is tight.
-    fn few_descriptors(&self) -> u64 {
-        let limit = usize::try_from(descriptors::limit()).unwrap_or(usize::MAX);
-        self.overload.descriptors_tight.of(limit) as u64
+    /// Its connections, with those that wait to be, against as many as its breaker watches it for.
+    #[must_use]
+    pub fn connections(&self) -> Usage {
+        let connections = self.limit.in_use() + self.limit.waiting();
+        Usage::new(connections as u64, self.watched as u64)
+    }
+
+    /// Somebody is turned away who would not be if others went.
+    pub(crate) fn want(&self) {
+        self.wanted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many were since this was last asked.
+    pub(crate) fn was_wanted_by(&self) -> u64 {
+        self.wanted.swap(0, Ordering::Relaxed)
+    }
+
+    /// Notes what the watch has seen of descriptors.
+    pub(crate) fn saw(&self, descriptors: Usage) {
+        let scarce_from = descriptors.mark(self.overload.descriptors_shed).unwrap_or(u64::MAX);
+        self.scarce_from.store(scarce_from, Ordering::Relaxed);
     }
 
     /// `deadlines` as they apply under the pool's present pressure: shorter, the harder it is pressed.
@@ -92,23 +124,42 @@ mod tests {
     use super::*;
     use proxy_conn::{Level, Pressure};
 
+    /// A pool of which the watch has last seen that it sheds because of `signal`.
+    fn shedding(signal: Signal, most: usize) -> Pool {
+        let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
+        let pool = Pool::new(&config.pools[0], 0, most, None);
+        pool.pressure.store(Pressure { level: Level::Shed, signal, ..Pressure::default() });
+        pool
+    }
+
+    fn refused_for(pool: &Pool) -> Option<Signal> {
+        pool.refusal().map(|refusal| refusal.signal)
+    }
+
+    #[test]
+    fn nobody_is_turned_away_for_want_of_places_that_are_there_again() {
+        let pool = shedding(Signal::Connections, 20);
+        let mut open: Vec<_> = (0..19).map(|_| pool.limit.acquire().unwrap()).collect();
+        assert_eq!((refused_for(&pool), pool.was_wanted_by()), (Some(Signal::Connections), 1));
+        open.pop();
+        assert_eq!((refused_for(&pool), pool.was_wanted_by()), (None, 0), "below its mark of 95 %");
+    }
+
     #[test]
     fn nobody_is_turned_away_for_want_of_descriptors_that_are_there_again() {
-        let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
-        let pool = Pool::new(&config.pools[0], 0, 1000, None);
-        let sheds = |signal| Pressure { level: Level::Shed, signal, ..Pressure::default() };
-        pool.pressure.store(sheds(Signal::Connections));
-        assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Connections));
-        pool.pressure.store(sheds(Signal::Descriptors));
-        assert!(descriptors::raise_limit() > 0);
-        assert_eq!(pool.refusal(), None, "this process has plenty");
-        let tight =
-            OverloadOptions { descriptors_tight: proxy_conn::overload::Percent::MIN, ..pool.overload };
-        let limit = usize::try_from(descriptors::limit()).unwrap();
-        let most =
-            (0..=tight.descriptors_tight.of(limit)).map_while(|_| std::fs::File::open("/dev/null").ok());
-        let held: Vec<_> = most.collect();
-        let pool = Pool { overload: tight, ..pool };
-        assert_eq!(pool.refusal().map(|refusal| refusal.signal), Some(Signal::Descriptors), "{}", held.len());
+        let pool = shedding(Signal::Descriptors, 1000);
+        assert_eq!(refused_for(&pool), None, "the watch has not looked yet");
+        pool.saw(Usage::new(0, 1 << 20));
+        assert_eq!(refused_for(&pool), None, "this process has plenty");
+        pool.saw(Usage::new(0, 1000));
+        let held: Vec<_> = (0..950).map_while(|_| std::fs::File::open("/dev/null").ok()).collect();
+        assert_eq!(refused_for(&pool), Some(Signal::Descriptors), "{}", held.len());
+    }
+
+    #[test]
+    fn what_may_be_short_still_is() {
+        for signal in [Signal::Memory, Signal::Dialling] {
+            assert_eq!(refused_for(&shedding(signal, 1000)), Some(signal));
+        }
     }
 }

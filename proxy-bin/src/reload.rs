@@ -152,7 +152,7 @@ impl Control {
         let new = config.listeners.iter().filter(|at| !old.contains(at.label.as_str()));
         let new = new.filter(|at| !parts.drains.keep_shut(&at.label));
         new.map(|at| {
-            let sockets = parts.doors.bind(config, at, &Bound::new(), ports.contains(&at.port))?;
+            let sockets = parts.doors.bind(config, at, &mut Bound::new(), ports.contains(&at.port))?;
             Ok((at.label.clone(), sockets))
         })
         .collect()

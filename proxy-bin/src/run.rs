@@ -98,16 +98,15 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     let service = Service::of_this_process();
     let traces = Traces::default();
     let told = (logs.access_log(), traces.clone());
-    let server = Server::start_with(config, &bound, &Handle::current(), Sockets::ItsOwn, told)
+    let given: Vec<_> = bound.listeners().map(str::to_owned).collect();
+    let server = Server::start_with(config, bound, &Handle::current(), Sockets::ItsOwn, told)
         .map_err(|error| taken(error, PORT_HINT))?;
     let control = server.control().clone();
     let wanted = control.open_listeners();
-    for listener in bound.listeners().filter(|listener| !wanted.iter().any(|one| **one == **listener)) {
+    for listener in given.iter().filter(|listener| !wanted.iter().any(|one| **one == ***listener)) {
         info!(listener, "a socket that was handed to this process is for no listener: it is closed");
         service.forget(listener);
     }
-    // The workers have sockets of their own.
-    drop(bound);
     control.log_by(logs);
     control.tell(service);
     let sockets = match sockets {

@@ -91,16 +91,16 @@ impl Server {
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, &Bound::new(), control, sockets_are, ends)
+        Self::start_with(config, Bound::new(), control, sockets_are, ends)
     }
 
-    /// The same with some sockets bound already.
+    /// The same with some sockets bound already. Those that are for no listener are closed.
     ///
     /// # Errors
     /// [`StartError`]; nothing is left behind.
     pub fn start_with(
         config: Config,
-        bound: &Bound,
+        mut bound: Bound,
         control: &Handle,
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
@@ -114,8 +114,9 @@ impl Server {
         let (workers, runtimes) = runtimes(count)?;
         let tasks = TaskTracker::new();
         let doors = Doors::new(workers.iter().map(|worker| worker.handle().clone()).collect(), tasks.clone());
-        let sockets = config.listeners.iter().map(|at| doors.bind(&config, at, bound, false));
+        let sockets = config.listeners.iter().map(|at| doors.bind(&config, at, &mut bound, false));
         let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
+        drop(bound);
         let resolver = Resolver::system(control.clone(), config.dns.options());
         let dialer = TcpDialer::new(config.congestion);
         let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), dialer, resolver));

@@ -1,44 +1,63 @@
 //! The watch of the control plane: how hard pressed each pool is, and what is done about it.
 //!
-//! It looks once a second, off the workers: it reads atomics and `/proc`, and tells the workers the result through one
-//! atomic a pool. What it ends, it ends as an operator would: by a cancel with a reason.
+//! It looks once a second, and four times while some pool is pressed: what was short is there again when somebody leaves. It is
+//! off the workers: it reads atomics and `/proc`, and tells the workers the result through one atomic a pool. What it ends, it
+//! ends as an operator would: by a cancel with a reason.
 
 mod crowd;
+mod heap;
+mod places;
 mod seen;
+mod story;
 #[cfg(test)]
 mod tests;
 
 use std::cell::OnceCell;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use proxy_conn::overload::Candidate;
-use proxy_conn::{Overload, Phase, Readings, Reason, Tracked};
-use proxy_core::memory;
-use tokio::time::{Instant, MissedTickBehavior};
+use proxy_conn::overload::{Candidate, Usage};
+use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, trace, warn};
+use tracing::{trace, warn};
 
+use crate::config::Memory;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 
 use crowd::Crowd;
+use heap::Heap;
+use places::Places;
 use seen::{Process, Seen};
+use story::Story;
 
-/// How often it looks: often enough that a flood is met within a small part of any deadline, rarely enough that a hundred
-/// thousand connections cost a few percent of one core.
+/// How often it looks, and walks connections at the most: often enough that a flood is met within a small part of any
+/// deadline, rarely enough that a hundred thousand connections cost a few percent of one core.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Watches the pools of the generation in force until `stop`.
-pub(crate) async fn watch<D>(in_force: Arc<ArcSwap<Proxy<D>>>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// How often it looks while some pool is pressed. Half a second after a shortage is over nobody should be turned away for it.
+const PRESSED: Duration = Duration::from_millis(250);
+
+/// Watches the pools of the generation in force until `stop`. What it needs for that it has from the call on: later there may be
+/// no descriptor left, and what the process holds before it serves anybody is seen before it does.
+pub(crate) fn watch<D>(
+    in_force: Arc<ArcSwap<Proxy<D>>>,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + use<D> {
     let mut watch = Watch::default();
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let walked = watch.look(&in_force.load_full());
-        trace!(walked, "watch: looked");
+    async move {
+        loop {
+            let walked = watch.look(&in_force.load_full());
+            let pause = if watch.is_pressed() { PRESSED } else { EVERY };
+            trace!(walked, "watch: looked");
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
     }
 }
 
@@ -46,15 +65,33 @@ pub(crate) async fn watch<D>(in_force: Arc<ArcSwap<Proxy<D>>>, stop: Cancellatio
 struct Watch<D> {
     breakers: Vec<Breaker>,
     crowd: Crowd,
+    heap: Heap,
+    places: Places,
     /// The generation that the breakers are of.
     watched: Option<Arc<Proxy<D>>>,
+    /// The one before it, until it is gone.
+    before: Option<Weak<Proxy<D>>>,
+    /// Whether it was said that the process itself takes most of `max_memory`.
+    warned: bool,
+    /// When connections were last walked to see where they are.
+    walked: Option<Instant>,
     /// How many had been opened and how many were open when all had their backend; `None` where some had none yet.
     still: Option<(u64, usize)>,
 }
 
 impl<D> Default for Watch<D> {
     fn default() -> Self {
-        Self { breakers: Vec::new(), crowd: Crowd::default(), watched: None, still: None }
+        Self {
+            breakers: Vec::new(),
+            crowd: Crowd::default(),
+            heap: Heap::new(),
+            places: Places::default(),
+            watched: None,
+            before: None,
+            warned: false,
+            walked: None,
+            still: None,
+        }
     }
 }
 
@@ -64,35 +101,82 @@ impl<D> Watch<D> {
     /// They are walked when some may not be as they were seen last, and when some may have to be ended. A level alone is
     /// no reason: its deadlines are the workers' business.
     fn look(&mut self, proxy: &Arc<Proxy<D>>) -> usize {
-        self.follow(proxy);
-        let process = Process::read(proxy);
+        let now = Instant::now();
+        self.follow(proxy, now);
+        let process = self.process(proxy, now);
         let walk = OnceCell::new();
         let connections = || walk.get_or_init(|| proxy.tracker.connections());
         // While nobody comes or goes, and all have their backend, they are as they were seen.
         let counts = (proxy.tracker.opened(), proxy.tracker.len());
-        if self.still != Some(counts) {
+        let lately = self.walked.is_some_and(|walked| now.saturating_duration_since(walked) < EVERY);
+        if self.still != Some(counts) && !lately {
             self.still = self.see(connections()).then_some(counts);
+            self.walked = Some(now);
         }
+        let waits = u64::from(proxy.room.was_wanted());
         for (pool, breaker) in proxy.pools.iter().zip(&mut self.breakers) {
-            let readings = breaker.seen.readings(pool, &process);
-            observe(pool, &mut breaker.overload, &readings);
-            if breaker.overload.most_victims(breaker.seen.connections) > 0 {
+            breaker.wanted += waits + pool.was_wanted_by();
+            let wanted = breaker.wanted + pool.limit.waiting() as u64;
+            let readings = breaker.seen.readings(pool, &process, wanted);
+            breaker.observe(pool, &readings, now);
+            pool.saw(process.descriptors);
+            if breaker.overload.most_victims(pool.limit.in_use()) > 0 {
+                breaker.wanted = 0;
                 relieve(pool, &mut breaker.overload, connections());
             }
         }
+        self.places.tell(proxy.room.view(), now);
         let walked = walk.into_inner().map_or(0, |walked| walked.len());
         // Last, when nothing is held here any more.
         if self.crowd.has_gone(proxy.tracker.len()) {
-            memory::release();
+            self.heap.give_back(now);
         }
         walked
     }
 
+    /// Whether some pool is not as it should be.
+    fn is_pressed(&self) -> bool {
+        self.breakers.iter().any(|breaker| breaker.overload.level() > Level::Normal)
+    }
+
     /// Has a breaker for each pool of `proxy`.
-    fn follow(&mut self, proxy: &Arc<Proxy<D>>) {
-        if !self.watched.as_ref().is_some_and(|watched| Arc::ptr_eq(watched, proxy)) {
-            self.breakers = followed(&proxy.pools, std::mem::take(&mut self.breakers));
-            (self.watched, self.still) = (Some(Arc::clone(proxy)), None);
+    fn follow(&mut self, proxy: &Arc<Proxy<D>>, now: Instant) {
+        if self.watched.as_ref().is_some_and(|watched| Arc::ptr_eq(watched, proxy)) {
+            return;
+        }
+        self.breakers = followed(&proxy.pools, std::mem::take(&mut self.breakers));
+        if let Some(before) = self.watched.replace(Arc::clone(proxy)) {
+            self.before = Some(Arc::downgrade(&before));
+            self.heap.another_generation(now);
+        }
+        (self.still, self.walked, self.warned) = (None, None, false);
+    }
+
+    /// What there is to see of the process. What the last generation has left of memory is given back.
+    fn process(&mut self, proxy: &Arc<Proxy<D>>, now: Instant) -> Process {
+        let passed = self.before.as_ref().is_none_or(|before| before.strong_count() == 0);
+        if passed && self.before.take().is_some() {
+            self.heap.give_back(now);
+        }
+        let most = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
+        let memory = if most > 0 {
+            self.heap.usage(most, proxy.tracker.is_empty(), passed, now)
+        } else {
+            Usage::default()
+        };
+        self.warn(proxy, memory);
+        Process { descriptors: seen::descriptors(proxy), memory }
+    }
+
+    /// Says so where the process itself is near the bound, whose room is then hardly one for connections.
+    fn warn(&mut self, proxy: &Proxy<D>, memory: Usage) {
+        let tight = |pool: &Pool| Usage::new(memory.own, memory.limit).reaches(pool.overload.memory_tight);
+        if !self.warned && proxy.pools.iter().any(tight) {
+            self.warned = true;
+            let (own, most) = (memory.own >> 20, memory.limit >> 20);
+            warn!(
+                "max_memory is {most} MiB, and {own} MiB are allocated without any connection: raise it, or it is no bound for these"
+            );
         }
     }
 
@@ -124,6 +208,22 @@ struct Breaker {
     number: u8,
     overload: Overload,
     seen: Seen,
+    /// How many were turned away since somebody was last ended for them.
+    wanted: u64,
+    story: Story,
+}
+
+impl Breaker {
+    /// Takes in what there is to see, and tells the workers what it came to.
+    fn observe(&mut self, pool: &Pool, readings: &Readings, now: Instant) {
+        let change = self.overload.observe(readings, now);
+        self.story.tell(&pool.name, change, pool.overload.least_stay.get(), now);
+        let pressure = self.overload.pressure();
+        pool.pressure.store(pressure);
+        if pressure.level == Level::Normal {
+            self.wanted = 0;
+        }
+    }
 }
 
 /// The breakers of `pools`; those that had one before keep it, at its level.
@@ -139,21 +239,11 @@ fn followed(pools: &[Pool], mut before: Vec<Breaker>) -> Vec<Breaker> {
             number: pool.number,
             overload: Overload::new(pool.overload),
             seen: Seen::default(),
+            wanted: 0,
+            story: Story::default(),
         },
     };
     pools.iter().map(breaker).collect()
-}
-
-/// Shows a pool's breaker what there is to see, and tells the workers what it came to.
-fn observe(pool: &Pool, breaker: &mut Overload, readings: &Readings) {
-    if let Some(change) = breaker.observe(readings, Instant::now()) {
-        if change.to > change.from {
-            warn!(pool = %pool.name, from = %change.from, to = %change.to, signal = %change.signal, "overload: {change}");
-        } else {
-            info!(pool = %pool.name, from = %change.from, to = %change.to, signal = %change.signal, "overload: {change}");
-        }
-    }
-    pool.pressure.store(breaker.pressure());
 }
 
 /// Ends the pool's connections of least use, among all `connections`.

@@ -8,6 +8,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, SockFilter, Type};
 use tokio::io::Interest;
@@ -31,6 +32,11 @@ pub trait Listen: Send + Sync + 'static {
     /// What the kernel says; see [`accept_error_is_shortage`] for those that call for a pause.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send;
 
+    /// Whether somebody may be queued who could be accepted now. True where that cannot be told.
+    fn has_queued(&self) -> bool {
+        true
+    }
+
     /// Queues no new connection from now on; those that are queued can still be accepted. For one that is about to be closed:
     /// whoever is queued then is reset. Does nothing where it cannot be done.
     fn shut_door(&self) {}
@@ -41,6 +47,10 @@ impl<L: Listen> Listen for std::sync::Arc<L> {
 
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send {
         L::accept(self)
+    }
+
+    fn has_queued(&self) -> bool {
+        L::has_queued(self)
     }
 
     fn shut_door(&self) {
@@ -146,6 +156,11 @@ impl Listen for TcpListener {
         let (fd, peer) = self.0.async_io(Interest::READABLE, accepting).await?;
         let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok()).ok_or(io::ErrorKind::InvalidData)?;
         Ok((Socket::accepted(fd)?, PeerAddr::new(peer)))
+    }
+
+    fn has_queued(&self) -> bool {
+        let mut polled = [PollFd::new(self.0.get_ref(), PollFlags::IN)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn shut_door(&self) {
@@ -282,6 +297,19 @@ mod tests {
         assert!(socket.tcp_nodelay().unwrap());
         assert!(socket.out_of_band_inline().unwrap());
         assert_eq!(socket.tcp_keepalive_time().unwrap(), std::time::Duration::from_secs(75));
+    }
+
+    #[tokio::test]
+    async fn who_is_queued_is_seen_without_being_accepted() {
+        let listener = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), 0, &options()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        assert!(!listener.has_queued());
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let _client = tokio::net::TcpStream::connect(addr).await.unwrap();
+        assert!(listener.has_queued() && listener.has_queued(), "as often as one looks");
+        listener.accept().await.unwrap();
+        assert!(!listener.has_queued());
     }
 
     /// Between the last accept and the close nobody gets in who would be reset: his SYN is lost, and he is refused when he

@@ -1,31 +1,20 @@
-//! Congestion controls that are named in a file, and whether this machine has them: the one part of a configuration that
-//! is good on one machine and not on another. So it is no part of reading the file, but asked by whoever is about to use it.
+//! Congestion controls that are named in a file, and whether this machine has them.
 
 use proxy_core::Congestion;
 use proxy_core::congestion::{Algorithm, CongestionError, permitted};
 
 use super::document::Place;
-use super::finding::{ConfigErrors, Finding, Severity, Source};
+use super::finding::Finding;
 use super::{Config, listener, peel};
 
 impl Config {
-    /// Asks the kernel for every congestion control that the file names, on behalf of who the process will be.
-    ///
-    /// # Errors
-    /// Each place that names one which cannot be had.
-    pub fn suits_this_machine(&self) -> Result<(), ConfigErrors> {
+    /// Each place that names a congestion control which cannot be had here, on behalf of who the process will be.
+    pub(super) fn congestion_lacking(&self) -> Vec<Finding> {
         let listeners = self.listeners.iter().map(|at| at.congestion);
         let mut wanted: Vec<_> = listeners.chain([self.congestion]).collect();
         wanted.dedup();
-        if wanted.into_iter().all(|one| self.refused(one).is_none()) {
-            return Ok(());
-        }
-        let findings = self.what_it_lacks();
-        if findings.is_empty() {
-            return Ok(());
-        }
-        let source = Source::new(&self.origin.name, &self.origin.text);
-        Err(ConfigErrors::new(source.findings(Severity::Error, findings)))
+        let all_there = wanted.into_iter().all(|one| self.refused(one).is_none());
+        if all_there { Vec::new() } else { self.what_it_lacks() }
     }
 
     /// The places of what is refused, for which the text has to be read again.

@@ -269,6 +269,13 @@ fn listed(ranges: &[PortRange]) -> String {
 
 /// That the ports are too many, pointing at the range that is most of them.
 fn too_many(file: &ConfigFile, document: &Document<'_>) -> Finding {
+    at_widest_range(file, document, format!("more than {MOST_SOCKETS} listening sockets")).help(
+        "each port needs a socket for each address in `bind`, which is one unless [[listeners]] has more",
+    )
+}
+
+/// What is wrong with how many ports there are, said where most of them are.
+pub(super) fn at_widest_range(file: &ConfigFile, document: &Document<'_>, title: String) -> Finding {
     let ranges =
         file.routes.iter().enumerate().filter(|(_, route)| route.enabled).flat_map(|(index, route)| {
             route
@@ -281,11 +288,8 @@ fn too_many(file: &ConfigFile, document: &Document<'_>) -> Finding {
     let widest = ranges.max_by_key(|(width, ..)| *width).unwrap_or_default();
     let (width, index, nth) = widest;
     let span = super::route::place(document, index).key("match").key("ports").index(nth).span();
-    Finding::new(span, format!("more than {MOST_SOCKETS} listening sockets"))
-        .label(format!("this is the widest range, with {} ports", usize::from(width) + 1))
-        .help(
-            "each port needs a socket for each address in `bind`, which is one unless [[listeners]] has more",
-        )
+    let ports = if width == 0 { "1 port".to_owned() } else { format!("{} ports", usize::from(width) + 1) };
+    Finding::new(span, title).label(format!("this is the widest range, with {ports}"))
 }
 
 /// The same ports in ascending ranges that do not overlap.

@@ -90,6 +90,9 @@ pub(super) async fn admit<'p, S: Stream, D>(
         match wanted.take(conn, &mut routed).await {
             Ok(permit) => *place = Some(permit),
             Err(refusal) => {
+                if wanted.cause == Cause::PoolLimit {
+                    pool.want();
+                }
                 if refusal.orderly {
                     drop((client, places, process));
                     take_leave(conn, routed.client).await;

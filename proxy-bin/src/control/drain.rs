@@ -146,7 +146,8 @@ impl Control {
         let doors = &self.parts().doors;
         let shut = |label: &str| !stays_shut(label) && !doors.is_open(label);
         let closed = proxy.listeners.iter().filter(|at| shut(&at.label));
-        let bound = closed.map(|at| Ok((at, doors.bind(&proxy.config, &at.config, &Bound::new(), false)?)));
+        let bound =
+            closed.map(|at| Ok((at, doors.bind(&proxy.config, &at.config, &mut Bound::new(), false)?)));
         for (at, sockets) in bound.collect::<Result<Vec<_>, ListenError>>()? {
             doors.open(at, proxy, sockets);
         }

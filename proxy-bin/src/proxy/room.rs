@@ -1,11 +1,12 @@
 //! The room that a process has for connections.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use proxy_conn::Limit;
 use tokio::sync::watch;
-use tracing::info;
 
 use crate::config::Config;
-use crate::descriptors;
+use crate::descriptors::{self, Needs};
 
 /// The places of a process.
 #[derive(Debug)]
@@ -14,19 +15,24 @@ pub(crate) struct Room {
     /// Whether all are taken. While they are nothing is accepted; set by [`taken`](Self::taken), cleared by
     /// [`given_back`](Self::given_back).
     pub(crate) full: watch::Sender<bool>,
+    /// How often all were taken.
+    fillings: AtomicU64,
+    /// Whether somebody has been waiting for a place since this was last asked.
+    wanted: AtomicBool,
 }
 
 impl Room {
     /// Room as `connections` says.
     pub(super) fn new(connections: Limit) -> Self {
-        Self { connections, full: watch::Sender::new(false) }
+        let (fillings, wanted) = (AtomicU64::new(0), AtomicBool::new(false));
+        Self { connections, full: watch::Sender::new(false), fillings, wanted }
     }
 
     /// Tells the accept loops if the last place was just taken.
     pub(crate) fn taken(&self) {
         let (in_use, most) = (self.connections.in_use(), self.connections.most());
         if in_use >= most && !self.full.send_replace(true) {
-            info!(connections = in_use, "no room: not accepting");
+            self.fillings.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -34,30 +40,34 @@ impl Room {
     /// once.
     pub(crate) fn given_back(&self) {
         let (in_use, most) = (self.connections.in_use(), self.connections.most());
-        if *self.full.borrow() && in_use <= most - most.div_ceil(16) && self.full.send_replace(false) {
-            info!(connections = in_use, "room again: accepting");
+        if *self.full.borrow() && in_use <= most - most.div_ceil(16) {
+            self.full.send_replace(false);
         }
+    }
+
+    /// Somebody waits to be accepted, and cannot be for want of room.
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody did since this was last asked.
+    pub(crate) fn was_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether it is full, how often it has been so far, and how many connections it is full with.
+    pub(crate) fn view(&self) -> (bool, u64, usize) {
+        (*self.full.borrow(), self.fillings.load(Ordering::Relaxed), self.connections.in_use())
     }
 }
 
 /// What the configuration says, or what there are descriptors for. Whoever starts the proxy has raised their limit before.
 pub(super) fn max_connections(config: &Config) -> usize {
-    config.limits.max_connections.map_or_else(|| room_for(config), |wanted| wanted.get() as usize)
+    let room = || Needs::of(config).room(descriptors::limit());
+    config.limits.max_connections.map_or_else(room, |wanted| wanted.get() as usize)
 }
 
-/// For how many connections there are descriptors.
-fn room_for(config: &Config) -> usize {
-    let listening = config.listeners.len() as u64 * u64::from(config.workers.get());
-    descriptors::room_for_connections(descriptors::limit(), listening)
-}
-
-/// What to tell an operator who wants more connections than there are descriptors for.
+/// What to tell an operator who gets fewer connections than they want, or hardly any.
 pub(crate) fn too_few_descriptors(config: &Config) -> Option<String> {
-    let (room, wanted) = (room_for(config), config.limits.max_connections?.get() as usize);
-    (wanted > room).then(|| {
-        format!(
-            "max_connections = {wanted}, but there are descriptors for {room} connections only: raise the limit of open \
-             files and start anew, or lower max_connections"
-        )
-    })
+    descriptors::too_few(config, descriptors::limit())
 }

@@ -66,7 +66,7 @@ impl Bound {
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
         for at in &config.listeners {
-            if self.of(at).is_empty() {
+            if self.0.get(&at.label).is_none_or(Vec::is_empty) {
                 let sockets = bind_each(config, at, self.has_port(at.port), config.workers.get())?;
                 self.0.insert(at.label.clone(), sockets);
             }
@@ -74,9 +74,9 @@ impl Bound {
         Ok(())
     }
 
-    /// The sockets of a listener.
-    pub(super) fn of(&self, at: &ListenerConfig) -> &[TcpListener] {
-        self.0.get(&at.label).map_or(&[], Vec::as_slice)
+    /// Gives away the sockets of a listener: a copy would be another descriptor for each. That it had some stays known.
+    pub(super) fn take(&mut self, at: &ListenerConfig) -> Vec<TcpListener> {
+        self.0.get_mut(&at.label).map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether some socket has this port, on whatever address.

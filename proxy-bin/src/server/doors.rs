@@ -27,6 +27,16 @@ use crate::proxy::{Listener, Proxy};
 /// How long accept loops that were told to end may take to accept what is queued (a second at most) and to end.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// `found`, and copies of them where there are fewer than `workers`: each is accepted from by somebody, and some from the same
+/// one. Another one would get clients who are lost if this process does not come to stay.
+fn for_each(mut found: Vec<TcpListenerStd>, workers: usize) -> std::io::Result<Vec<TcpListenerStd>> {
+    let missing = workers.saturating_sub(found.len());
+    let copies = found.iter().cycle().take(missing).map(TcpListenerStd::try_clone);
+    let copies = copies.collect::<Result<Vec<_>, _>>()?;
+    found.extend(copies);
+    Ok(found)
+}
+
 /// Sockets of one listener, one or more for each worker, which nobody accepts from yet.
 #[derive(Debug)]
 pub(crate) struct Sockets(Vec<Vec<Arc<TcpListener>>>);
@@ -58,33 +68,26 @@ impl Doors {
         Self { workers: workers.into(), tasks, open: Mutex::default(), shared: Arc::default() }
     }
 
-    /// The sockets of a listener: those that are bound already, or new ones. `ours`: this process has the port already, on
-    /// other addresses.
+    /// The sockets of a listener: those that are bound already, which are taken, or new ones. `ours`: this process has the port
+    /// already, on other addresses.
     pub(crate) fn bind(
         &self,
         config: &Config,
         at: &ListenerConfig,
-        bound: &Bound,
+        bound: &mut Bound,
         ours: bool,
     ) -> Result<Sockets, ListenError> {
         let failed = |source| ListenError { addr: address(at), source };
         let count = self.workers.len();
-        let sockets = match bound.of(at) {
-            [] => {
-                let workers = u32::try_from(count).unwrap_or(u32::MAX);
-                bind_each(config, at, ours || bound.has_port(at.port), workers)?
+        let found = bound.take(at);
+        let sockets = if found.is_empty() {
+            let workers = u32::try_from(count).unwrap_or(u32::MAX);
+            bind_each(config, at, ours || bound.has_port(at.port), workers)?
+        } else {
+            for socket in &found {
+                adopt(socket, &options(config, at, true)).map_err(failed)?;
             }
-            // Each is accepted from by somebody; where there are fewer than workers, some accept from the same one. Another
-            // one would get clients who are lost if this process does not come to stay.
-            found => {
-                let shared = found.iter().cycle().take(count.max(found.len()));
-                let copies = shared.map(TcpListenerStd::try_clone).collect::<Result<Vec<_>, _>>();
-                let copies = copies.map_err(failed)?;
-                for socket in &copies {
-                    adopt(socket, &options(config, at, true)).map_err(failed)?;
-                }
-                copies
-            }
+            for_each(found, count).map_err(failed)?
         };
         let mut seats: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for (number, socket) in sockets.into_iter().enumerate() {

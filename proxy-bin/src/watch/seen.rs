@@ -5,56 +5,53 @@ use std::time::Duration;
 use proxy_conn::overload::Usage;
 use proxy_conn::{Phase, Readings};
 
-use crate::config::Memory;
-use crate::descriptors;
+use crate::descriptors::{self, Needs};
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 
-/// What was seen of a pool's connections.
+/// Descriptors of a connection at the most, but for what its process lends it: its two sockets.
+const OF_A_CONNECTION: u64 = 2;
+
+/// What was seen of a pool's connections when they were last walked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
-    pub(super) connections: usize,
     dialling: u64,
     oldest_dial: Duration,
 }
 
 impl Seen {
-    /// One more of them, which has been in `phase` for so long.
+    /// One of them, which has been in `phase` for so long.
     pub(super) fn add(&mut self, phase: Phase, in_phase: Duration) {
-        self.connections += 1;
         if phase == Phase::Dial {
             self.dialling += 1;
             self.oldest_dial = self.oldest_dial.max(in_phase);
         }
     }
 
-    /// As the breaker of `pool` reads it.
-    pub(super) fn readings(&self, pool: &Pool, process: &Process) -> Readings {
+    /// As the breaker of `pool` reads it, where so many want a place.
+    pub(super) fn readings(&self, pool: &Pool, process: &Process, wanted: u64) -> Readings {
         Readings {
-            connections: Usage::new(self.connections as u64, pool.watched as u64),
+            connections: pool.connections(),
             dialling: self.dialling,
             oldest_dial: self.oldest_dial,
             descriptors: process.descriptors,
             memory: process.memory,
+            wanted,
         }
     }
 }
 
 /// What there is to see of the process.
 pub(super) struct Process {
-    descriptors: Usage,
-    memory: Usage,
+    pub(super) descriptors: Usage,
+    pub(super) memory: Usage,
 }
 
-impl Process {
-    pub(super) fn read<D>(proxy: &Proxy<D>) -> Self {
-        let most_memory = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
-        Self {
-            descriptors: Usage::new(descriptors::in_use(), descriptors::limit()),
-            memory: Usage::new(
-                if most_memory > 0 { descriptors::resident().unwrap_or(0) } else { 0 },
-                most_memory,
-            ),
-        }
-    }
+/// Descriptors in use. What the process has beside its connections (listening sockets, pipes, files, whatever else) is its
+/// own: their end would not bring it back.
+pub(super) fn descriptors<D>(proxy: &Proxy<D>) -> Usage {
+    let used = descriptors::in_use();
+    let theirs = OF_A_CONNECTION * proxy.tracker.len() as u64;
+    let own = used.saturating_sub(theirs).max(Needs::of(&proxy.config).kept());
+    Usage::new(used, descriptors::limit()).beside(own)
 }

@@ -101,7 +101,7 @@ impl Hop {
         let mut bound = Bound::new();
         bound.insert(addr, socket);
         let server =
-            Server::start_with(config, &bound, runtime.handle(), Sockets::Shared, traces.clone()).unwrap();
+            Server::start_with(config, bound, runtime.handle(), Sockets::Shared, traces.clone()).unwrap();
         let subject = Subject { control: server.control().clone(), traces };
         let admin = AdminServer::start(sockets, subject).unwrap();
         Self { server, admin, addr }

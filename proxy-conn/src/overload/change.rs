@@ -49,7 +49,7 @@ pub enum Value {
     },
     /// Descriptors in use.
     Descriptors(Usage),
-    /// Resident bytes.
+    /// Allocated bytes.
     Memory(Usage),
 }
 
@@ -74,7 +74,7 @@ impl Change {
         seen: &Observed,
         options: &OverloadOptions,
     ) -> Self {
-        let mark = from.max(to);
+        let mark = if to > from { to } else { to.worse() };
         Self { from, to, signal, value: seen.value(signal), threshold: Threshold::of(signal, mark, options) }
     }
 }
@@ -150,19 +150,29 @@ impl fmt::Display for Value {
                 )
             }
             Self::Dialling { waiting: Usage { used: 0, .. }, .. } => f.write_str("no connection is in dial"),
-            Self::Dialling { waiting: Usage { used, limit }, oldest } => {
+            Self::Dialling { waiting: Usage { used, limit, .. }, oldest } => {
                 write!(
                     f,
                     "{used} of at most {limit} connections are in dial, the oldest for {}",
                     spelt(oldest)
                 )
             }
-            Self::Descriptors(usage) => write!(f, "{usage} descriptors are in use"),
-            Self::Memory(Usage { used, limit }) => {
-                write!(f, "{} MiB of memory are resident", Usage::new(used >> 20, limit >> 20))
+            Self::Descriptors(usage) => {
+                write!(f, "{} descriptors are in use", usage.counted())?;
+                beside(f, usage.own, "")
+            }
+            Self::Memory(usage) => {
+                let Usage { used, limit, .. } = usage.counted();
+                write!(f, "{} MiB of memory are allocated", Usage::new(used >> 20, limit >> 20))?;
+                beside(f, usage.own >> 20, " MiB")
             }
         }
     }
+}
+
+/// What the process itself has, if that is anything.
+fn beside(f: &mut fmt::Formatter<'_>, own: u64, unit: &str) -> fmt::Result {
+    if own == 0 { Ok(()) } else { write!(f, ", beside {own}{unit} of the process's own") }
 }
 
 impl fmt::Display for Usage {

@@ -41,6 +41,14 @@ impl Level {
         }
     }
 
+    /// One level worse.
+    pub(super) const fn worse(self) -> Self {
+        match self {
+            Self::Normal => Self::Tight,
+            Self::Tight | Self::Shed => Self::Shed,
+        }
+    }
+
     /// One level milder.
     pub(super) const fn milder(self) -> Self {
         match self {
@@ -95,9 +103,9 @@ impl Strength {
 pub struct Pressure {
     /// The level.
     pub level: Level,
-    /// None in normal, full in shed, between in tight.
+    /// None in normal; full where a rate sheds; else as far as the worst signal is on its way from the tight to the shed mark.
     pub strength: Strength,
-    /// The worst signal.
+    /// The worst signal; in shed that which the level is owed to.
     pub signal: Signal,
 }
 
@@ -213,7 +221,7 @@ mod tests {
         the pool sheds load: its connections grow too fast
         the pool sheds load: too many connections wait for a backend
         the pool sheds load: too many descriptors are in use
-        the pool sheds load: too much memory is resident
+        the pool sheds load: too much memory is allocated
         ");
     }
 

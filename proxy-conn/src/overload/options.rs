@@ -40,21 +40,22 @@ pub struct OverloadOptions {
     /// single old one is one dead backend. Default 5s, Envoy's connect timeout, and beyond the first two retransmissions
     /// of a lost SYN (1s and 3s).
     pub dialling_patience: Bound,
-    /// Tight from this share of the process's descriptor limit. Default 80.
+    /// Tight from this share of the process's descriptor limit, less those that it needs without any connection. Default 80.
     pub descriptors_tight: Percent,
     /// Shed from this share of the process's descriptor limit. Default 95: the rest is for the admin API, DNS and a
     /// reload.
     pub descriptors_shed: Percent,
-    /// Tight from this share of the memory bound. Default 80.
+    /// Tight from this share of the memory bound, less what the process needs without any connection. Default 80.
     pub memory_tight: Percent,
-    /// Shed from this share of the memory bound. Default 95, as Envoy's example. Mind that allocators give memory back
-    /// late: a bound near what the process usually holds keeps it shedding.
+    /// Shed from this share of the memory bound. Default 95, as Envoy's example. What counts is what is allocated beyond what
+    /// the process needs without any connection, not what the allocator keeps of what was freed.
     pub memory_shed: Percent,
     /// A level is left when everything is this many percentage points below its marks (for growth: when the limit is
     /// twice as far away). Default 10. It has to be below every mark named "tight".
     pub slack: Percent,
-    /// The least time in a level, before the next change in either direction. Default 5s: the limits themselves hold at
-    /// every level, so a late change costs little, and a log that flaps hides what matters.
+    /// The least time in a level that growth or dials that hang have led to, before they change it again in either direction;
+    /// and the least time between two lines about it. Default 5s: a rate is an average, and a log that flaps hides what
+    /// matters. A shortage (of places, descriptors, memory) ends at once.
     pub least_stay: Bound,
     /// What is left of a deadline at full strength. Default 10: a `connection_timeout` of 30s becomes 3s, in which a dial
     /// still survives a lost SYN.
@@ -63,7 +64,8 @@ pub struct OverloadOptions {
     /// and nginx, which closes up to an eighth of the reusable ones.
     pub victims_share: Percent,
     /// Only connections that were silent for this long are ended. Default 10s: beyond a round trip and a pause for
-    /// thought, so not busy. The longest silent go first anyway.
+    /// thought, so not busy. The longest silent go first anyway, and those that have carried bytes only while somebody is
+    /// turned away for want of their places, or memory is short.
     pub victims_idle: Bound,
 }
 

@@ -21,7 +21,7 @@ pub enum Signal {
     Dialling = 2,
     /// The process's descriptors against their limit.
     Descriptors = 3,
-    /// The process's resident memory against its bound.
+    /// The process's allocated memory against its bound.
     Memory = 4,
 }
 
@@ -50,8 +50,9 @@ impl Signal {
         }
     }
 
-    /// Whether it gets better when established connections are ended: neither a forecast nor a dial that hangs does.
-    pub(super) const fn is_relieved_by_ending(self) -> bool {
+    /// Whether it is a shortage of places: it gets better when established connections are ended, and is over as soon as there
+    /// are places again. Neither a forecast nor a dial that hangs is: those are rates, of which one reading tells little.
+    pub(super) const fn is_shortage(self) -> bool {
         match self {
             Self::Connections | Self::Descriptors | Self::Memory => true,
             Self::Growth | Self::Dialling => false,
@@ -68,7 +69,7 @@ impl Signal {
             Self::Growth => "its connections grow too fast",
             Self::Dialling => "too many connections wait for a backend",
             Self::Descriptors => "too many descriptors are in use",
-            Self::Memory => "too much memory is resident",
+            Self::Memory => "too much memory is allocated",
         }
     }
 }
@@ -86,18 +87,50 @@ pub struct Usage {
     pub used: u64,
     /// How much may be; 0 if nobody watches it.
     pub limit: u64,
+    /// How much of both is in use whoever comes or goes. The end of every connection would not bring it back, so it counts on
+    /// neither side: what is judged is what they use of what there is for them.
+    pub own: u64,
 }
 
 impl Usage {
-    /// `used` of `limit`.
+    /// `used` of `limit`, all of it by those whose end gives it back.
     #[must_use]
     pub const fn new(used: u64, limit: u64) -> Self {
-        Self { used, limit }
+        Self { used, limit, own: 0 }
     }
 
-    /// Whether it is `share` of the limit or more.
-    pub(super) fn reaches(self, share: Percent) -> bool {
-        u128::from(self.used) * 100 >= u128::from(self.limit) * u128::from(share.points())
+    /// The same where `own` of it stays in use whoever goes. Where that is all there may be, there is nothing to watch.
+    #[must_use]
+    pub const fn beside(self, own: u64) -> Self {
+        Self { own, ..self }
+    }
+
+    /// The same less what stays in use: what counts.
+    #[must_use]
+    pub const fn counted(self) -> Self {
+        Self::new(self.used.saturating_sub(self.own), self.limit.saturating_sub(self.own))
+    }
+
+    /// Whether it is `share` of the limit or more. Of what is not watched it never is.
+    #[must_use]
+    pub fn reaches(self, share: Percent) -> bool {
+        let Self { used, limit, .. } = self.counted();
+        limit > 0 && u128::from(used) * 100 >= u128::from(limit) * u128::from(share.points())
+    }
+
+    /// From how much in use on it is `share` of the limit; None where it is not watched.
+    #[must_use]
+    pub fn mark(self, share: Percent) -> Option<u64> {
+        let Self { limit, .. } = self.counted();
+        let mark = (u128::from(limit) * u128::from(share.points())).div_ceil(100);
+        // INVARIANT: a share of a number of 64 bits is one too.
+        let mark = u64::try_from(mark).unwrap_or(u64::MAX);
+        (limit > 0).then(|| mark.saturating_add(self.own))
+    }
+
+    /// How much less there has to be in use for it to be below `share` of the limit.
+    fn beyond(self, share: Percent) -> u64 {
+        self.mark(share).map_or(0, |mark| self.used.saturating_add(1).saturating_sub(mark))
     }
 }
 
@@ -112,14 +145,20 @@ pub struct Readings {
     pub oldest_dial: Duration,
     /// The process's open descriptors against `RLIMIT_NOFILE`.
     pub descriptors: Usage,
-    /// The process's resident bytes against the memory bound.
+    /// The process's allocated bytes against the memory bound. Not its resident ones: those that were freed and that the
+    /// allocator still has are nobody's.
     pub memory: Usage,
+    /// How many were turned away or wait since the last look, for want of a place that the end of others would give them.
+    pub wanted: u64,
 }
 
 /// How bad a signal is, in thousandths: below 1 000 is normal, from there tight, and from 2 000 on the mark for shedding
 /// is passed. In integers, so that a reading on a mark is on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Severity(u64);
+
+/// Descriptors that the end of one connection gives back: its two sockets.
+const DESCRIPTORS_EACH: u64 = 2;
 
 const TIGHT: u64 = 1000;
 const SHED: u64 = 2000;
@@ -141,6 +180,7 @@ impl Severity {
 
     /// Of a share of a limit, between its marks. Marks that are crossed act as one.
     fn of_share(usage: Usage, tight: Percent, shed: Percent) -> Self {
+        let usage = usage.counted();
         if usage.limit == 0 {
             return Self::NONE;
         }
@@ -175,12 +215,12 @@ pub(super) struct Observed {
 impl Observed {
     /// How bad `signal` is by the marks of `options`.
     pub(super) fn severity(&self, signal: Signal, options: &OverloadOptions) -> Severity {
-        let Readings { connections, dialling, oldest_dial, descriptors, memory } = self.readings;
+        let Readings { connections, dialling, oldest_dial, descriptors, memory, wanted: _ } = self.readings;
         match signal {
             Signal::Connections => {
                 Severity::of_share(connections, options.connections_tight, options.connections_shed)
             }
-            Signal::Growth if connections.limit > 0 && connections.reaches(options.growth_from) => {
+            Signal::Growth if connections.reaches(options.growth_from) => {
                 Severity::of_time_left(self.trend.left, options.growth_within.get())
             }
             Signal::Dialling if oldest_dial >= options.dialling_patience.get() => {
@@ -212,6 +252,23 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// How many of those that are merely silent have to go: none while nobody is turned away; else so many that the level is
+    /// left at which newcomers are, and as many more as there are newcomers. Where memory is short, whoever may go.
+    pub(super) fn wanted(&self, options: &OverloadOptions) -> u64 {
+        let Readings { connections, descriptors, memory, wanted, .. } = self.readings;
+        if memory.reaches(options.memory_shed) {
+            return u64::MAX;
+        }
+        if wanted == 0 {
+            return 0;
+        }
+        let places = connections.beyond(options.connections_shed);
+        let descriptors = descriptors.beyond(options.descriptors_shed).div_ceil(DESCRIPTORS_EACH);
+        places.max(descriptors).saturating_add(wanted)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +284,13 @@ mod tests {
         assert_eq!(Severity::of_share(Usage::new(7, 0), tight, shed), Severity::NONE, "not watched");
         let crossed = |used| Severity::of_share(Usage::new(used, 1000), shed, tight).0;
         assert_eq!([949, 950].map(crossed), [998, 2000], "marks that are crossed act as one");
+        let beside = |used, own| Severity::of_share(Usage::new(used, 1000).beside(own), tight, shed).0;
+        assert_eq!(
+            [beside(500, 500), beside(900, 500), beside(975, 500)],
+            [0, 1000, 2000],
+            "of the other half"
+        );
+        assert_eq!(beside(1000, 1000), 0, "there is nothing to watch");
         assert!(Severity::of_share(Usage::new(u64::MAX, 1), tight, shed).0 > 2000);
         assert!(Severity::of_share(Usage::new(u64::MAX, u64::MAX), tight, shed).0 > 2000);
     }

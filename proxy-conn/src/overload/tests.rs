@@ -57,8 +57,8 @@ fn the_whole_table_of_levels() {
     }
     insta::assert_snapshot!(table, @r"
     open  from normal  from tight  from shed
-       0  normal       normal      tight
-     699  normal       normal      tight
+       0  normal       normal      normal
+     699  normal       normal      normal
      700  normal       tight       tight
      799  normal       tight       tight
      800  tight        tight       tight
@@ -77,20 +77,51 @@ fn a_day_of_a_pool() {
         [100, 799, 800, 812, 990, 999, 960, 960, 960, 849, 840, 840, 840, 840, 690, 690, 690, 690, 690];
     insta::assert_snapshot!(told(&mut Overload::new(options()), used.map(open)), @r"
      2s pool chain: normal → tight: 800 of 1000 connections are open (tight from 80%)
-     7s pool chain: tight → shed: 960 of 1000 connections are open (shed from 95%)
-    12s pool chain: shed → tight: 840 of 1000 connections are open (tight below 85%)
-    17s pool chain: tight → normal: 690 of 1000 connections are open (normal below 70%)
+     4s pool chain: tight → shed: 990 of 1000 connections are open (shed from 95%)
+     9s pool chain: shed → tight: 849 of 1000 connections are open (tight below 85%)
+    14s pool chain: tight → normal: 690 of 1000 connections are open (normal below 70%)
     ");
 }
 
+/// Whoever waits for a place gets it when there is one, not some seconds later.
 #[test]
-fn up_may_skip_a_level_and_down_never_does() {
-    let used = [1000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+fn a_shortage_is_over_when_there_are_places_again() {
+    let used = [1000, 0, 0, 1000, 0];
     insta::assert_snapshot!(told(&mut Overload::new(options()), used.map(open)), @r"
      0s pool chain: normal → shed: 1000 of 1000 connections are open (shed from 95%)
-     5s pool chain: shed → tight: 0 of 1000 connections are open (tight below 85%)
-    10s pool chain: tight → normal: 0 of 1000 connections are open (normal below 70%)
+     1s pool chain: shed → normal: 0 of 1000 connections are open (normal below 70%)
+     3s pool chain: normal → shed: 1000 of 1000 connections are open (shed from 95%)
+     4s pool chain: shed → normal: 0 of 1000 connections are open (normal below 70%)
     ");
+}
+
+/// One kind of signals does not keep what the other has let go of, nor hide it.
+#[test]
+fn a_shortage_that_ends_leaves_what_a_rate_asks_for() {
+    let stuck = |used| Readings { dialling: 260, oldest_dial: Duration::from_secs(9), ..open(used) };
+    let mut overload = Overload::new(options());
+    let seen = [stuck(1000), stuck(300), open(300), open(300), open(300), open(300)];
+    insta::assert_snapshot!(told(&mut overload, seen), @r"
+     0s pool chain: normal → shed: 1000 of 1000 connections are open (shed from 95%)
+     1s pool chain: shed → tight: 300 of 1000 connections are open (tight below 85%)
+     5s pool chain: tight → normal: no connection is in dial (normal below 15% or 2s500ms)
+    ");
+}
+
+/// What the end of every connection would not bring back is no reason to refuse any.
+#[test]
+fn what_the_process_itself_has_does_not_count_against_clients() {
+    let level = |memory, descriptors| {
+        let mut overload = Overload::new(options());
+        overload.observe(&Readings { memory, descriptors, ..open(0) }, Instant::now());
+        overload.level()
+    };
+    let none = Usage::default();
+    for usage in [Usage::new(980, 1000).beside(980), Usage::new(1100, 1000).beside(1100)] {
+        assert_eq!((level(usage, none), level(none, usage)), (Level::Normal, Level::Normal), "{usage:?}");
+    }
+    let all_of_the_rest = Usage::new(1000, 1000).beside(900);
+    assert_eq!((level(all_of_the_rest, none), level(none, all_of_the_rest)), (Level::Shed, Level::Shed));
 }
 
 #[test]
@@ -107,19 +138,22 @@ fn every_signal_has_its_words() {
         let calm = std::iter::repeat_n(quiet, 12);
         all += &told(&mut overload, std::iter::once(loaded).chain(calm));
     }
+    let small = |used| Readings { descriptors: of(used, 59).beside(20), ..open(0) };
+    all += &told(&mut Overload::new(options()), [small(59), small(30)]);
     insta::assert_snapshot!(all, @r"
      0s pool chain: normal → tight: 812 of 1000 connections are open (tight from 80%)
-     5s pool chain: tight → normal: 0 of 1000 connections are open (normal below 70%)
+     1s pool chain: tight → normal: 0 of 1000 connections are open (normal below 70%)
      0s pool chain: normal → tight: 260 of at most 1000 connections are in dial, the oldest for 12s (tight from 25% and 5s)
      5s pool chain: tight → normal: no connection is in dial (normal below 15% or 2s500ms)
      0s pool chain: normal → shed: 501 of at most 1000 connections are in dial, the oldest for 12s (shed from 50% and 5s)
      5s pool chain: shed → tight: no connection is in dial (tight below 40% or 2s500ms)
     10s pool chain: tight → normal: no connection is in dial (normal below 15% or 2s500ms)
      0s pool chain: normal → tight: 52500 of 65536 descriptors are in use (tight from 80%)
-     5s pool chain: tight → normal: 9000 of 65536 descriptors are in use (normal below 70%)
-     0s pool chain: normal → shed: 980 of 1024 MiB of memory are resident (shed from 95%)
-     5s pool chain: shed → tight: 200 of 1024 MiB of memory are resident (tight below 85%)
-    10s pool chain: tight → normal: 200 of 1024 MiB of memory are resident (normal below 70%)
+     1s pool chain: tight → normal: 9000 of 65536 descriptors are in use (normal below 70%)
+     0s pool chain: normal → shed: 980 of 1024 MiB of memory are allocated (shed from 95%)
+     1s pool chain: shed → normal: 200 of 1024 MiB of memory are allocated (normal below 70%)
+     0s pool chain: normal → shed: 39 of 39 descriptors are in use, beside 20 of the process's own (shed from 95%)
+     1s pool chain: shed → normal: 10 of 39 descriptors are in use, beside 20 of the process's own (normal below 70%)
     ");
 }
 
@@ -129,7 +163,7 @@ fn a_fall_names_the_signal_that_held_the_level_last() {
     let seen = [(812, 0), (812, 820), (600, 820), (600, 820), (600, 820), (600, 820), (650, 690)];
     insta::assert_snapshot!(told(&mut Overload::new(options()), seen.map(|(used, memory)| mixed(used, memory))), @r"
     0s pool chain: normal → tight: 812 of 1000 connections are open (tight from 80%)
-    6s pool chain: tight → normal: 690 of 1000 MiB of memory are resident (normal below 70%)
+    6s pool chain: tight → normal: 690 of 1000 MiB of memory are allocated (normal below 70%)
     ");
 }
 
@@ -190,6 +224,7 @@ fn what_has_no_limit_is_not_watched() {
         memory: boundless,
         dialling: u64::MAX,
         oldest_dial: Duration::MAX,
+        wanted: 0,
     };
     let mut overload = Overload::new(OverloadOptions::default());
     assert_eq!(told(&mut overload, [readings; 20]), "");
@@ -197,21 +232,22 @@ fn what_has_no_limit_is_not_watched() {
 }
 
 #[test]
-fn a_level_lasts_its_minimum_to_the_millisecond() {
+fn what_a_rate_asks_for_lasts_its_minimum_to_the_millisecond() {
     let stay = OverloadOptions::default().least_stay.get();
-    for (used, expected) in [(1000, Level::Shed), (0, Level::Normal)] {
+    let dialling = |dialling| Readings { dialling, oldest_dial: Duration::from_secs(9), ..open(600) };
+    for (later, expected) in [(900, Level::Shed), (0, Level::Normal)] {
         let (mut overload, now) = settled(Level::Normal);
-        overload.observe(&open(800), now);
+        overload.observe(&dialling(300), now);
         let just_before = now + stay - Duration::from_millis(1);
-        assert_eq!(overload.observe(&open(used), just_before), None);
+        assert_eq!(overload.observe(&dialling(later), just_before), None);
         assert_eq!(overload.level(), Level::Tight);
-        assert!(overload.observe(&open(used), now + stay).is_some());
+        assert!(overload.observe(&dialling(later), now + stay).is_some());
         assert_eq!(overload.level(), expected);
     }
 }
 
 #[test]
-fn the_strength_is_nothing_in_normal_and_all_in_shed() {
+fn the_strength_is_nothing_in_normal_and_all_at_the_shed_mark() {
     let mut overload = Overload::new(options());
     let mut at = |used, second| {
         overload.observe(&open(used), Instant::now() + Duration::from_secs(second));
@@ -227,7 +263,7 @@ fn the_strength_is_nothing_in_normal_and_all_in_shed() {
     949 tight   993 connections
     750 tight     0 connections
     950 shed   1000 connections
-    860 shed   1000 connections
+    860 shed    400 connections
     840 tight   266 connections
     699 normal    0 connections
     ");
@@ -247,11 +283,22 @@ fn victims_are_for_one_observation_and_for_what_their_end_relieves() {
     overload.observe(&open(799), now);
     assert!(overload.victims(&candidates).is_empty(), "normal");
     assert_eq!(overload.most_victims(1000), 0, "and nobody has to be looked at");
-    overload.observe(&open(950), now);
+    overload.observe(&Readings { wanted: 49, ..open(950) }, now);
     assert_eq!([0, 19, 20, 1000].map(|open| overload.most_victims(open)), [0, 0, 1, 50]);
     assert_eq!(overload.victims(&candidates).len(), 50);
     assert!(overload.victims(&candidates).is_empty(), "the share is for one observation");
     assert_eq!(overload.most_victims(1000), 0);
+    overload.observe(&open(950), now + Duration::from_millis(999));
+    assert_eq!(overload.most_victims(1000), 0, "and there is one for each second");
+    overload.observe(&open(950), now + Duration::from_secs(1));
+    assert_eq!(overload.most_victims(1000), 50);
+    assert!(
+        overload.victims(&candidates).is_empty(),
+        "nobody wants the places of those that are merely idle"
+    );
+    let memory = Readings { memory: Usage::new(95, 100), ..open(0) };
+    overload.observe(&memory, now + Duration::from_secs(2));
+    assert_eq!(overload.victims(&candidates).len(), 50, "but memory has to be given back");
     let mut overload = Overload::new(options());
     overload.observe(&Readings { dialling: 900, oldest_dial: Duration::from_secs(9), ..open(799) }, now);
     assert_eq!(overload.level(), Level::Shed);
@@ -289,6 +336,7 @@ fn join(a: Readings, b: Readings) -> Readings {
         oldest_dial: a.oldest_dial.max(b.oldest_dial),
         descriptors: greater(a.descriptors, b.descriptors),
         memory: greater(a.memory, b.memory),
+        wanted: 0,
     }
 }
 
@@ -311,13 +359,12 @@ fn passes(change: &Change) -> bool {
 
 proptest! {
     #[test]
-    fn it_never_flaps(
+    fn a_change_names_what_has_passed_its_mark(
         seen in prop::collection::vec((readings(), 0_u64..3000), 1..200), stay in 1_u64..=20
     ) {
         let stay = Bound::secs(stay);
         let mut overload = Overload::new(OverloadOptions { least_stay: stay, ..OverloadOptions::default() });
-        let start = Instant::now();
-        let (mut now, mut last, mut changes) = (start, None::<Instant>, 0);
+        let mut now = Instant::now();
         for (readings, wait) in seen {
             now += Duration::from_millis(wait);
             let before = overload.level();
@@ -326,8 +373,25 @@ proptest! {
                 continue;
             };
             prop_assert_eq!((change.from, change.to), (before, overload.level()));
-            prop_assert!(change.to >= before.milder(), "down goes one step at a time");
             prop_assert_eq!(passes(&change), change.to > change.from, "{}", change);
+        }
+    }
+
+    #[test]
+    fn rates_never_flap(
+        seen in prop::collection::vec((0_u64..=600, 0_u64..=10_000, 0_u64..3000), 1..200), stay in 1_u64..=20
+    ) {
+        let stay = Bound::secs(stay);
+        let mut overload = Overload::new(OverloadOptions { least_stay: stay, ..OverloadOptions::default() });
+        let start = Instant::now();
+        let (mut now, mut last, mut changes) = (start, None::<Instant>, 0);
+        for (dialling, oldest, wait) in seen {
+            now += Duration::from_millis(wait);
+            let oldest_dial = Duration::from_millis(oldest);
+            let Some(change) = overload.observe(&Readings { dialling, oldest_dial, ..open(600) }, now) else {
+                continue;
+            };
+            prop_assert!(change.to >= change.from.milder(), "down goes one step at a time");
             prop_assert!(last.is_none_or(|last| now - last >= stay.get()));
             (last, changes) = (Some(now), changes + 1);
         }

@@ -78,6 +78,20 @@ impl Candidate {
     }
 }
 
+/// What there is to be gained by ending connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Relief {
+    /// How hard the share is applied.
+    pub(super) strength: Strength,
+    /// How many places somebody needs. Of those that have carried bytes so many go at the most.
+    pub(super) wanted: u64,
+}
+
+impl Relief {
+    /// Nothing.
+    pub(super) const NONE: Self = Self { strength: Strength::NONE, wanted: 0 };
+}
+
 /// How many victims there are at the most among so many `candidates`: the options' share of them, times `strength`, rounded
 /// down.
 pub(super) fn most(candidates: usize, strength: Strength, options: &OverloadOptions) -> usize {
@@ -86,9 +100,9 @@ pub(super) fn most(candidates: usize, strength: Strength, options: &OverloadOpti
 }
 
 /// The victims among `candidates`, in the order in which they should go: those without data, the half-closed, the idle;
-/// among each the longest silent first. At most [`most`] of them.
-pub(super) fn choose(candidates: &[Candidate], strength: Strength, options: &OverloadOptions) -> Vec<Victim> {
-    let most = most(candidates.len(), strength, options);
+/// among each the longest silent first. At most [`most`] of them, and of those with data no more than are wanted.
+pub(super) fn choose(candidates: &[Candidate], relief: Relief, options: &OverloadOptions) -> Vec<Victim> {
+    let most = most(candidates.len(), relief.strength, options);
     if most == 0 {
         return Vec::new();
     }
@@ -102,6 +116,8 @@ pub(super) fn choose(candidates: &[Candidate], strength: Strength, options: &Ove
         victims.truncate(most);
     }
     victims.sort_unstable_by_key(order);
+    let without_data = victims.partition_point(|victim| victim.why == Useless::NoData);
+    victims.truncate(without_data.saturating_add(usize::try_from(relief.wanted).unwrap_or(usize::MAX)));
     victims
 }
 
@@ -110,6 +126,11 @@ mod tests {
     use super::super::percent::Percent;
     use super::*;
     use proptest::prelude::*;
+
+    /// As strong as that, for whoever wants a place.
+    fn relief(thousandths: u64) -> Relief {
+        Relief { strength: Strength::from_thousandths(thousandths), wanted: u64::MAX }
+    }
 
     fn candidate(count: u64, phase: Phase, idle_secs: u64, moved: u64) -> Candidate {
         let id = ConnId { instance: 0, count };
@@ -137,7 +158,7 @@ mod tests {
             candidate(12, Phase::Drain, 9, 5),
         ];
         let line = |v: Victim| format!("{:>2} {:<11} {:>4}s\n", v.id.count, v.why, v.idle.as_secs());
-        let chosen = choose(&candidates, Strength::FULL, &greedy());
+        let chosen = choose(&candidates, relief(1000), &greedy());
         insta::assert_snapshot!(chosen.into_iter().map(line).collect::<String>(), @r"
         8 no data       40s
         6 no data       10s
@@ -146,15 +167,28 @@ mod tests {
         1 idle        9000s
         3 idle          10s
         ");
-        let half: Vec<_> = choose(&candidates, Strength::from_thousandths(250), &greedy());
+        let half: Vec<_> = choose(&candidates, relief(250), &greedy());
         assert_eq!(half.iter().map(|v| v.id.count).collect::<Vec<_>>(), [8, 6, 5]);
+    }
+
+    #[test]
+    fn who_has_carried_bytes_goes_only_where_the_place_is_wanted() {
+        let silent = [Phase::Relay, Phase::Drain].map(|phase| candidate(1, phase, 9000, 5));
+        let candidates = [&silent[..], &[candidate(2, Phase::Relay, 10, 0)]].concat();
+        let gone = |wanted| {
+            let chosen = choose(&candidates, Relief { wanted, ..relief(1000) }, &greedy());
+            chosen.into_iter().map(|victim| victim.why).collect::<Vec<_>>()
+        };
+        assert_eq!(gone(0), [Useless::NoData]);
+        assert_eq!(gone(1), [Useless::NoData, Useless::HalfClosed]);
+        assert_eq!(gone(2), [Useless::NoData, Useless::HalfClosed, Useless::Idle]);
     }
 
     #[test]
     fn the_share_rounds_down_and_follows_the_strength() {
         let idle = |n| (0..n).map(|id| candidate(id, Phase::Relay, 60, 1)).collect::<Vec<_>>();
         let options = OverloadOptions::default();
-        let number = |n, strength| choose(&idle(n), Strength::from_thousandths(strength), &options).len();
+        let number = |n, strength| choose(&idle(n), relief(strength), &options).len();
         assert_eq!([19, 20, 39, 40, 1000].map(|n| number(n, 1000)), [0, 1, 1, 2, 50]);
         assert_eq!([0, 19, 20, 500, 1000].map(|strength| number(1000, strength)), [0, 0, 1, 25, 50]);
     }
@@ -173,7 +207,7 @@ mod tests {
             candidates in candidates(), share in 1_i64..=100, strength in 0_u64..=1000
         ) {
             let options = OverloadOptions { victims_share: Percent::try_from(share).unwrap(), ..greedy() };
-            let victims = choose(&candidates, Strength::from_thousandths(strength), &options);
+            let victims = choose(&candidates, relief(strength), &options);
             prop_assert!(victims.len() * 100 <= candidates.len() * usize::try_from(share).unwrap());
             let chosen = |c: &&Candidate| victims.iter().any(|v| v.id == c.id);
             let (gone, kept): (Vec<&Candidate>, Vec<_>) = candidates.iter().partition(chosen);

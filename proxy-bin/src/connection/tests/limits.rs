@@ -1,7 +1,7 @@
 //! Admission on a paused clock: every limit, what happens at it, and that nothing of it is left behind.
 
 use proxy_conn::Pressure;
-use proxy_conn::overload::Strength;
+use proxy_conn::overload::{Signal, Strength};
 
 use super::*;
 
@@ -220,7 +220,7 @@ async fn a_pool_that_sheds_refuses_and_one_that_is_tight_dials_for_a_shorter_tim
     rig.spawn().1.await.unwrap();
     assert_eq!(started.elapsed().as_millis(), 16_500, "half way from 30s to a tenth of it");
     rig.ends().clear();
-    let shed = Pressure { level: proxy_conn::Level::Shed, strength: Strength::FULL, ..Pressure::default() };
+    let shed = Pressure { level: proxy_conn::Level::Shed, strength: Strength::FULL, signal: Signal::Memory };
     rig.proxy.pools[0].pressure.store(shed);
     let started = Instant::now();
     rig.spawn().1.await.unwrap();

@@ -1,0 +1,36 @@
+//! What is good on one machine and not on another: no part of reading the file, but asked by whoever is about to use it.
+
+use super::finding::{ConfigErrors, Finding, Severity, Source};
+use super::{Config, listener, peel};
+use crate::descriptors::{self, Needs};
+
+impl Config {
+    /// Asks the kernel for every congestion control that the file names, and for as many descriptors as the listening sockets
+    /// take: those that a start would have, after it has raised its limit.
+    ///
+    /// # Errors
+    /// Each place that names what cannot be had.
+    pub fn suits_this_machine(&self) -> Result<(), ConfigErrors> {
+        let mut findings = self.congestion_lacking();
+        findings.extend(self.too_many_sockets(descriptors::attainable()));
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let source = Source::new(&self.origin.name, &self.origin.text);
+        Err(ConfigErrors::new(source.findings(Severity::Error, findings)))
+    }
+
+    /// That there are not as many descriptors as it takes to listen, if so. The place is looked for by reading the text again.
+    fn too_many_sockets(&self, limit: u64) -> Option<Finding> {
+        let needs = Needs::of(self);
+        if needs.fit(limit) {
+            return None;
+        }
+        let title = format!("{needs}, and the limit of open files is {limit}");
+        let finding = match peel::read(&self.origin.text, &mut Vec::new()) {
+            Some(peeled) => listener::at_widest_range(&peeled.file, &peeled.document, title),
+            None => Finding::new(0..0, title),
+        };
+        Some(finding.help("raise the limit (`ulimit -Hn`, `LimitNOFILE=` of a unit), listen on fewer ports, or lower `workers`"))
+    }
+}

@@ -1,0 +1,43 @@
+//! How much of the process is in memory, read in a way that works when there is no descriptor to be had.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Enough for seven numbers (`proc(5)`).
+const LINE: usize = 256;
+
+/// Tells the process's resident bytes. It holds one descriptor, with which they are read.
+#[derive(Debug)]
+pub(crate) struct Resident {
+    statm: Option<File>,
+}
+
+impl Resident {
+    pub(crate) fn new() -> Self {
+        Self { statm: File::open("/proc/self/statm").ok() }
+    }
+
+    /// Resident bytes. None where there is no `/proc`, or it says what it never said.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let mut line = [0; LINE];
+        let read = self.statm.as_ref()?.read_at(&mut line, 0).ok()?;
+        let text = std::str::from_utf8(line.get(..read)?).ok()?;
+        let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_resident() {
+        let resident = Resident::new();
+        let before = resident.bytes().unwrap();
+        assert!(before > 1 << 20, "{before}");
+        let held = vec![1_u8; 64 << 20];
+        let with = resident.bytes().unwrap();
+        assert!(with > before + (32 << 20), "{before} before, {with} with {}", held.len());
+    }
+}
