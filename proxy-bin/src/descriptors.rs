@@ -181,7 +181,7 @@ mod tests {
         let room = |descriptors, listeners| Needs { listeners, workers: 2 }.room(descriptors);
         assert_eq!((room(1024, 0), room(1024, 200)), ((1024 - 128 - 32) / 2, (1024 - 128 - 32 - 400) / 2));
         assert_eq!([64, 128, 256].map(|descriptors| room(descriptors, 1)), [10, 33, 79]);
-        assert_eq!(room(1024, 480), 5, "what listening leaves is for connections");
+        assert_eq!(room(1024, 470), 7, "what listening leaves is for connections");
         assert_eq!(room(20, 1), 1, "a proxy that can serve nobody is no use");
     }
 

@@ -9,18 +9,19 @@ const LINE: usize = 256;
 /// Tells the process's resident bytes. It holds one descriptor, with which they are read.
 #[derive(Debug)]
 pub(crate) struct Resident {
-    statm: Option<File>,
+    statm: File,
 }
 
 impl Resident {
-    pub(crate) fn new() -> Self {
-        Self { statm: File::open("/proc/self/statm").ok() }
+    /// None where there is no `/proc`, or no descriptor.
+    pub(crate) fn new() -> Option<Self> {
+        Some(Self { statm: File::open("/proc/self/statm").ok()? })
     }
 
-    /// Resident bytes. None where there is no `/proc`, or it says what it never said.
+    /// Resident bytes. None where `/proc` says what it never said.
     pub(crate) fn bytes(&self) -> Option<u64> {
         let mut line = [0; LINE];
-        let read = self.statm.as_ref()?.read_at(&mut line, 0).ok()?;
+        let read = self.statm.read_at(&mut line, 0).ok()?;
         let text = std::str::from_utf8(line.get(..read)?).ok()?;
         let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
         Some(pages * rustix::param::page_size() as u64)
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_resident() {
-        let resident = Resident::new();
+        let resident = Resident::new().unwrap();
         let before = resident.bytes().unwrap();
         assert!(before > 1 << 20, "{before}");
         let held = vec![1_u8; 64 << 20];

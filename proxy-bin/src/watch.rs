@@ -48,7 +48,7 @@ pub(crate) fn watch<D>(
     in_force: Arc<ArcSwap<Proxy<D>>>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> + use<D> {
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(in_force.load().config.limits.max_memory.is_some());
     async move {
         loop {
             let walked = watch.look(&in_force.load_full());
@@ -79,12 +79,13 @@ struct Watch<D> {
     still: Option<(u64, usize)>,
 }
 
-impl<D> Default for Watch<D> {
-    fn default() -> Self {
+impl<D> Watch<D> {
+    /// Of a process whose memory is bounded or not, and that has served nobody yet.
+    fn new(bounded: bool) -> Self {
         Self {
             breakers: Vec::new(),
             crowd: Crowd::default(),
-            heap: Heap::new(),
+            heap: Heap::new(bounded),
             places: Places::default(),
             watched: None,
             before: None,
@@ -93,9 +94,7 @@ impl<D> Default for Watch<D> {
             still: None,
         }
     }
-}
 
-impl<D> Watch<D> {
     /// Looks at the process and at every pool, and acts; how many connections had to be walked for it.
     ///
     /// They are walked when some may not be as they were seen last, and when some may have to be ended. A level alone is

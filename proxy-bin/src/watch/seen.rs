@@ -5,7 +5,7 @@ use std::time::Duration;
 use proxy_conn::overload::Usage;
 use proxy_conn::{Phase, Readings};
 
-use crate::descriptors::{self, Needs};
+use crate::descriptors;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 
@@ -52,6 +52,5 @@ pub(super) struct Process {
 pub(super) fn descriptors<D>(proxy: &Proxy<D>) -> Usage {
     let used = descriptors::in_use();
     let theirs = OF_A_CONNECTION * proxy.tracker.len() as u64;
-    let own = used.saturating_sub(theirs).max(Needs::of(&proxy.config).kept());
-    Usage::new(used, descriptors::limit()).beside(own)
+    Usage::new(used, descriptors::limit()).beside(used.saturating_sub(theirs))
 }

@@ -80,7 +80,7 @@ async fn minute_after(connections: usize) -> Vec<(Level, Signal, usize)> {
     let backend = net.listen(([127, 0, 0, 1], 9000).into());
     let (proxy, at) = proxy(SERVED_AT_ONCE, net);
     let (mut ends, mut serving) = (Vec::new(), tokio::task::JoinSet::new());
-    let mut watch = Watch::default();
+    let mut watch = Watch::new(false);
     assert_eq!(watch.look(&proxy), 0, "nobody is there");
     for _ in 0..connections {
         let (far, near) = mem::pair(1024);

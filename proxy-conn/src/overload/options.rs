@@ -42,8 +42,8 @@ pub struct OverloadOptions {
     pub dialling_patience: Bound,
     /// Tight from this share of the process's descriptor limit, less those that it needs without any connection. Default 80.
     pub descriptors_tight: Percent,
-    /// Shed from this share of the process's descriptor limit. Default 95: the rest is for the admin API, DNS and a
-    /// reload.
+    /// Shed from this share of the process's descriptor limit, less those that it needs without any connection. Default 95:
+    /// the rest is for the admin API, DNS and a reload.
     pub descriptors_shed: Percent,
     /// Tight from this share of the memory bound, less what the process needs without any connection. Default 80.
     pub memory_tight: Percent,
@@ -60,7 +60,7 @@ pub struct OverloadOptions {
     /// What is left of a deadline at full strength. Default 10: a `connection_timeout` of 30s becomes 3s, in which a dial
     /// still survives a lost SYN.
     pub shortest_deadline: Percent,
-    /// At most this share of a pool's connections is ended at one observation. Default 5: between sozu, which evicts 1 %,
+    /// At most this share of a pool's connections is ended within a second. Default 5: between sozu, which evicts 1 %,
     /// and nginx, which closes up to an eighth of the reusable ones.
     pub victims_share: Percent,
     /// Only connections that were silent for this long are ended. Default 10s: beyond a round trip and a pause for
