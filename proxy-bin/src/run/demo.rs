@@ -28,9 +28,8 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         let signals = Signals::new()?;
         let outer_bound = bound_to(ports.outer, sockets.outer);
         let inner_bound = bound_to(ports.inner, sockets.inner);
-        let (outer, outer_admin) = start(outer, &outer_bound, (admins.0, Some(sockets.dashboard)), &logs)?;
-        let (inner, inner_admin) = start(inner, &inner_bound, (admins.1, None), &logs)?;
-        drop((outer_bound, inner_bound));
+        let (outer, outer_admin) = start(outer, outer_bound, (admins.0, Some(sockets.dashboard)), &logs)?;
+        let (inner, inner_admin) = start(inner, inner_bound, (admins.1, None), &logs)?;
         let backend = Backend::on(sockets.backend)?;
         print(ports, wishes, &outer_admin, &inner_admin);
         let stop = CancellationToken::new();
@@ -57,7 +56,7 @@ fn bound_to(port: u16, socket: std::net::TcpListener) -> Bound {
 /// Starts one hop with its admin API, which may have a socket for TCP already.
 fn start(
     mut config: Config,
-    bound: &Bound,
+    bound: Bound,
     (admin, dashboard): (Admin, Option<std::net::TcpListener>),
     logs: &Logs,
 ) -> anyhow::Result<(Server, AdminServer)> {
