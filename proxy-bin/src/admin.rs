@@ -30,6 +30,7 @@ mod problem;
 mod process;
 mod query;
 mod reserve;
+mod seats;
 mod socket;
 mod socket_file;
 mod status;
