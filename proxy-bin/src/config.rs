@@ -89,6 +89,8 @@ pub struct Config {
     pub workers: Workers,
     /// How long connections may go on after the proxy was told to stop.
     pub graceful_shutdown_timeout: Bound,
+    /// How long it goes on accepting after that, and says already that it is not ready; `None` for not at all.
+    pub shutdown_delay: Option<Bound>,
     /// Deadlines of a connection whose route is not known yet.
     pub deadlines: Deadlines,
     /// Kernel keepalive of a connection whose route is not known yet.
@@ -262,6 +264,7 @@ fn resolve(
         origin,
         workers: file.workers.unwrap_or_else(one_for_each_core),
         graceful_shutdown_timeout: file.graceful_shutdown_timeout,
+        shutdown_delay: file.shutdown_delay,
         deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
         congestion: file.congestion,

@@ -173,8 +173,9 @@ impl Control {
     /// Says what it does from now on. Once it has begun to stop nothing else is said any more.
     pub fn enter(&self, state: State) {
         let mut standing = self.0.standing.lock();
-        if standing.state != State::Draining {
-            standing.state = state;
+        match (standing.state, state) {
+            (State::Draining, _) | (State::Leaving, State::Running | State::HandingOver) => {}
+            (State::Leaving | State::Running | State::HandingOver, _) => standing.state = state,
         }
     }
 

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
+use futures_util::future::join_all;
 use proxy_bin::admin::AdminError;
 use proxy_bin::cli::{Cli, Command, Operate};
 use proxy_bin::config::{Config, Ink, LoadError};
@@ -218,11 +219,20 @@ impl Signals {
         }
     }
 
+    /// Lets the servers be not ready, and accept, for as long as they are to; another signal cuts that short.
+    async fn leave(&mut self, servers: &[Server]) {
+        tokio::select! {
+            _ = join_all(servers.iter().map(Server::leave)) => {}
+            signal = self.next() => info!(signal, "stopping without further delay"),
+        }
+    }
+
     /// Waits until it is to stop, then stops the servers, the first one first (an outer hop before the inner one, so that what is
     /// on its way still gets through). A second signal ends what is left at once.
     async fn stop(mut self, servers: Vec<Server>) -> ExitCode {
         let signal = self.asked_to_stop(&servers).await;
         info!(by = signal, "stopping; another signal stops at once");
+        self.leave(&servers).await;
         let hurry = CancellationToken::new();
         let stopping = async {
             let mut ended = 0;

@@ -163,6 +163,20 @@ impl Server {
         self.control.proxy().connections.in_use()
     }
 
+    /// Says that it is about to stop, so that whoever asks whether it is ready sends nobody any more, and goes on accepting;
+    /// returns when it is to be stopped: after `shutdown_delay`, or at once where there is none, or where another process serves.
+    /// Cancel-safe.
+    pub async fn leave(&self) {
+        let delay = self.control.proxy().config.shutdown_delay;
+        let Some(delay) = delay.filter(|_| !self.control.is_handed_over()) else { return };
+        self.control.enter(State::Leaving);
+        if let Some(service) = self.control.service() {
+            service.stopping();
+        }
+        info!(%delay, "not ready any more, and accepting for as long as shutdown_delay says");
+        tokio::time::sleep(delay.get()).await;
+    }
+
     /// Stops accepting, lets connections finish for `graceful_shutdown_timeout` or until `hurry` resolves, then ends
     /// those that are left. Nothing can be changed any more once this is called.
     pub async fn stop(mut self, hurry: impl Future<Output = ()>) -> Stopped {

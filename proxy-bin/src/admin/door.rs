@@ -1,5 +1,6 @@
 //! Who is let in over TCP. Over the Unix socket its file's permissions have decided that already.
 //!
+//! - Whether the proxy is alive and ready is told to anybody.
 //! - With a token: whoever brings it, as a bearer token or as a password (a browser cannot send the former by itself).
 //! - Without one the address is a loopback address, and everybody on this machine is let in. Browsers on it, too, and they run
 //!   what strangers wrote: so the request has to be addressed to this machine (a stranger's page reaches it by a name of its
@@ -30,8 +31,9 @@ pub(super) struct Door {
 
 impl Door {
     /// Whether the request is let in.
-    pub(super) fn admits(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(super) fn admits(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
         if let Some(token) = &self.token
+            && !is_open(method, path)
             && !brings(token, headers)
         {
             return Err(Problem::unauthorised(
@@ -52,10 +54,16 @@ impl Door {
 
 /// Lets a request in or says why not.
 pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    match door.admits(request.method(), request.headers()) {
+    match door.admits(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Whether it needs no token: whether the proxy is alive, and whether it is ready, is for who starts and restarts it and who sends
+/// it clients (a kubelet and a load balancer bring no token), and says no more than a connection to one of its ports does.
+fn is_open(method: &Method, path: &str) -> bool {
+    (*method == Method::GET || *method == Method::HEAD) && ["/healthz", "/readyz"].contains(&path)
 }
 
 fn brings(token: &Token, headers: &HeaderMap) -> bool {
@@ -149,7 +157,34 @@ mod tests {
     }
 
     fn status(door: &Door, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
-        door.admits(method, &headers(pairs)).map_or_else(|problem| problem.status, |()| 200)
+        status_of(door, method, "/v1/status", pairs)
+    }
+
+    fn status_of(door: &Door, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
+        door.admits(method, path, &headers(pairs)).map_or_else(|problem| problem.status, |()| 200)
+    }
+
+    fn door_with_a_token(loopback: bool) -> Door {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789abcdef").unwrap();
+        Door { token: Some(Token::read(file.path()).unwrap()), loopback }
+    }
+
+    #[test]
+    fn who_asks_whether_it_is_alive_or_ready_needs_no_token_and_gets_nothing_else() {
+        let door = door_with_a_token(false);
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(status_of(&door, &Method::GET, path, &[]), 200);
+            assert_eq!(status_of(&door, &Method::HEAD, path, &[]), 200);
+            assert_eq!(status_of(&door, &Method::POST, path, &[("content-type", "application/json")]), 401);
+        }
+        for path in ["/", "/metrics", "/healthz/", "/v1/healthz", "//healthz", "/HEALTHZ", "/v1/status"] {
+            assert_eq!(status_of(&door, &Method::GET, path, &[]), 401, "{path}");
+        }
+        // A stranger's page learns nothing by a name of its own, here as elsewhere.
+        let door = door_with_a_token(true);
+        assert_eq!(status_of(&door, &Method::GET, "/readyz", &[("host", "rebound.example")]), 403);
+        assert_eq!(status_of(&door, &Method::GET, "/readyz", &[("host", "127.0.0.1:9000")]), 200);
     }
 
     #[test]
@@ -192,9 +227,7 @@ mod tests {
 
     #[test]
     fn a_token_comes_as_it_is_or_as_a_password() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "0123456789abcdef").unwrap();
-        let door = Door { token: Some(Token::read(file.path()).unwrap()), loopback: false };
+        let door = door_with_a_token(false);
         let given = |given: &str| status(&door, &Method::GET, &[("authorization", given)]);
         assert_eq!(given("Bearer 0123456789abcdef"), 200);
         assert_eq!(given("bearer  0123456789abcdef "), 200);

@@ -17,7 +17,7 @@ pub struct Status {
     pub pid: u32,
     /// Since it was started.
     pub uptime_s: f64,
-    /// What it does: `running`, `draining` (finishing before it stops) or `handing_over` (another process takes over).
+    /// What it does: `running`, `leaving` (told to stop, and accepting for `shutdown_delay`), `draining` (finishing before it stops) or `handing_over` (another process takes over).
     pub state: String,
     /// Whether it takes new connections: all is well with it.
     pub ready: bool,

@@ -41,6 +41,11 @@ pub(super) struct ConfigFile {
     pub(super) workers: Option<Workers>,
     /// How long connections may go on after the proxy was told to stop; then they are reset. Default 30s.
     pub(super) graceful_shutdown_timeout: Bound,
+    /// How long the proxy goes on accepting after it was told to stop, while `/readyz` says already that it is not ready: for
+    /// as long as load balancers need to take notice and send nobody any more. Then it stops, as
+    /// `graceful_shutdown_timeout` has it. A second signal cuts it short. Default: it stops accepting at once.
+    #[schemars(with = "Bound")]
+    pub(super) shutdown_delay: Option<Bound>,
     /// Deadlines of every connection, unless its pool or its route has others.
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout on every connection, unless its route has others.
@@ -86,6 +91,7 @@ impl Default for ConfigFile {
         Self {
             workers: None,
             graceful_shutdown_timeout: Bound::secs(30),
+            shutdown_delay: None,
             timeouts: DeadlineOverrides::default(),
             keep_alive: KeepAliveOverrides::default(),
             congestion: Congestion::default(),

@@ -8,6 +8,8 @@ pub enum State {
     /// It serves.
     #[default]
     Running,
+    /// It was told to stop, and goes on accepting until whoever sends it clients has noticed (`shutdown_delay`).
+    Leaving,
     /// It was told to stop, and lets its connections finish.
     Draining,
     /// Another process takes its listeners over.
@@ -20,6 +22,7 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Leaving => "leaving",
             Self::Draining => "draining",
             Self::HandingOver => "handing_over",
         }

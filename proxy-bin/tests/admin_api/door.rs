@@ -65,9 +65,11 @@ fn with_a_token_nobody_is_let_in_without() {
         let refused = at.get("/v1/status");
         assert!(refused.headers["www-authenticate"].starts_with("Bearer realm="), "{refused:?}");
         assert!(refused.problem(401).contains("Authorization: Bearer"));
-        for path in ["/", "/metrics", "/healthz", "/v1/openapi.json", "/none"] {
+        for path in ["/", "/metrics", "/v1/openapi.json", "/none"] {
             at.get(path).problem(401);
         }
+        // A kubelet brings none.
+        assert_eq!((at.get("/healthz").body, at.get("/readyz").body), ("ok\n".into(), "ready\n".into()));
         at.ask("GET", "/v1/status", &["authorization: Bearer 0123456789abcdeg"], "").problem(401);
         let bearer = "authorization: Bearer 0123456789abcdef";
         assert_eq!(at.ask("GET", "/v1/status", &[bearer], "").status, 200);

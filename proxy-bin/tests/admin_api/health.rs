@@ -12,7 +12,8 @@ fn it_is_alive_and_ready_until_it_is_told_to_stop() {
         assert_eq!((alive.status, &*alive.body), (200, "ok\n"));
         assert_eq!((ready.status, &*ready.body), (200, "ready\n"));
     }
-    for (state, name) in [(State::HandingOver, "handing_over"), (State::Draining, "draining")] {
+    let states = [State::HandingOver, State::Leaving, State::Draining];
+    for (state, name) in states.into_iter().zip(["handing_over", "leaving", "draining"]) {
         world.outer.server.control().enter(state);
         let at = world.at();
         assert_eq!(at.get("/readyz").problem(503), format!("the proxy is {name}"));

@@ -12,6 +12,7 @@
 mod access_log;
 mod admin_socket;
 mod few_descriptors;
+mod leaving;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod privileges;
