@@ -11,8 +11,8 @@ use proxy_core::hello::{HelloReader, Progress};
 fn read(stream: &[u8], size: usize) -> Progress {
     let mut reader = HelloReader::default();
     let mut last = Progress::More;
-    for piece in stream.chunks(size) {
-        last = reader.push(piece);
+    for end in (size..stream.len()).step_by(size).chain([stream.len()]) {
+        last = reader.look(stream.get(..end).unwrap_or(stream));
     }
     last
 }

@@ -9,7 +9,7 @@
 //! ```
 
 use std::io;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 
 use crate::scratch;
 use crate::stream::{Stream, gone};
@@ -27,6 +27,9 @@ pub struct ReadAhead {
     /// Whether the peer's FIN has been read.
     ended: bool,
 }
+
+/// Bytes for which there is room at once, whenever there has to be more room.
+const FEW: usize = 64;
 
 /// How the client left while it was being watched.
 #[derive(Debug)]
@@ -66,18 +69,42 @@ impl ReadAhead {
     /// # Errors
     /// What the stream says; a reset is an error.
     pub async fn fill<S: Stream>(&mut self, stream: &S, limit: usize) -> io::Result<usize> {
-        let n = std::future::poll_fn(|cx| {
-            scratch::with(|buffer| {
-                let room = buffer.get_mut(..limit.min(scratch::SIZE)).unwrap_or_default();
-                let n = ready!(stream.poll_read(cx, room))?;
-                self.bytes.extend_from_slice(room.get(..n).unwrap_or_default());
-                Poll::Ready(io::Result::Ok(n))
-            })
+        std::future::poll_fn(|cx| self.poll_fill(cx, stream, limit)).await
+    }
+
+    /// The same, as a poll.
+    pub fn poll_fill<S: Stream>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &S,
+        limit: usize,
+    ) -> Poll<io::Result<usize>> {
+        scratch::with(|buffer| {
+            let room = buffer.get_mut(..limit.min(scratch::SIZE)).unwrap_or_default();
+            let n = ready!(stream.poll_read(cx, room))?;
+            self.keep(room.get(..n).unwrap_or_default(), limit);
+            self.total += n as u64;
+            self.ended |= n == 0;
+            Poll::Ready(Ok(n))
         })
-        .await?;
-        self.total += n as u64;
-        self.ended |= n == 0;
-        Ok(n)
+    }
+
+    /// Keeps `new` bytes, of which there could have been `limit`.
+    fn keep(&mut self, new: &[u8], limit: usize) {
+        if self.bytes.capacity() - self.bytes.len() < new.len() {
+            self.make_room(new.len(), limit);
+        }
+        self.bytes.extend_from_slice(new);
+    }
+
+    /// Makes room for `new` bytes: first for no more than have come, then for an eighth more, so that bytes which come one
+    /// at a time are not moved for each; and never for more than there may be at the end, as doubling would.
+    #[cold]
+    fn make_room(&mut self, new: usize, limit: usize) {
+        self.bytes.drain(..std::mem::take(&mut self.consumed));
+        let kept = self.bytes.len();
+        let more = if kept == 0 { new } else { new + (kept + new) / 8 + FEW };
+        self.bytes.reserve_exact(more.min(limit.max(new)));
     }
 
     /// Watches a client while something else is waited for: keeps what it sends, up to `limit` kept bytes, then
@@ -147,6 +174,26 @@ mod tests {
         assert!(is_still_there(&mut ahead, &near, 64).await);
         assert!(ahead.ended());
         assert_eq!(ahead.into_bytes(), b"request");
+    }
+
+    /// A crowd of half-sent hellos costs what was sent, and not twice as much.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_takes_no_more_room_than_there_may_be() {
+        const MOST: usize = 16 * 1024;
+        for piece in [1, 7, 1000, 4096, MOST] {
+            let (near, far) = mem::pair(MOST);
+            let mut ahead = ReadAhead::default();
+            write_all(&far, b"a header, which is consumed").await.unwrap();
+            ahead.fill(&near, 4096).await.unwrap();
+            ahead.consume(27);
+            for _ in 0..MOST / piece {
+                write_all(&far, &vec![7; piece]).await.unwrap();
+                let limit = MOST - ahead.bytes().len();
+                assert_eq!(ahead.fill(&near, limit).await.unwrap(), piece);
+                let (kept, room) = (ahead.bytes().len(), ahead.bytes.capacity());
+                assert!(room <= MOST.min(kept + kept / 8 + FEW), "{room} for {kept} in pieces of {piece}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,9 @@
 //! Reads the name and the protocols a TLS client asks for, out of its first bytes, and decides early that a stream
 //! is not TLS at all.
 //!
-//! It is *sans IO*: bytes are pushed as they come, an answer comes out. It opens no socket, keeps no time and holds
-//! only the handshake bytes it has to put together; the caller keeps the raw bytes to replay them to the backend,
-//! and bounds the waiting with a deadline of its own.
+//! It is *sans IO*: it is shown the stream as it grows, an answer comes out. It opens no socket, keeps no time and holds
+//! none of the bytes; the caller keeps them, to replay them to the backend, and bounds the waiting with a deadline of
+//! its own.
 //!
 //! It is deliberately **not** a TLS server: it has no opinion on cipher suites, versions or key shares, and a hello
 //! no server would accept for such a reason is still a hello. What it insists on is the *shape*, because a proxy and
@@ -34,25 +34,24 @@
 //! byte at which it is given. Each byte is looked at once until the hello is whole, and once more to read it.
 //!
 //! ```
-//! use proxy_core::hello::{HelloReader, NotTls, Progress};
+//! use proxy_core::hello::{HelloReader, HelloError, Progress};
 //!
 //! let mut reader = HelloReader::default();
-//! assert_eq!(reader.push(&[]), Progress::More);
-//! assert_eq!(reader.push(b"GET / HTTP/1.1\r\n"), Progress::NotTls(NotTls::FirstByte { found: b'G' }));
+//! assert_eq!(reader.look(&[]), Progress::More);
+//! assert_eq!(reader.look(b"GET / HTTP/1.1\r\n"), Progress::NotTls(HelloError::FirstByte { found: b'G' }));
 //! ```
 
 mod body;
 mod client_hello;
 mod cursor;
+mod error;
 mod extensions;
 mod host_name;
 mod message;
-mod not_tls;
 mod record;
 
-pub use client_hello::{ClientHello, TlsVersion};
-pub use extensions::MAX_PROTOCOLS;
-pub use not_tls::{NotTls, Part};
+pub use client_hello::{ClientHello, Protocols, TlsVersion, UnusableName};
+pub use error::{HelloError, Part};
 pub use record::MAX_RECORD;
 
 use message::Message;
@@ -67,7 +66,7 @@ pub const MAX_HELLO: usize = 16 * 1024;
 /// Finds the `ClientHello` at the head of a stream.
 ///
 /// Once it has answered with something else than [`Progress::More`] it looks at no further bytes, and gives the same
-/// answer to every push.
+/// answer to every look.
 #[derive(Debug)]
 pub struct HelloReader {
     /// Bytes of the stream it may look at.
@@ -76,16 +75,19 @@ pub struct HelloReader {
     taken: usize,
     records: Records,
     message: Message,
-    refused: Option<NotTls>,
+    refused: Option<HelloError>,
 }
 
-/// What the bytes pushed so far amount to.
+/// What the bytes so far amount to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// They may be the beginning of a hello: more are needed.
     More,
-    /// They are not a TLS hello, or not one that is acceptable, whatever follows.
-    NotTls(NotTls),
+    /// They are of another protocol, whatever follows.
+    NotTls(HelloError),
+    /// They begin as TLS does, and no hello can be read from them, whatever follows. Another reader may read one, and a
+    /// name in it: where it matters which, they must not be taken for those of another protocol.
+    Unreadable(HelloError),
     /// The hello is whole.
     Hello(ClientHello),
 }
@@ -99,14 +101,12 @@ impl HelloReader {
         Self { cap, taken: 0, records: Records::default(), message: Message::default(), refused: None }
     }
 
-    /// Looks at the next bytes of the stream, in order and without gaps.
-    ///
-    /// The chunk may be of any length, none included. It is not kept, nor consumed in the sense of a stream: what
-    /// stands behind the hello belongs to the caller like everything before it.
-    pub fn push(&mut self, chunk: &[u8]) -> Progress {
+    /// Looks at the stream, from its first byte to the last that has come: the same bytes as before, and those that have
+    /// come since. Each is looked at once.
+    pub fn look(&mut self, stream: &[u8]) -> Progress {
         let outcome = match self.refused {
             Some(why) => Err(why),
-            None => self.read(chunk),
+            None => self.read(stream),
         };
         match outcome {
             Ok(Some(hello)) => Progress::Hello(hello),
@@ -115,8 +115,16 @@ impl HelloReader {
         }
     }
 
-    fn read(&mut self, chunk: &[u8]) -> Result<Option<ClientHello>, NotTls> {
-        let mut rest = chunk.get(..self.cap - self.taken).unwrap_or(chunk);
+    /// Whether the stream begins as TLS does, by what has been seen of it: a record of its version, or a `ClientHello` in one
+    /// of an older version.
+    #[must_use]
+    pub fn begins_as_tls(&self) -> bool {
+        self.records.are_versioned() || self.message.is_client_hello()
+    }
+
+    fn read(&mut self, stream: &[u8]) -> Result<Option<ClientHello>, HelloError> {
+        let within = stream.get(..self.cap).unwrap_or(stream);
+        let mut rest = within.get(self.taken..).unwrap_or_default();
         while !rest.is_empty() && !self.message.is_whole() {
             let before = rest.len();
             let fragment = self.records.next(&mut rest)?;
@@ -125,10 +133,10 @@ impl HelloReader {
             self.check_it_can_fit()?;
         }
         if self.message.is_whole() {
-            return body::parse(self.message.as_bytes()).map(Some);
+            return body::parse(&self.message.of(within)).map(Some);
         }
         if self.taken == self.cap {
-            return Err(NotTls::TooLarge { cap: self.cap });
+            return Err(HelloError::TooLarge { cap: self.cap });
         }
         Ok(None)
     }
@@ -136,19 +144,18 @@ impl HelloReader {
     /// Refuses a hello that ends behind the cap, long before the cap is reached.
     ///
     /// Both numbers are settled by headers alone, so the answer comes at the same byte however the stream is cut.
-    fn check_it_can_fit(&self) -> Result<(), NotTls> {
+    fn check_it_can_fit(&self) -> Result<(), HelloError> {
         let headers = self.records.headers() * RECORD_HEADER;
         match self.message.total() {
-            Some(total) if headers + total > self.cap => Err(NotTls::TooLarge { cap: self.cap }),
+            Some(total) if headers + total > self.cap => Err(HelloError::TooLarge { cap: self.cap }),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Remembers the refusal and frees what was put together for nothing.
-    fn refuse(&mut self, why: NotTls) -> Progress {
+    /// Remembers the refusal.
+    fn refuse(&mut self, why: HelloError) -> Progress {
         self.refused = Some(why);
-        self.message = Message::default();
-        Progress::NotTls(why)
+        if self.begins_as_tls() { Progress::Unreadable(why) } else { Progress::NotTls(why) }
     }
 }
 

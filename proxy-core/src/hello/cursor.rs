@@ -1,6 +1,6 @@
 //! Reads numbers and length-prefixed vectors off the front of a byte string, and knows where it stands.
 
-use super::not_tls::{NotTls, Part};
+use super::error::{HelloError, Part};
 
 /// What is left of a message, or of a vector within it.
 ///
@@ -33,46 +33,46 @@ impl<'a> Cursor<'a> {
     }
 
     /// The refusal that names `part`, here.
-    pub(super) fn malformed(&self, part: Part) -> NotTls {
-        NotTls::Malformed { part, at: self.at }
+    pub(super) fn malformed(&self, part: Part) -> HelloError {
+        HelloError::Malformed { part, at: self.at }
     }
 
     /// Takes `len` bytes.
-    pub(super) fn take(&mut self, len: usize, part: Part) -> Result<Self, NotTls> {
+    pub(super) fn take(&mut self, len: usize, part: Part) -> Result<Self, HelloError> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.malformed(part))?;
         let taken = Self { rest: taken, at: self.at };
         *self = Self { rest, at: self.at + len };
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self, part: Part) -> Result<[u8; N], NotTls> {
+    fn array<const N: usize>(&mut self, part: Part) -> Result<[u8; N], HelloError> {
         let (array, rest) = self.rest.split_first_chunk().ok_or_else(|| self.malformed(part))?;
         *self = Self { rest, at: self.at + N };
         Ok(*array)
     }
 
-    pub(super) fn u8(&mut self, part: Part) -> Result<u8, NotTls> {
+    pub(super) fn u8(&mut self, part: Part) -> Result<u8, HelloError> {
         self.array(part).map(u8::from_be_bytes)
     }
 
-    pub(super) fn u16(&mut self, part: Part) -> Result<u16, NotTls> {
+    pub(super) fn u16(&mut self, part: Part) -> Result<u16, HelloError> {
         self.array(part).map(u16::from_be_bytes)
     }
 
     /// Takes a vector whose length stands before it in one byte.
-    pub(super) fn vec8(&mut self, part: Part) -> Result<Self, NotTls> {
+    pub(super) fn vec8(&mut self, part: Part) -> Result<Self, HelloError> {
         let len = self.u8(part)?;
         self.take(usize::from(len), part)
     }
 
     /// Takes a vector whose length stands before it in two bytes.
-    pub(super) fn vec16(&mut self, part: Part) -> Result<Self, NotTls> {
+    pub(super) fn vec16(&mut self, part: Part) -> Result<Self, HelloError> {
         let len = self.u16(part)?;
         self.take(usize::from(len), part)
     }
 
     /// Insists that nothing is left.
-    pub(super) fn end(&self, part: Part) -> Result<(), NotTls> {
+    pub(super) fn end(&self, part: Part) -> Result<(), HelloError> {
         if self.is_empty() { Ok(()) } else { Err(self.malformed(part)) }
     }
 }

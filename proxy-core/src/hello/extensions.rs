@@ -1,16 +1,10 @@
 //! The extensions of a `ClientHello`: the four that say something about routing are read, the others only stepped
 //! over, GREASE (RFC 8701) like any other.
 
-use super::client_hello::TlsVersion;
+use super::client_hello::{Protocols, TlsVersion, UnusableName};
 use super::cursor::Cursor;
+use super::error::{HelloError, Part};
 use super::host_name::host_name;
-use super::not_tls::{NotTls, Part};
-
-/// How many application protocols a hello may offer.
-///
-/// The registry of IANA knows about forty and clients offer two or three. Without a bound, one hello of 16 KiB could
-/// ask for eight thousand allocations; and to keep only the first so many would let a client hide the one that counts.
-pub const MAX_PROTOCOLS: usize = 64;
 
 /// RFC 6066, section 3.
 const SERVER_NAME: u16 = 0;
@@ -27,7 +21,8 @@ const HOST_NAME: u8 = 0;
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     pub(super) server_name: Option<Box<str>>,
-    pub(super) alpn: Vec<Box<[u8]>>,
+    pub(super) unusable_name: Option<UnusableName>,
+    pub(super) alpn: Protocols,
     pub(super) ech: bool,
     /// The newest of `supported_versions`, if that was there and named any.
     pub(super) version: Option<TlsVersion>,
@@ -35,7 +30,7 @@ pub(super) struct Extensions {
 
 impl Extensions {
     /// Reads the rest of a hello, which may be nothing: the oldest clients send no list at all.
-    pub(super) fn read(body: &mut Cursor<'_>) -> Result<Self, NotTls> {
+    pub(super) fn read(body: &mut Cursor<'_>) -> Result<Self, HelloError> {
         let mut found = Self::default();
         if body.is_empty() {
             return Ok(found);
@@ -52,9 +47,13 @@ impl Extensions {
         Ok(found)
     }
 
-    fn read_one(&mut self, number: u16, data: Cursor<'_>) -> Result<(), NotTls> {
+    fn read_one(&mut self, number: u16, data: Cursor<'_>) -> Result<(), HelloError> {
         match number {
-            SERVER_NAME => self.server_name = server_name(data)?,
+            SERVER_NAME => {
+                let sent = server_name(data)?.map(|name| name.bytes());
+                self.server_name = sent.and_then(host_name);
+                self.unusable_name = sent.filter(|_| self.server_name.is_none()).map(UnusableName::new);
+            }
             ALPN => self.alpn = alpn(data)?,
             SUPPORTED_VERSIONS => self.version = newest(data)?,
             ENCRYPTED_CLIENT_HELLO => self.ech = true,
@@ -65,10 +64,10 @@ impl Extensions {
 }
 
 /// Sorted rather than compared each with each: a hello can hold four thousand of them.
-fn refuse_duplicates(mut numbers: Vec<u16>) -> Result<(), NotTls> {
+fn refuse_duplicates(mut numbers: Vec<u16>) -> Result<(), HelloError> {
     numbers.sort_unstable();
     match numbers.array_windows().find(|[one, next]| one == next) {
-        Some(&[number, _]) => Err(NotTls::DuplicateExtension { number }),
+        Some(&[number, _]) => Err(HelloError::DuplicateExtension { number }),
         None => Ok(()),
     }
 }
@@ -76,7 +75,7 @@ fn refuse_duplicates(mut numbers: Vec<u16>) -> Result<(), NotTls> {
 /// Reads the list of names: at least one name of any type, at most one of them a host name.
 ///
 /// Types that nobody has defined are stepped over, as RFC 6066 provides for by demanding a length in each.
-fn server_name(mut data: Cursor<'_>) -> Result<Option<Box<str>>, NotTls> {
+fn server_name(mut data: Cursor<'_>) -> Result<Option<Cursor<'_>>, HelloError> {
     let mut names = list(&mut data, Part::ServerName)?;
     let mut host = None;
     while !names.is_empty() {
@@ -90,27 +89,23 @@ fn server_name(mut data: Cursor<'_>) -> Result<Option<Box<str>>, NotTls> {
             return Err(here.malformed(Part::ServerName));
         }
     }
-    Ok(host.and_then(|name| host_name(name.bytes())))
+    Ok(host)
 }
 
-fn alpn(mut data: Cursor<'_>) -> Result<Vec<Box<[u8]>>, NotTls> {
+fn alpn(mut data: Cursor<'_>) -> Result<Protocols, HelloError> {
     let mut names = list(&mut data, Part::Alpn)?;
-    let mut protocols = Vec::new();
+    let whole = names.bytes();
     while !names.is_empty() {
         let name = names.vec8(Part::Alpn)?;
         if name.is_empty() {
             return Err(name.malformed(Part::Alpn));
         }
-        if protocols.len() == MAX_PROTOCOLS {
-            return Err(NotTls::TooManyProtocols);
-        }
-        protocols.push(name.bytes().into());
     }
-    Ok(protocols)
+    Ok(Protocols::of_list(whole))
 }
 
 /// The newest version of the list; GREASE and the drafts of TLS 1.3 (major version 0x7f) are none.
-fn newest(mut data: Cursor<'_>) -> Result<Option<TlsVersion>, NotTls> {
+fn newest(mut data: Cursor<'_>) -> Result<Option<TlsVersion>, HelloError> {
     let mut versions = data.vec8(Part::SupportedVersions)?;
     data.end(Part::SupportedVersions)?;
     if versions.is_empty() {
@@ -127,7 +122,7 @@ fn newest(mut data: Cursor<'_>) -> Result<Option<TlsVersion>, NotTls> {
 }
 
 /// Takes a list that fills its extension and is not empty.
-fn list<'a>(data: &mut Cursor<'a>, part: Part) -> Result<Cursor<'a>, NotTls> {
+fn list<'a>(data: &mut Cursor<'a>, part: Part) -> Result<Cursor<'a>, HelloError> {
     let list = data.vec16(part)?;
     data.end(part)?;
     if list.is_empty() { Err(list.malformed(part)) } else { Ok(list) }

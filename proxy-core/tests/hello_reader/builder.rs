@@ -1,6 +1,6 @@
 //! Builds hellos, right ones and wrong ones, and asks the reader about them.
 
-use proxy_core::hello::{ClientHello, HelloReader, NotTls, Progress};
+use proxy_core::hello::{ClientHello, HelloError, HelloReader, Progress};
 
 /// An extension: its number and its data.
 pub(crate) type Extension = (u16, Vec<u8>);
@@ -156,7 +156,7 @@ pub(crate) fn records(message: &[u8], size: usize) -> Vec<u8> {
 
 /// What the reader says of the stream in one piece.
 pub(crate) fn read(stream: &[u8]) -> Progress {
-    HelloReader::default().push(stream)
+    HelloReader::default().look(stream)
 }
 
 /// The hello in the stream.
@@ -164,36 +164,40 @@ pub(crate) fn read(stream: &[u8]) -> Progress {
 pub(crate) fn hello(stream: &[u8]) -> ClientHello {
     match read(stream) {
         Progress::Hello(hello) => hello,
-        other @ (Progress::More | Progress::NotTls(_)) => panic!("no hello: {other:?}"),
+        other @ (Progress::More | Progress::NotTls(_) | Progress::Unreadable(_)) => {
+            panic!("no hello: {other:?}")
+        }
     }
 }
 
-/// Why the stream is refused.
+/// Why the stream is refused, which begins as TLS does.
 #[track_caller]
-pub(crate) fn refusal(stream: &[u8]) -> NotTls {
+pub(crate) fn refusal(stream: &[u8]) -> HelloError {
     match read(stream) {
-        Progress::NotTls(why) => why,
-        other @ (Progress::More | Progress::Hello(_)) => panic!("not refused: {other:?}"),
+        Progress::Unreadable(why) => why,
+        other @ (Progress::More | Progress::NotTls(_) | Progress::Hello(_)) => {
+            panic!("not refused: {other:?}")
+        }
     }
 }
 
 /// The protocols of a hello, to compare with literals.
 pub(crate) fn protocols(hello: &ClientHello) -> Vec<&[u8]> {
-    hello.alpn.iter().map(AsRef::as_ref).collect()
+    hello.alpn.iter().collect()
 }
 
-/// Pushes the chunks until there is an answer: the answer, and how many bytes were pushed by then.
+/// Shows the stream as the chunks come, until there is an answer: the answer, and how many bytes had come by then.
 pub(crate) fn read_in_chunks<'a>(
     reader: &mut HelloReader,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> (Progress, usize) {
-    let mut pushed = 0;
+    let mut stream = Vec::new();
     for chunk in chunks {
-        pushed += chunk.len();
-        let progress = reader.push(chunk);
+        stream.extend_from_slice(chunk);
+        let progress = reader.look(&stream);
         if progress != Progress::More {
-            return (progress, pushed);
+            return (progress, stream.len());
         }
     }
-    (Progress::More, pushed)
+    (Progress::More, stream.len())
 }

@@ -34,7 +34,7 @@ fn captures_are_read() {
     let read = |(name, stream): &(&str, Vec<u8>)| {
         let hello = hello(stream);
         let alpn = protocols(&hello).join(&b' ').escape_ascii().to_string();
-        let alpn = if alpn.len() > 40 { format!("{} protocols", hello.alpn.len()) } else { alpn };
+        let alpn = if alpn.len() > 40 { format!("{} protocols", protocols(&hello).len()) } else { alpn };
         let server_name = hello.server_name.as_deref().unwrap_or("-");
         format!("{name}: {server_name} [{alpn}] {}", hello.version)
     };

@@ -1,6 +1,6 @@
 //! What is read out of well-formed hellos.
 
-use proxy_core::hello::{MAX_PROTOCOLS, NotTls, TlsVersion};
+use proxy_core::hello::TlsVersion;
 
 use crate::builder::*;
 
@@ -11,7 +11,7 @@ fn name_of(extension: Extension) -> Option<Box<str>> {
 #[test]
 fn a_client_without_extensions_asks_for_nothing() {
     let hello = hello(&Hello { version: 0x0300, ..Hello::bare() }.whole());
-    assert_eq!((hello.server_name, hello.alpn.len(), hello.ech), (None, 0, false));
+    assert_eq!((hello.server_name, hello.alpn.is_empty(), hello.ech), (None, true, false));
     assert_eq!(hello.version, TlsVersion::SSL_3_0);
 }
 
@@ -26,23 +26,30 @@ fn a_name_comes_in_its_one_form() {
     assert_eq!(name_of(server_name(b"Shop.EXAMPLE.com.")).as_deref(), Some("shop.example.com"));
 }
 
-/// Wrong by RFC 6066, but sent: the stream is TLS, and goes where nameless streams go.
+/// Wrong by RFC 6066, but sent. It is no name, and it is not nothing: some servers go by a part of it.
 #[test]
-fn what_is_no_host_name_counts_as_none() {
-    for name in [
-        &b"192.0.2.1"[..],
-        b"2001:db8::1",
-        b"[::1]",
-        b"a b",
-        b"host:443",
-        b"\xff\xfe",
-        b".",
-        b"-x.example",
-        b"a\0b",
+fn what_is_no_host_name_is_told_from_none() {
+    for (name, shown, is_address) in [
+        (&b"192.0.2.1"[..], "192.0.2.1", true),
+        (b"2001:db8::1", "2001:db8::1", true),
+        (b"[::1]", "[::1]", true),
+        (b"a b", "a b", false),
+        (b"host.example:443", "host.example:443", false),
+        (b"192.0.2.1:443", "192.0.2.1:443", false),
+        (b"192.0.2.1.", "192.0.2.1.", false),
+        (b"\xff\xfe", "\\xff\\xfe", false),
+        (b".", ".", false),
+        (b"-x.example", "-x.example", false),
+        (b"a\0\nb", "a\\x00\\nb", false),
+        (&[b'a'; 300], &("a".repeat(253) + "…"), false),
     ] {
-        assert_eq!(name_of(server_name(name)), None, "{name:?}");
+        let hello = hello(&Hello::plain().with(server_name(name)).whole());
+        let unusable = hello.unusable_name.expect("it was sent");
+        assert_eq!((hello.server_name, unusable.to_string().as_str()), (None, shown));
+        assert_eq!(unusable.is_address(), is_address, "{unusable}");
     }
-    assert_eq!(name_of(server_name(&[b'a'; 300])), None);
+    assert_eq!(hello(&Hello::plain().with(server_name(b"a.example")).whole()).unusable_name, None);
+    assert_eq!(hello(&Hello::plain().whole()).unusable_name, None);
 }
 
 #[test]
@@ -60,12 +67,27 @@ fn protocols_keep_the_order_of_the_client() {
     assert_eq!(protocols(&hello), [&b"\x0a\x0a"[..], b"h3", b"http/1.1", b"\xff\x00"]);
 }
 
+/// A bound on their number would be a way around a route by name: one more, and the name is not read.
 #[test]
-fn as_many_protocols_as_the_bound_are_read_and_one_more_is_refused() {
-    let most = vec![&b"h2"[..]; MAX_PROTOCOLS];
-    assert_eq!(hello(&Hello::plain().with(alpn(&most)).whole()).alpn.len(), MAX_PROTOCOLS);
-    let more = vec![&b"h2"[..]; MAX_PROTOCOLS + 1];
-    assert_eq!(refusal(&Hello::plain().with(alpn(&more)).whole()), NotTls::TooManyProtocols);
+fn there_may_be_as_many_protocols_as_fit() {
+    for count in [64, 65, 5_000] {
+        let many = [vec![&b"h2"[..]; count - 1], vec![b"last"]].concat();
+        let hello = hello(&Hello::plain().with(server_name(b"a.example")).with(alpn(&many)).whole());
+        assert_eq!(hello.server_name.as_deref(), Some("a.example"));
+        assert_eq!(protocols(&hello), many);
+    }
+}
+
+#[test]
+fn of_the_protocols_one_may_be_kept() {
+    let sent = Hello::plain().with(alpn(&[b"\x0a\x0a", b"h3", b"http/1.1"])).whole();
+    let kept = |wanted: fn(&[u8]) -> bool| {
+        let mut hello = hello(&sent);
+        hello.alpn.keep_first(wanted);
+        format!("{:?}", hello.alpn)
+    };
+    assert_eq!(kept(|protocol| protocol != b"\x0a\x0a"), "[\"h3\"]");
+    assert_eq!(kept(|_| false), "[]");
 }
 
 #[test]

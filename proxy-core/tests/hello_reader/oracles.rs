@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proxy_core::hello::{NotTls, Part, Progress};
+use proxy_core::hello::{HelloError, Part, Progress};
 use tls_parser::{TlsExtension, TlsMessage, TlsMessageHandshake};
 
 use crate::builder::*;
@@ -23,7 +23,7 @@ type Asked = (Option<String>, Vec<Vec<u8>>);
 
 fn ours(stream: &[u8]) -> Asked {
     let hello = hello(stream);
-    (hello.server_name.map(String::from), hello.alpn.into_iter().map(Vec::from).collect())
+    (hello.server_name.map(String::from), hello.alpn.iter().map(Vec::from).collect())
 }
 
 fn rustls(mut stream: &[u8]) -> Result<Asked, String> {
@@ -125,7 +125,7 @@ proptest! {
             let at = at.index(stream.len());
             stream[at] = byte;
         }
-        let junk_behind_the_name = matches!(read(&stream), Progress::NotTls(NotTls::Malformed { part: Part::ServerName, .. }));
+        let junk_behind_the_name = matches!(read(&stream), Progress::Unreadable(HelloError::Malformed { part: Part::ServerName, .. }));
         if let Ok((name, alpn)) = rustls(&stream) && !junk_behind_the_name {
             prop_assert_eq!(ours(&stream), (name.map(without_dot), alpn));
         }
@@ -171,7 +171,7 @@ fn rustls_stops_where_names_of_unknown_types_begin() {
     assert!(rustls(&named_behind).is_err());
     let junk_behind = [server_names(&[(0, b"a.example")]).1[2..].to_vec(), b"junk".to_vec()].concat();
     let junk_behind = Hello::plain().with((0, vec16(&junk_behind))).whole();
-    assert!(matches!(refusal(&junk_behind), NotTls::Malformed { part: Part::ServerName, .. }));
+    assert!(matches!(refusal(&junk_behind), HelloError::Malformed { part: Part::ServerName, .. }));
     assert_eq!(rustls(&junk_behind).unwrap().0.as_deref(), Some("a.example"));
 }
 
@@ -185,7 +185,7 @@ fn rustls_refuses_a_hello_with_a_message_behind_it() {
 #[test]
 fn tls_parser_overlooks_what_is_ambiguous() {
     let two_names = Hello::plain().with(server_name(b"a.example")).with(server_name(b"b.example")).whole();
-    assert_eq!(refusal(&two_names), NotTls::DuplicateExtension { number: 0 });
+    assert_eq!(refusal(&two_names), HelloError::DuplicateExtension { number: 0 });
     assert_eq!(tls_parser(&two_names).unwrap().0.as_deref(), Some("b.example"));
     assert!(tls_parser(&Hello::plain().with(alpn(&[])).whole()).is_ok());
 }

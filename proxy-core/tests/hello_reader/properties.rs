@@ -55,7 +55,7 @@ proptest! {
     fn cuts_change_neither_the_answer_nor_its_byte(stream in stream(), lengths in vec(1_usize..200, 1..20), cap in 0_usize..2_500) {
         for cap in [cap, MAX_HELLO] {
             let (by_byte, needed) = read_in_chunks(&mut HelloReader::new(cap), stream.chunks(1));
-            prop_assert_eq!(&HelloReader::new(cap).push(&stream), &by_byte);
+            prop_assert_eq!(&HelloReader::new(cap).look(&stream), &by_byte);
             let (in_chunks, pushed) = read_in_chunks(&mut HelloReader::new(cap), chunks(&stream, &lengths));
             prop_assert_eq!(&in_chunks, &by_byte);
             prop_assert!(pushed >= needed && pushed < needed + 200);
@@ -66,7 +66,7 @@ proptest! {
     fn an_answer_comes_by_the_cap(stream in stream(), cap in 0_usize..2_500) {
         let mut endless = stream;
         endless.resize(cap.max(1), 0);
-        prop_assert_ne!(HelloReader::new(cap).push(&endless), Progress::More);
+        prop_assert_ne!(HelloReader::new(cap).look(&endless), Progress::More);
     }
 
     #[test]

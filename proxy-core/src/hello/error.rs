@@ -1,23 +1,22 @@
-//! Why a stream is not taken for TLS.
+//! Why a `ClientHello` cannot be read.
 
 use std::fmt;
 
-use super::extensions::MAX_PROTOCOLS;
 use super::record::MAX_RECORD;
 
 /// Why the head of a stream is not an acceptable TLS `ClientHello`.
 ///
-/// The first three say that somebody speaks another protocol; the others that somebody speaks TLS badly.
+/// Whether somebody speaks another protocol, or TLS badly, is told by [`Progress`](super::Progress).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotTls {
+pub enum HelloError {
     /// The stream does not begin with a handshake record. An `SSLv2` hello (first byte 0x80) ends here too.
     #[error("the first byte is {found:#04x}, a TLS handshake begins with 0x16")]
     FirstByte {
         /// The first byte of the stream.
         found: u8,
     },
-    /// A record's major version is not 3, which SSL 3.0 and every TLS has.
+    /// A record's major version is above 3, which SSL 3.0 and every TLS has.
     #[error("the major version of a record is {found}, all of TLS has 3")]
     RecordVersion {
         /// The major version found.
@@ -30,7 +29,7 @@ pub enum NotTls {
         found: u8,
     },
     /// A record of another type came before the hello was whole.
-    #[error("a record of type {found} interrupts the ClientHello, whose records have type 22")]
+    #[error("a record of type {found} where one of the ClientHello is due, which has type 22")]
     Interrupted {
         /// The content type found: 21 is an alert, 23 application data.
         found: u8,
@@ -59,9 +58,6 @@ pub enum NotTls {
         /// The extension's registered number.
         number: u16,
     },
-    /// More application protocols than [`MAX_PROTOCOLS`] are offered.
-    #[error("more than {MAX_PROTOCOLS} application protocols are offered")]
-    TooManyProtocols,
     /// The hello does not end within the bytes the reader may look at.
     #[error("no whole ClientHello fits in {cap} bytes")]
     TooLarge {
