@@ -97,12 +97,16 @@ causes! {
     HeaderUntrusted = "header_untrusted" 'P' Client,
     /// The ClientHello was not complete in time.
     HelloTimeout = "hello_timeout" 'c' Client,
+    /// What begins as TLS does cannot be read, or names nobody who could be meant, where routes go by the name.
+    HelloUnreadable = "hello_unreadable" 'P' Client,
     /// No route matches.
     NoRoute = "no_route" 'P' Proxy,
     /// The route says to refuse.
     RouteRefused = "route_refused" 'P' Proxy,
     /// As many connections as may be are open.
     GlobalLimit = "global_limit" 'R' Proxy,
+    /// As many connections as may be waited for without a route are, and of these it waited longest.
+    UnroutedLimit = "unrouted_limit" 'R' Proxy,
     /// As many connections as the pool may have are open.
     PoolLimit = "pool_limit" 'R' Proxy,
     /// As many connections as the listener may have are open.

@@ -43,6 +43,8 @@ pub struct Facts {
     pub previous: Trail,
     /// The server name in its ClientHello.
     pub server_name: Option<Box<str>>,
+    /// Why it was routed as one without a name, where it has sent what begins as TLS does.
+    pub nameless: Option<Box<str>>,
     /// The route it took.
     pub route: Option<Arc<str>>,
     /// The target it reached, or was last trying to reach.

@@ -52,6 +52,7 @@ pub(super) struct Known {
 struct Rare {
     previous: Trail,
     server_name: Option<Box<str>>,
+    nameless: Option<Box<str>>,
 }
 
 impl Known {
@@ -62,6 +63,7 @@ impl Known {
             client: self.client(),
             previous: rare.map(|rare| rare.previous.clone()).unwrap_or_default(),
             server_name: rare.and_then(|rare| rare.server_name.clone()),
+            nameless: rare.and_then(|rare| rare.nameless.clone()),
             route: self.route.clone(),
             target: self.target.clone(),
         }
@@ -76,6 +78,7 @@ impl Known {
             client,
             previous: rare.previous,
             server_name: rare.server_name,
+            nameless: rare.nameless,
             route: self.route.take(),
             target: self.target.take(),
         }
@@ -83,12 +86,12 @@ impl Known {
 
     /// Puts facts here, in place of what was known.
     pub(super) fn put(&mut self, facts: Facts) {
-        let Facts { client, previous, server_name, route, target } = facts;
-        let any_rare = !previous.is_empty() || server_name.is_some();
+        let Facts { client, previous, server_name, nameless, route, target } = facts;
+        let any_rare = !previous.is_empty() || server_name.is_some() || nameless.is_some();
         self.client = client.map(|client| Packed::of(client.socket_addr()));
         self.route = route;
         self.target = target;
-        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name }));
+        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless }));
     }
 
     fn client(&self) -> Option<ClientAddr> {
@@ -118,18 +121,28 @@ mod tests {
     #[test]
     fn every_fact_comes_back_and_the_rare_ones_alone_are_on_the_heap() {
         for client in [None, Some("192.0.2.1:80"), Some("[fe80::1]:80")] {
-            for (previous, name) in [("", None), ("a/b", None), ("", Some("x.example")), ("a", Some("y"))] {
+            let names = [
+                ("", None, None),
+                ("a/b", None, None),
+                ("", Some("x.example"), None),
+                ("a", Some("y"), None),
+            ];
+            for (previous, name, nameless) in names.into_iter().chain([("", None, Some("why"))]) {
                 let mut known = Known::default();
                 let facts = Facts {
                     client: client.map(|client| ClientAddr::new(client.parse().unwrap())),
                     previous: Trail::from_header(previous.as_bytes()),
                     server_name: name.map(Into::into),
+                    nameless: nameless.map(Into::into),
                     route: Some("route".into()),
                     target: Some("target".into()),
                 };
                 known.put(facts.clone());
                 assert_eq!(format!("{:?}", known.facts()), format!("{facts:?}"));
-                assert_eq!(known.rare.is_some(), !previous.is_empty() || name.is_some());
+                assert_eq!(
+                    known.rare.is_some(),
+                    !(previous.is_empty() && name.is_none() && nameless.is_none())
+                );
                 assert_eq!(format!("{:?}", known.take()), format!("{facts:?}"));
                 assert_eq!(format!("{:?}", known.facts()), format!("{:?}", Facts::default()));
             }

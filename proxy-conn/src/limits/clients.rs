@@ -26,7 +26,7 @@ use proxy_core::layered;
 use tokio::time::Instant;
 
 use super::address::{AddressKey, V6Prefix};
-use super::shard::{Hashed, Policy, Shard};
+use super::shard::{Hashed, Policies, Policy, Shard, Whose};
 
 layered! {
     /// What one client may have, and what the table of clients may hold.
@@ -37,6 +37,11 @@ layered! {
         connections_per_client: NonZeroU32 = at_least_one(100),
         /// Connections that one client may open in a minute: as many at once, then one at a time. Default 300.
         connections_per_client_per_minute: NonZeroU32 = at_least_one(300),
+        /// The same for a client on this machine's loopback, who is as likely another program's proxy as a person. Default:
+        /// as many as it likes.
+        local_connections_per_client: NonZeroU32 = NonZeroU32::MAX,
+        /// And the connections that such a one may open in a minute. Default: as many as it likes.
+        local_connections_per_client_per_minute: NonZeroU32 = NonZeroU32::MAX,
         /// How many leading bits of an IPv6 address name a client, 32 to 128. Default 64.
         ipv6_prefix: V6Prefix = V6Prefix::LINK,
         /// Clients that are counted at once. Default 524288: a process has at most 1048576 descriptors (Linux'
@@ -108,8 +113,8 @@ impl AddressLimits {
         let capacity = usize::try_from(options.client_table_capacity.get()).unwrap_or(usize::MAX);
         // A power of two, at least one.
         let shards = 1 << (capacity / FEWEST_IN_SHARD).clamp(1, MOST_SHARDS).ilog2();
-        let policy = policy(options);
-        let shard = |_| Padded(Mutex::new(Shard::new(policy, capacity / shards)));
+        let policies = policies(options);
+        let shard = |_| Padded(Mutex::new(Shard::new(policies, capacity / shards)));
         Self(Arc::new(Table {
             shards: (0..shards).map(shard).collect(),
             keys: RandomState::new(),
@@ -124,20 +129,38 @@ impl AddressLimits {
     /// # Errors
     /// Which limit it has met, and when to come again.
     pub fn admit(&self, ip: IpAddr, now: Instant) -> Result<AddressPermit, AddressRefusal> {
+        let whose = if ip.to_canonical().is_loopback() { Whose::Local } else { Whose::Others };
+        self.admit_as(whose, ip, now)
+    }
+
+    /// Counts one connection of a client that may have as many as it likes, so that a limit which it is given later knows of
+    /// it. None if the table has no room for it.
+    #[must_use]
+    pub fn count_in(&self, ip: IpAddr, now: Instant) -> Option<AddressPermit> {
+        self.admit_as(Whose::Unlimited, ip, now).ok()
+    }
+
+    fn admit_as(&self, whose: Whose, ip: IpAddr, now: Instant) -> Result<AddressPermit, AddressRefusal> {
         let table = &self.0;
         let key = AddressKey::of(ip, table.prefix);
         let now = u64::try_from(now.saturating_duration_since(table.began).as_nanos()).unwrap_or(u64::MAX);
         let (shard, client) = table.place(key);
-        shard.lock().admit(client, now, &table.keys)?;
+        shard.lock().admit(client, whose, now, &table.keys)?;
         Ok(AddressPermit { table: Arc::clone(table), key })
+    }
+
+    /// Whether `permit` counts for the client that `ip` counts as, in this table.
+    #[must_use]
+    pub fn is_of(&self, permit: &AddressPermit, ip: IpAddr) -> bool {
+        Arc::ptr_eq(&self.0, &permit.table) && permit.key == AddressKey::of(ip, self.0.prefix)
     }
 
     /// Changes what one client may have, as a reload does. Counts and debts stay. The prefix and the capacity are those
     /// that the table was made with: to change them is to make a new one.
     pub fn set_rates(&self, options: AddressLimitsOptions) {
-        let policy = policy(options);
+        let policies = policies(options);
         for shard in &self.0.shards {
-            shard.0.lock().set_policy(policy);
+            shard.0.lock().set_policies(policies);
         }
     }
 
@@ -171,8 +194,13 @@ impl AddressLimits {
     }
 }
 
-fn policy(options: AddressLimitsOptions) -> Policy {
-    Policy::new(options.connections_per_client, options.connections_per_client_per_minute)
+fn policies(options: AddressLimitsOptions) -> Policies {
+    let local = (options.local_connections_per_client, options.local_connections_per_client_per_minute);
+    Policies {
+        others: Policy::new(options.connections_per_client, options.connections_per_client_per_minute),
+        local: Policy::new(local.0, local.1),
+        unlimited: Policy::new(NonZeroU32::MAX, NonZeroU32::MAX),
+    }
 }
 
 impl Table {

@@ -68,6 +68,35 @@ impl Policy {
     }
 }
 
+/// What clients are entitled to. The most that can be said is no limit: no process has as many connections.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Policies {
+    pub(super) others: Policy,
+    pub(super) local: Policy,
+    pub(super) unlimited: Policy,
+}
+
+/// Whose policy a client is under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// That of anybody.
+    Others,
+    /// That of clients on this machine's loopback.
+    Local,
+    /// That of clients for whom there is no limit.
+    Unlimited,
+}
+
+impl Policies {
+    const fn of(&self, whose: Whose) -> &Policy {
+        match whose {
+            Whose::Others => &self.others,
+            Whose::Local => &self.local,
+            Whose::Unlimited => &self.unlimited,
+        }
+    }
+}
+
 /// A client with its hash, which picks the shard and then the bucket.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hashed {
@@ -103,7 +132,7 @@ impl Entry {
 /// A part of the table. Times are nanoseconds since the table began.
 pub(super) struct Shard {
     entries: HashTable<Entry>,
-    policy: Policy,
+    policies: Policies,
     /// The bound on `entries`.
     most_entries: usize,
     /// Entries with a permit out.
@@ -117,9 +146,9 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    pub(super) const fn new(policy: Policy, most_entries: usize) -> Self {
+    pub(super) const fn new(policies: Policies, most_entries: usize) -> Self {
         let entries = HashTable::new();
-        Self { entries, policy, most_entries, live: 0, permits: 0, hand: 0, seen: 0 }
+        Self { entries, policies, most_entries, live: 0, permits: 0, hand: 0, seen: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -134,25 +163,27 @@ impl Shard {
         self.entries.find(client.hash, |entry| client.is(entry)).map_or(0, |entry| entry.permits)
     }
 
-    pub(super) const fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
+    pub(super) const fn set_policies(&mut self, policies: Policies) {
+        self.policies = policies;
     }
 
     /// Counts one more permit of `client`, if both limits and the table allow it.
     pub(super) fn admit(
         &mut self,
         client: Hashed,
+        whose: Whose,
         now: u64,
         keys: &RandomState,
     ) -> Result<(), AddressRefusal> {
         let now = self.tend(now, keys);
+        let policy = *self.policies.of(whose);
         let Hashed { key, hash } = client;
         if let Some(entry) = self.entries.find_mut(hash, |entry| client.is(entry)) {
-            let due = self.policy.one_more(entry.permits, entry.due, now)?;
+            let due = policy.one_more(entry.permits, entry.due, now)?;
             self.live += usize::from(!entry.is_live());
             *entry = Entry { key, due, permits: entry.permits + 1 };
         } else {
-            let due = self.policy.one_more(0, now, now)?;
+            let due = policy.one_more(0, now, now)?;
             self.make_room(keys)?;
             self.entries
                 .insert_unique(hash, Entry { key, due, permits: 1 }, |entry| keys.hash_one(entry.key));
