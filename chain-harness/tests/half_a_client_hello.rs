@@ -65,7 +65,8 @@ fn what_is_no_tls_goes_to_the_route_without_a_name() {
     scenario(async {
         let (named, fallback) = (Backend::echo(), Backend::echo());
         let hop = hop(&named, &fallback);
-        for (n, bytes) in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"\x16\x03", HEAD].into_iter().enumerate() {
+        for (n, bytes) in [b"GET / HTTP/1.1\r\n\r\n".as_slice(), b"\x16", b"\x16\x04"].into_iter().enumerate()
+        {
             let mut client = Wire::connect(hop.addr()).await;
             client.send(bytes).await;
             client.half_close().await;
@@ -76,6 +77,25 @@ fn what_is_no_tls_goes_to_the_route_without_a_name() {
             assert_eq!((end.cause, end.route.as_deref()), (Cause::Finished, Some("fallback")));
         }
         assert_eq!(named.accepted(), 0);
+        hop.settles().await;
+    });
+}
+
+/// A backend might read more from it than the proxy does.
+#[test]
+fn and_then_the_end_is_reset_too() {
+    scenario(async {
+        let (named, fallback) = (Backend::echo(), Backend::echo());
+        let hop = hop(&named, &fallback);
+        for (n, bytes) in [b"\x16\x03", HEAD].into_iter().enumerate() {
+            let mut client = Wire::connect(hop.addr()).await;
+            client.send(bytes).await;
+            client.half_close().await;
+            assert!(client.read_to_end().await.is_only_a_reset());
+            let end = hop.ended(n + 1).await.remove(n);
+            assert_eq!((end.cause, end.by, end.route), (Cause::HelloUnreadable, By::Client, None));
+        }
+        assert_eq!(named.accepted() + fallback.accepted(), 0);
         hop.settles().await;
     });
 }

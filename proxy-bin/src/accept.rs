@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use proxy_conn::Opening;
-use proxy_core::{Dial, Listen, PeerAddr, Side, Stream};
+use proxy_core::{Dial, Listen, PeerAddr, Stream};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
-use crate::connection::{Newcomer, Start, serve};
+use crate::connection::{receive, serve};
 use crate::proxy::{Listener, Proxy, Room};
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
@@ -157,9 +156,11 @@ impl<D: Dial> Accepting<D> {
         }
     }
 
-    /// Opens the entry of a connection and spawns its task.
+    /// Opens the entry of a connection and spawns its task; none for one that is turned away at once.
     fn open<S: Stream + 'static>(&self, client: S, peer: PeerAddr) {
-        self.tasks.spawn(begin(self.entrance.load_full(), self.worker, client, peer));
+        if let Some(newcomer) = receive(self.entrance.load_full(), self.worker, client, peer) {
+            self.tasks.spawn(serve(newcomer));
+        }
     }
 }
 
@@ -180,7 +181,7 @@ impl<D: Dial> Proxy<D> {
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is
-    /// dropped.
+    /// dropped. One that is turned away at once has ended by the time that this returns.
     pub fn connection<S: Stream + 'static>(
         self: &Arc<Self>,
         at: &Arc<Listener>,
@@ -188,25 +189,14 @@ impl<D: Dial> Proxy<D> {
         client: S,
         peer: PeerAddr,
     ) -> impl Future<Output = ()> + Send + use<S, D> {
-        begin(Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(self) }), worker, client, peer)
+        let seat = Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(self) });
+        let newcomer = receive(seat, worker, client, peer);
+        async move {
+            if let Some(newcomer) = newcomer {
+                serve(newcomer).await;
+            }
+        }
     }
-}
-
-/// Opens the entry of a connection; the future is its life.
-fn begin<S: Stream + 'static, D: Dial>(
-    seat: Arc<Seat<D>>,
-    worker: usize,
-    client: S,
-    peer: PeerAddr,
-) -> impl Future<Output = ()> + Send + use<S, D> {
-    let proxy = &seat.proxy;
-    let conn = proxy.tracker.open(worker, Opening { peer, listener: Arc::clone(&seat.at.label) });
-    conn.hold(Side::Client, client.descriptor());
-    // Several workers may have seen the last free place: whoever comes too late waits for one.
-    let permit = proxy.connections.acquire();
-    let room = Arc::clone(&proxy.room);
-    room.taken();
-    serve(Newcomer { client, start: Some(Start { permit, seat }), room, conn })
 }
 
 /// What `future` comes to, unless `stop` comes first.
@@ -221,7 +211,7 @@ async fn unless<F: Future>(stop: &CancellationToken, future: F) -> Option<F::Out
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proxy_conn::Tracker;
+    use proxy_conn::{Opening, Tracker};
     use proxy_core::Resolver;
     use proxy_core::mem::{MemNet, MemStream};
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -18,7 +18,8 @@ use crate::logging::{Fate, Kind, Labels, Shared};
 /// Lines of connections that are alike, of those that are counted, which are written in 5 s.
 const BURST: u32 = 10;
 
-/// Ends that come in storms: a limit is met, and everybody tries again.
+/// Ends that come in storms: a limit is met, and everybody tries again. All others that come before a connection has a route
+/// are like them: whoever makes them is at no cost.
 const REFUSALS: &[Cause] = &[
     Cause::GlobalLimit,
     Cause::PoolLimit,
@@ -52,7 +53,7 @@ impl AccessLog {
         if !outputs.has_access() {
             return None;
         }
-        let refused = REFUSALS.contains(&ended.end.cause);
+        let refused = ended.facts.route.is_none() || REFUSALS.contains(&ended.end.cause);
         let rule = outputs.config.access_rules.iter().find(|rule| rule.fits(ended));
         match rule.map(|rule| rule.keep) {
             Some(Keep::None) => None,
@@ -118,6 +119,7 @@ impl Subscriber for AccessLog {
             peer = %ended.peer,
             listener = ended.listener,
             server_name = facts.server_name.as_deref(),
+            nameless = facts.nameless.as_deref(),
             route = facts.route.as_deref(),
             target = facts.target.as_deref(),
             phase = %ended.end.phase,

@@ -72,7 +72,8 @@ fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
     let targets = proxy.routes.iter().map(|route| route.targets.in_use()).sum();
     permits.push(PermitsInUse { limit: "targets".into(), in_use: targets, holders: some(None) });
     let clients = proxy.clients.as_ref().map_or(0, proxy_conn::AddressLimits::total);
-    permits.push(PermitsInUse { limit: "clients".into(), in_use: clients, holders: some(None) });
+    let any = Holders { from: Phase::Header, pool: None, each: false };
+    permits.push(PermitsInUse { limit: "clients".into(), in_use: clients, holders: any });
     permits
 }
 

@@ -27,7 +27,7 @@ pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
 pub use cap::Cap;
-pub use file::{AcceptProxy, Backlog, Workers};
+pub use file::{AcceptProxy, Backlog, UnreadableHello, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
 pub use listener::{Greeting, ListenerConfig};

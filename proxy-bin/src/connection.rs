@@ -4,7 +4,7 @@
 //! accept ─► header ─► peek ─► route ─► admit ─► dial ─► relay ─► (drain) ─► gone
 //! ```
 //!
-//! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permit. A stage takes what the
+//! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permits. A stage takes what the
 //! stage before it made, so their order is the compiler's business. Whatever ends a stage (its verdict, a deadline, a
 //! cancel, an abort, a panic) drops what it owns: the backend's stream, the permit, the client's stream, and last
 //! the guard. A stream that is dropped resets; only a relay in which both sides finished closes them in an orderly way.
@@ -27,8 +27,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnGuard, Permit};
-use proxy_core::{Dial, ReadAhead, Stream};
+use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
+use proxy_core::{Dial, PeerAddr, ReadAhead, Side, Stream};
 
 use crate::accept::Seat;
 use crate::proxy::{Listener, Proxy, Room};
@@ -48,16 +48,46 @@ struct Accepted<'p, S, D> {
 pub(crate) struct Newcomer<S, D> {
     pub(crate) client: S,
     /// What it begins with; taken when it does.
-    pub(crate) start: Option<Start<D>>,
-    pub(crate) room: Arc<Room>,
-    pub(crate) conn: ConnGuard,
+    start: Option<Start<D>>,
+    /// Its place among its client's connections: from accept on as the peer's, until a header says whose it is. None for one
+    /// that is counted as nobody's.
+    counted: Option<AddressPermit>,
+    room: Arc<Room>,
+    conn: ConnGuard,
 }
 
 /// What a connection begins with.
 pub(crate) struct Start<D> {
     /// Its place among all that may be served; None if others were faster, and it has to wait for one.
-    pub(crate) permit: Option<Permit>,
-    pub(crate) seat: Arc<Seat<D>>,
+    permit: Option<Permit>,
+    seat: Arc<Seat<D>>,
+}
+
+/// Opens the entry of a connection that was just accepted. None if its peer may have no more, or none yet: then it has ended,
+/// before anything was done for it.
+pub(crate) fn receive<S: Stream, D: Dial>(
+    seat: Arc<Seat<D>>,
+    worker: usize,
+    client: S,
+    peer: PeerAddr,
+) -> Option<Newcomer<S, D>> {
+    let (at, proxy) = (&seat.at, &seat.proxy);
+    let conn = proxy.tracker.open(worker, Opening { peer, listener: Arc::clone(&at.label) });
+    conn.hold(Side::Client, client.descriptor());
+    let counted = match admit::the_peer(&conn, at, proxy) {
+        Ok(counted) => counted,
+        Err(verdict) => {
+            conn.end(verdict.end, verdict.detail);
+            // As a newcomer would go: the client before its entry.
+            drop(client);
+            return None;
+        }
+    };
+    // Several workers may have seen the last free place: whoever comes too late waits for one.
+    let permit = proxy.connections.acquire();
+    let room = Arc::clone(&proxy.room);
+    room.taken();
+    Some(Newcomer { client, start: Some(Start { permit, seat }), counted, room, conn })
 }
 
 /// Serves one connection from accept to its end.
@@ -68,9 +98,9 @@ pub(crate) struct Start<D> {
 pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Future<Output = ()> + Send {
     async move {
         // Borrowed as a whole, so that it is held as a whole: held field by field, the guard would not have to go last.
-        let Newcomer { client, start, room, conn } = &mut newcomer;
+        let Newcomer { client, start, counted, room, conn } = &mut newcomer;
         let (client, conn) = (&*client, &*conn);
-        let establishing = Box::pin(establish(conn, client, start.take()));
+        let establishing = Box::pin(establish(conn, client, start.take(), counted));
         let verdict = tokio::select! {
             biased;
             reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
@@ -104,15 +134,20 @@ async fn establish<S: Stream, D: Dial>(
     conn: &ConnGuard,
     client: &S,
     start: Option<Start<D>>,
+    counted: &mut Option<AddressPermit>,
 ) -> Result<(Established<D::Stream>, Preamble), Verdict> {
     // INVARIANT: a connection begins once, with what the accept loop gave it.
     let Start { permit, seat } = start.ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
-    let mut accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy: &seat.proxy };
-    let permit = admit::to_the_process(conn, permit, &mut accepted).await?;
-    let greeted = header::greet(conn, accepted).await?;
-    let peeked = peek::peek(conn, greeted).await?;
+    let proxy = &*seat.proxy;
+    let mut accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy };
+    let process = admit::to_the_process(conn, permit, &mut accepted).await?;
+    let mut wait = proxy.lobby.wait();
+    let greeted = header::greet(conn, accepted, &mut wait).await?;
+    admit::the_client(conn, counted, greeted.origin.counted, proxy)?;
+    let peeked = peek::peek(conn, greeted, &mut wait).await?;
+    drop(wait);
     let routed = route::route(conn, peeked)?;
-    let admitted = admit::admit(conn, permit, routed).await?;
+    let admitted = admit::admit(conn, process, routed).await?;
     let dialled = dial::dial(conn, admitted).await?;
     Ok(relay::begin(conn, dialled)?)
 }

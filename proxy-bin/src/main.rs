@@ -91,6 +91,7 @@ fn check(file: &Path) -> anyhow::Result<ExitCode> {
         config.routes.len(),
         config.listeners.len()
     );
+    println!("each client: {}", config.limits.of_each_client());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,13 +3,14 @@
 //! ```text
 //!  generation 1 ──after──► generation 2 ──after──► …        each: configuration, routes, pools, listeners, dialler
 //!        └───────┬───────────────┘
-//!      tracker, room, client limits, resolver               one for the process
+//!      tracker, room, lobby, client limits, resolver        one for the process
 //! ```
 //! A connection looks its generation up when it is accepted, and lets go of it once it has its backend: what it needs from
 //! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long
 //! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name.
 
 mod draining;
+mod lobby;
 mod room;
 
 use std::collections::HashMap;
@@ -26,8 +27,10 @@ use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::RouteTargets;
 
 pub use draining::Draining;
+pub(crate) use lobby::Wait;
 pub(crate) use room::{Room, too_few_descriptors};
 
+use lobby::Lobby;
 use room::max_connections;
 
 /// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
@@ -40,6 +43,8 @@ pub struct Proxy<D> {
     pub connections: Limit,
     /// The same, and whether all of them are.
     pub(crate) room: Arc<Room>,
+    /// Those of them that have no route yet and have to be waited for.
+    pub(crate) lobby: Arc<Lobby>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their places in the configuration. The tracker knows each by [`Pool::number`].
@@ -133,10 +138,12 @@ impl<D: Dial> Proxy<D> {
         let clients = config.clients.map(AddressLimits::new);
         let listeners = config.listeners.iter().map(Listener::new).collect();
         let room = Arc::new(Room::new(connections.clone()));
+        let lobby = Arc::new(Lobby::new(config.limits.unrouted(most)));
         Self {
             tracker,
             connections,
             room,
+            lobby,
             clients,
             pools,
             numbers,
@@ -171,6 +178,7 @@ impl<D: Dial> Proxy<D> {
             tracker: Arc::clone(&self.tracker),
             connections: self.connections.clone(),
             room: Arc::clone(&self.room),
+            lobby: Arc::clone(&self.lobby),
             clients: self.clients_after(&config),
             pools,
             numbers: self.numbers.clone(),
@@ -202,6 +210,7 @@ impl<D: Dial> Proxy<D> {
     pub fn take_force(&self) {
         let Config { pools, clients, dns, .. } = &self.config;
         self.connections.set_most(self.most);
+        self.lobby.set_most(self.config.limits.unrouted(self.most));
         for (pool, config) in self.pools.iter().zip(pools) {
             pool.limit.set_most(most(config.max_connections));
         }

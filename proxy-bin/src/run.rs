@@ -128,7 +128,8 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     }
     service.ready();
     let listeners = control.proxy().listeners.iter().map(|at| at.label.to_string()).collect::<Vec<_>>();
-    info!(listeners = %listeners.join(" "), "running");
+    let each_client = control.proxy().config.limits.of_each_client();
+    info!(listeners = %listeners.join(" "), each_client, "running");
     let leaving = async {
         control.handed_over().await;
         admin.as_ref().inspect(|admin| admin.release_address());

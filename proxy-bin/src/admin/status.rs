@@ -214,7 +214,13 @@ fn of_target(route: &str, target: &TargetState) -> Target {
 
 /// Every limit that is set.
 pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
-    let mut limits = vec![limit("all connections".to_owned(), &proxy.connections)];
+    let unrouted = model::Limit {
+        what: "connections without a route".to_owned(),
+        usage: Usage { used: proxy.lobby.waiting() as u64, most: Some(proxy.lobby.most() as u64) },
+        high_water: None,
+        waiting: 0,
+    };
+    let mut limits = vec![limit("all connections".to_owned(), &proxy.connections), unrouted];
     let mut add = |what: String, set: &Limit| limits.extend(set.bound().map(|_| limit(what, set)));
     for pool in &proxy.pools {
         add(format!("pool {}", pool.name), &pool.limit);

@@ -145,6 +145,11 @@ pub(super) struct ListenerFile {
     /// says nothing, since its server is to speak first, is so after `proxy_header_timeout`. A peer that closes without a
     /// word, as plain health checks do, has left. Default `"off"`: a header is data like any other.
     pub(super) accept_proxy: AcceptProxy,
+    /// What becomes of a connection whose first bytes begin as TLS does but name no server that a route could go by (no whole
+    /// ClientHello in `max_client_hello`, one that is malformed, a name that is none), on a port where some route asks for
+    /// the name or the protocol: `"refuse"` resets it, for its backend might read a name where the proxy reads none;
+    /// `"unnamed"` routes it as one that names nobody. An IP address for a name is always that. Default `"refuse"`.
+    pub(super) unreadable_hello: UnreadableHello,
     /// Connections at one time that came to each address and port of this table, to all workers together; at least 1.
     /// `at_limit` of `[limits]` says what happens beyond. Default: no limit but the others.
     pub(super) max_connections: Option<Connections>,
@@ -160,10 +165,22 @@ impl Default for ListenerFile {
             bind: vec![BindAddr::Dual],
             backlog: Backlog::nearest(1024),
             accept_proxy: AcceptProxy::Off,
+            unreadable_hello: UnreadableHello::Refuse,
             max_connections: None,
             congestion: None,
         }
     }
+}
+
+/// What becomes of a connection that begins as TLS does and names no server that could be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnreadableHello {
+    /// It is reset.
+    #[default]
+    Refuse,
+    /// It is routed as one that names nobody.
+    Unnamed,
 }
 
 /// Whose PROXY headers a listener believes.

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use proxy_conn::AddressLimitsOptions;
 use proxy_conn::limits::V6Prefix;
+use proxy_route::ClientNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,9 +22,13 @@ pub type Connections = Whole<1, { u32::MAX }>;
 /// Clients that are counted at once, unless more connections than this may come. A place takes some 60 bytes.
 const TRACKED_CLIENTS: u32 = 1 << 16;
 
-/// SmartProxy's limits for each client.
+/// SmartProxy's limits for each client, but for those on loopback.
 const PER_CLIENT: u32 = 100;
 const PER_CLIENT_PER_MINUTE: u32 = 300;
+
+/// Connections without a route that are waited for, where nothing is said. With the largest hello that is read by default,
+/// 320 MiB; and a crowd of 16 000 comes within a round trip only where 80 000 connect in a second.
+const MOST_UNROUTED: usize = 1 << 14;
 
 /// What the proxy, one client and one connection may use at most.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -31,13 +36,21 @@ const PER_CLIENT_PER_MINUTE: u32 = 300;
 pub struct Limits {
     /// Connections at one time, in all; at least 1. Default: as many as the limit of open files allows.
     pub max_connections: Option<Connections>,
-    /// Connections at one time of each client address, that of the PROXY header where one was received; at least 1, or
-    /// `"off"`. Default 100. Where many clients share one address (behind a proxy that sends no header), raise it or
-    /// switch it off.
-    pub connections_per_client: Cap,
+    /// Connections at one time that have no route yet and have to be waited for: for the rest of a PROXY header or of a
+    /// ClientHello, of which each may hold `max_client_hello` in memory. For one more, that which was waited for longest is
+    /// ended. At least 1. Default: half of `max_connections`, 16384 at most.
+    pub max_unrouted_connections: Option<Connections>,
+    /// Connections at one time of each client address, from accept on; at least 1, or `"off"`. A peer from which a PROXY
+    /// header is taken counts for nothing itself: the client in its header does. Default 100, and on loopback no limit:
+    /// what is written here is for loopback too. Where many clients share another address (behind a proxy that sends no
+    /// header), see `unlimited_clients`.
+    pub connections_per_client: Option<Cap>,
     /// Connections that each client address may open in a minute; at least 1, or `"off"`. That many may come at once,
-    /// then one at a time. Default 300.
-    pub connections_per_client_per_minute: Cap,
+    /// then one at a time. Default 300, and on loopback no limit, as above.
+    pub connections_per_client_per_minute: Option<Cap>,
+    /// Networks whose addresses may have as many connections as they like, and open them as fast: of proxies that send no
+    /// PROXY header, of load generators. Default: none.
+    pub unlimited_clients: Vec<ClientNet>,
     /// The length of the network, from 32 to 128 bits, that an IPv6 client counts as: a single client has a whole one,
     /// and could take a new address in it for every connection. Default 64.
     pub ipv6_prefix: V6Prefix,
@@ -55,8 +68,8 @@ pub struct Limits {
     /// Bytes kept from a client while its backend is being dialled; more wait in the kernel. At most 16MiB. Default
     /// 64KiB.
     pub early_data: Size<0, { 16 << 20 }>,
-    /// Bytes of a TLS ClientHello that are read in search of a name; a longer one has none. From 1KiB to 64KiB.
-    /// Default 16KiB.
+    /// Bytes of a TLS ClientHello that are read in search of a name; for a longer one see `unreadable_hello` of the
+    /// listeners. From 1KiB to 64KiB. Default 16KiB.
     pub max_client_hello: Size<1024, { 64 << 10 }>,
 }
 
@@ -64,8 +77,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_connections: None,
-            connections_per_client: Cap::At(Connections::nearest(PER_CLIENT)),
-            connections_per_client_per_minute: Cap::At(Connections::nearest(PER_CLIENT_PER_MINUTE)),
+            max_unrouted_connections: None,
+            connections_per_client: None,
+            connections_per_client_per_minute: None,
+            unlimited_clients: Vec::new(),
             ipv6_prefix: V6Prefix::default(),
             tracked_clients: None,
             max_memory: None,
@@ -80,7 +95,7 @@ impl Limits {
     /// The limits of each client; `None` if there are none, and then clients need not be counted.
     #[must_use]
     pub fn clients(&self) -> Option<AddressLimitsOptions> {
-        let (at_once, per_minute) = (self.connections_per_client, self.connections_per_client_per_minute);
+        let (at_once, per_minute) = self.per_client();
         if (at_once, per_minute) == (Cap::Off, Cap::Off) {
             return None;
         }
@@ -89,9 +104,43 @@ impl Limits {
         Some(AddressLimitsOptions {
             connections_per_client: number(at_once),
             connections_per_client_per_minute: number(per_minute),
+            local_connections_per_client: number(self.connections_per_client.unwrap_or(Cap::Off)),
+            local_connections_per_client_per_minute: number(
+                self.connections_per_client_per_minute.unwrap_or(Cap::Off),
+            ),
             ipv6_prefix: self.ipv6_prefix,
             client_table_capacity: self.capacity().non_zero(),
         })
+    }
+
+    /// What each client may have that is not on loopback: at once, and in a minute.
+    fn per_client(&self) -> (Cap, Cap) {
+        let or = |written: Option<Cap>, most| written.unwrap_or(Cap::At(Connections::nearest(most)));
+        let at_once = or(self.connections_per_client, PER_CLIENT);
+        (at_once, or(self.connections_per_client_per_minute, PER_CLIENT_PER_MINUTE))
+    }
+
+    /// How many connections may be waited for that have no route, where there may be `most` in all.
+    #[must_use]
+    pub fn unrouted(&self, most: usize) -> usize {
+        let share = (most / 2).clamp(1, MOST_UNROUTED);
+        self.max_unrouted_connections.map_or(share, |wanted| most.min(wanted.get() as usize))
+    }
+
+    /// What each client may have, in one line for an operator, and whether that is written anywhere.
+    #[must_use]
+    pub fn of_each_client(&self) -> String {
+        let (at_once, per_minute) = self.per_client();
+        let origin =
+            |written: Option<Cap>| if written.is_some() { "" } else { " (default; none on loopback)" };
+        let at_once = at_once
+            .number()
+            .map(|most| format!("{most} connections at once{}", origin(self.connections_per_client)));
+        let per_minute = per_minute.number().map(|most| {
+            format!("{most} new ones a minute{}", origin(self.connections_per_client_per_minute))
+        });
+        let limits: Vec<String> = at_once.into_iter().chain(per_minute).collect();
+        if limits.is_empty() { "no limit of its own".to_owned() } else { limits.join(", ") }
     }
 
     fn capacity(&self) -> Connections {
@@ -113,7 +162,7 @@ pub(super) fn warnings(file: &ConfigFile, document: &Document<'_>) -> Vec<Findin
 /// What is said about clients although none is counted.
 fn idle(file: &ConfigFile, document: &Document<'_>) -> Vec<Finding> {
     let place = document.root().key("limits");
-    let written = ["ipv6_prefix", "tracked_clients"].map(|key| (key, place.key(key)));
+    let written = ["ipv6_prefix", "tracked_clients", "unlimited_clients"].map(|key| (key, place.key(key)));
     let counted = file.limits.clients().is_some();
     let idle = written.into_iter().filter(|(_, place)| !counted && place.exists());
     idle.map(|(key, place)| {
@@ -163,7 +212,12 @@ fn beyond(most: Connections, file: &ConfigFile, document: &Document<'_>, finding
             ),
         ]
     });
-    for (limit, place, whose) in pools.chain(listeners).chain(routes) {
+    let unrouted = (
+        file.limits.max_unrouted_connections,
+        root.key("limits").key("max_unrouted_connections"),
+        "connections without a route".to_owned(),
+    );
+    for (limit, place, whose) in [unrouted].into_iter().chain(pools).chain(listeners).chain(routes) {
         if let Some(limit) = limit.filter(|limit| limit.get() > most.get()) {
             findings.push(
                 Finding::new(place.span(), format!("the limit of {whose} is never met"))

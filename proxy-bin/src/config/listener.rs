@@ -8,7 +8,7 @@ use proxy_route::PortRange;
 
 use super::at_limit::AtLimit;
 use super::document::{Document, Place};
-use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile};
+use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile, UnreadableHello};
 use super::finding::Finding;
 use super::limits::Connections;
 
@@ -28,6 +28,8 @@ pub struct ListenerConfig {
     pub backlog: Backlog,
     /// Whose PROXY headers are believed.
     pub accept_proxy: AcceptProxy,
+    /// What becomes of a connection that begins as TLS does and names no server that could be told.
+    pub unreadable_hello: UnreadableHello,
     /// Its connections at one time, over all workers; `None` for no limit of its own.
     pub max_connections: Option<Connections>,
     /// What happens to a connection beyond that.
@@ -77,6 +79,7 @@ impl ListenerConfig {
             port,
             backlog: file.backlog,
             accept_proxy: file.accept_proxy.clone(),
+            unreadable_hello: file.unreadable_hello,
             max_connections: file.max_connections,
             at_limit: whole.limits.at_limit,
             congestion: file.congestion.unwrap_or(whole.congestion),

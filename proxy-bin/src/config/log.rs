@@ -24,7 +24,8 @@ pub struct Log {
     /// How those lines are written, if they go to a place of their own: `"text"` or `"json"`. Default: as `format` says.
     pub access_format: Option<LogFormat>,
     /// Which of those lines are written: the first rule that a connection fits decides. Those that fit none are written, but
-    /// of those that were refused for a limit more than 10 in 5s, alike in cause, listener and route, are only counted.
+    /// of those that were refused for a limit, or ended before they had a route, more than 10 in 5s, alike in cause, listener and
+    /// route, are only counted.
     pub access_rules: Vec<AccessRule>,
 }
 

@@ -1,7 +1,8 @@
 //! The admit stage: whether there is room for the connection, everywhere it needs some.
 //!
 //! Each limit is taken in one step, and what was taken is a guard: where a later one refuses, the earlier ones are given
-//! back by being dropped. The global limit is not among them: its permit is taken at accept.
+//! back by being dropped. Two are not among them. The global limit's permit is taken at accept, and so is the client's place
+//! among its own: it counts as the peer's there, and is exchanged once a header has said whose the connection is.
 
 use std::net::IpAddr;
 use std::pin::pin;
@@ -16,16 +17,16 @@ use tokio::time::Instant;
 
 use super::Accepted;
 use super::client::while_client_stays;
-use super::header::enter;
+use super::header::{enter, within};
 use super::route::Routed;
 use super::verdict::Verdict;
-use crate::config::AtLimit;
+use crate::config::{AtLimit, Greeting};
+use crate::proxy::{Listener, Proxy};
 
 /// What an admitted connection holds for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Permits {
     _process: Permit,
-    _client: Option<AddressPermit>,
     _places: [Option<Permit>; 3],
 }
 
@@ -55,13 +56,6 @@ pub(super) async fn admit<'p, S: Stream, D>(
     if let Some(refusal) = pool.refusal() {
         return Err(Verdict::explained(conn, Cause::Shed, format!("pool {}: {refusal}", pool.name)));
     }
-    let clients = routed.proxy.clients.as_ref().zip(routed.origin.counted);
-    let client =
-        match clients.map(|(clients, ip)| clients.admit(ip, Instant::now()).map_err(|error| (error, ip))) {
-            None => None,
-            Some(Ok(permit)) => Some(permit),
-            Some(Err((refusal, ip))) => return Err(refused_client(conn, refusal, ip)),
-        };
     let at_limits = &routed.proxy.config.limits.at_limit;
     let of_pool = Place {
         limit: &pool.limit,
@@ -94,7 +88,8 @@ pub(super) async fn admit<'p, S: Stream, D>(
                     pool.want();
                 }
                 if refusal.orderly {
-                    drop((client, places, process));
+                    // Not its place among all: while it is heard out it is a connection like any other.
+                    drop(places);
                     take_leave(conn, routed.client).await;
                     return Err(refusal.verdict.in_order());
                 }
@@ -102,7 +97,47 @@ pub(super) async fn admit<'p, S: Stream, D>(
             }
         }
     }
-    Ok(Admitted { permits: Permits { _process: process, _client: client, _places: places }, routed })
+    Ok(Admitted { permits: Permits { _process: process, _places: places }, routed })
+}
+
+/// A place for whoever is on the socket, as the client that it is unless it is trusted to speak for another one.
+pub(super) fn the_peer<D>(
+    conn: &ConnGuard,
+    at: &Listener,
+    proxy: &Proxy<D>,
+) -> Result<Option<AddressPermit>, Verdict> {
+    let peer = conn.peer().ip();
+    match at.config.accept_proxy.greeting(peer) {
+        Greeting::Plain => counted(conn, peer, proxy),
+        // Those that are not let in are turned away before anything is waited for.
+        Greeting::Header | Greeting::Either | Greeting::Refused => Ok(None),
+    }
+}
+
+/// Exchanges the peer's place for the client's, now that it is known whose the connection is; None where it is nobody's.
+pub(super) fn the_client<D>(
+    conn: &ConnGuard,
+    place: &mut Option<AddressPermit>,
+    client: Option<IpAddr>,
+    proxy: &Proxy<D>,
+) -> Result<(), Verdict> {
+    let clients = proxy.clients.as_ref();
+    let is_there = |ip| place.as_ref().zip(clients).is_some_and(|(place, clients)| clients.is_of(place, ip));
+    match client {
+        Some(ip) if is_there(ip) => {}
+        Some(ip) => *place = counted(conn, ip, proxy)?,
+        None => *place = None,
+    }
+    Ok(())
+}
+
+/// A place for one more connection of `ip`, where clients are counted.
+fn counted<D>(conn: &ConnGuard, ip: IpAddr, proxy: &Proxy<D>) -> Result<Option<AddressPermit>, Verdict> {
+    let Some(clients) = &proxy.clients else { return Ok(None) };
+    if proxy.config.limits.unlimited_clients.iter().any(|network| network.contains(ip)) {
+        return Ok(clients.count_in(ip, Instant::now()));
+    }
+    clients.admit(ip, Instant::now()).map(Some).map_err(|refusal| refused_client(conn, refusal, ip))
 }
 
 /// A place among all connections, for one that came when the last was just taken. There are at most as many such as there
@@ -133,7 +168,8 @@ const LAST_WORDS: usize = 64 * 1024;
 
 /// Ends our direction, and takes what the client still has to say: closing over unread bytes would reset it after all.
 async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
-    conn.deadline(Instant::now() + LEAVE.get(), DeadlineKind::Queue);
+    let deadline = Instant::now() + LEAVE.get();
+    conn.deadline(deadline, DeadlineKind::Queue);
     if client.shutdown_write().is_err() {
         return;
     }
@@ -146,7 +182,7 @@ async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
             }
         }
     };
-    tokio::time::timeout(LEAVE.get(), listening).await.unwrap_or_default();
+    within(deadline, client, listening).await.unwrap_or_default();
 }
 
 /// Why there was no place, and whether the client gets a FIN.

@@ -116,7 +116,7 @@ fn told(conn: &ConnGuard, known: &Known<'_>, content: &HeaderContent, omitted: &
         tlvs.authority = name.or_else(|| from_hop.authority.clone());
     }
     if content.fields.has(HeaderField::Alpn) {
-        let protocol = hello.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(|p| p.to_vec());
+        let protocol = hello.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(<[u8]>::to_vec);
         tlvs.alpn = protocol.or_else(|| from_hop.alpn.clone());
     }
     if content.pass_unknown_tlvs {
@@ -154,6 +154,6 @@ fn note(omissions: &Omissions, omitted: &fit::Omitted, route: &str, max: usize) 
 }
 
 /// Whether a protocol is one of those that clients offer only to keep servers used to unknown ones (RFC 8701).
-fn is_grease(protocol: &[u8]) -> bool {
+pub(super) fn is_grease(protocol: &[u8]) -> bool {
     matches!(protocol, [a, b] if a == b && a & 0x0f == 0x0a)
 }

@@ -1,7 +1,9 @@
 //! The header stage: who the connection is from.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::Poll;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Trail};
 use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Prefix, Tlvs};
@@ -12,7 +14,7 @@ use super::Accepted;
 use super::client::fill;
 use super::verdict::Verdict;
 use crate::config::{AcceptProxy, Greeting};
-use crate::proxy::{Listener, Proxy};
+use crate::proxy::{Listener, Proxy, Wait};
 
 /// Who a connection is from and where it was going, as far as is known.
 #[derive(Debug)]
@@ -46,11 +48,12 @@ pub(super) struct Greeted<'p, S, D> {
 pub(super) async fn greet<'p, S: Stream, D>(
     conn: &ConnGuard,
     accepted: Accepted<'p, S, D>,
+    wait: &mut Wait<'_>,
 ) -> Result<Greeted<'p, S, D>, Verdict> {
     let Accepted { client, mut ahead, at, proxy } = accepted;
     let header = match due(conn, at)? {
-        Greeting::Header => Some(in_time(conn, client, &mut ahead, proxy).await?),
-        Greeting::Either => one_or_none(conn, client, &mut ahead, proxy).await?,
+        Greeting::Header => Some(in_time(conn, client, &mut ahead, proxy, wait).await?),
+        Greeting::Either => one_or_none(conn, client, &mut ahead, proxy, wait).await?,
         Greeting::Plain | Greeting::Refused => None,
     };
     let origin = match header {
@@ -82,12 +85,14 @@ async fn in_time<S: Stream, D>(
     client: &S,
     ahead: &mut ReadAhead,
     proxy: &Proxy<D>,
+    wait: &mut Wait<'_>,
 ) -> Result<Header, Verdict> {
     let timeout = proxy.config.deadlines.proxy_header_timeout;
     let deadline = conn.opened() + timeout.get();
     let limits = HeaderLimits { max_v2: proxy.config.proxy_protocol.max_header.bytes() };
     conn.deadline(deadline, DeadlineKind::Header);
-    within(deadline, read_header(conn, client, ahead, &limits)).await.unwrap_or_else(|| {
+    let reading = read_header(conn, client, ahead, &limits, wait);
+    within(deadline, client, reading).await.unwrap_or_else(|| {
         let detail =
             format!("no whole PROXY header from {} within proxy_header_timeout {timeout}", conn.peer());
         Err(Verdict::explained(conn, Cause::HeaderTimeout, detail))
@@ -101,12 +106,13 @@ async fn one_or_none<S: Stream, D>(
     client: &S,
     ahead: &mut ReadAhead,
     proxy: &Proxy<D>,
+    wait: &mut Wait<'_>,
 ) -> Result<Option<Header>, Verdict> {
     let deadline = conn.opened() + proxy.config.deadlines.proxy_header_timeout.get();
     conn.deadline(deadline, DeadlineKind::Header);
-    let beginning = begins_with_header(conn, client, ahead);
-    if within(deadline, beginning).await.unwrap_or(Ok(false))? {
-        in_time(conn, client, ahead, proxy).await.map(Some)
+    let beginning = begins_with_header(conn, client, ahead, wait);
+    if within(deadline, client, beginning).await.unwrap_or(Ok(false))? {
+        in_time(conn, client, ahead, proxy, wait).await.map(Some)
     } else {
         Ok(None)
     }
@@ -117,6 +123,7 @@ async fn begins_with_header<S: Stream>(
     conn: &ConnGuard,
     client: &S,
     ahead: &mut ReadAhead,
+    wait: &mut Wait<'_>,
 ) -> Result<bool, Verdict> {
     loop {
         match header::could_be_header(ahead.bytes()) {
@@ -126,7 +133,7 @@ async fn begins_with_header<S: Stream>(
                 return Err(Verdict::of(conn, Cause::ClientLeft));
             }
             Prefix::Partial if ahead.ended() => return Ok(false),
-            Prefix::Partial => hear(conn, client, ahead, LONGEST_GUESS).await?,
+            Prefix::Partial => hear(conn, client, ahead, LONGEST_GUESS, wait).await?,
         }
     }
 }
@@ -140,9 +147,10 @@ async fn hear<S: Stream>(
     client: &S,
     ahead: &mut ReadAhead,
     limit: usize,
+    wait: &mut Wait<'_>,
 ) -> Result<(), Verdict> {
     let silent = ahead.total() == 0;
-    fill(conn, client, ahead, limit).await.map_err(|verdict| {
+    fill(conn, client, ahead, limit, wait).await.map_err(|verdict| {
         let left = silent && verdict.end.cause == Cause::ClientReset;
         if left { Verdict::of(conn, Cause::ClientLeft) } else { verdict }
     })
@@ -154,6 +162,7 @@ async fn read_header<S: Stream>(
     client: &S,
     ahead: &mut ReadAhead,
     limits: &HeaderLimits,
+    wait: &mut Wait<'_>,
 ) -> Result<Header, Verdict> {
     loop {
         match header::decode(ahead.bytes(), limits) {
@@ -169,15 +178,28 @@ async fn read_header<S: Stream>(
                     format!("{} closed after {} bytes of a PROXY header", conn.peer(), ahead.total());
                 return Err(Verdict::explained(conn, Cause::HeaderMalformed, detail));
             }
-            Ok(None) => hear(conn, client, ahead, limits.max_v2).await?,
+            Ok(None) => hear(conn, client, ahead, limits.max_v2, wait).await?,
             Err(error) => return Err(Verdict::explained(conn, Cause::HeaderMalformed, error.to_string())),
         }
     }
 }
 
-/// What `future` comes to, unless `deadline` comes first.
-pub(super) async fn within<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
-    tokio::time::timeout_at(deadline, future).await.ok()
+/// What `future`, which reads from `client`, comes to, unless `deadline` comes first. When it has, the client is looked at once
+/// more: where this worker is late, what came in time may be waiting, and nobody has told of it yet.
+pub(super) async fn within<S: Stream, F: Future>(
+    deadline: Instant,
+    client: &S,
+    future: F,
+) -> Option<F::Output> {
+    let mut future = pin!(future);
+    if let Ok(output) = tokio::time::timeout_at(deadline, future.as_mut()).await {
+        return Some(output);
+    }
+    client.look();
+    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
 }
 
 /// The TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as the hop's

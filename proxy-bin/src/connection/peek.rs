@@ -1,27 +1,43 @@
 //! The peek stage: which server the client asks for, where a route of the port wants to know.
+//!
+//! ```text
+//!              ┌─ of another protocol ────────────────────────► routed without a name
+//! first bytes ─┼─ a hello, with a name, an address or neither ─► routed by what it has
+//!              └─ begins as TLS, no name to go by ────┬───────► refused
+//!                                                     └───────► routed without a name, where the listener says so
+//! ```
+//! What cannot be read here may be read by a backend: to take it for a connection without a name would be a way around
+//! every route that goes by the name.
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::header::{Prefix, could_be_header};
-use proxy_core::hello::{ClientHello, HelloReader, Progress};
+use proxy_core::hello::{ClientHello, HelloReader, Progress, UnusableName};
 use proxy_core::{ReadAhead, Stream};
 
 use super::client::fill;
 use super::header::{Greeted, Origin, enter, within};
 use super::verdict::Verdict;
-use crate::proxy::{Listener, Proxy};
-
-/// How much is read at once: more than any usual hello.
-const CHUNK: usize = 4096;
+use crate::config::UnreadableHello;
+use crate::proxy::{Listener, Proxy, Wait};
 
 /// A connection that has said what it is going to say before it is routed.
 pub(super) struct Peeked<'p, S, D> {
     pub(super) client: &'p S,
     pub(super) ahead: ReadAhead,
     pub(super) origin: Origin,
-    /// None where nobody needed to know, or it is not TLS.
+    /// None where nobody needed to know, or there is none to go by.
     pub(super) hello: Option<ClientHello>,
     pub(super) at: &'p Listener,
     pub(super) proxy: &'p Proxy<D>,
+}
+
+/// What a client has begun with.
+enum Head {
+    /// Another protocol than TLS.
+    Plain,
+    /// What begins as TLS does, and why no hello could be read from it.
+    Unreadable(String),
+    Hello(ClientHello),
 }
 
 /// Reads the ClientHello, only where some route of the port needs a name: a service whose server speaks first works on
@@ -29,16 +45,19 @@ pub(super) struct Peeked<'p, S, D> {
 pub(super) async fn peek<'p, S: Stream, D>(
     conn: &ConnGuard,
     greeted: Greeted<'p, S, D>,
+    wait: &mut Wait<'_>,
 ) -> Result<Peeked<'p, S, D>, Verdict> {
     let Greeted { client, mut ahead, origin, at, proxy } = greeted;
     let hello = if proxy.config.routes.needs_hello(at.config.port) {
         let timeout = proxy.config.deadlines.initial_data_timeout;
         let deadline = enter(conn, Phase::Peek, timeout, DeadlineKind::Hello)?;
-        let reader = HelloReader::new(proxy.config.limits.max_client_hello.bytes());
-        within(deadline, read_hello(conn, client, &mut ahead, reader)).await.unwrap_or_else(|| {
+        let most = proxy.config.limits.max_client_hello.bytes();
+        let reading = read_head(conn, client, &mut ahead, most, wait);
+        let head = within(deadline, client, reading).await.unwrap_or_else(|| {
             let detail = format!("no whole ClientHello within initial_data_timeout {timeout}");
             Err(Verdict::explained(conn, Cause::HelloTimeout, detail))
-        })?
+        })?;
+        to_go_by(conn, head, at.config.unreadable_hello)?
     } else {
         None
     };
@@ -58,23 +77,53 @@ pub(super) fn forbidden_header(conn: &ConnGuard) -> Verdict {
     Verdict::explained(conn, Cause::HeaderUntrusted, detail)
 }
 
-/// Reads until the hello is whole, or what was sent is none. What was read stays read ahead, to be replayed.
-async fn read_hello<S: Stream>(
+/// Reads until the hello is whole, or there is going to be none. What was read stays read ahead, to be replayed.
+async fn read_head<S: Stream>(
     conn: &ConnGuard,
     client: &S,
     ahead: &mut ReadAhead,
-    mut reader: HelloReader,
-) -> Result<Option<ClientHello>, Verdict> {
-    let mut seen = 0;
+    most: usize,
+    wait: &mut Wait<'_>,
+) -> Result<Head, Verdict> {
+    let mut reader = HelloReader::new(most);
     loop {
-        let new = ahead.bytes().get(seen..).unwrap_or_default();
-        seen += new.len();
-        match reader.push(new) {
-            Progress::Hello(hello) => return Ok(Some(hello)),
-            Progress::NotTls(_) => return Ok(None),
+        let seen = ahead.bytes().len();
+        match reader.look(ahead.bytes()) {
+            Progress::Hello(hello) => return Ok(Head::Hello(hello)),
+            Progress::NotTls(_) => return Ok(Head::Plain),
+            Progress::Unreadable(why) => return Ok(Head::Unreadable(why.to_string())),
             Progress::More if ahead.ended() && seen == 0 => return Err(Verdict::of(conn, Cause::ClientLeft)),
-            Progress::More if ahead.ended() => return Ok(None),
-            Progress::More => fill(conn, client, ahead, CHUNK).await?,
+            Progress::More if ahead.ended() && reader.begins_as_tls() => {
+                return Ok(Head::Unreadable(format!("it ended after {seen} bytes of a ClientHello")));
+            }
+            Progress::More if ahead.ended() => return Ok(Head::Plain),
+            // Never more than the reader looks at: what a crowd keeps here is bounded by that.
+            Progress::More => fill(conn, client, ahead, most.saturating_sub(seen), wait).await?,
         }
     }
+}
+
+/// The hello that the connection is routed by; a verdict where it might have a name that cannot be told.
+fn to_go_by(
+    conn: &ConnGuard,
+    head: Head,
+    unreadable: UnreadableHello,
+) -> Result<Option<ClientHello>, Verdict> {
+    let (why, hello) = match head {
+        Head::Plain => return Ok(None),
+        Head::Unreadable(why) => (why, None),
+        Head::Hello(hello) => match &hello.unusable_name {
+            None => return Ok(Some(hello)),
+            Some(name) => (format!("its server name is \"{name}\""), Some(hello)),
+        },
+    };
+    let unusable = hello.as_ref().and_then(|hello| hello.unusable_name.as_ref());
+    // No server goes by the name of an address, and clients send it that have no other.
+    let is_harmless = unusable.is_some_and(UnusableName::is_address);
+    if !is_harmless && unreadable == UnreadableHello::Refuse {
+        let detail = format!("no server name can be told, and unreadable_hello = \"refuse\": {why}");
+        return Err(Verdict::explained(conn, Cause::HelloUnreadable, detail));
+    }
+    conn.learn(|facts| facts.nameless = Some(why.into()));
+    Ok(hello)
 }

@@ -7,6 +7,7 @@ use proxy_core::hello::ClientHello;
 use proxy_core::{ReadAhead, Stream};
 use proxy_route::Query;
 
+use super::announce::is_grease;
 use super::header::Origin;
 use super::peek::Peeked;
 use super::verdict::Verdict;
@@ -37,13 +38,14 @@ pub(super) fn route<'p, S: Stream, D>(
     conn: &ConnGuard,
     peeked: Peeked<'p, S, D>,
 ) -> Result<Routed<'p, S, D>, Verdict> {
-    let Peeked { client, ahead, origin, hello, at, proxy } = peeked;
+    let Peeked { client, ahead, origin, mut hello, at, proxy } = peeked;
     let port = at.config.port;
+    let offered: Vec<&[u8]> = hello.iter().flat_map(|hello| hello.alpn.iter()).collect();
     let query = Query {
         port,
         server_name: hello.as_ref().and_then(|hello| hello.server_name.as_deref()),
         client: origin.client.map(proxy_core::ClientAddr::ip),
-        alpn: hello.as_ref().map_or(&[][..], |hello| &hello.alpn),
+        alpn: &offered,
     };
     let Some((matched, state)) =
         proxy.config.routes.lookup(&query).and_then(|found| Some((found, proxy.routes.get(found.index)?)))
@@ -52,6 +54,8 @@ pub(super) fn route<'p, S: Stream, D>(
         let detail = format!("no route of port {port} takes this client and server name ({name})");
         return Err(Verdict::explained(conn, Cause::NoRoute, detail));
     };
+    // What the backend may be told of; a hello can offer thousands.
+    hello.iter_mut().for_each(|hello| hello.alpn.keep_first(|protocol| !is_grease(protocol)));
     let route: &RouteConfig = matched.payload;
     conn.learn(|facts| facts.route = Some(Arc::clone(&route.name)));
     if state.draining.is_on() {

@@ -2,8 +2,10 @@
 
 mod announced;
 mod deadlines;
+mod door;
 mod greeted;
 mod limits;
+mod names;
 
 use std::future::Future;
 use std::io;
@@ -91,11 +93,7 @@ impl Rig {
     fn connect_from(&self, client: [u8; 4]) -> (MemStream, impl Future<Output = ()> + Send + use<>) {
         let (far, near) = mem::pair(64 * 1024);
         let peer = PeerAddr::new((client, 4000).into());
-        let at = Arc::clone(&self.proxy.listeners[0]);
-        let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
-        let conn = self.proxy.tracker.open(0, opening);
-        let permit = self.proxy.connections.acquire();
-        (far, serve(newcomer(near, permit, at, &self.proxy, conn)))
+        (far, self.proxy.connection(&self.proxy.listeners[0], 0, near, peer))
     }
 
     fn spawn(&self) -> (MemStream, tokio::task::JoinHandle<()>) {
@@ -117,18 +115,6 @@ impl Rig {
         assert_eq!(ends.len(), 1, "{ends:?}");
         ends.into_iter().next().unwrap()
     }
-}
-
-/// What the accept loop would hand over.
-fn newcomer(
-    client: MemStream,
-    permit: Option<Permit>,
-    at: Arc<Listener>,
-    proxy: &Arc<Proxy<MemNet>>,
-    conn: ConnGuard,
-) -> Newcomer<MemStream, MemNet> {
-    let seat = Arc::new(Seat { at, proxy: Arc::clone(proxy) });
-    Newcomer { client, start: Some(Start { permit, seat }), room: Arc::clone(&proxy.room), conn }
 }
 
 /// What can be read to the end: the bytes, and whether it was a FIN.

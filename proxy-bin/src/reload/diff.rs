@@ -10,7 +10,7 @@ use proxy_core::Congestion;
 use toml::{Table, Value};
 
 use crate::admin::model::{Change, ChangeKind};
-use crate::config::{AtLimit, Config, ListenerConfig};
+use crate::config::{AtLimit, Config, ListenerConfig, UnreadableHello};
 use crate::proxy::Proxy;
 
 /// What `config` would change in the configuration of `proxy`.
@@ -159,8 +159,12 @@ fn of_listener(at: &ListenerConfig) -> String {
         Congestion::Auto => String::new(),
         other @ (Congestion::System | Congestion::Named(_)) => format!(", congestion = \"{other}\""),
     };
+    let unreadable = match at.unreadable_hello {
+        UnreadableHello::Refuse => "",
+        UnreadableHello::Unnamed => ", unreadable_hello = \"unnamed\"",
+    };
     format!(
-        "backlog = {}, accept_proxy = {accept_proxy}{most}, at_limit = {at_limit}{congestion}",
+        "backlog = {}, accept_proxy = {accept_proxy}{unreadable}{most}, at_limit = {at_limit}{congestion}",
         at.backlog
     )
 }

@@ -11,6 +11,7 @@ use proxy_core::{Listen, PeerAddr, Resolver};
 const SILENT_AT_FIRST: &str = r#"
 [limits]
 max_connections = 200
+max_unrouted_connections = 200
 connections_per_client = "off"
 connections_per_client_per_minute = "off"
 [timeouts]

@@ -78,7 +78,7 @@ error: unknown key `max-connections`
 2 | max-connections = 10
   | ^^^^^^^^^^^^^^^ did you mean `max_connections`?
   |
-  = help: the keys here are `max_connections`, `connections_per_client`, `connections_per_client_per_minute`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
+  = help: the keys here are `max_connections`, `max_unrouted_connections`, `connections_per_client`, `connections_per_client_per_minute`, `unlimited_clients`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
 ");
 }
 
@@ -130,7 +130,7 @@ error: unknown key `port`
 2 | port = [8080]
   | ^^^^ did you mean `ports`?
   |
-  = help: the keys here are `ports`, `bind`, `backlog`, `accept_proxy`, `max_connections`, `congestion`
+  = help: the keys here are `ports`, `bind`, `backlog`, `accept_proxy`, `unreadable_hello`, `max_connections`, `congestion`
 ");
 }
 
@@ -262,6 +262,6 @@ error: unknown key `max_conections`
 1 | limits.max_conections = 3
   |        ^^^^^^^^^^^^^^ did you mean `max_connections`?
   |
-  = help: the keys here are `max_connections`, `connections_per_client`, `connections_per_client_per_minute`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
+  = help: the keys here are `max_connections`, `max_unrouted_connections`, `connections_per_client`, `connections_per_client_per_minute`, `unlimited_clients`, `ipv6_prefix`, `tracked_clients`, `max_memory`, `at_limit`, `early_data`, `max_client_hello`
 ");
 }

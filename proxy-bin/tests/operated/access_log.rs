@@ -144,7 +144,31 @@ fn a_storm_of_refusals_is_counted() {
     let counted: u64 = counts.iter().filter_map(|line| line["times"].as_u64()).sum();
     assert_eq!(written + usize::try_from(counted).unwrap(), refused, "{lines}");
     assert!((10..50).contains(&written), "{written}");
-    assert!(counts.iter().all(|line| line["cause"] == "client_rate" && line["route"] == "web"), "{counts:?}");
+    let listener = proxy.addr().to_string();
+    let alike = |line: &serde_json::Value| line["cause"] == "client_rate" && line["listener"] == *listener;
+    assert!(counts.iter().all(alike), "{counts:?}");
+}
+
+/// They are refused for nothing and cost whoever makes them nothing, so their lines would fill a disk.
+#[test]
+fn a_storm_of_connections_that_end_before_they_have_a_route_is_counted() {
+    const STORM: usize = 300;
+    let named = ROUTE.replace("ports = [PORT] }", "ports = [PORT], domains = [\"a.test\"] }");
+    assert_ne!(named, ROUTE);
+    let mut proxy = Running::start(&format!("[log]\nformat = \"json\"\n{named}"));
+    for n in 0..STORM {
+        let stream = std::net::TcpStream::connect(proxy.addr()).unwrap();
+        if n % 2 == 0 {
+            socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        }
+    }
+    proxy.signal(Signal::TERM);
+    proxy.exit_code();
+    let lines = proxy.output();
+    let counted: u64 = objects_with(&lines, "times").iter().filter_map(|line| line["times"].as_u64()).sum();
+    let written = ends(&lines).len();
+    assert!(written < 100, "{written}");
+    assert_eq!(written + usize::try_from(counted).unwrap(), STORM, "{lines}");
 }
 
 #[test]

@@ -19,8 +19,9 @@ const MILLIS: f64 = 1e3;
 const MICROS: f64 = 1e6;
 
 /// Causes by which a connection is refused since a limit is met, and the limit.
-const REFUSALS: [(Cause, &str); 10] = [
+const REFUSALS: [(Cause, &str); 11] = [
     (Cause::GlobalLimit, "global"),
+    (Cause::UnroutedLimit, "unrouted"),
     (Cause::PoolLimit, "pool"),
     (Cause::ListenerLimit, "listener"),
     (Cause::RouteLimit, "route"),

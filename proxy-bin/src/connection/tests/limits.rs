@@ -153,7 +153,7 @@ async fn a_client_has_so_many_connections_at_once_and_a_minute_and_no_more() {
     task.await.unwrap();
     let ends = rig.ends();
     assert!(
-        ends[1].starts_with("PC client_rate by client in dial 0/0: 10.0.0.1: the client opens more than 3"),
+        ends[1].starts_with("PH client_rate by client in header 0/0: 10.0.0.1: the client opens more than 3"),
         "{ends:?}"
     );
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -279,9 +279,7 @@ async fn at_a_listeners_limit_connections_are_reset() {
     let serve_one = || {
         let (far, near) = mem::pair(1024);
         let peer = PeerAddr::new(([10, 0, 0, 1], 4000).into());
-        let opening = proxy_conn::Opening { peer, listener: Arc::clone(&at.label) };
-        let (conn, permit) = (rig.proxy.tracker.open(0, opening), rig.proxy.connections.acquire());
-        (far, serve(newcomer(near, permit, Arc::clone(&at), &rig.proxy, conn)))
+        (far, rig.proxy.connection(&at, 0, near, peer))
     };
     let (_first, serving) = serve_one();
     let mut serving = tokio_test::task::spawn(serving);
