@@ -151,14 +151,15 @@ pub fn too_few(config: &Config, descriptors: u64) -> Option<String> {
     let needs = Needs::of(config);
     let room = needs.room(descriptors);
     let why = format!("the limit of open files is {descriptors}: {needs}");
+    let connections = format!("{room} connection{}", if room == 1 { "" } else { "s" });
     match config.limits.max_connections.map(|wanted| wanted.get() as usize) {
         Some(wanted) if wanted > room => Some(format!(
-            "max_connections = {wanted}, but there are descriptors for {room} connections only, since {why}. Lower \
+            "max_connections = {wanted}, but there are descriptors for {connections} only, since {why}. Lower \
              max_connections, or {RAISE}"
         )),
-        None if room < FEW => Some(format!(
-            "there are descriptors for {room} connections only, since {why}. To serve more, {RAISE}"
-        )),
+        None if room < FEW => {
+            Some(format!("there are descriptors for {connections} only, since {why}. To serve more, {RAISE}"))
+        }
         Some(_) | None => None,
     }
 }

@@ -13,6 +13,8 @@ use tracing::{info, warn};
 #[derive(Debug, Default)]
 pub(super) struct Story {
     at: Option<Instant>,
+    /// The worst level that was said since then.
+    said: Level,
     unsaid: Option<Unsaid>,
 }
 
@@ -25,7 +27,8 @@ struct Unsaid {
 }
 
 impl Story {
-    /// Says what has changed, unless something was said less than `silence` ago: then it is said later, all together.
+    /// Says what has changed, unless something was said less than `silence` ago: then it is said later, all together. What is
+    /// worse than all that was said is said at once.
     pub(super) fn tell(&mut self, pool: &str, change: Option<Change>, silence: Duration, now: Instant) {
         let Some(Unsaid { change, worst, times }) = self.news(change, silence, now) else { return };
         let Change { from, to, signal, .. } = change;
@@ -46,11 +49,14 @@ impl Story {
             unsaid.worst = unsaid.worst.max(change.to);
             unsaid.times += 1;
         }
-        if self.at.is_some_and(|at| now.saturating_duration_since(at) < silence) {
-            return None;
+        let lately = self.at.is_some_and(|at| now.saturating_duration_since(at) < silence);
+        let unsaid = self.unsaid.take_if(|unsaid| !lately || unsaid.change.to > self.said)?;
+        let to = unsaid.change.to;
+        if lately {
+            self.said = to;
+        } else {
+            (self.at, self.said) = (Some(now), to);
         }
-        let unsaid = self.unsaid.take()?;
-        self.at = Some(now);
         Some(unsaid)
     }
 }
@@ -78,6 +84,17 @@ mod tests {
             }));
         }
         said
+    }
+
+    #[test]
+    fn what_is_worse_than_all_that_was_said_is_said_at_once() {
+        assert_eq!(
+            said([17, 19, 0, 19, 0]),
+            [
+                "0: normal → tight, 1 changes, tight at the worst",
+                "1: tight → shed, 1 changes, shed at the worst",
+            ]
+        );
     }
 
     #[test]
