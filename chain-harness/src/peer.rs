@@ -1,9 +1,12 @@
 //! Other people's programs, to check our protocols against: HAProxy, nginx, OpenSSL.
 #![expect(clippy::print_stdout, reason = "a test says on stdout what it skips")]
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -23,8 +26,21 @@ pub struct Peer {
     /// The process.
     pub process: Process,
     ports: Vec<u16>,
+    /// Whether it has to be asked to stop, since it has processes of its own.
+    orderly: bool,
     _dir: TempDir,
 }
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if self.orderly {
+            self.process.stop(STOPPING);
+        }
+    }
+}
+
+/// How long a program with processes of its own may take to stop.
+const STOPPING: Duration = Duration::from_secs(5);
 
 impl Peer {
     /// HAProxy on `config`, with `PORT_A` to `PORT_D` for free ports and `DIR` for its directory.
@@ -55,17 +71,52 @@ impl Peer {
         Some(Self::run(&config, command).await)
     }
 
+    /// The program `name`, of the Debian package `package`, on `config` with the same stand-ins. `command` makes what is
+    /// run of the program, the configuration's file and the directory, in which it may prepare what is needed; anybody may
+    /// look into that, as such programs give up root. Dropped, it is asked to stop and waited for, so that what processes
+    /// it has go with it. None likewise.
+    pub async fn program(
+        name: &str,
+        package: &str,
+        config: &str,
+        command: impl FnOnce(&Path, &Path, &Path) -> Command,
+    ) -> Option<Self> {
+        let program = find_program(name).or_else(|| {
+            println!("skipped: {name} is not installed (apt-get install {package})");
+            None
+        })?;
+        let command = |file: &Path, dir: &Path| {
+            let open = Permissions::from_mode(0o755);
+            std::fs::set_permissions(dir, open).expect("the directory is ours");
+            command(&program, file, dir)
+        };
+        let mut peer = Self::start(config, command);
+        peer.orderly = true;
+        peer.listens().await;
+        Some(peer)
+    }
+
     async fn run(config: &str, command: impl FnOnce(&Path, &Path) -> Command) -> Self {
+        let mut peer = Self::start(config, command);
+        peer.listens().await;
+        peer
+    }
+
+    /// Waits until all of its ports are listened on.
+    async fn listens(&mut self) {
+        for port in &self.ports {
+            self.process.listens_on(*port).await;
+        }
+    }
+
+    fn start(config: &str, command: impl FnOnce(&Path, &Path) -> Command) -> Self {
         let (config, ports) = ports::fill(config);
         let dir = tempfile::tempdir().expect("there is room for a file");
         let file = dir.path().join("peer.conf");
         let config = config.replace("DIR", &dir.path().to_string_lossy());
         std::fs::write(&file, config).expect("there is room for a file");
-        let mut process = Process::start(&mut command(&file, dir.path()));
-        for port in &ports {
-            process.listens_on(*port).await;
-        }
-        Self { process, ports, _dir: dir }
+        let process = Process::start(&mut command(&file, dir.path()));
+        Self { process, ports, orderly: false, _dir: dir }
     }
 
     /// Where `PORT_A` is.

@@ -116,6 +116,20 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it is our child");
     }
 
+    /// Asks it to stop and waits until it has, for `bound` at most: for its owner's last moment, where nothing else runs.
+    #[expect(clippy::disallowed_methods, reason = "a value is dropped outside of any runtime's time")]
+    pub(crate) fn stop(&mut self, bound: Duration) {
+        const LOOK: Duration = Duration::from_millis(5);
+        let mut left = bound;
+        while matches!(self.child.try_wait(), Ok(None)) && !left.is_zero() {
+            if left == bound {
+                self.terminate();
+            }
+            std::thread::sleep(LOOK);
+            left = left.saturating_sub(LOOK);
+        }
+    }
+
     /// Sends it SIGHUP.
     pub fn hang_up(&self) {
         kill_process(Pid::from_child(&self.child), Signal::HUP).expect("it is our child");

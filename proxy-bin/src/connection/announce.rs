@@ -16,6 +16,9 @@ use super::verdict::Verdict;
 use crate::config::{HeaderContent, HeaderField, NextHop, RouteConfig, SendProxy, UniqueId, UnknownClient};
 use crate::omissions::{Omission, Omissions};
 
+/// The longest name that is told: no host's is longer (RFC 1035, section 2.3.4), and HAProxy closes on one that is.
+const LONGEST_NAME: usize = 255;
+
 /// What there is to tell, and how the route wants it told.
 pub(super) struct Known<'a> {
     pub(super) origin: &'a Origin,
@@ -114,6 +117,9 @@ fn told(conn: &ConnGuard, known: &Known<'_>, content: &HeaderContent, omitted: &
     if content.fields.has(HeaderField::Authority) {
         let name = hello.and_then(|hello| hello.server_name.as_deref()).map(|name| name.as_bytes().to_vec());
         tlvs.authority = name.or_else(|| from_hop.authority.clone());
+        if tlvs.authority.take_if(|name| name.len() > LONGEST_NAME).is_some() {
+            omitted.add(Omission::Authority);
+        }
     }
     if content.fields.has(HeaderField::Alpn) {
         let protocol = hello.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(<[u8]>::to_vec);

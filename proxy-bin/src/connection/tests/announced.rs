@@ -136,6 +136,21 @@ async fn an_id_is_all_of_them_the_one_that_came_or_our_own() {
     }
 }
 
+/// HAProxy takes 255 bytes there, and closes on more.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_longer_than_any_is_left_out_and_counted() {
+    let route = format!("{V2}proxy_v2 = {{ fields = [\"authority\"], max_header = \"4KiB\" }}\n");
+    for (len, is_told) in [(255, true), (256, false)] {
+        let front = from_front(Tlvs { authority: Some(vec![b'n'; len]), ..Tlvs::default() });
+        let rig = hop(&route);
+        let bytes = told(&rig, &front).await;
+        let header = decode(&bytes, &HeaderLimits::default()).unwrap().unwrap().header;
+        assert_eq!(header.tlvs.authority.is_some(), is_told);
+        let counts: Vec<_> = rig.proxy.routes[0].omissions.as_ref().unwrap().counts().collect();
+        assert!(counts.contains(&("authority", u64::from(!is_told))), "{counts:?}");
+    }
+}
+
 /// Four ids of hops before, a name, a protocol and two foreign fields: 28 bytes of addresses, 3 + 47 + 1 + 10 of ids,
 /// 3 + 60 of the name, 3 + 2 of the protocol, 3 + 20 twice.
 fn full() -> Vec<u8> {
