@@ -24,14 +24,15 @@ mod route;
 mod verdict;
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
 use proxy_core::{Dial, PeerAddr, ReadAhead, Side, Stream};
 
 use crate::accept::Seat;
+use crate::config::Greeting;
 use crate::proxy::{Listener, Proxy, Room};
+use peek::Peeked;
 use relay::{Established, Preamble};
 use verdict::Verdict;
 
@@ -47,17 +48,22 @@ struct Accepted<'p, S, D> {
 /// dropped before it has run at all.
 pub(crate) struct Newcomer<S, D> {
     pub(crate) client: S,
+    admission: Admission<D>,
+    room: Arc<Room>,
+    conn: ConnGuard,
+}
+
+/// What a connection was let in with.
+struct Admission<D> {
     /// What it begins with; taken when it does.
     start: Option<Start<D>>,
     /// Its place among its client's connections: from accept on as the peer's, until a header says whose it is. None for one
     /// that is counted as nobody's.
     counted: Option<AddressPermit>,
-    room: Arc<Room>,
-    conn: ConnGuard,
 }
 
 /// What a connection begins with.
-pub(crate) struct Start<D> {
+struct Start<D> {
     /// Its place among all that may be served; None if others were faster, and it has to wait for one.
     permit: Option<Permit>,
     seat: Arc<Seat<D>>,
@@ -87,7 +93,8 @@ pub(crate) fn receive<S: Stream, D: Dial>(
     let permit = proxy.connections.acquire();
     let room = Arc::clone(&proxy.room);
     room.taken();
-    Some(Newcomer { client, start: Some(Start { permit, seat }), counted, room, conn })
+    let admission = Admission { start: Some(Start { permit, seat }), counted };
+    Some(Newcomer { client, admission, room, conn })
 }
 
 /// Serves one connection from accept to its end.
@@ -98,13 +105,12 @@ pub(crate) fn receive<S: Stream, D: Dial>(
 pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Future<Output = ()> + Send {
     async move {
         // Borrowed as a whole, so that it is held as a whole: held field by field, the guard would not have to go last.
-        let Newcomer { client, start, counted, room, conn } = &mut newcomer;
+        let Newcomer { client, admission, room, conn } = &mut newcomer;
         let (client, conn) = (&*client, &*conn);
-        let establishing = Box::pin(establish(conn, client, start.take(), counted));
         let verdict = tokio::select! {
             biased;
             reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
-            verdict = live(conn, client, establishing) => verdict,
+            verdict = live(conn, client, admission) => verdict,
         };
         room.given_back();
         conn.end(verdict.end, verdict.detail);
@@ -114,14 +120,9 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
     }
 }
 
-/// Every stage in order; the first that cannot go on says why. What comes before the relay is boxed: it needs three times as
-/// much room, and only for moments.
-async fn live<S: Stream, B: Stream>(
-    conn: &ConnGuard,
-    client: &S,
-    establishing: Pin<Box<impl Future<Output = Result<(Established<B>, Preamble), Verdict>>>>,
-) -> Verdict {
-    let (established, preamble) = match establishing.await {
+/// Every stage in order; the first that cannot go on says why.
+async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
+    let (established, preamble) = match establish(conn, client, admission).await {
         Ok(both) => both,
         Err(verdict) => return verdict,
     };
@@ -129,23 +130,57 @@ async fn live<S: Stream, B: Stream>(
     established.close(conn, &end)
 }
 
-/// The stages up to the backend.
+/// The stages up to the backend. They are boxed: they need more room than a relay, and only for moments. Those that may be
+/// waited for without a route have a box of their own, which is a fraction of the other: a crowd may be in it.
 async fn establish<S: Stream, D: Dial>(
     conn: &ConnGuard,
     client: &S,
-    start: Option<Start<D>>,
-    counted: &mut Option<AddressPermit>,
+    Admission { start, counted }: &mut Admission<D>,
 ) -> Result<(Established<D::Stream>, Preamble), Verdict> {
     // INVARIANT: a connection begins once, with what the accept loop gave it.
-    let Start { permit, seat } = start.ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
-    let proxy = &*seat.proxy;
-    let mut accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy };
+    let Start { permit, seat } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
+    let accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy: &seat.proxy };
+    if may_wait(conn, &seat) {
+        let (process, peeked) = Box::pin(identify(conn, accepted, permit, counted)).await?;
+        Box::pin(connect(conn, process, peeked)).await
+    } else {
+        Box::pin(async {
+            let (process, peeked) = identify(conn, accepted, permit, counted).await?;
+            connect(conn, process, peeked).await
+        })
+        .await
+    }
+}
+
+/// Whether anything has to be read of a connection before it has a route.
+fn may_wait<D>(conn: &ConnGuard, seat: &Seat<D>) -> bool {
+    let Seat { at, proxy } = seat;
+    at.config.accept_proxy.greeting(conn.peer().ip()) != Greeting::Plain
+        || proxy.config.routes.needs_hello(at.config.port)
+}
+
+/// The stages before it has a route: whose it is, and what it asks for.
+async fn identify<'p, S: Stream, D>(
+    conn: &ConnGuard,
+    mut accepted: Accepted<'p, S, D>,
+    permit: Option<Permit>,
+    counted: &mut Option<AddressPermit>,
+) -> Result<(Permit, Peeked<'p, S, D>), Verdict> {
+    let proxy = accepted.proxy;
     let process = admit::to_the_process(conn, permit, &mut accepted).await?;
     let mut wait = proxy.lobby.wait();
     let greeted = header::greet(conn, accepted, &mut wait).await?;
     admit::the_client(conn, counted, greeted.origin.counted, proxy)?;
     let peeked = peek::peek(conn, greeted, &mut wait).await?;
-    drop(wait);
+    Ok((process, peeked))
+}
+
+/// The stages from its route to its backend.
+async fn connect<S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    process: Permit,
+    peeked: Peeked<'_, S, D>,
+) -> Result<(Established<D::Stream>, Preamble), Verdict> {
     let routed = route::route(conn, peeked)?;
     let admitted = admit::admit(conn, process, routed).await?;
     let dialled = dial::dial(conn, admitted).await?;
