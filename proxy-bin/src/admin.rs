@@ -19,6 +19,7 @@ mod connections;
 pub mod default_socket;
 mod door;
 mod events;
+pub(crate) mod fit;
 mod health;
 mod holder;
 mod metrics;
@@ -77,7 +78,7 @@ const STOPPING: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum AdminError {
     /// The Unix socket could not be made.
-    #[error("cannot listen on the admin socket {}: {source}{}", path.display(), hint(source))]
+    #[error("cannot listen on the admin socket {}: {source}{}", path.display(), bracketed(hint(source)))]
     Socket {
         /// Where.
         path: PathBuf,
@@ -117,10 +118,14 @@ pub enum AdminError {
 #[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest has no hint")]
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => " (make its folder, or have systemd make it: RuntimeDirectory=smartproxy)",
-        io::ErrorKind::PermissionDenied => " (its folder has to be the proxy's to write to)",
+        io::ErrorKind::NotFound => "make its folder, or have systemd make it: RuntimeDirectory=smartproxy",
+        io::ErrorKind::PermissionDenied => "its folder has to be the proxy's to write to",
         _ => "",
     }
+}
+
+fn bracketed(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!(" ({hint})") }
 }
 
 impl AdminError {
@@ -171,7 +176,7 @@ impl AdminSockets {
     /// # Errors
     /// [`AdminError`]; nothing is left behind.
     pub fn bind_with(options: &Admin, given: Given) -> Result<Self, AdminError> {
-        let token = options.token_file.as_ref().map(|path| Token::read(path.as_path())).transpose()?;
+        let token = fit::token(options)?;
         let tcp = options.listen.map(|at| listen(at, token, given.tcp)).transpose()?;
         let kept = tcp.as_ref().map(|(listener, ..)| listener.try_clone()).transpose();
         let kept = kept.map_err(AdminError::Thread)?;

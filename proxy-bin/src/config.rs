@@ -75,6 +75,7 @@ mod schema;
 mod send_proxy;
 mod settings;
 mod spelling;
+mod start;
 mod stray;
 
 /// The largest file that is read: a hundred thousand routes fit, a device that never ends does not.

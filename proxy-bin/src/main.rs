@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 /// Loads a configuration and says what there is to say about it; None where it is not fit to run here.
 fn load(path: &Path) -> Option<Config> {
     let ink = if std::io::stderr().is_terminal() { Ink::Colour } else { Ink::Plain };
-    let suits = |config: Config| config.suits_this_machine().map(|()| config).map_err(LoadError::from);
+    let suits = |config: Config| config.suits_a_start().map(|()| config).map_err(LoadError::from);
     match Config::load(path).and_then(suits) {
         Ok(config) => {
             if !config.warnings.is_empty() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_core::unix::{Living, who_listens};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::holder::Holder;
@@ -61,7 +61,7 @@ impl SocketFile {
     ///
     /// Blocks, for as long as it takes to ask whoever listens there who they are.
     pub(super) fn bind(wanted: Wanted) -> Result<(Self, UnixListener), Unbound> {
-        refuse_what_is_no_socket(&wanted.path)?;
+        fits(&wanted.path)?;
         let beside = PathBuf::from(format!("{}.{:x}", wanted.path.display(), std::process::id()));
         // What a process with our number left behind when it was killed.
         remove_socket(&beside)?;
@@ -143,6 +143,16 @@ fn lock_folder_of(path: &Path) -> Option<File> {
 /// What no other file has for as long as this one is there.
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Whether a socket could be made there: its folder is there and may be written to, and nothing else has the name.
+pub(super) fn fits(path: &Path) -> io::Result<()> {
+    refuse_what_is_no_socket(path)?;
+    let folder = path.parent().unwrap_or(path);
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn refuse_what_is_no_socket(path: &Path) -> io::Result<()> {

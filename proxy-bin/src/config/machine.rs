@@ -13,6 +13,23 @@ impl Config {
     pub fn suits_this_machine(&self) -> Result<(), ConfigErrors> {
         let mut findings = self.congestion_lacking();
         findings.extend(self.too_many_sockets(descriptors::attainable()));
+        self.unless_empty(findings)
+    }
+
+    /// The same, and what else a start would refuse before it opens anything: an admin token or socket that cannot be had, a
+    /// user that is not there, a log file that could not be opened. Not asked by a reload, which takes none of these over, or
+    /// opens them itself.
+    ///
+    /// # Errors
+    /// Each place that names what cannot be had.
+    pub fn suits_a_start(&self) -> Result<(), ConfigErrors> {
+        let mut findings = self.congestion_lacking();
+        findings.extend(self.too_many_sockets(descriptors::attainable()));
+        findings.extend(self.start_lacking());
+        self.unless_empty(findings)
+    }
+
+    fn unless_empty(&self, findings: Vec<Finding>) -> Result<(), ConfigErrors> {
         if findings.is_empty() {
             return Ok(());
         }

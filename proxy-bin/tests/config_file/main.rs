@@ -24,6 +24,7 @@ mod resolved;
 mod routes;
 mod schema;
 mod several_at_once;
+mod start;
 mod syntax;
 mod unknown_keys;
 mod warnings;

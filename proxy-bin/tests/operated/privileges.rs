@@ -50,7 +50,7 @@ fn of_each_thread(pid: u32, key: &str) -> Vec<String> {
 fn a_user_that_is_not_there_refuses_the_start() {
     let mut proxy = start("user = \"no-such-user\"");
     assert_eq!(proxy.exit_code(), 1);
-    proxy.says("smartproxy: [process] user = \"no-such-user\": there is no such user on this machine");
+    proxy.says("error: [process] user = \"no-such-user\": there is no such user on this machine");
 }
 
 #[test]
