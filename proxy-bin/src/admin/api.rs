@@ -9,6 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::events::Live;
@@ -39,6 +40,8 @@ pub(super) struct Api {
     /// Bytes read so far, as `/metrics` has said.
     pub(super) from_clients: Ascending,
     pub(super) from_backends: Ascending,
+    /// For whoever compares a configuration.
+    pub(super) comparing: Arc<Semaphore>,
     /// Ends live views.
     pub(super) stop: CancellationToken,
     /// What `/v1/openapi.json` says.
@@ -295,6 +298,7 @@ pub(super) fn router(subject: Subject, name: String, process: Process, stop: Can
         live: Live::default(),
         from_clients: Ascending::default(),
         from_backends: Ascending::default(),
+        comparing: Arc::new(Semaphore::new(1)),
         stop,
         description,
     };

@@ -3,25 +3,57 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::api::Api;
 use super::body::{JsonBody, TextBody};
 use super::census::Census;
-use super::model::{Diff, Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
+use super::model::{Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
 use super::status;
 use crate::control::DrainError;
 use crate::handover::UpgradeError;
 
-/// `POST /v1/config/diff`.
+/// Leave to compare a configuration, for one at a time. To be had before the body is read: a large one is tens of megabytes,
+/// and becomes many times that.
+pub(super) struct Alone(OwnedSemaphorePermit);
+
+impl FromRequestParts<Arc<Api>> for Alone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let alone = Arc::clone(&api.comparing).try_acquire_owned();
+        alone.map(Self).map_err(|_| Problem::busy("another configuration is being compared: one at a time"))
+    }
+}
+
+/// `POST /v1/config/diff`. On a thread of its own: that of the API answers others meanwhile.
 pub(super) async fn diff(
     State(api): State<Arc<Api>>,
+    Alone(alone): Alone,
     TextBody(text): TextBody,
-) -> Result<Json<Diff>, Problem> {
+) -> Result<Response, Problem> {
     if text.trim().is_empty() {
         return Err(Problem::bad_request("the request needs a body: the text of a configuration"));
     }
-    api.control().diff(&text).map(Json).map_err(Problem::invalid_configuration)
+    let control = api.control().clone();
+    let comparing = tokio::task::spawn_blocking(move || {
+        // Until it is done, whether or not it is waited for.
+        let _alone = alone;
+        let diff = control.diff(&text);
+        let answer = diff.map(|diff| serde_json::to_vec(&diff)).map_err(Problem::invalid_configuration);
+        drop(text);
+        // What it took, a running proxy with few connections would never need again.
+        proxy_core::memory::release();
+        answer
+    });
+    let answer =
+        comparing.await.map_err(|lost| Problem::internal(format!("it was not compared: {lost}")))??;
+    let answer = answer.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(([(CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
 /// `POST /v1/reload`. A configuration that is refused is no problem of the request: the answer says why.

@@ -5,6 +5,11 @@ use axum::response::{IntoResponse, Response};
 
 use super::model::Problem;
 
+/// What is being done for somebody else.
+const BUSY: &str = "busy";
+/// When to try again, in seconds: a configuration of a thousand routes is compared in much less.
+const IN_A_MOMENT: &str = "2";
+
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
         Self {
@@ -72,6 +77,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now", detail)
     }
 
+    /// Not now, and in a moment.
+    pub(super) fn busy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, BUSY, "Not now", detail)
+    }
+
     /// A fault of ours.
     pub(super) fn internal(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The proxy could not do it", detail)
@@ -84,6 +94,9 @@ impl IntoResponse for Problem {
         let mut response = (status, axum::Json(&self)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.kind == format!("/problems/{BUSY}") {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(IN_A_MOMENT));
+        }
         if status == StatusCode::UNAUTHORIZED {
             // Both: a program sends the one, a browser asks its user for the other.
             let schemes =

@@ -54,6 +54,11 @@ impl<'t> Document<'t> {
         Ok(Self { root, wounds: HashSet::new(), lost: HashSet::new() })
     }
 
+    /// Reads what the tree holds, which goes as it is read: a tree takes several times as much memory as its text.
+    pub(super) fn read_once<T: Deserialize<'t>>(self) -> Result<T, toml::de::Error> {
+        T::deserialize(ValueDeserializer::from(self.root))
+    }
+
     /// Reads what the tree holds now.
     pub(super) fn read<T: Deserialize<'t>>(&self) -> Result<T, toml::de::Error> {
         T::deserialize(ValueDeserializer::from(self.root.clone()))

@@ -35,6 +35,14 @@ pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Pee
         document.cut(&stray.span, Depth::Outermost);
         findings.push(stray);
     }
+    if findings.is_empty() {
+        // Most files are good: those are read without a copy of the tree, which is made anew for the places in it.
+        let file = document.read_once();
+        document = Document::parse(text).ok()?;
+        if let Ok(file) = file {
+            return Some(Peeled { file, document });
+        }
+    }
     let mut last = None;
     while findings.len() <= MOST {
         let error = match document.read() {

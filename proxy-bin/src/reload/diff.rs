@@ -53,27 +53,44 @@ impl Part {
     }
 }
 
-/// The parts of a text that was read without errors before.
-fn parts(text: &str) -> BTreeMap<Part, Table> {
+/// A part as it is shown: in one line, its keys in order, so that two that say the same are the same.
+type Shown = String;
+
+/// The parts of a text that was read without errors before. Each becomes text again before the next text is read: as tables
+/// they take twenty times as much memory.
+fn parts(text: &str) -> BTreeMap<Part, Shown> {
     let mut rest: Table = toml::from_str(text).unwrap_or_default();
     let mut parts = BTreeMap::new();
     for route in array(rest.remove("routes")) {
         let Value::Table(mut route) = route else { continue };
         let name = route.remove("name");
         let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-        parts.insert(Part::Route(name), route);
+        parts.insert(Part::Route(name), shown(route));
     }
     if let Some(Value::Table(pools)) = rest.remove("pools") {
         for (name, pool) in pools {
             if let Value::Table(pool) = pool {
-                parts.insert(Part::Pool(name), pool);
+                parts.insert(Part::Pool(name), shown(pool));
             }
         }
     }
     // As they come out, not as they are written.
     rest.remove("listeners");
-    parts.insert(Part::Settings, rest);
+    parts.insert(Part::Settings, shown(rest));
     parts
+}
+
+fn shown(table: Table) -> Shown {
+    Value::Table(table).to_string()
+}
+
+/// What is shown, as a table again.
+fn table(shown: &Shown) -> Table {
+    let mut whole: Table = toml::from_str(&format!("part = {shown}")).unwrap_or_default();
+    match whole.remove("part") {
+        Some(Value::Table(table)) => table,
+        Some(_) | None => Table::new(),
+    }
 }
 
 fn array(value: Option<Value>) -> Vec<Value> {
@@ -83,18 +100,16 @@ fn array(value: Option<Value>) -> Vec<Value> {
     }
 }
 
-fn of_part(part: &Part, before: Option<&Table>, now: Option<&Table>, changes: &mut Vec<Change>) {
-    let shown = |table: &Table| Value::Table(table.clone()).to_string();
+fn of_part(part: &Part, before: Option<&Shown>, now: Option<&Shown>, changes: &mut Vec<Change>) {
     match (before, now) {
+        (Some(before), Some(now)) if before == now => {}
         (Some(before), Some(now)) => {
-            let (before, now) = (leaves(before), leaves(now));
+            let (before, now) = (leaves(&table(before)), leaves(&table(now)));
             let keys: BTreeSet<_> = before.keys().chain(now.keys()).collect();
             let keys = keys.into_iter();
             changes.extend(keys.filter_map(|key| change(part.key(key), before.get(key), now.get(key))));
         }
-        (before, now) => {
-            changes.extend(change(part.whole(), before.map(shown).as_ref(), now.map(shown).as_ref()));
-        }
+        (before, now) => changes.extend(change(part.whole(), before, now)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What changes the proxy as a whole: another configuration, drains, the log, stopping.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
 use proxy_bin::admin::model::{ChangeKind, Diff, Drain, Reload, Route, Status};
@@ -38,6 +38,56 @@ fn a_configuration_is_compared_and_reloaded() {
     let status = world.outer.status();
     assert_eq!((status.config.generation, status.connections), (2, 1));
     assert_eq!(status.listeners[0].connections.most, Some(400));
+}
+
+/// Posts to `/v1/config/diff` as much of `text` as is given, of a body of so many bytes.
+fn post_diff(world: &World, bytes: usize, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(world.outer.admin.addr().unwrap()).unwrap();
+    stream.set_read_timeout(Some(crate::PATIENCE * 6)).unwrap();
+    let head = format!(
+        "POST /v1/config/diff HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/toml\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(text.as_bytes()).unwrap();
+    stream
+}
+
+#[test]
+fn a_large_comparison_keeps_nobody_waiting() {
+    let world = World::new();
+    let route = |n: u32| {
+        format!(
+            "[[routes]]\nname = \"r{n}\"\nmatch = {{ ports = [1], domains = [\"h{n}.test\"] }}\naction = \"refuse\"\n"
+        )
+    };
+    let large = text(&world) + &(0..10_000).map(route).collect::<String>();
+    let mut comparing = post_diff(&world, large.len(), &large);
+    for _ in 0..5 {
+        assert_eq!(world.outer.on_tcp().get("/healthz").status, 200);
+    }
+    comparing.set_nonblocking(true).unwrap();
+    assert_eq!(comparing.read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock, "it is not done yet");
+    comparing.set_nonblocking(false).unwrap();
+    let mut answer = String::new();
+    comparing.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-type: application/json"), "{head}");
+    // Each route, and the port that they are on.
+    assert_eq!(serde_json::from_str::<Diff>(body).unwrap().changes.len(), 10_001);
+}
+
+#[test]
+fn configurations_are_compared_one_at_a_time_and_who_is_too_many_is_told() {
+    let world = World::new();
+    // Its body is still to come: it has begun.
+    let begun = post_diff(&world, 10, "x");
+    let ask = || world.at().ask("POST", "/v1/config/diff", &[], &text(&world));
+    eventually("it is the one", || ask().status == 503);
+    let refused = ask();
+    assert_eq!(refused.headers["retry-after"], "2");
+    assert!(refused.problem(503).contains("one at a time"), "{refused:?}");
+    drop(begun);
+    eventually("the next one's turn", || ask().status == 200);
 }
 
 #[test]
