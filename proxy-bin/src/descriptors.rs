@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_core::listen::accept_error_is_shortage;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -31,14 +32,20 @@ const UNLIMITED: u64 = 1 << 20;
 /// once in a process; and one to spare.
 const OF_A_RUNTIME: usize = 6;
 
-/// Whether there are descriptors for a runtime: where they run out while one is made, tokio panics.
+/// Whether there are descriptors for a runtime, where it is the process's first: where they run out while that one makes what
+/// signals need, tokio panics. For any later one it says so itself.
 ///
 /// # Errors
 /// What the system says where there are not.
 pub fn room_for_a_runtime() -> std::io::Result<()> {
-    let opened: std::io::Result<Vec<_>> =
-        (0..OF_A_RUNTIME).map(|_| std::fs::File::open("/dev/null")).collect();
-    opened.map(drop)
+    static FIRST: AtomicBool = AtomicBool::new(true);
+    if FIRST.load(Ordering::Relaxed) {
+        let opened: std::io::Result<Vec<_>> =
+            (0..OF_A_RUNTIME).map(|_| fs::File::open("/dev/null")).collect();
+        drop(opened?);
+        FIRST.store(false, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// Raises the soft limit of open files to the hard one, as any proxy would ask its operator to; what it is then.
