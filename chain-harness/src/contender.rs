@@ -163,11 +163,15 @@ impl Contender {
             Self::Haproxy => &[
                 "HAProxy: a PROXY header is bounded by the client's idle deadline, it has none of its own in 2.6",
             ],
-            Self::Nginx => {
-                &["nginx: no half-closed deadline (the idle one holds); sends PROXY v1, as 1.22 has no v2"]
-            }
+            Self::Nginx => &[
+                "nginx: no half-closed deadline (the idle one holds); sends PROXY v1, as 1.22 has no v2; who may send a header, and \
+                     how many connections an address may have (limit_conn), is looked at once the header has been read",
+            ],
             Self::NginxAsShipped => &["nginx-as-shipped: proxy_half_close off, the default"],
-            Self::Envoy => &["Envoy: no half-closed deadline (the idle one holds)"],
+            Self::Envoy => &[
+                "Envoy: no half-closed deadline (the idle one holds); no limit of connections for each client address, and whoever \
+                 connects may send a PROXY header",
+            ],
             Self::Command(_) => &["of a command, only what its template says is configured"],
         }
     }

@@ -10,6 +10,7 @@
 
 mod outcome;
 mod scenarios;
+mod serving;
 mod sockets;
 mod stage;
 

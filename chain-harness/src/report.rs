@@ -129,7 +129,7 @@ fn panel(html: &mut String, outcome: &Outcome, frame: &Frame) {
     html.push_str("</figure>\n");
 }
 
-/// "peak 200 + 200 · empty after 2.0 s of 3.0 s · clients saw 100 RST · CPU 20 ms · memory +1280 KiB".
+/// "peak 200 + 200 · empty after 2.0 s of 3.0 s · served again after 0.1 s · clients saw 100 RST · CPU 20 ms · memory +1280 KiB".
 fn figures(outcome: &Outcome) -> String {
     let figures = &outcome.figures;
     let [outer, inner] = figures.peak;
@@ -141,6 +141,9 @@ fn figures(outcome: &Outcome) -> String {
         }
         (None, Some(allowed)) => parts.push(format!("not empty ({} allowed)", seconds(allowed))),
         (_, None) => {}
+    }
+    if let Some(again) = figures.served_again_ms {
+        parts.push(format!("served again after {}", seconds(again)));
     }
     if figures.left != [0, 0] {
         parts.push(format!("{} + {} left over", figures.left[0], figures.left[1]));

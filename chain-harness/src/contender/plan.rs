@@ -28,6 +28,10 @@ pub struct HopPlan {
     pub workers: usize,
     /// Connections at one time; each has two sockets.
     pub max_connections: usize,
+    /// Of these, those of one client address: of the PROXY header where there is one. None is no limit.
+    pub per_client: Option<usize>,
+    /// Whether the hop waits for a ClientHello, because of a name that it refuses. Not together with `accept_proxy`.
+    pub peeks: bool,
 }
 
 impl HopPlan {
@@ -48,6 +52,8 @@ impl HopPlan {
             half_closed,
             workers: 1,
             max_connections: 4000,
+            per_client: None,
+            peeks: false,
         }
     }
 
@@ -60,8 +66,12 @@ impl HopPlan {
             ("target", self.target.to_string()),
             ("target_host", self.target.ip().to_string()),
             ("target_port", self.target.port().to_string()),
-            // Who may send a PROXY header: the machine that the chain is on.
-            ("peers", if self.listen.is_ipv4() { "127.0.0.0/8" } else { "::1/128" }.to_owned()),
+            ("peers", self.peers().to_owned()),
+            ("per_client", self.per_client.unwrap_or(self.max_connections).to_string()),
+            (
+                "nginx_client",
+                if self.accept_proxy { "$proxy_protocol_addr" } else { "$binary_remote_addr" }.to_owned(),
+            ),
             ("workers", self.workers.to_string()),
             ("max_connections", self.max_connections.to_string()),
             ("nginx_connections", (2 * self.max_connections / self.workers.max(1) + 64).to_string()),
@@ -78,8 +88,23 @@ impl HopPlan {
         values
     }
 
+    /// Who may send a PROXY header: the machine that the chain is on; where an address has a limit, the other hop alone.
+    fn peers(&self) -> &'static str {
+        match (self.listen.is_ipv4(), self.per_client) {
+            (true, None) => "127.0.0.0/8",
+            (true, Some(_)) => "127.0.0.1/32",
+            (false, _) => "::1/128",
+        }
+    }
+
     /// The conditions of a template, and whether they hold.
     pub(super) fn conditions(&self) -> Vec<(&'static str, bool)> {
-        vec![("accept_proxy", self.accept_proxy), ("send_proxy", self.send_proxy)]
+        vec![
+            ("accept_proxy", self.accept_proxy),
+            ("send_proxy", self.send_proxy),
+            ("per_client", self.per_client.is_some()),
+            ("only_peers", self.accept_proxy && self.per_client.is_some()),
+            ("peeks", self.peeks),
+        ]
     }
 }

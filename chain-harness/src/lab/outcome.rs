@@ -23,8 +23,12 @@ pub enum Law {
     Bytes,
     /// A FIN arrives as a FIN, a reset as a reset.
     Ends,
-    /// What is alive is served, and not cut.
+    /// What is alive is served.
     Service,
+    /// Nobody who lives is cut: whoever takes or gives a byte within its deadline, however slowly, is not ended by it.
+    Living,
+    /// No address has more connections than it may have.
+    Limits,
     /// Memory does not grow with what others send.
     Memory,
     /// Waiting costs no processor time.
@@ -39,6 +43,8 @@ impl fmt::Display for Law {
             Self::Bytes => "bytes",
             Self::Ends => "ends",
             Self::Service => "service",
+            Self::Living => "living",
+            Self::Limits => "limits",
             Self::Memory => "memory",
             Self::Processor => "processor",
         })
@@ -140,6 +146,10 @@ pub struct Figures {
     pub settled_ms: Option<u64>,
     /// How long they might take.
     pub allowed_ms: Option<u64>,
+    /// Where service was interrupted: from the moment at which there was nothing in its way any more until clients were
+    /// served again. None also where they never were.
+    #[serde(default)]
+    pub served_again_ms: Option<u64>,
     /// How ends arrived at the clients.
     pub ends: Ends,
     /// Processor time of both hops, in milliseconds.

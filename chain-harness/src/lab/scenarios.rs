@@ -1,6 +1,7 @@
 //! What is told: one file a scenario.
 
 mod answer_after_fin;
+mod backend_away;
 mod backend_half_closes;
 mod backend_resets_at_once;
 mod backend_resets_mid_answer;
@@ -11,13 +12,16 @@ mod client_resets;
 mod connect_and_leave;
 mod greets_and_closes;
 mod half_close_while_dialling;
+mod hop_frozen_5s;
 mod inner_frozen;
 mod inner_idle_first;
 mod inner_killed;
 mod late_reader;
 mod leaves_while_dialling;
 mod mass_disconnect;
+mod middle_out_of_files;
 mod mixed;
+mod one_address_against_all;
 mod one_byte_a_second;
 mod out_of_files;
 mod outer_idle_first;
@@ -28,6 +32,8 @@ mod same_port;
 mod silent_backend;
 mod slow_header;
 mod slow_reader;
+mod slow_reader_behind_fin;
+mod slow_reader_mid_answer;
 mod split_header;
 mod upload_after_fin;
 
@@ -39,12 +45,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::outcome::{Ends, Law};
 use super::sockets::Tcp;
-use super::stage::{Hops, Lab, Told, all_together, together};
+use super::stage::{Hop, Hops, Lab, Told, all_together, together};
 use super::terms::{ABANDONED, AT_ONCE, GRACE};
 use super::watch::Sample;
 use crate::backend::{Backend, BlackHole, refuses};
@@ -85,6 +92,8 @@ static ALL: &[Scenario] = &[
     resets_while_dialling::SCENARIO,
     half_close_while_dialling::SCENARIO,
     refused::SCENARIO,
+    backend_away::ONE_SECOND,
+    backend_away::TWELVE_SECONDS,
     backend_resets_at_once::SCENARIO,
     backend_resets_mid_answer::SCENARIO,
     client_resets::SCENARIO,
@@ -98,6 +107,8 @@ static ALL: &[Scenario] = &[
     resets_while_stalled::SCENARIO,
     slow_reader::SCENARIO,
     late_reader::SCENARIO,
+    slow_reader_behind_fin::SCENARIO,
+    slow_reader_mid_answer::SCENARIO,
     connect_and_leave::SCENARIO,
     same_port::SCENARIO,
     greets_and_closes::SCENARIO,
@@ -105,10 +116,15 @@ static ALL: &[Scenario] = &[
     split_header::SCENARIO,
     inner_killed::SCENARIO,
     inner_frozen::SCENARIO,
+    hop_frozen_5s::INNER,
+    hop_frozen_5s::OUTER,
     inner_idle_first::SCENARIO,
     outer_idle_first::SCENARIO,
     mass_disconnect::SCENARIO,
     out_of_files::SCENARIO,
+    middle_out_of_files::SCENARIO,
+    one_address_against_all::OUTER,
+    one_address_against_all::INNER,
     mixed::SCENARIO,
 ];
 
@@ -165,6 +181,30 @@ async fn stalled(lab: &Lab, count: usize) -> Vec<Wire> {
         client
     });
     all_together(sending).await
+}
+
+/// From one sip of a steady reader to the next.
+const SIP: Duration = Duration::from_millis(100);
+
+/// Takes `rate` bytes a second, evenly, until the other side has ended or `longest` is over.
+async fn reads_steadily(mut client: Wire, rate: usize, longest: Duration) -> Wire {
+    let (began, mut taken) = (Instant::now(), 0);
+    while began.elapsed() < longest {
+        sleep(SIP).await;
+        let elapsed = usize::try_from(began.elapsed().as_millis()).unwrap_or(usize::MAX);
+        let due = rate * elapsed / 1000;
+        while taken < due {
+            // What is not there yet is taken later.
+            let Ok(bytes) = timeout(SIP, client.read_at_most((due - taken).min(16 * 1024))).await else {
+                break;
+            };
+            if bytes.is_empty() {
+                return client;
+            }
+            taken += bytes.len();
+        }
+    }
+    client
 }
 
 /// The longest of the transfers in which every byte counts.

@@ -46,6 +46,13 @@ pub(super) struct Since {
     at_ms: u64,
 }
 
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hop {
+    Outer,
+    Inner,
+}
+
 /// Which hops are to be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hops {
@@ -125,6 +132,14 @@ impl Lab {
 
     pub(super) fn outer(&self) -> &Running {
         self.outer.as_ref().expect("a story starts a chain first")
+    }
+
+    /// None while the hop is down.
+    fn hop(&self, hop: Hop) -> Option<&Running> {
+        match hop {
+            Hop::Outer => self.outer.as_ref(),
+            Hop::Inner => self.inner.as_ref(),
+        }
     }
 
     fn watch(&self) -> &Watch {
@@ -267,20 +282,20 @@ impl Lab {
         Ok(())
     }
 
-    /// Sends `signal` to every process of the inner hop.
-    pub(super) fn signal_inner(&self, signal: Signal) {
-        let pids = self.inner.as_ref().map(Running::pids).unwrap_or_default();
+    /// Sends `signal` to every process of `hop`.
+    pub(super) fn signal(&self, hop: Hop, signal: Signal) {
+        let pids = self.hop(hop).map(Running::pids).unwrap_or_default();
         for pid in pids.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             // A process that has gone meanwhile needs none.
             kill_process(pid, signal).unwrap_or_default();
         }
     }
 
-    /// Lets the outer hop open `more` files beyond those of its largest process, from now on.
-    pub(super) fn only_files_more(&self, more: usize) -> Told {
-        let pids = self.outer().pids();
-        let most = pids.into_iter().map(|pid| descriptors(pid).0).max().unwrap_or_default();
-        let limited = self.outer().limit_open_files((most + more) as u64);
+    /// Lets `hop` open `more` files beyond those of its largest process, from now on.
+    pub(super) fn only_files_more(&self, hop: Hop, more: usize) -> Told {
+        let hop = self.hop(hop).ok_or("it is down")?;
+        let most = hop.pids().into_iter().map(|pid| descriptors(pid).0).max().unwrap_or_default();
+        let limited = hop.limit_open_files((most + more) as u64);
         limited.map_err(|error| format!("its limit of open files can not be lowered: {error}"))
     }
 

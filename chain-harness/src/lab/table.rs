@@ -29,7 +29,8 @@ pub fn table(results: &Results) -> String {
     }
     line(
         &mut text,
-        "\nok or the law that was broken; most sockets of outer + inner hop; time until both had none.",
+        "\nok or the law that was broken; most sockets of outer + inner hop; time until both had none; again: time until clients\n\
+         were served again.",
     );
     for (outcome, how) in breaches(results) {
         line(
@@ -62,7 +63,8 @@ pub fn markdown(results: &Results) -> String {
     row(&mut text, &totals(results));
     line(
         &mut text,
-        "\nEach cell: ok or the law that was broken; the most sockets that the outer and the inner hop had open; the time until both had none.",
+        "\nEach cell: ok or the law that was broken; the most sockets that the outer and the inner hop had open; the time until both had none; \
+         after \"again\", the time until clients were served again once nothing was in the way.",
     );
     line(&mut text, "\n### What was expected, and what was broken\n");
     for scenario in results.scenarios() {
@@ -137,6 +139,9 @@ fn cell(outcome: &Outcome) -> String {
             None => write!(cell, " never"),
         }
         .unwrap_or_default();
+        if let Some(again) = outcome.figures.served_again_ms {
+            write!(cell, ", again {}", seconds(again)).unwrap_or_default();
+        }
     }
     cell
 }

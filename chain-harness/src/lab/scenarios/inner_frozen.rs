@@ -15,14 +15,14 @@ async fn story(lab: &mut Lab) -> Told {
     lab.chain(backend.addr()).await?;
     lab.mark("50 clients come");
     let mut clients = greeted(lab, 50).await;
-    lab.signal_inner(Signal::STOP);
+    lab.signal(Hop::Inner, Signal::STOP);
     let frozen = lab.mark("the inner hop freezes, 50 more come");
     clients.extend(lab.crowd(50, REQUEST).await);
     let allowed = lab.terms.idle + GRACE;
     let clients = lab.ends(clients, allowed).await;
     lab.hops_settle(Hops::Outer, frozen, allowed, Law::Deadlines).await;
     drop(clients);
-    lab.signal_inner(Signal::CONT);
+    lab.signal(Hop::Inner, Signal::CONT);
     lab.mark("it thaws");
     let served = served(lab, 20).await;
     lab.check(Law::Service, served == 20, || format!("{served} of 20 clients served once it is back"));

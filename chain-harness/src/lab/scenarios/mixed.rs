@@ -27,7 +27,7 @@ async fn story(lab: &mut Lab) -> Told {
         sleep(Duration::from_millis(300)).await;
     }
     let alive = streams.join_all().await.into_iter().filter(|alive| *alive).count();
-    lab.check(Law::Service, alive == STREAMS, || format!("{alive} of {STREAMS} quiet streams lived"));
+    lab.check(Law::Living, alive == STREAMS, || format!("{alive} of {STREAMS} quiet streams lived"));
     lab.check(Law::Service, answered == asked, || format!("{answered} of {asked} requests were answered"));
     let left = lab.mark("all have gone");
     lab.settles(left, AT_ONCE, Law::Departures).await;

@@ -27,7 +27,7 @@ async fn story(lab: &mut Lab) -> Told {
     let clients = lab.crowd(50, REQUEST).await;
     let clients = lab.ends(clients, Duration::from_secs(7)).await;
     let cut = clients.iter().filter(|client| client.received().bytes.len() < BYTES).count();
-    lab.check(Law::Service, cut == 0, || format!("{cut} of 50 living connections were cut"));
+    lab.check(Law::Living, cut == 0, || format!("{cut} of 50 living connections were cut"));
     let ended = lab.mark("all have ended");
     drop(clients);
     lab.settles(ended, AT_ONCE, Law::Departures).await;

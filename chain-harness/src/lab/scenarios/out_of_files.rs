@@ -18,7 +18,7 @@ async fn story(lab: &mut Lab) -> Told {
     lab.chain(backend.addr()).await?;
     drop(greeted(lab, 1).await);
     sleep(Duration::from_millis(200)).await;
-    lab.only_files_more(40)?;
+    lab.only_files_more(Hop::Outer, 40)?;
     lab.mark("100 clients come, 40 files are left");
     let clients = lab.crowd(100, "hello").await;
     sleep(Duration::from_millis(300)).await;

@@ -20,7 +20,7 @@ async fn story(lab: &mut Lab) -> Told {
     lab.until(idle + GRACE, |sample| !all_open(sample)).await;
     let stayed = lab.elapsed(asked);
     // Clocks are coarse.
-    lab.check(Law::Service, opened && stayed + Duration::from_millis(200) > idle, || {
+    lab.check(Law::Living, opened && stayed + Duration::from_millis(200) > idle, || {
         format!("the first of them was cut after {stayed:?}, before the idle deadline")
     });
     let clients = lab.ends(clients, GRACE).await;

@@ -36,7 +36,7 @@ async fn story(lab: &mut Lab) -> Told {
     let ahead = sent.load(Ordering::Relaxed).saturating_sub(read) / CLIENTS;
     lab.note(format!("the backend is {} KiB ahead of each client", ahead / 1024));
     lab.check(Law::Memory, ahead < AHEAD, || format!("the backend is {ahead} bytes ahead of each client"));
-    lab.check(Law::Service, cut == 0, || format!("{cut} of {CLIENTS} clients that read were cut"));
+    lab.check(Law::Living, cut == 0, || format!("{cut} of {CLIENTS} clients that read were cut"));
     let grown = lab.grown() / (2 * CLIENTS as u64);
     lab.note(format!("{} KiB a connection and hop", grown / 1024));
     lab.check(Law::Memory, grown < MEMORY, || format!("{grown} bytes of memory a connection and hop"));
