@@ -70,6 +70,7 @@ pub fn relay_limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(3600),
         half_closed: Bound::secs(30),
+        answer: Bound::secs(30),
         write_stall: Bound::secs(300),
         no_data: Bound::secs(60),
         lifetime_end: Instant::now() + Duration::from_secs(86_400),

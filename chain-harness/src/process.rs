@@ -135,6 +135,16 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::HUP).expect("it is our child");
     }
 
+    /// Stops it where it stands (SIGSTOP), until [`thaw`](Self::thaw).
+    pub fn freeze(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("it is our child");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("it is our child");
+    }
+
     /// Its exit code, once it has stopped; 128 and the signal where a signal ended it.
     pub async fn exit_code(&mut self, bound: Duration) -> i32 {
         let mut status = None;

@@ -163,6 +163,8 @@ causes! {
     Drained = "drained" 'K' Operator,
     /// Ended to relieve an overloaded pool: among those of least use.
     Overload = "overload" 'R' Proxy,
+    /// A system call of the proxy's own failed on one of its sockets: it was not permitted, or there was no memory for it.
+    CallFailed = "call_failed" 'R' Proxy,
     /// It outlived a deadline and the audit ended it: a fault.
     Overdue = "overdue" 'I' Proxy,
     /// The task that served it panicked: a fault.

@@ -7,14 +7,17 @@
 //! - A pipe is always empty before it is filled, so `EAGAIN` while filling can only be the source's.
 //! - Where the kernel grants less than [`SIZE`] (it shrinks the pipes of users who have many, pipe(7)), there is none, and
 //!   it is not asked again soon: that costs as much as what a pipe saves.
+//! - Where the kernel does not splice at all (a sandbox forbids it), nobody gets a pipe from then on; see [`take_refusal`].
 //!
 //! A splice into a socket whose peer has gone raises `SIGPIPE`, which Rust programs ignore from their start; a host that does
 //! not has to.
 
 use std::cell::RefCell;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
 /// Bytes that a pipe is made for: 64 pages. With the kernel's own 16 a call moves a quarter as much; with more than this
@@ -32,6 +35,12 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// How many there may be. The default suits a process of which nobody has said how many descriptors it may have.
 static MOST: AtomicUsize = AtomicUsize::new(64);
+
+/// Why the kernel does not splice: an error number; 0 while it does.
+static REFUSED: AtomicI32 = AtomicI32::new(0);
+
+/// The same, until somebody has asked.
+static UNTOLD: AtomicI32 = AtomicI32::new(0);
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool { kept: Vec::new(), lent: false, unasked: 0 }) };
@@ -121,6 +130,41 @@ pub fn release_idle() {
     });
 }
 
+/// Why this process does not splice any more, if the kernel has refused to since this was last called: for whoever can tell
+/// an operator. From then on large flows are copied, and nothing else changes.
+#[must_use]
+pub fn take_refusal() -> Option<io::Error> {
+    let errno = UNTOLD.swap(0, Ordering::Relaxed);
+    (errno != 0).then(|| io::Error::from_raw_os_error(errno))
+}
+
+/// Whether a splice that failed with `error` says nothing of the connection, so that its bytes can be copied instead. One
+/// that is not permitted, or that this kernel does not have, is not tried again by anybody.
+pub(crate) fn is_refusal(error: Errno) -> bool {
+    match error {
+        // Ordinary answers, and what becomes of connections (tcp(7), ip(7)).
+        Errno::AGAIN
+        | Errno::INTR
+        | Errno::CONNRESET
+        | Errno::CONNABORTED
+        | Errno::PIPE
+        | Errno::TIMEDOUT
+        | Errno::NOTCONN
+        | Errno::HOSTUNREACH
+        | Errno::NETUNREACH
+        | Errno::HOSTDOWN
+        | Errno::NETDOWN => false,
+        Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS => {
+            let errno = error.raw_os_error();
+            if REFUSED.swap(errno, Ordering::Relaxed) == 0 {
+                UNTOLD.store(errno, Ordering::Relaxed);
+            }
+            true
+        }
+        _ => true,
+    }
+}
+
 /// A borrowed pipe. Dropped, it goes back to this thread's pool if it is empty, and is closed if it is not.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -130,8 +174,11 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// An empty pipe; None where there are as many as may be, or the kernel has none to give.
+    /// An empty pipe; None where there are as many as may be, or the kernel has none to give or does not splice.
     pub(crate) fn borrow() -> Option<Self> {
+        if REFUSED.load(Ordering::Relaxed) != 0 {
+            return None;
+        }
         let ends = POOL.with_borrow_mut(|pool| pool.lend(Ends::open))?;
         Some(Self { ends: Some(ends), held: 0 })
     }
@@ -156,6 +203,25 @@ impl Pipe {
         let n = splice(&ends.read, None, to, None, self.held, SpliceFlags::MOVE | SpliceFlags::NONBLOCK)?;
         self.held -= n.min(self.held);
         Ok(n)
+    }
+
+    /// Reads all that is in the pipe: for whoever cannot drain it into a socket.
+    ///
+    /// # Errors
+    /// What the kernel says; what was read until then is lost.
+    pub(crate) fn unload(&mut self) -> io::Result<Vec<u8>> {
+        let Some(ends) = &self.ends else { return Ok(Vec::new()) };
+        let (mut bytes, mut at) = (vec![0; self.held], 0);
+        while let Some(room) = bytes.get_mut(at..).filter(|room| !room.is_empty()) {
+            match rustix::io::read(&ends.read, room) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(n) => at += n,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.held = 0;
+        Ok(bytes)
     }
 }
 

@@ -6,7 +6,7 @@
 //!   also on a side that nobody is reading from, because the other is slow.
 //! - Backpressure is kept: what one side does not take is held (at most one read's worth), and no more is read.
 //! - An idle relay holds no buffer: reads go through one buffer a thread.
-//! - Nothing lasts without a deadline: see [`RelayLimits`].
+//! - Nothing lasts without a deadline: see [`RelayLimits`]. Nobody who lives is cut by one: see the module `watch`.
 //!
 //! What it is not: it does not own the streams. The caller does, and a caller that is dropped in the middle resets both.
 //!
@@ -19,6 +19,7 @@
 mod deadline;
 mod lane;
 mod settle;
+mod watch;
 
 use std::fmt;
 use std::future::Future;
@@ -30,8 +31,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
 use crate::stream::Stream;
-use deadline::Watch;
 use lane::{Lane, LaneError};
+use watch::Watch;
 
 pub use deadline::{RelayDeadline, RelayLimits};
 
@@ -84,8 +85,12 @@ pub enum RelayEnd {
     Deadline {
         /// Which one.
         which: RelayDeadline,
-        /// The side that let it pass: the one that takes nothing, or that stays silent after the other has ended.
+        /// The side that let it pass: the one that takes nothing of what it is sent, or that stays silent after the other has
+        /// ended.
         at_fault: Option<Side>,
+        /// Whether the client has acknowledged everything, the backend's end too. It may be finished then: it loses nothing
+        /// by that, and might by a reset, upon which some systems forget what nobody has read yet.
+        delivered: bool,
     },
 }
 
@@ -190,9 +195,10 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         self.look(at, why)
     }
 
-    /// When the timer has to look, where the nearest deadline is `at`.
+    /// When the timer has to fire, where the nearest deadline is `at`.
     fn look(&self, at: Instant, why: RelayDeadline) -> Instant {
-        let look = self.watch.warning(at, why).unwrap_or(at);
+        let warning = self.watch.warning(at, why).unwrap_or(at);
+        let look = self.watch.next_look().map_or(warning, |look| look.min(warning));
         if self.helped { look } else { look.min(self.watch.started() + SETTLED) }
     }
 
@@ -228,20 +234,52 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let now = Instant::now();
-            if at <= now {
-                return Poll::Ready(RelayEnd::Deadline { which: why, at_fault: self.at_fault(why) });
+            if let Some(end) = self.fired(cx) {
+                return Poll::Ready(end);
             }
-            if !self.helped && self.watch.started() + SETTLED <= now {
-                self.help();
-            }
-            if self.watch.warning(at, why).is_some_and(|warning| warning <= now) {
-                self.watch.warned(at);
-                self.meter.warned(at, why);
-            }
+            let (at, why) = self.watch.due();
             self.meter.deadline(at, why);
             timer.as_mut().reset(self.look(at, why));
         }
+    }
+
+    /// What the timer has fired for. Some: the relay is over.
+    fn fired(&mut self, cx: &mut Context<'_>) -> Option<RelayEnd> {
+        let now = Instant::now();
+        if self.watch.next_look().is_some_and(|look| look <= now) {
+            self.watch.look(self.client.unacknowledged(), self.backend.unacknowledged(), now);
+        }
+        let (at, why) = self.watch.due();
+        if at <= now {
+            return self.last_look(cx, now);
+        }
+        if !self.helped && self.watch.started() + SETTLED <= now {
+            self.help();
+        }
+        if self.watch.warning(at, why).is_some_and(|warning| warning <= now) {
+            self.watch.warned(at);
+            self.meter.warned(at, why);
+        }
+        None
+    }
+
+    /// A deadline has passed: whether a look at the sockets themselves finds that the peers have not been silent. None: they
+    /// have not.
+    fn last_look(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<RelayEnd> {
+        self.client.look();
+        self.backend.look();
+        let outcome = self.poll_lanes(cx);
+        self.account();
+        if outcome.is_some() {
+            return outcome;
+        }
+        self.watch.look(self.client.unacknowledged(), self.backend.unacknowledged(), now);
+        let (at, which) = self.watch.due();
+        (at <= now).then(|| RelayEnd::Deadline {
+            which,
+            at_fault: self.at_fault(which),
+            delivered: self.down.has_ended() && self.client.unacknowledged() == 0,
+        })
     }
 
     /// Whose silence or slowness `which` is, where that is one side's.
@@ -249,7 +287,9 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         match which {
             RelayDeadline::HalfClosed => self.first_end.map(Side::other),
             RelayDeadline::WriteStall => self.watch.slowest(),
-            RelayDeadline::Idle | RelayDeadline::NoData | RelayDeadline::Lifetime => None,
+            // Silent, or it does not take what it is sent: all of that fits into the kernel's buffer.
+            RelayDeadline::Idle => self.watch.debtor(),
+            RelayDeadline::NoData | RelayDeadline::Lifetime => None,
         }
     }
 
@@ -289,12 +329,12 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 self.meter.moved(from, moved.read, now);
             }
         }
-        self.watch.lane(Side::Client, waiting.0, up.written > 0, now);
-        self.watch.lane(Side::Backend, waiting.1, down.written > 0, now);
+        self.watch.lane(Side::Client, waiting.0, up.written, now);
+        self.watch.lane(Side::Backend, waiting.1, down.written, now);
         if newly_ended {
             self.first_end = ended.iter().find(|(_, ended)| *ended).map(|(side, _)| *side);
-            self.watch.half_closed(now);
             if let Some(side) = self.first_end {
+                self.watch.half_closed(side, now);
                 self.meter.half_closed(side, now);
             }
         }

@@ -20,7 +20,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 use crate::options::KeepAlive;
-use crate::pipe::Pipe;
+use crate::pipe::{Pipe, is_refusal};
 use crate::reactor::{self, Event, Place, State};
 use crate::stream::Stream;
 use crate::sys::at_urgent_mark;
@@ -170,7 +170,7 @@ impl Socket {
 
     /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
     /// end, and None says that it has to be read instead, because there was urgent data, past which the kernel never
-    /// splices, or because it does not splice here at all (a sandbox).
+    /// splices, or because it does not splice here (a sandbox).
     /// Cancel-safe.
     pub(crate) fn poll_splice_into(
         &self,
@@ -182,15 +182,23 @@ impl Socket {
                 return Ok((None, false));
             }
             match pipe.fill(fd) {
-                Err(Errno::INVAL | Errno::NOSYS) => Ok((None, false)),
+                Err(error) if is_refusal(error) => Ok((None, false)),
                 filled => filled.map(|n| (Some(n), false)),
             }
         })
     }
 
-    /// Sends from `pipe`, which is not empty, as much as is accepted at once. Cancel-safe.
-    pub(crate) fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
-        self.poll_transfer(cx, Event::WRITABLE, |fd, _| pipe.drain(fd).map(|n| (n, false)))
+    /// Sends from `pipe`, which is not empty, as much as is accepted at once; None says that its bytes have to be written
+    /// instead, because the kernel does not splice here. Cancel-safe.
+    pub(crate) fn poll_splice_from(
+        &self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<io::Result<Option<usize>>> {
+        self.poll_transfer(cx, Event::WRITABLE, |fd, _| match pipe.drain(fd) {
+            Err(error) if is_refusal(error) => Ok((None, false)),
+            drained => drained.map(|n| (Some(n), false)),
+        })
     }
 }
 
@@ -204,7 +212,9 @@ impl Stream for Socket {
     }
 
     fn look(&self) {
-        self.place.lock().suppose(Event::INPUT);
+        let mut state = self.place.lock();
+        state.suppose(Event::INPUT);
+        state.suppose(Event::ROOM);
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -130,6 +130,7 @@ async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
     let limits = RelayLimits {
         idle: minute,
         half_closed: minute,
+        answer: minute,
         write_stall: minute,
         no_data: minute,
         lifetime_end: Instant::now() + Duration::from_secs(60),

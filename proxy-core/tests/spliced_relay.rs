@@ -58,6 +58,7 @@ fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(60),
         half_closed: Bound::secs(60),
+        answer: Bound::secs(60),
         write_stall: Bound::secs(60),
         no_data: Bound::secs(60),
         lifetime_end: Instant::now() + Duration::from_secs(60),

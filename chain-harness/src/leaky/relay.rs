@@ -42,6 +42,7 @@ fn limits(options: &LeakyOptions) -> RelayLimits {
     RelayLimits {
         idle: bound(options.inactivity_timeout),
         half_closed: bound(options.half_closed_timeout),
+        answer: bound(options.half_closed_timeout),
         write_stall: bound(options.inactivity_timeout),
         no_data: bound(options.inactivity_timeout),
         lifetime_end: Instant::now() + LIFETIME,
@@ -55,6 +56,7 @@ fn for_ever() -> RelayLimits {
     RelayLimits {
         idle: Bound::MAX,
         half_closed: Bound::MAX,
+        answer: Bound::MAX,
         write_stall: Bound::MAX,
         no_data: Bound::MAX,
         lifetime_end: Instant::now() + Bound::MAX.get(),

@@ -36,15 +36,46 @@ impl Verdict {
         Self { orderly: true, ..self }
     }
 
-    /// A stream of `side` failed with `error`: it reset, or its machine vanished.
+    /// A stream of `side` failed with `error`: it reset, or its machine vanished; or it was a call of the proxy's own that
+    /// failed, which says nothing of anybody else.
     pub(super) fn lost(conn: &ConnGuard, side: Side, error: &io::Error) -> Self {
-        let vanished = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable);
-        let cause = match (side, vanished) {
-            (Side::Client, false) => Cause::ClientReset,
-            (Side::Client, true) => Cause::ClientVanished,
-            (Side::Backend, false) => Cause::BackendReset,
-            (Side::Backend, true) => Cause::BackendVanished,
+        let cause = match (fate(error), side) {
+            (Fate::Reset, Side::Client) => Cause::ClientReset,
+            (Fate::Vanished, Side::Client) => Cause::ClientVanished,
+            (Fate::Reset, Side::Backend) => Cause::BackendReset,
+            (Fate::Vanished, Side::Backend) => Cause::BackendVanished,
+            (Fate::Ours, _) => {
+                let detail =
+                    format!("a system call of the proxy's own failed on the {side}'s socket: {error}");
+                return Self::explained(conn, Cause::CallFailed, detail);
+            }
         };
         Self::of(conn, cause)
+    }
+}
+
+/// What an error of a stream says of its peer.
+enum Fate {
+    Reset,
+    Vanished,
+    /// Nothing.
+    Ours,
+}
+
+/// By tcp(7) and ip(7), what becomes of a connection; the simulator and streams in memory say it with the same kinds.
+#[expect(clippy::wildcard_enum_match_arm, reason = "ErrorKind is open-ended; the rest is no peer's doing")]
+fn fate(error: &io::Error) -> Fate {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::UnexpectedEof => Fate::Reset,
+        io::ErrorKind::TimedOut
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::NetworkDown => Fate::Vanished,
+        _ => Fate::Ours,
     }
 }

@@ -9,6 +9,7 @@ use proxy_core::pipe;
 use proxy_core::reactor::{self, Opened};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::parked::Parked;
 
@@ -81,6 +82,9 @@ impl Worker {
                 while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
                     beat.note(due.elapsed());
                     pipe::release_idle();
+                    if let Some(error) = pipe::take_refusal() {
+                        warn!(%error, "splice(2) is refused, by a sandbox or a kernel without it: large flows are copied from here on");
+                    }
                 }
             });
         })

@@ -8,6 +8,9 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::pipe::Pipe;
 use crate::scratch;
@@ -37,9 +40,21 @@ pub(super) struct Lane {
     moved: Moved,
 }
 
-/// Bytes that wait for the sink. Only a lane whose sink is slow has any.
+/// A sink that takes longer than this for one read's worth is slow: then less is read at once. A hop before this one sees
+/// that its bytes are taken when they are read here, in steps of what is read at once, and has a deadline between two steps:
+/// the quarter of a MiB that is spliced at once would be 8 s of a reader of 32 KiB/s.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Bytes that wait for the sink, and since when. Only a lane whose sink is slow has any.
 #[derive(Debug)]
-enum Waiting {
+struct Waiting {
+    held: Held,
+    since: Instant,
+}
+
+/// Where bytes wait.
+#[derive(Debug)]
+enum Held {
     /// In memory, from the offset on.
     Bytes(Vec<u8>, usize),
     /// In a pipe.
@@ -47,10 +62,14 @@ enum Waiting {
 }
 
 impl Waiting {
+    fn new(held: Held) -> Box<Self> {
+        Box::new(Self { held, since: Instant::now() })
+    }
+
     fn len(&self) -> usize {
-        match self {
-            Self::Bytes(bytes, written) => bytes.len() - written,
-            Self::Pipe(pipe) => pipe.held(),
+        match &self.held {
+            Held::Bytes(bytes, written) => bytes.len() - written,
+            Held::Pipe(pipe) => pipe.held(),
         }
     }
 }
@@ -127,7 +146,7 @@ pub(super) enum LaneError {
 impl Lane {
     pub(super) fn new(preface: Vec<u8>, source_ended: bool) -> Self {
         let state = if source_ended { State::Ending } else { State::Open };
-        let waiting = (!preface.is_empty()).then(|| Box::new(Waiting::Bytes(preface, 0)));
+        let waiting = (!preface.is_empty()).then(|| Waiting::new(Held::Bytes(preface, 0)));
         Self { waiting, state, flow: Flow::Read(0), moved: Moved::default() }
     }
 
@@ -204,23 +223,27 @@ impl Lane {
     /// Writes what waits; gives its memory (or its pipe) back when all is written.
     fn poll_flush<T: Stream>(&mut self, cx: &mut Context<'_>, to: &T) -> Poll<io::Result<()>> {
         let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
-        match &mut **waiting {
-            Waiting::Bytes(bytes, written) => {
-                while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
-                    let n = ready!(to.poll_write(cx, rest))?;
-                    *written += n;
-                    self.moved.written += n as u64;
+        while waiting.len() > 0 {
+            let taken = match &mut waiting.held {
+                Held::Bytes(bytes, written) => {
+                    let taken = ready!(to.poll_write(cx, bytes.get(*written..).unwrap_or_default()))?;
+                    *written += taken;
+                    taken
                 }
-            }
-            Waiting::Pipe(pipe) => {
-                // INVARIANT: a pipe is only filled for a sink that is a socket.
-                let Some(to) = to.as_socket() else {
-                    return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
-                };
-                while pipe.held() > 0 {
-                    self.moved.written += ready!(to.poll_splice_from(cx, pipe))? as u64;
+                Held::Pipe(pipe) => {
+                    // INVARIANT: a pipe is only filled for a sink that is a socket.
+                    let to = to.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+                    let Some(taken) = ready!(to.poll_splice_from(cx, pipe))? else {
+                        waiting.held = Held::Bytes(pipe.unload()?, 0);
+                        continue;
+                    };
+                    taken
                 }
-            }
+            };
+            self.moved.written += taken as u64;
+        }
+        if waiting.since.elapsed() >= SLOW {
+            self.flow = Flow::Read(0);
         }
         self.waiting = None;
         Poll::Ready(Ok(()))
@@ -257,10 +280,15 @@ impl Lane {
         self.flow = self.flow.after(n);
         while pipe.held() > 0 {
             match to.poll_splice_from(cx, &mut pipe) {
-                Poll::Ready(Ok(m)) => self.moved.written += m as u64,
+                Poll::Ready(Ok(Some(m))) => self.moved.written += m as u64,
+                Poll::Ready(Ok(None)) => {
+                    let bytes = pipe.unload().map_err(LaneError::Sink)?;
+                    self.waiting = Some(Waiting::new(Held::Bytes(bytes, 0)));
+                    break;
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(LaneError::Sink(error))),
                 Poll::Pending => {
-                    self.waiting = Some(Box::new(Waiting::Pipe(pipe)));
+                    self.waiting = Some(Waiting::new(Held::Pipe(pipe)));
                     break;
                 }
             }
@@ -288,7 +316,7 @@ impl Lane {
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(LaneError::Sink(error))),
                     Poll::Pending => {
-                        self.waiting = Some(Box::new(Waiting::Bytes(rest.to_vec(), 0)));
+                        self.waiting = Some(Waiting::new(Held::Bytes(rest.to_vec(), 0)));
                         break;
                     }
                 }

@@ -41,6 +41,7 @@ fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(100),
         half_closed: Bound::secs(10),
+        answer: Bound::secs(10),
         write_stall: Bound::secs(20),
         no_data: Bound::secs(50),
         lifetime_end: Instant::now() + Duration::from_secs(1000),
@@ -214,7 +215,10 @@ async fn silence_from_the_start_is_ended_by_the_no_data_deadline() {
         (tokio::time::sleep(Duration::from_secs(200)).await, client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::NoData, at_fault: None }), "{end:?}");
+    assert!(
+        matches!(end, RelayEnd::Deadline { which: RelayDeadline::NoData, at_fault: None, .. }),
+        "{end:?}"
+    );
     assert!((50.0..50.1).contains(&secs), "{secs}");
 }
 
@@ -232,7 +236,7 @@ async fn bytes_just_under_the_idle_deadline_keep_it_and_just_over_end_it() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Idle, at_fault: None }), "{end:?}");
+    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Idle, at_fault: None, .. }), "{end:?}");
     assert!((399.6..399.8).contains(&secs), "{secs}");
 }
 
@@ -247,7 +251,10 @@ async fn a_half_closed_connection_is_ended_when_the_other_side_never_speaks_agai
     })
     .await;
     assert!(
-        matches!(end, RelayEnd::Deadline { which: RelayDeadline::HalfClosed, at_fault: Some(Side::Backend) }),
+        matches!(
+            end,
+            RelayEnd::Deadline { which: RelayDeadline::HalfClosed, at_fault: Some(Side::Backend), .. }
+        ),
         "{end:?}"
     );
     assert!((13.0..13.1).contains(&secs), "{secs}");
@@ -262,7 +269,10 @@ async fn a_side_that_takes_nothing_is_ended_by_the_write_stall_deadline() {
     })
     .await;
     assert!(
-        matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }),
+        matches!(
+            end,
+            RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client), .. }
+        ),
         "{end:?}"
     );
     assert!((20.0..20.1).contains(&secs), "{secs}");
@@ -283,7 +293,10 @@ async fn a_slow_reader_is_not_a_stalled_one() {
     })
     .await;
     assert!(
-        matches!(end, RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) }),
+        matches!(
+            end,
+            RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client), .. }
+        ),
         "{end:?}"
     );
     assert!((210.0..210.1).contains(&secs), "{secs}");
@@ -301,7 +314,10 @@ async fn the_lifetime_ends_even_a_busy_connection() {
         (client, backend)
     })
     .await;
-    assert!(matches!(end, RelayEnd::Deadline { which: RelayDeadline::Lifetime, at_fault: None }), "{end:?}");
+    assert!(
+        matches!(end, RelayEnd::Deadline { which: RelayDeadline::Lifetime, at_fault: None, .. }),
+        "{end:?}"
+    );
     assert!((1000.0..1000.1).contains(&secs), "{secs}");
 }
 
@@ -346,7 +362,11 @@ async fn traffic_the_other_way_does_not_lift_a_stall() {
         (client, backend)
     })
     .await;
-    let expected = RelayEnd::Deadline { which: RelayDeadline::WriteStall, at_fault: Some(Side::Client) };
+    let expected = RelayEnd::Deadline {
+        which: RelayDeadline::WriteStall,
+        at_fault: Some(Side::Client),
+        delivered: false,
+    };
     assert_eq!(format!("{end:?}"), format!("{expected:?}"));
     assert!((20.0..20.1).contains(&secs), "{secs}");
 }

@@ -1,0 +1,275 @@
+//! When a relay has been silent for too long, as pure logic that takes `now`.
+//!
+//! The rule, for every deadline of silence: **it ends a connection only if one last look finds nothing: no byte to read,
+//! none acknowledged.** What the relay itself reads and writes is not all there is to see. Megabytes may be in the kernel's
+//! send buffer, and a slow reader takes them without the relay having anything to do; and a process that was held up
+//! (stopped, or its machine was) finds what came in time when it is late.
+//!
+//! ```text
+//!              silent for an eighth of the deadline: both peers' unacknowledged bytes are counted
+//!   ┌────────┐                           ┌──────┐  some: nobody knows since when,      ┌──────┐
+//!   │ moving │ ────────────────────────► │ look │ ───────────────────────────────────► │ owed │ ◄─┐
+//!   └────────┘                           └──┬───┘  so the deadline counts from here    └─┬──┬─┘   │ fewer: some was
+//!       ▲                             none  │                                   an eighth│  │     │ taken, the deadline
+//!       │                                   ▼                                       later▼  │     │ counts from here
+//!       │ a byte is read              ┌───────────┐                                ┌──────┐ │     │
+//!       │ or written                  │ not owed  │                                │ look ├─┼─────┘
+//!       │                             └─────┬─────┘                                └──┬───┘ │
+//!       │                                   │ the deadline has passed        as many  └─────┤ the deadline has passed
+//!       │      bytes to read, or room       ▼                                               ▼
+//!       └─────────────────────────────── last look: both sockets are read and written whatever is known of them,
+//!                                           and counted once more
+//!                                           │ nothing, and as many
+//!                                           ▼
+//!                                         ended
+//! ```
+//!
+//! So whoever takes a byte within the deadline lives, and whoever takes none is ended within the deadline and an eighth of it.
+//! While bytes move through the relay nobody is asked anything.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Side;
+use super::deadline::{RelayDeadline, RelayLimits};
+use crate::bound::Bound;
+
+/// The part of a deadline after which silent sockets are looked at, and looked at again while they owe something. It bounds
+/// by how much a dead peer may outstay its deadline; smaller costs more looks.
+const LOOKS: u32 = 8;
+
+/// What the deadlines depend on. Times are marks: how old the relay was. Every connection carries one of these.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    limits: &'a RelayLimits,
+    started: Instant,
+    /// When bytes last moved, read or written; the start before that.
+    last_moved: Mark,
+    half_closed_at: Option<Mark>,
+    /// Whether the side that ended first is the client: then the backend is waited for.
+    awaits_answer: bool,
+    /// For each lane with bytes that wait (client's, backend's): since when its sink has taken none.
+    stalled_at: [Option<Mark>; 2],
+    /// The deadline that was warned of, so that it is told once.
+    warned_of: Option<Mark>,
+    /// What the peers have not acknowledged, where a look has found something.
+    owed: Option<Box<Owed>>,
+    ever_moved: bool,
+    /// Whether the sockets were looked at since bytes last moved.
+    looked: bool,
+}
+
+/// How old the relay was, in nanoseconds, and one: so that there is room for none in the same eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark(NonZeroU64);
+
+impl Mark {
+    /// The relay's beginning.
+    const START: Self = Self(NonZeroU64::MIN);
+}
+
+/// Bytes that were written to the two sides and not acknowledged: the client's, the backend's.
+#[derive(Debug)]
+struct Owed {
+    bytes: [usize; 2],
+    asked_at: Mark,
+}
+
+/// A deadline of silence: since when, for how long, and which.
+type Silence = (Mark, Bound, RelayDeadline);
+
+impl<'a> Watch<'a> {
+    /// `spoken`: whether the client has sent bytes before.
+    pub(super) const fn new(limits: &'a RelayLimits, spoken: bool, now: Instant) -> Self {
+        Self {
+            limits,
+            started: now,
+            last_moved: Mark::START,
+            ever_moved: spoken,
+            half_closed_at: None,
+            awaits_answer: false,
+            stalled_at: [None; 2],
+            warned_of: None,
+            owed: None,
+            looked: false,
+        }
+    }
+
+    pub(super) const fn limits(&self) -> &'a RelayLimits {
+        self.limits
+    }
+
+    /// When the relay began.
+    pub(super) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn mark(&self, at: Instant) -> Mark {
+        let age = u64::try_from(at.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX);
+        Mark(NonZeroU64::MIN.saturating_add(age))
+    }
+
+    fn instant(&self, mark: Mark) -> Instant {
+        self.started + Duration::from_nanos(mark.0.get() - 1)
+    }
+
+    /// Bytes moved; `read`: some were read, not only written.
+    pub(super) fn moved(&mut self, read: bool, now: Instant) {
+        self.last_moved = self.mark(now);
+        self.ever_moved |= read;
+        self.looked = false;
+    }
+
+    /// `side` has ended, the first of the two.
+    pub(super) fn half_closed(&mut self, side: Side, now: Instant) {
+        self.awaits_answer = side == Side::Client;
+        self.half_closed_at = Some(self.mark(now));
+    }
+
+    /// In which lanes bytes wait, as last told: the client's, the backend's.
+    pub(super) const fn waiting(&self) -> (bool, bool) {
+        let [client, backend] = &self.stalled_at;
+        (client.is_some(), backend.is_some())
+    }
+
+    /// What one lane does: whether bytes wait in it, and how many its sink has taken since last told. Whether that changed
+    /// anything.
+    pub(super) fn lane(&mut self, from: Side, waits: bool, taken: u64, now: Instant) -> bool {
+        let now = self.mark(now);
+        let [client, backend] = &mut self.stalled_at;
+        let stalled = match from {
+            Side::Client => client,
+            Side::Backend => backend,
+        };
+        let was = *stalled;
+        *stalled = if !waits {
+            None
+        } else if taken > 0 {
+            Some(now)
+        } else {
+            stalled.or(Some(now))
+        };
+        let changed = was != *stalled;
+        if let Some(owed) = &mut self.owed {
+            let [client, backend] = &mut owed.bytes;
+            let sink = match from {
+                Side::Client => backend,
+                Side::Backend => client,
+            };
+            *sink = sink.saturating_add(usize::try_from(taken).unwrap_or(usize::MAX));
+        }
+        changed
+    }
+
+    /// What a look finds: how many bytes the client and the backend have not acknowledged. Fewer than are owed: that side
+    /// has taken some, at the latest now.
+    pub(super) fn look(&mut self, client: usize, backend: usize, now: Instant) {
+        let now = self.mark(now);
+        self.looked = true;
+        let taken = |found: usize, owed: Option<usize>| owed.map_or(found > 0, |owed| found < owed);
+        let [from_client, from_backend] = &mut self.stalled_at;
+        let owed = self.owed.as_ref().map(|owed| owed.bytes);
+        let sinks = [
+            (client, owed.map(|[bytes, _]| bytes), from_backend),
+            (backend, owed.map(|[_, bytes]| bytes), from_client),
+        ];
+        for (found, owed, stalled) in sinks {
+            if taken(found, owed) {
+                self.last_moved = now;
+                *stalled = stalled.map(|_| now);
+            }
+        }
+        let bytes = [client, backend];
+        self.owed = match self.owed.take() {
+            _ if bytes == [0, 0] => None,
+            Some(mut owed) => {
+                *owed = Owed { bytes, asked_at: now };
+                Some(owed)
+            }
+            None => Some(Box::new(Owed { bytes, asked_at: now })),
+        };
+    }
+
+    /// The side that has taken nothing for longest, of those for which bytes wait.
+    pub(super) fn slowest(&self) -> Option<Side> {
+        let [from_client, from_backend] = self.stalled_at;
+        match (from_client, from_backend) {
+            (None, None) => None,
+            (Some(_), None) => Some(Side::Backend),
+            (None, Some(_)) => Some(Side::Client),
+            (Some(up), Some(down)) => Some(if up <= down { Side::Backend } else { Side::Client }),
+        }
+    }
+
+    /// The side that has not acknowledged what was written to it, where that is one of them.
+    pub(super) fn debtor(&self) -> Option<Side> {
+        let [client, backend] = self.owed.as_ref()?.bytes;
+        match (client > 0, backend > 0) {
+            (true, false) => Some(Side::Client),
+            (false, true) => Some(Side::Backend),
+            (true, true) | (false, false) => None,
+        }
+    }
+
+    /// When somebody is to be told of the deadline that is due at `at`; None if not, or already done.
+    pub(super) fn warning(&self, at: Instant, why: RelayDeadline) -> Option<Instant> {
+        let before = self.limits.warn_before?;
+        let warned = matches!(why, RelayDeadline::Idle | RelayDeadline::Lifetime)
+            && self.warned_of != Some(self.mark(at));
+        at.checked_sub(before.get()).filter(|_| warned)
+    }
+
+    pub(super) fn warned(&mut self, of: Instant) {
+        self.warned_of = Some(self.mark(of));
+    }
+
+    /// The nearest deadline and which it is.
+    pub(super) fn due(&self) -> (Instant, RelayDeadline) {
+        let lifetime = (self.limits.lifetime_end, RelayDeadline::Lifetime);
+        let (at, which) = self.silence_ends();
+        if at < lifetime.0 { (at, which) } else { lifetime }
+    }
+
+    /// When the sockets are to be looked at before a deadline of silence passes; None where nothing would come of it: all was
+    /// acknowledged, and nothing was written since.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        let (since, bound, _) = self.silence();
+        let asked_at = self.owed.as_ref().map(|owed| owed.asked_at);
+        let from = match asked_at {
+            Some(asked_at) => since.max(asked_at),
+            None if self.looked => return None,
+            None => since,
+        };
+        Some(self.instant(from) + bound.get() / LOOKS)
+    }
+
+    fn silence_ends(&self) -> (Instant, RelayDeadline) {
+        let (since, bound, which) = self.silence();
+        (self.instant(since) + bound.get(), which)
+    }
+
+    /// The deadline of silence that is the nearest.
+    fn silence(&self) -> Silence {
+        let limits = self.limits;
+        let idle = (self.last_moved, limits.idle, RelayDeadline::Idle);
+        let bound = if self.awaits_answer { limits.answer } else { limits.half_closed };
+        let half_closed =
+            self.half_closed_at.map(|at| (at.max(self.last_moved), bound, RelayDeadline::HalfClosed));
+        // Traffic the other way does not lift a stall: only its own side can.
+        let stalled = self.stalled_at.iter().flatten().min();
+        let stalled = stalled.map(|at| (*at, limits.write_stall, RelayDeadline::WriteStall));
+        let never_a_byte = (!self.ever_moved).then_some((Mark::START, limits.no_data, RelayDeadline::NoData));
+        let ends = |(since, bound, _): &Silence| self.instant(*since) + bound.get();
+        let conditional = [half_closed, stalled, never_a_byte].into_iter().flatten();
+        // Of equals the first.
+        conditional
+            .chain([idle])
+            .reduce(|nearest, next| if ends(&next) < ends(&nearest) { next } else { nearest })
+            .unwrap_or(idle)
+    }
+}
+
+#[cfg(test)]
+mod tests;

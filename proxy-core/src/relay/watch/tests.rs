@@ -1,0 +1,95 @@
+use super::*;
+
+fn limits(start: Instant) -> RelayLimits {
+    RelayLimits {
+        idle: Bound::secs(100),
+        half_closed: Bound::secs(10),
+        answer: Bound::secs(12),
+        write_stall: Bound::secs(20),
+        no_data: Bound::secs(50),
+        lifetime_end: start + Duration::from_secs(1000),
+        warn_before: None,
+        client_keep_alive: None,
+        backend_keep_alive: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nearest_deadline_is_the_one_that_applies() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let limits = limits(start);
+    let mut watch = Watch::new(&limits, false, start);
+    assert_eq!(watch.due(), (at(50), RelayDeadline::NoData));
+    watch.moved(true, at(5));
+    assert_eq!(watch.due(), (at(105), RelayDeadline::Idle));
+    assert!(watch.lane(Side::Client, true, 0, at(7)));
+    watch.moved(true, at(7));
+    assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall));
+    watch.half_closed(Side::Backend, at(8));
+    assert_eq!(watch.due(), (at(18), RelayDeadline::HalfClosed));
+    watch.moved(true, at(9));
+    assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "a byte starts it anew");
+    watch.lane(Side::Client, true, 1, at(15));
+    assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "its sink took some");
+    watch.lane(Side::Client, false, 1, at(16));
+    watch.moved(true, at(995));
+    assert_eq!(watch.due(), (at(1000), RelayDeadline::Lifetime));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_relay_that_owes_nothing_is_looked_at_once() {
+    let start = Instant::now();
+    let at = |millis: u64| start + Duration::from_millis(millis);
+    let limits = limits(start);
+    let mut watch = Watch::new(&limits, true, start);
+    watch.moved(true, at(8_000));
+    assert_eq!(watch.next_look(), Some(at(20_500)), "an eighth of the idle time");
+    watch.look(0, 0, at(20_500));
+    assert_eq!((watch.next_look(), watch.due()), (None, (at(108_000), RelayDeadline::Idle)));
+    watch.moved(false, at(30_000));
+    assert_eq!(watch.next_look(), Some(at(42_500)), "bytes were written since");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_acknowledges_lives_and_whoever_does_not_is_ended_an_eighth_later() {
+    let start = Instant::now();
+    let at = |millis: u64| start + Duration::from_millis(millis);
+    let limits = limits(start);
+    let mut watch = Watch::new(&limits, true, start);
+    watch.half_closed(Side::Backend, start);
+    assert_eq!((watch.next_look(), watch.due().0), (Some(at(1_250)), at(10_000)));
+    watch.look(1000, 0, at(1_250));
+    assert_eq!((watch.next_look(), watch.due().0), (Some(at(2_500)), at(11_250)), "since when, nobody knows");
+    assert_eq!(watch.debtor(), Some(Side::Client));
+    watch.look(1000, 0, at(2_500));
+    assert_eq!(watch.due().0, at(11_250), "as many");
+    watch.look(999, 0, at(3_750));
+    assert_eq!(watch.due().0, at(13_750), "fewer");
+    // More is written, and less than that is acknowledged.
+    watch.moved(false, at(4_000));
+    watch.lane(Side::Backend, false, 500, at(4_000));
+    watch.look(1499, 0, at(5_000));
+    assert_eq!(watch.due().0, at(14_000), "as many as were written");
+    watch.look(1498, 0, at(6_000));
+    assert_eq!(watch.due().0, at(16_000), "one was acknowledged");
+    watch.look(0, 0, at(7_000));
+    assert_eq!((watch.due().0, watch.next_look()), (at(17_000), None), "all were, and nothing is owed");
+    assert_eq!(watch.debtor(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_is_lifted_by_its_own_side_alone() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let limits = limits(start);
+    let mut watch = Watch::new(&limits, true, start);
+    watch.lane(Side::Backend, true, 0, at(1));
+    watch.look(5000, 5000, at(2));
+    assert_eq!(watch.due(), (at(22), RelayDeadline::WriteStall));
+    watch.look(5000, 4000, at(4));
+    assert_eq!(watch.due(), (at(22), RelayDeadline::WriteStall), "the backend took some, the client none");
+    watch.look(4999, 4000, at(6));
+    assert_eq!(watch.due(), (at(26), RelayDeadline::WriteStall));
+    assert_eq!(watch.slowest(), Some(Side::Client));
+}
