@@ -56,10 +56,12 @@ async fn story(lab: &mut Lab, frozen: Hop) -> Told {
     lab.mark("it thaws");
     let newcomers = all_together(newcomers.into_iter().map(|mut client| async move {
         drop(timeout(AT_ONCE, client.read_until(|bytes| bytes.len() >= 5)).await);
-        client.received().text() == "hello"
+        client
     }))
     .await;
-    let served = newcomers.into_iter().filter(|served| *served).count();
+    let ended = Ends::of(&newcomers.iter().map(Wire::received).collect::<Vec<_>>());
+    lab.note(format!("those who came meanwhile saw {ended}"));
+    let served = newcomers.iter().filter(|client| client.received().text() == "hello").count();
     lab.check(Law::Service, served == NEWCOMERS, || {
         format!("{served} of {NEWCOMERS} clients served who came meanwhile")
     });
@@ -73,7 +75,7 @@ async fn story(lab: &mut Lab, frozen: Hop) -> Told {
         format!("{} of {TALKERS} cut that sent a byte every {APART:?}", TALKERS - lived)
     });
     let left = lab.mark("all leave");
-    drop(asking);
+    drop((asking, newcomers));
     lab.settles(left, AT_ONCE, Law::Departures).await;
     Ok(())
 }
