@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 const CLIENTS: usize = 200;
 const DEADLINE: Duration = Duration::from_secs(1);
-/// How long after a deadline everything it is about has to be gone.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long after a deadline everything it is about has to be gone: before the outer hop's own.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[test]
 fn every_dial_ends_at_its_deadline_and_nothing_is_left() {

@@ -24,6 +24,17 @@ fn half_an_answer_ends_in_a_reset() {
 }
 
 #[test]
+fn one_address_has_its_limit_before_it_has_said_a_word() {
+    passes("one-address-against-all");
+    passes("one-address-without-header");
+}
+
+#[test]
+fn a_shortage_in_the_middle_is_over_when_it_is_over() {
+    passes("middle-out-of-files");
+}
+
+#[test]
 fn headers_come_in_pieces() {
     passes("split-header");
 }
