@@ -152,8 +152,8 @@ fn note(omissions: &Omissions, omitted: &fit::Omitted, route: &str, max: usize) 
     if omissions.count(omitted.all()) {
         let names: Vec<_> = omitted.all().map(Omission::name).collect();
         warn!(
-            "route {route}: a PROXY header had no room for {} within max_header {max}: left out, here and wherever it \
-             does not fit; this is told once and counted",
+            "route {route}: a PROXY header went without {}, since max_header is {max}B and a name at most 255 bytes. So will \
+             others, which are counted and not told. Raise max_header as far as the receiver takes it, or send less",
             names.join(", ")
         );
     }
