@@ -75,3 +75,90 @@ fn passed_on(tlvs: &mut Tlvs) -> Option<usize> {
         Some(Outgoing { tlvs: alone, ..Outgoing::local() }.encoded_len() - Outgoing::local().encoded_len())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proxy_core::header::{Ssl, encode_v2};
+
+    use super::*;
+    use crate::config::{Config, SendProxy};
+
+    /// What a route's lines come to.
+    fn content(unique_id: &str, max: usize) -> HeaderContent {
+        let text = format!(
+            "[[routes]]\nname = \"a\"\nmatch = {{ ports = [80] }}\naction = {{ forward = [\"127.0.0.1:81\"] }}\n\
+             send_proxy = \"v2\"\nproxy_v2 = {{ unique_id = \"{unique_id}\", max_header = \"{max}B\" }}\n"
+        );
+        let config = Config::parse(&text, "a.toml").unwrap_or_else(|errors| panic!("{errors}"));
+        match config.routes.route(0).map(|route| route.payload.send_proxy) {
+            Some(SendProxy::V2(content)) => content,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        vec(any::<u8>(), 0..60)
+    }
+
+    fn headers() -> impl Strategy<Value = Outgoing> {
+        let ids = vec("[0-9a-f]{1,20}", 1..6).prop_map(|ids| ids.join("/").into_bytes());
+        let ids = ids.prop_map(|mut ids| {
+            ids.truncate(128);
+            ids
+        });
+        let other = vec((0xE0_u8..=0xEF, value()), 0..5);
+        let ssl = option::of(value().prop_map(|cn| Box::new(Ssl { cn: Some(cn), ..Ssl::default() })));
+        let some = || option::of(value());
+        ((some(), some(), option::of(ids)), (ssl, some(), other), any::<(bool, bool, bool)>()).prop_map(
+            |((alpn, authority, unique_id), (ssl, netns, other), (ipv6, crc32c, local))| {
+                let ip = if ipv6 { "[2001:db8::7]:1" } else { "192.0.2.7:1" };
+                let ip = ip.parse().unwrap_or_else(|error| panic!("{error}"));
+                let tlvs = Tlvs { alpn, authority, unique_id, ssl, netns, other, ..Tlvs::default() };
+                let whose = if local { Outgoing::local() } else { Outgoing::proxy(ip, ip) };
+                Outgoing { tlvs, crc32c, ..whose }
+            },
+        )
+    }
+
+    proptest! {
+        /// It fits, it can be written, and what gives way later is whole while what gives way before is still there.
+        #[test]
+        fn a_header_fits_and_gives_way_in_order(mut header in headers(), max in 59..500_usize, trail: bool) {
+            let content = content(if trail { "trail" } else { "received" }, max);
+            let (before, mut omitted) = (header.clone(), Omitted::default());
+            fit(&mut header, &content, &mut omitted);
+            let bytes = encode_v2(&header);
+            prop_assert!(bytes.is_ok_and(|bytes| bytes.len() <= max && bytes.len() == header.encoded_len()));
+            prop_assert_eq!(omitted.is_empty(), before == header);
+            prop_assert_eq!(before.encoded_len() <= max, before == header, "nothing is left out for nothing");
+            let (was, is) = (&before.tlvs, &header.tlvs);
+            if !is.other.is_empty() || is.ssl.is_some() || is.netns.is_some() {
+                prop_assert!(is.alpn == was.alpn && is.unique_id == was.unique_id && is.authority == was.authority);
+            }
+            if is.alpn.is_some() {
+                prop_assert!(is.unique_id == was.unique_id && is.authority == was.authority);
+            }
+            if is.authority != was.authority && trail {
+                prop_assert!(is.unique_id.as_ref().is_none_or(|id| !id.contains(&b'/')), "older ids go first");
+            }
+            if let (Some(was), Some(is)) = (&was.unique_id, &is.unique_id) {
+                prop_assert!(was.ends_with(is), "the newest id is the last to go");
+                prop_assert!(trail || was == is, "an id that was received is whole or not there");
+            }
+        }
+    }
+
+    #[test]
+    fn the_word_to_a_hop_of_ours_stays() {
+        let (kind, value) = UNKNOWN_CLIENT;
+        let ours = (kind, value.to_vec());
+        let other = vec![ours.clone(), (0xEA, vec![0; 40]), (0xE5, vec![0; 40])];
+        let tlvs = Tlvs { other, unique_id: Some(vec![b'i'; 40]), ..Tlvs::default() };
+        let mut header = Outgoing { tlvs, crc32c: true, ..Outgoing::local() };
+        fit(&mut header, &content("trail", 59), &mut Omitted::default());
+        assert_eq!(header.tlvs, Tlvs { other: vec![ours], ..Tlvs::default() });
+    }
+}

@@ -138,3 +138,15 @@ async fn where_it_is_required_from_some_all_others_are_clients_and_must_send_non
     assert_eq!(read_to_end(&backend).await, (Vec::new(), false));
     assert!(rig.end().starts_with("PD header_untrusted by client in relay"));
 }
+
+/// What was read in search of a header is what the hello is read from.
+#[tokio::test(start_paused = true)]
+async fn where_it_is_optional_a_port_with_names_reads_on_from_there() {
+    let listener = "bind = [\"127.0.0.1\"]\naccept_proxy = { optional = [\"10.0.0.0/8\"] }\n";
+    let (rig, started) = (Rig::new(&BY_NAME.replace("bind = [\"127.0.0.1\"]\n", listener)), Instant::now());
+    let (client, task) = rig.spawn();
+    write_all(&client, b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    task.await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert!(rig.end().starts_with("PP no_route by proxy in peek 18/0"));
+}
