@@ -59,6 +59,7 @@ laws! {
     EndsTravel = "ends-travel", "A FIN arrives as a FIN, a reset as a reset, both soon, and no end is made up.";
     SocketsBack = "sockets-back", "When everybody has gone, as many sockets and descriptors are open as before.";
     TasksBack = "tasks-back", "When everybody has gone, as many tasks run as before.";
+    LivingKept = "living-kept", "A peer that takes or gives a byte within its deadline, however slowly, is never ended by it.";
     MemoryBack = "memory-back", "Traffic that was there before takes no more memory when it comes again.";
 }
 

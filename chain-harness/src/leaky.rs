@@ -6,6 +6,7 @@
 //!
 //! What it is not: an example. It has no limits, no PROXY protocol and one target.
 
+mod blind;
 mod books;
 mod relay;
 
@@ -61,6 +62,8 @@ leaks! {
     EndNotCounted breaks OpenedEnded,
     /// A connection is in its relay before it was in its dial.
     PhaseSkipped breaks LegalPhases,
+    /// Silence is judged by what the relay itself reads and writes: who takes what is in its kernel's buffers is cut.
+    IgnoresAcknowledgements breaks LivingKept,
     /// A reset of one side is an orderly end on the other.
     ResetBecomesFin breaks EndsTravel,
     /// What the client sent while its backend was dialled is forgotten.

@@ -106,6 +106,7 @@ impl Meeting {
             backend: Some(self.backend.party),
             patience: self.patience,
             excused: false,
+            silence: None,
         }
     }
 

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chain_harness::laws::{Breach, Journey, Law, Levels, at_rest, journey, overdue, path};
+use chain_harness::laws::{Breach, Did, Journey, Law, Levels, Party, Saw, at_rest, journey, overdue, path};
 use chain_harness::leaky::{Leak, LeakyOptions};
 use chain_harness::{
-    Backend, BlackHole, Counting, Hop, LeakyHop, Meeting, PATIENCE, Wire, config, eventually, refuses,
-    scenario, with_the_process,
+    Backend, BlackHole, Counting, Ending, Hop, LeakyHop, Meeting, PATIENCE, Wire, config, eventually,
+    refuses, scenario, with_the_process,
 };
 use proxy_core::{Endpoint, Side};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -281,6 +281,61 @@ fn an_entry_that_stays_is_caught() {
 #[test]
 fn an_end_that_is_not_counted_is_caught() {
     is_caught_at_a_closed_port(Leak::EndNotCounted);
+}
+
+/// Three MiB behind the backend's end, and a client that reads two of them a second, in steps of 10 ms: what both saw.
+async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journey {
+    const SENT: usize = 3 << 20;
+    let since = Instant::now();
+    let mut client = Wire::connect(proxy.addr()).await;
+    let mut backend = desk.recv().await.unwrap();
+    let (mut party, mut far) = (Party::default(), Party { sent: SENT as u64, ..Party::default() });
+    let sends = async {
+        // Where the client is cut, the rest is of no use.
+        backend.try_send(vec![7; SENT]).await.unwrap_or_default();
+        backend.half_close().await;
+        far.did = Did::Fin(since.elapsed());
+    };
+    let reads = async {
+        while let bytes @ 1.. = client.read_at_most(20 << 10).await.len() {
+            party.received += bytes as u64;
+            party.took = since.elapsed();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let at = since.elapsed();
+        let fin = client.received().end == Some(Ending::Fin);
+        party.saw = if fin { Saw::Fin(at) } else { Saw::Reset(at) };
+    };
+    tokio::join!(sends, reads);
+    Journey {
+        name: "a steady reader".into(),
+        client: party,
+        backend: Some(far),
+        patience: DEADLINE / 2,
+        excused: false,
+        silence: Some(DEADLINE),
+    }
+}
+
+#[test]
+fn a_relay_that_judges_by_itself_is_caught_and_the_product_is_not() {
+    scenario(async {
+        let (backend, mut desk) = Backend::hands_over();
+        let config = config::single(
+            "workers = 1\ntimeouts = { half_closed_timeout = \"200ms\", write_stall_timeout = \"200ms\" }",
+            &[&backend.addr()],
+        );
+        let product = Hop::start(&config);
+        assert_eq!(journey(&reads_steadily(&product, &mut desk).await), []);
+        drop(product);
+        let honest = leaky(Leak::None, backend.addr(), DEADLINE);
+        assert_eq!(journey(&reads_steadily(&honest, &mut desk).await), []);
+        let proxy = leaky(Leak::IgnoresAcknowledgements, backend.addr(), DEADLINE);
+        is_caught(Leak::IgnoresAcknowledgements, &journey(&reads_steadily(&proxy, &mut desk).await));
+        // The leaky ones run on this thread, which keeps their pipes.
+        proxy_core::pipe::release_idle();
+        proxy_core::pipe::release_idle();
+    });
 }
 
 /// The dial takes a second: so long after the first SYN the kernel sends the next.

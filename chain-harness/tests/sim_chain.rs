@@ -3,7 +3,7 @@
 use chain_harness::laws::Law;
 use chain_harness::leaky::Leak;
 use chain_harness::sim::{
-    Act, AtLimit, Backend, Build, Client, Fault, Hop, Link, Outcome, Pool, Reads, Scenario, Script,
+    Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Outcome, Pool, Reads, Scenario, Script,
     SendProxy, Settings, Shape, Targets, What, check, report, run, scenarios,
 };
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -41,6 +41,36 @@ fn a_proxy_without_a_dial_deadline_is_caught() {
     let outcome = run(&scenario, Build::Leaky(Leak::NoDialDeadline));
     let laws: Vec<Law> = outcome.breaches.iter().map(|breach| breach.law).collect();
     assert_eq!(laws, [Law::DeadlinesKept]);
+}
+
+/// A client of one hop that reads `bytes` every tenth of a second of an answer behind its backend's end.
+fn slow_reader(bytes: u16) -> Scenario {
+    let reader = Script { acts: vec![Act::Send(10)], reads: Reads::Slowly(bytes, 100) };
+    let answers = Script::of(&[Act::Await(10), Act::Send(90_000), Act::End]);
+    let client = Client { enters: Enters::AtInner(0, 0), ..Client::new(reader, Backend::Plays(answers)) };
+    let mut scenario = Scenario::of(vec![client]);
+    scenario.outer.send_proxy = SendProxy::Off;
+    scenario
+}
+
+#[test]
+fn a_steady_reader_behind_a_fin_is_kept_and_a_proxy_that_ignores_acknowledgements_is_caught() {
+    // 8 KB a second: what is in the hop's send buffer takes twice its half-closed deadline of 4 s.
+    let scenario = slow_reader(800);
+    let outcome = check(&scenario, Build::Product);
+    assert_eq!((outcome.bytes, ends(&outcome, "finished")), (90_010, 1), "{outcome:?}");
+    check(&scenario, Build::Leaky(Leak::None));
+    let outcome = run(&scenario, Build::Leaky(Leak::IgnoresAcknowledgements));
+    let laws: Vec<Law> = outcome.breaches.iter().map(|breach| breach.law).collect();
+    assert!(laws.contains(&Law::LivingKept), "{laws:?}");
+}
+
+#[test]
+fn a_reader_that_stops_behind_a_fin_is_ended() {
+    let mut scenario = slow_reader(800);
+    scenario.clients[0].script.reads = Reads::Only(8_000);
+    let outcome = check(&scenario, Build::Product);
+    assert_eq!(ends(&outcome, "finished"), 0, "{outcome:?}");
 }
 
 /// `count` clients that ask once a second and get their answers, until somebody ends that.

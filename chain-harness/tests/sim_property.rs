@@ -110,7 +110,8 @@ macro_rules! caught {
 
         #[test]
         fn every_leak_is_here() {
-            let here = [Leak::None, $(Leak::$leak),*];
+            // The other takes a slow reader at one hop, which is rare by chance: see `sim_chain.rs`.
+            let here = [Leak::None, Leak::IgnoresAcknowledgements, $(Leak::$leak),*];
             assert!(Leak::ALL.iter().all(|leak| here.contains(leak)));
         }
     };

@@ -47,6 +47,10 @@ pub struct Party {
     pub received: u64,
     /// The position of the first byte that was not the one sent there.
     pub wrong_at: Option<u64>,
+    /// When a byte for it last arrived, as its machine has acknowledged it; and when one of its own was last acknowledged.
+    pub took: Duration,
+    /// See `took`.
+    pub gave: Duration,
     /// What it did.
     pub did: Did,
     /// What it saw.
@@ -67,6 +71,9 @@ pub struct Journey {
     /// Whether a hop's machine went without a word while it was open. What that hop held is lost, and whoever answers in
     /// its place says what it likes: only the prefix can be held against anybody.
     pub excused: bool,
+    /// The shortest deadline of silence that held for it, where nothing else can have ended it: one hop that saw both ends,
+    /// and nobody who meddled. None where that is not known.
+    pub silence: Option<Duration>,
 }
 
 /// What is wrong with a connection, when all is quiet and both ends have seen what there is to see.
@@ -85,6 +92,9 @@ pub fn journey(of: &Journey) -> Vec<Breach> {
         if let Some(fault) = ends(near, far, of).filter(|_| !of.excused) {
             broken(Law::EndsTravel, fault);
         }
+        if let Some(fault) = cut_alive(near, far, of) {
+            broken(Law::LivingKept, fault);
+        }
     }
     breaches
 }
@@ -100,6 +110,26 @@ fn bytes(near: &Party, far: &Party, excused: bool) -> Option<String> {
     let clean = matches!(near.saw, Saw::Fin(_)) && !excused;
     (clean && near.received < far.sent)
         .then(|| format!("saw a clean end after {} of {} bytes", near.received, far.sent))
+}
+
+/// Whether a deadline of silence has ended somebody who lived: both sides had taken or given bytes since, and whoever had
+/// bytes to take was taking them.
+fn cut_alive(near: &Party, far: &Party, of: &Journey) -> Option<String> {
+    let silence = of.silence.filter(|_| of.backend.is_some())?;
+    let made_by_nobody = |party: &Party| matches!(party.did, Did::Nothing | Did::Fin(_));
+    let Saw::Reset(at) = near.saw else { return None };
+    if !made_by_nobody(near) || !made_by_nobody(far) {
+        return None;
+    }
+    let silent_for = |since: Duration| at.saturating_sub(since) + of.patience >= silence;
+    let last = [near, far].map(|party| party.took.max(party.gave)).into_iter().max()?;
+    let takes_nothing = |party: &Party, from: &Party| party.received < from.sent && silent_for(party.took);
+    if silent_for(last) || takes_nothing(near, far) || takes_nothing(far, near) {
+        return None;
+    }
+    Some(format!(
+        "was cut at {at:?}, although bytes moved at {last:?} and {silence:?} of silence are allowed"
+    ))
 }
 
 /// What is wrong with the end that `near` saw, after what `far` did.

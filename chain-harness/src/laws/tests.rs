@@ -75,6 +75,8 @@ fn clean() -> Journey {
         sent,
         received,
         wrong_at: None,
+        took: SECOND,
+        gave: SECOND,
         did: Did::Fin(SECOND),
         saw: Saw::Fin(SECOND),
     };
@@ -84,7 +86,30 @@ fn clean() -> Journey {
         backend: Some(party(20, 10)),
         patience: SECOND,
         excused: false,
+        silence: None,
     }
+}
+
+#[test]
+fn whoever_lives_is_not_cut_by_a_deadline_of_silence() {
+    let secs = Duration::from_secs;
+    let cut = |at: u64, took: u64, silence: u64| Journey {
+        client: Party { saw: Saw::Reset(secs(at)), took: secs(took), received: 5, ..clean().client },
+        silence: Some(secs(silence)),
+        ..clean()
+    };
+    let living = |of: &Journey| broken(&journey(of)).contains(&Law::LivingKept);
+    assert!(living(&cut(30, 28, 4)), "it took a byte two seconds before");
+    assert!(!living(&cut(30, 26, 4)), "it was silent for as long as is allowed");
+    assert!(!living(&Journey { silence: None, ..cut(30, 28, 4) }), "somebody else may have ended it");
+    let mut reset = cut(30, 28, 4);
+    reset.backend.as_mut().unwrap().did = Did::Reset(SECOND);
+    assert!(!living(&reset), "it was the other side's reset");
+    let mut busy = cut(30, 20, 4);
+    busy.client.gave = 29 * SECOND;
+    assert!(!living(&busy), "it gives, and takes nothing of what it is sent");
+    busy.client.received = 20;
+    assert!(living(&busy), "there is nothing for it to take");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use proxy_core::stream::{read, write_all};
 use proxy_core::{Bound, ReadAhead, Stream};
 use tokio::time::Instant;
 
+use super::blind::Blind;
 use super::books::{Account, Unheeded};
 use super::{LIFETIME, Leak, LeakyOptions};
 
@@ -24,6 +25,8 @@ pub(super) async fn until_both_ended<C: Stream, B: Stream>(
     let end = if options.leak == Leak::WaitsForBothEnds {
         let unheeded = Unheeded { account, half_closed: options.half_closed_timeout };
         relay(client, backend, preface, &for_ever(), &unheeded).await
+    } else if options.leak == Leak::IgnoresAcknowledgements {
+        relay(&Blind(client), &Blind(backend), preface, &limits(options), account).await
     } else {
         relay(client, backend, preface, &limits(options), account).await
     };

@@ -51,6 +51,7 @@ pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines) -> P
     let stage = Stage { stream: &stream, lines, party: Mutex::default(), moved: Notify::new() };
     let left = stage.whole(script).await;
     let mut party = stage.party.into_inner();
+    note_life(&mut party, &stream, lines);
     let at = lines.began.elapsed();
     match left {
         Some(Left::Vanished) => {
@@ -79,7 +80,8 @@ pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines) -> P
 pub(super) async fn echo(stream: SimStream, lines: &Lines) -> Party {
     let stage = Stage { stream: &stream, lines, party: Mutex::default(), moved: Notify::new() };
     let ended = stage.echoes().await;
-    let party = stage.party.into_inner();
+    let mut party = stage.party.into_inner();
+    note_life(&mut party, &stream, lines);
     if ended {
         stream.finish();
     } else {
@@ -93,6 +95,13 @@ fn note(did: &mut Did, now: Did) {
     if *did == Did::Nothing {
         *did = now;
     }
+}
+
+fn note_life(party: &mut Party, stream: &SimStream, lines: &Lines) {
+    let since =
+        |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.saturating_duration_since(lines.began));
+    let (took, gave) = stream.life();
+    (party.took, party.gave) = (since(took), since(gave));
 }
 
 fn note_unseen(saw: &mut Saw) {

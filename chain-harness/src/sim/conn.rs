@@ -21,8 +21,9 @@ use tokio::time::Instant;
 
 use super::segment::Says;
 
-/// What a send buffer takes, and what a receive buffer holds. Small, so that backpressure is not rare.
-pub(super) const SEND_BUFFER: usize = 16 * 1024;
+/// What a send buffer takes, and what a receive buffer holds. Small, so that backpressure is not rare; the first the larger
+/// one, so that a reader can be slower than a hop notices by its own writes.
+pub(super) const SEND_BUFFER: usize = 64 * 1024;
 pub(super) const RECEIVE_BUFFER: usize = 32 * 1024;
 /// The most bytes of one segment.
 const SEGMENT: usize = 8 * 1024;
@@ -61,6 +62,9 @@ pub(super) struct Conn {
     resend_at: Option<Instant>,
     /// Since when the peer has taken nothing of what waits for it.
     stalled: Instant,
+    /// When a byte last arrived that had not been there, and when one was last acknowledged.
+    took: Option<Instant>,
+    gave: Option<Instant>,
     heard: Instant,
     probed: Instant,
     keep_alive: KeepAlive,
@@ -102,6 +106,8 @@ impl Conn {
             wait: FIRST_WAIT,
             resend_at: (opened != Opened::Yes).then(|| now + FIRST_WAIT),
             stalled: now,
+            took: None,
+            gave: None,
             heard: now,
             probed: now,
             keep_alive,
@@ -118,6 +124,11 @@ impl Conn {
     /// Bytes that the peer has not acknowledged.
     pub(super) fn unacknowledged(&self) -> usize {
         self.out.len()
+    }
+
+    /// When a byte last arrived, and when one of its own was last acknowledged.
+    pub(super) fn life(&self) -> (Option<Instant>, Option<Instant>) {
+        (self.took, self.gave)
     }
 
     pub(super) fn has_unread(&self) -> bool {

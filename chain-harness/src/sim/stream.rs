@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Listen, PeerAddr, Probes, Stream};
 
+use tokio::time::Instant;
+
 use super::conn::Conn;
 use super::kernel::{Kernel, Key};
 
@@ -125,6 +127,11 @@ impl SimStream {
     /// Goes without a word: whatever the peer says from now on, nobody answers.
     pub fn vanish(self) {
         self.kernel.vanish(self.key);
+    }
+
+    /// When a byte last arrived here, and when one from here was last acknowledged.
+    pub(super) fn life(&self) -> (Option<Instant>, Option<Instant>) {
+        self.kernel.with(self.key, |conn, _, _| conn.life()).unwrap_or_default()
     }
 
     /// The other end.

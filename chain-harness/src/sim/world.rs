@@ -125,6 +125,8 @@ struct World<'s> {
     breaches: Vec<Breach>,
     quiet_points: usize,
     round_began: Duration,
+    /// Whether tasks of the hops are aborted or panic.
+    interrupted: bool,
 }
 
 impl<'s> World<'s> {
@@ -166,6 +168,7 @@ impl<'s> World<'s> {
             breaches: Vec::new(),
             quiet_points: 0,
             round_began: Duration::ZERO,
+            interrupted: matches!(build, Build::Interrupted(..)),
         }
     }
 

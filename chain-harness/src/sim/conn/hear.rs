@@ -25,10 +25,10 @@ impl Conn {
                 }
                 out.push(self.acknowledge());
             }
-            Says::Data { at, bytes } => self.take(at, bytes, out),
+            Says::Data { at, bytes } => self.take(at, bytes, now, out),
             Says::Fin { at } => {
                 self.fin_at = Some(at);
-                self.arrived();
+                self.arrived(now);
                 out.push(self.acknowledge());
             }
             Says::Ack { next, room } => self.acknowledged(next, room, now, out),
@@ -46,7 +46,7 @@ impl Conn {
         (self.resend_at, self.wait) = (None, FIRST_WAIT);
     }
 
-    fn take(&mut self, at: u64, bytes: Vec<u8>, out: &mut Vec<Says>) {
+    fn take(&mut self, at: u64, bytes: Vec<u8>, now: Instant, out: &mut Vec<Says>) {
         let new = at + bytes.len() as u64 > self.next;
         if new && self.orphan_since.is_some() {
             // Nobody is going to read it.
@@ -56,13 +56,13 @@ impl Conn {
         }
         if new && at.saturating_sub(self.next) < RECEIVE_BUFFER as u64 {
             self.early.insert(at, bytes);
-            self.arrived();
+            self.arrived(now);
         }
         out.push(self.acknowledge());
     }
 
     /// Moves what has no gap before it to where it is read.
-    fn arrived(&mut self) {
+    fn arrived(&mut self, now: Instant) {
         let before = (self.next, self.fin_seen);
         while let Some(first) = self.early.first_entry().filter(|first| *first.key() <= self.next) {
             let (at, bytes) = first.remove_entry();
@@ -70,6 +70,9 @@ impl Conn {
             let fresh = bytes.get(known..).unwrap_or_default();
             self.inbox.extend(fresh);
             self.next += fresh.len() as u64;
+        }
+        if self.next > before.0 {
+            self.took = Some(now);
         }
         if self.fin_at == Some(self.next) && !self.fin_seen {
             self.fin_seen = true;
@@ -93,6 +96,7 @@ impl Conn {
             self.out.drain(..usize::try_from(fresh).unwrap_or(usize::MAX));
             self.base += fresh;
             self.fin_acked |= fin;
+            self.gave = Some(now).filter(|_| fresh > 0).or(self.gave);
             self.sent = self.sent.max(next);
             (self.stalled, self.wait, self.resend_at) = (now, FIRST_WAIT, None);
             if let Some(writer) = self.writer.take() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::conn::RECEIVE_BUFFER;
 use super::super::crowd::Slot;
 use super::super::hop::TICK;
-use super::super::scenario::{Backend, Client, Reads, Script};
+use super::super::scenario::{Backend, Client, Enters, Reads, Script, Settings};
 use super::{PATIENCE, World};
 use crate::laws::{self, Breach, Journey, Law};
 
@@ -29,8 +29,20 @@ impl World<'_> {
             client: slot.client?,
             backend: slot.backend,
             patience: self.patience(client),
+            silence: self.silence(client),
             excused: self.losses.iter().any(|at| (from..=to).contains(at)),
         })
+    }
+
+    /// The shortest deadline of silence of a client's connection: where it is known that nothing else ended it.
+    fn silence(&self, client: &Client) -> Option<Duration> {
+        let Settings {
+            inactivity_timeout, half_closed_timeout, write_stall_timeout, no_data_timeout, ..
+        } = &self.scenario.inner;
+        let alone = matches!(client.enters, Enters::AtInner(..)) && self.scenario.faults.is_empty();
+        let shortest = *[inactivity_timeout, half_closed_timeout, write_stall_timeout].into_iter().min()?;
+        let shortest = no_data_timeout.map_or(shortest, |no_data| no_data.min(shortest));
+        (alone && !self.interrupted).then(|| Duration::from_millis(shortest.into()))
     }
 
     /// How long an end of this client's connection may take from one side to the other.
