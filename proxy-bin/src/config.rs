@@ -27,6 +27,7 @@ pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
 pub use at_limit::AtLimit;
 pub use bounded::{Size, Whole};
 pub use cap::Cap;
+pub use delay::Delay;
 pub use file::{AcceptProxy, Backlog, UnreadableHello, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::{Connections, Limits};
@@ -54,6 +55,7 @@ mod breaker;
 mod cap;
 mod choice;
 mod congestion;
+mod delay;
 mod document;
 mod early;
 mod explain;
@@ -90,8 +92,8 @@ pub struct Config {
     pub workers: Workers,
     /// How long connections may go on after the proxy was told to stop.
     pub graceful_shutdown_timeout: Bound,
-    /// How long it goes on accepting after that, and says already that it is not ready; `None` for not at all.
-    pub shutdown_delay: Option<Bound>,
+    /// How long it goes on accepting after that, and says already that it is not ready.
+    pub shutdown_delay: Delay,
     /// Deadlines of a connection whose route is not known yet.
     pub deadlines: Deadlines,
     /// Kernel keepalive of a connection whose route is not known yet.

@@ -49,15 +49,18 @@ pub fn configs(ports: Ports) -> (String, String) {
     (outer, inner)
 }
 
-/// The admin APIs of the two hops: a Unix socket for each in `folder`, and the dashboard of the outer one.
+/// The admin APIs of the two hops: a Unix socket for each in `folder`, if there is one, and the dashboard of the outer one.
 ///
 /// # Errors
 /// Where the folder's path is no path for sockets.
-pub fn admins(folder: &PrivateFolder, ports: Ports) -> Result<(Admin, Admin), String> {
-    let at = |hop: &str| -> Result<Admin, String> {
+pub fn admins(folder: Option<&PrivateFolder>, ports: Ports) -> Result<(Admin, Admin), String> {
+    let socket = |folder: &PrivateFolder, hop: &str| {
         let path = folder.path().join(format!("{hop}.sock"));
-        let socket = path.to_str().ok_or("the folder for sockets has a path that is not UTF-8")?.parse()?;
-        Ok(Admin { name: Some(hop.parse()?), socket: Some(socket), ..Admin::default() })
+        path.to_str().ok_or("the folder for sockets has a path that is not UTF-8")?.parse()
+    };
+    let at = |hop: &str| -> Result<Admin, String> {
+        let socket = folder.map(|folder| socket(folder, hop)).transpose()?;
+        Ok(Admin { name: Some(hop.parse()?), socket, ..Admin::default() })
     };
     let dashboard = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.dashboard)).into();
     let [outer, inner] = HOPS;

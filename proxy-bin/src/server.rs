@@ -167,7 +167,7 @@ impl Server {
     /// returns when it is to be stopped: after `shutdown_delay`, or at once where there is none, or where another process serves.
     /// Cancel-safe.
     pub async fn leave(&self) {
-        let delay = self.control.proxy().config.shutdown_delay;
+        let delay = self.control.proxy().config.shutdown_delay.get();
         let Some(delay) = delay.filter(|_| !self.control.is_handed_over()) else { return };
         self.control.enter(State::Leaving);
         if let Some(service) = self.control.service() {

@@ -20,6 +20,7 @@ use super::at_limit::AtLimit;
 use super::bounded::Whole;
 use super::breaker::BreakerFile;
 use super::choice::{self, Choice};
+use super::delay::Delay;
 use super::limits::{Connections, Limits};
 use super::log::Log;
 use super::process::Process;
@@ -43,9 +44,9 @@ pub(super) struct ConfigFile {
     pub(super) graceful_shutdown_timeout: Bound,
     /// How long the proxy goes on accepting after it was told to stop, while `/readyz` says already that it is not ready: for
     /// as long as load balancers need to take notice and send nobody any more. Then it stops, as
-    /// `graceful_shutdown_timeout` has it. A second signal cuts it short. Default: it stops accepting at once.
+    /// `graceful_shutdown_timeout` has it. A second signal cuts it short. Default 0s: it stops accepting at once.
     #[schemars(with = "Bound")]
-    pub(super) shutdown_delay: Option<Bound>,
+    pub(super) shutdown_delay: Delay,
     /// Deadlines of every connection, unless its pool or its route has others.
     pub(super) timeouts: DeadlineOverrides,
     /// The kernel's keepalive and user timeout on every connection, unless its route has others.
@@ -91,7 +92,7 @@ impl Default for ConfigFile {
         Self {
             workers: None,
             graceful_shutdown_timeout: Bound::secs(30),
-            shutdown_delay: None,
+            shutdown_delay: Delay::default(),
             timeouts: DeadlineOverrides::default(),
             keep_alive: KeepAliveOverrides::default(),
             congestion: Congestion::default(),

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use proxy_bin::admin::default_socket::Places;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::audit::Sockets as Audited;
@@ -13,15 +12,15 @@ use proxy_bin::server::{Bound, Server};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Signals, control_runtime};
+use crate::{Signals, control_runtime, print_all};
 
 /// Runs the embedded chain until somebody stops it.
 pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
     let sockets = Sockets::bind(wishes)?;
     let ports = sockets.ports()?;
-    let folder =
-        PrivateFolder::new(&Places::of_this_user()).context("cannot make a folder for the admin sockets")?;
-    let (texts, admins) = (demo::configs(ports), demo::admins(&folder, ports).map_err(anyhow::Error::msg)?);
+    let folder = sockets_folder();
+    let admins = demo::admins(folder.as_ref(), ports).map_err(anyhow::Error::msg)?;
+    let texts = demo::configs(ports);
     let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
     let (logs, _end) = Logs::start(&outer.log)?;
     control_runtime()?.block_on(async {
@@ -31,7 +30,8 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         let (outer, outer_admin) = start(outer, outer_bound, (admins.0, Some(sockets.dashboard)), &logs)?;
         let (inner, inner_admin) = start(inner, inner_bound, (admins.1, None), &logs)?;
         let backend = Backend::on(sockets.backend)?;
-        print(ports, wishes, &outer_admin, &inner_admin);
+        // Whoever reads it may have had enough (`| head`): the chain is there all the same.
+        print_all(told(ports, wishes, &outer_admin, &inner_admin).as_bytes())?;
         let stop = CancellationToken::new();
         let stopping = async {
             let code = signals.stop(vec![outer, inner]).await;
@@ -41,6 +41,13 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         let (code, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
         Ok(code)
     })
+}
+
+/// Where the hops' admin sockets are to be. Without one there is the dashboard all the same, and the chain.
+fn sockets_folder() -> Option<PrivateFolder> {
+    let made = PrivateFolder::new(&Places::of_this_user());
+    made.inspect_err(|error| eprintln!("smartproxy: no admin sockets, so no status, top and chain: {error}"))
+        .ok()
 }
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
@@ -70,8 +77,8 @@ fn start(
     Ok((server, AdminServer::start(sockets, subject)?))
 }
 
-/// Says where everything is, and what to try.
-fn print(ports: Ports, wishes: Wishes, outer: &AdminServer, inner: &AdminServer) {
+/// Where everything is, and what to try.
+fn told(ports: Ports, wishes: Wishes, outer: &AdminServer, inner: &AdminServer) -> String {
     let usual = Ports::USUAL;
     let moved = |port: u16, usual: u16, wish: Option<u16>| {
         if port == usual || wish.is_some() { String::new() } else { format!("    ({usual} is taken)") }
@@ -80,13 +87,18 @@ fn print(ports: Ports, wishes: Wishes, outer: &AdminServer, inner: &AdminServer)
     let moved_inner = moved(ports.inner, usual.inner, wishes.inner);
     let moved_backend = moved(ports.backend, usual.backend, wishes.backend);
     let moved_dashboard = moved(ports.dashboard, usual.dashboard, wishes.dashboard);
-    println!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->{moved_outer}", ports.outer);
-    println!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->{moved_inner}", ports.inner);
-    println!("demo backend  127.0.0.1:{}{moved_backend}", ports.backend);
-    println!("dashboard     http://127.0.0.1:{}/{moved_dashboard}", ports.dashboard);
-    if let (Some(outer), Some(inner)) = (outer.socket(), inner.socket()) {
-        println!("admin sockets {} {}", outer.display(), inner.display());
-    }
-    println!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer);
-    println!("     smartproxy status               (in another terminal; also: top, chain)");
+    let mut lines = vec![
+        format!("outer proxy   127.0.0.1:{}  -> PROXY v2 ->{moved_outer}", ports.outer),
+        format!("inner proxy   127.0.0.1:{}  -> PROXY v2 ->{moved_inner}", ports.inner),
+        format!("demo backend  127.0.0.1:{}{moved_backend}", ports.backend),
+        format!("dashboard     http://127.0.0.1:{}/{moved_dashboard}", ports.dashboard),
+    ];
+    let sockets = outer.socket().zip(inner.socket());
+    lines.extend(
+        sockets.map(|(outer, inner)| format!("admin sockets {} {}", outer.display(), inner.display())),
+    );
+    lines.push(format!("try: curl http://127.0.0.1:{}/        (Ctrl-C stops it)", ports.outer));
+    let commands = "     smartproxy status               (in another terminal; also: top, chain)";
+    lines.extend(sockets.map(|_| commands.to_owned()));
+    lines.join("\n") + "\n"
 }

@@ -1,5 +1,7 @@
 //! The embedded chain is found without a word: by whoever started it, and by nobody who should not be believed.
 
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +15,19 @@ impl Demo {
     fn start(runtime_dir: &Path) -> Self {
         let mut command = said_by(runtime_dir, "demo");
         Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// The same, with what it says first of what is wrong, and what it says is to be tried.
+    fn telling(runtime_dir: &Path) -> (Self, [String; 2]) {
+        let mut command = said_by(runtime_dir, "demo");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, error) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let demo = Self(child);
+        let mut first = String::new();
+        BufReader::new(error).read_line(&mut first).unwrap();
+        let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+        let tried = lines.find(|line| line.starts_with("try: curl")).unwrap_or_default();
+        (demo, [first, tried])
     }
 }
 
@@ -33,6 +48,22 @@ fn said_by(runtime_dir: &Path, line: &str) -> Command {
 
 fn run(runtime_dir: &Path, line: &str) -> Said {
     said_by(runtime_dir, line).output().unwrap().into()
+}
+
+/// Somebody has its folder: the chain is there, and the dashboard.
+#[test]
+fn a_demo_without_a_folder_for_its_sockets_runs_without_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("smartproxy");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (_demo, [error, tried]) = Demo::telling(dir.path());
+    assert!(
+        error.starts_with("smartproxy: no admin sockets") && error.contains("of this user alone"),
+        "{error}"
+    );
+    assert!(tried.contains("curl http://127.0.0.1:"), "{tried}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]
