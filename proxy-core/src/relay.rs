@@ -80,6 +80,8 @@ pub enum RelayEnd {
         by: Side,
         /// What the kernel said; `TimedOut` where the peer vanished.
         error: io::Error,
+        /// As in [`RelayEnd::Deadline`]: the backend had ended before it reset.
+        delivered: bool,
     },
     /// A deadline passed.
     Deadline {
@@ -157,13 +159,13 @@ pub fn relay<'a, C: Stream, B: Stream, M: Meter>(
 ) -> impl Future<Output = RelayEnd> + Send + use<'a, C, B, M> {
     let mut relay = Relay::new(client, backend, preface, limits, meter);
     async move {
-        let end = {
+        let mut end = {
             let mut timer = pin!(tokio::time::sleep_until(relay.arm()));
             std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
         };
-        if let RelayEnd::Reset { by, .. } = &end {
+        if let RelayEnd::Reset { by, delivered, .. } = &mut end {
             // Boxed: rare, and every relay would have to have room for it.
-            Box::pin(relay.settle(*by)).await;
+            *delivered = Box::pin(relay.settle(*by)).await;
         }
         end
     }
@@ -178,14 +180,21 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         Self { client, backend, meter, up, down, watch, helped, first_end: None }
     }
 
-    /// Delivers what was read from the side that reset. It is under a deadline, of which whoever watches is told.
-    async fn settle(&mut self, by: Side) {
+    /// Delivers what was read from the side that reset. It is under a deadline, of which whoever watches is told. Whether the
+    /// client has got everything, the backend's end too.
+    async fn settle(&mut self, by: Side) -> bool {
         let limit = self.watch.limits().half_closed;
+        if by == Side::Backend && self.down.has_ended() {
+            let told = |until| self.meter.deadline(until, RelayDeadline::HalfClosed);
+            settle::finish(self.client, limit, told).await;
+            return self.client.unacknowledged() == 0;
+        }
         self.meter.deadline(Instant::now() + limit.get(), RelayDeadline::HalfClosed);
         match by {
             Side::Client => settle::settle(&mut self.up, self.client, self.backend, limit).await,
             Side::Backend => settle::settle(&mut self.down, self.backend, self.client, limit).await,
         }
+        false
     }
 
     /// The nearest deadline, told to the meter; when the timer has to look.
@@ -221,7 +230,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
             return Poll::Ready(end);
         }
         if let Some((by, error)) = self.poll_gone(cx) {
-            return Poll::Ready(RelayEnd::Reset { by, error });
+            return Poll::Ready(RelayEnd::Reset { by, error, delivered: false });
         }
         loop {
             let (at, why) = self.watch.due();
@@ -358,8 +367,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
 
 fn broken(error: LaneError, source: Side, sink: Side) -> RelayEnd {
     match error {
-        LaneError::Source(error) => RelayEnd::Reset { by: source, error },
-        LaneError::Sink(error) => RelayEnd::Reset { by: sink, error },
+        LaneError::Source(error) => RelayEnd::Reset { by: source, error, delivered: false },
+        LaneError::Sink(error) => RelayEnd::Reset { by: sink, error, delivered: false },
     }
 }
 

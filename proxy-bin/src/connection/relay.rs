@@ -89,8 +89,10 @@ impl<B: Stream> Established<B> {
                 drop((self.at_target, self.permits));
                 verdict.in_order()
             }
-            RelayEnd::Deadline { delivered: true, .. } => verdict.in_order(),
-            RelayEnd::Deadline { delivered: false, .. } | RelayEnd::Reset { .. } => verdict,
+            RelayEnd::Deadline { delivered: true, .. } | RelayEnd::Reset { delivered: true, .. } => {
+                verdict.in_order()
+            }
+            RelayEnd::Deadline { .. } | RelayEnd::Reset { .. } => verdict,
         }
     }
 }
@@ -120,7 +122,11 @@ async fn relay_screened<S: Stream, B: Stream>(
 ) -> RelayEnd {
     let undecided = match could_be_header(preamble.ahead.bytes()) {
         Prefix::Yes => {
-            return RelayEnd::Reset { by: Side::Client, error: std::io::ErrorKind::InvalidData.into() };
+            return RelayEnd::Reset {
+                by: Side::Client,
+                error: std::io::ErrorKind::InvalidData.into(),
+                delivered: false,
+            };
         }
         Prefix::Partial if !preamble.ahead.ended() => std::mem::take(&mut preamble.ahead).into_bytes(),
         Prefix::Partial | Prefix::No => {
@@ -135,8 +141,10 @@ fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
     let phase = conn.phase();
     match end {
         RelayEnd::Finished { first } => Cause::Finished.during_by(phase, side(*first)).into(),
-        RelayEnd::Reset { by: Side::Client, error } if is_forbidden_header(error) => forbidden_header(conn),
-        RelayEnd::Reset { by, error } => Verdict::lost(conn, *by, error),
+        RelayEnd::Reset { by: Side::Client, error, .. } if is_forbidden_header(error) => {
+            forbidden_header(conn)
+        }
+        RelayEnd::Reset { by, error, .. } => Verdict::lost(conn, *by, error),
         RelayEnd::Deadline { which, at_fault, .. } => {
             let cause = match which {
                 RelayDeadline::Idle => Cause::Idle,

@@ -2,6 +2,9 @@
 //!
 //! A socket closed with a reset forgets what its kernel has not sent yet, so bytes that were read from one side and
 //! written to the other would be lost with it. They are given time to arrive for as long as the other side takes them.
+//!
+//! Where the side that reset had ended before, all that it had to say is said, and nobody waits to hear of the reset: then a
+//! slow reader has as long for each byte as it has without one.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -17,6 +20,29 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// The first wait between two looks at the send queue; doubled up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
+/// How often a slow reader is looked at within its patience.
+const FINISH_LOOKS: u32 = 16;
+
+/// Delivers what the kernel of `to`, which has been sent everything and the end, still holds: for as long as it takes some
+/// within `patience`. `told` is told until when that is.
+pub(super) async fn finish<T: Stream>(to: &T, patience: Bound, told: impl Fn(Instant)) {
+    let (mut last, mut until) = (usize::MAX, Instant::now());
+    loop {
+        let (left, now) = (to.unacknowledged(), Instant::now());
+        if left < last {
+            until = now + patience.get();
+            told(until);
+        }
+        if left == 0 || now >= until {
+            return;
+        }
+        last = left;
+        let gone = crate::stream::gone(to);
+        if tokio::time::timeout(patience.get() / FINISH_LOOKS, gone).await.is_ok() {
+            return;
+        }
+    }
+}
 
 /// Delivers what is left in `lane` and in the kernel of `to`, within `limit` and for as long as there is progress.
 pub(super) async fn settle<F: Stream, T: Stream>(lane: &mut Lane, from: &F, to: &T, limit: Bound) {

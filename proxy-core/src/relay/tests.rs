@@ -370,3 +370,14 @@ async fn traffic_the_other_way_does_not_lift_a_stall() {
     assert_eq!(format!("{end:?}"), format!("{expected:?}"));
     assert!((20.0..20.1).contains(&secs), "{secs}");
 }
+
+/// The backend has ended and then resets: all that it had to say is said, and the client hears of no reset.
+#[tokio::test(start_paused = true)]
+async fn a_reset_behind_the_backends_end_takes_nothing_from_the_client() {
+    let rig = rig(Preface::default(), 64);
+    write_all(&rig.backend, b"all of it").await.unwrap();
+    rig.backend.shutdown_write().unwrap();
+    assert_eq!(read_to_end(&rig.client).await, (b"all of it".to_vec(), None));
+    drop(rig.backend);
+    assert!(matches!(rig.task.await.unwrap(), RelayEnd::Reset { by: Side::Backend, delivered: true, .. }));
+}
