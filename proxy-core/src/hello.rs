@@ -115,11 +115,10 @@ impl HelloReader {
         }
     }
 
-    /// Whether the stream begins as TLS does, by what has been seen of it: a record of its version, or a `ClientHello` in one
-    /// of an older version.
+    /// Whether the stream begins as TLS does, by what has been seen of it: with a record of any type and of its version.
     #[must_use]
     pub fn begins_as_tls(&self) -> bool {
-        self.records.are_versioned() || self.message.is_client_hello()
+        self.records.are_versioned()
     }
 
     fn read(&mut self, stream: &[u8]) -> Result<Option<ClientHello>, HelloError> {

@@ -16,7 +16,7 @@ pub enum HelloError {
         /// The first byte of the stream.
         found: u8,
     },
-    /// A record's major version is above 3, which SSL 3.0 and every TLS has.
+    /// A record's major version is not 3, which SSL 3.0 and every TLS has.
     #[error("the major version of a record is {found}, all of TLS has 3")]
     RecordVersion {
         /// The major version found.
@@ -35,7 +35,7 @@ pub enum HelloError {
         found: u8,
     },
     /// A record without a byte of handshake in it, which RFC 8446, section 5.1, forbids: it costs the sender nothing
-    /// and could be repeated for ever.
+    /// and could be repeated for ever. OpenSSL takes it all the same.
     #[error("a handshake record is empty")]
     EmptyRecord,
     /// A record that claims to be longer than any record may be.

@@ -39,8 +39,10 @@ impl Message {
     }
 
     fn check_header(&self) -> Result<(), HelloError> {
-        match self.kind() {
-            Some(found) if found != CLIENT_HELLO => return Err(HelloError::HandshakeType { found }),
+        match self.header.first() {
+            Some(&found) if self.seen > 0 && found != CLIENT_HELLO => {
+                return Err(HelloError::HandshakeType { found });
+            }
             Some(_) | None => {}
         }
         match self.total() {
@@ -49,16 +51,6 @@ impl Message {
             }
             Some(_) | None => Ok(()),
         }
-    }
-
-    /// Its type, once that has come.
-    fn kind(&self) -> Option<u8> {
-        self.header.first().copied().filter(|_| self.seen > 0)
-    }
-
-    /// Whether it says that it is a `ClientHello`.
-    pub(super) fn is_client_hello(&self) -> bool {
-        self.kind() == Some(CLIENT_HELLO)
     }
 
     /// The message's length in bytes, its header included, once the header is whole.

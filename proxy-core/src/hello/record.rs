@@ -15,8 +15,7 @@ const HANDSHAKE: u8 = 22;
 /// From `change_cipher_spec` to heartbeat: what a record may hold (RFC 5246, section 6.2.1, and RFC 6520).
 const CONTENT_TYPES: std::ops::RangeInclusive<u8> = 20..=24;
 
-/// The major version of all of TLS, and of SSL 3.0. Some servers take a hello whose record has a lower one, and none that
-/// has a higher one: a reader that is stricter than they are would not see the name that they go by.
+/// The major version of all of TLS, and of SSL 3.0.
 const MAJOR: u8 = 3;
 
 /// Where in the record layer the stream is.
@@ -107,16 +106,16 @@ impl Records {
         match byte {
             HANDSHAKE => Ok(Expect::Major { content_type: byte }),
             found if self.headers > 0 => Err(HelloError::Interrupted { found }),
-            // It may be an alert, which servers ignore ahead of a hello: the next byte tells.
+            // It may be TLS all the same (GnuTLS takes a change_cipher_spec ahead of a hello): the next byte tells.
             found if CONTENT_TYPES.contains(&found) => Ok(Expect::Major { content_type: found }),
             found => Err(HelloError::FirstByte { found }),
         }
     }
 
     fn major(&mut self, content_type: u8, major: u8) -> Result<Expect, HelloError> {
-        self.versioned |= self.headers == 0 && major == MAJOR;
+        self.versioned |= major == MAJOR;
         match (content_type, major) {
-            (HANDSHAKE, 0..=MAJOR) => Ok(Expect::Minor),
+            (HANDSHAKE, MAJOR) => Ok(Expect::Minor),
             (HANDSHAKE, found) => Err(HelloError::RecordVersion { found }),
             (found, MAJOR) => Err(HelloError::Interrupted { found }),
             (found, _) => Err(HelloError::FirstByte { found }),
