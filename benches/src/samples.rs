@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
-use proxy_core::relay::{Meter, RelayDeadline, RelayLimits, Side};
+use proxy_core::relay::{Meter, NextTo, RelayDeadline, RelayLimits, Side};
 use proxy_route::{ClientNet, Match, PortRange, RouteSpec, RouteTable};
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ pub fn relay_limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(3600),
         half_closed: Bound::secs(30),
-        answer: Bound::secs(30),
+        proxies: NextTo::default(),
         write_stall: Bound::secs(300),
         no_data: Bound::secs(60),
         lifetime_end: Instant::now() + Duration::from_secs(86_400),

@@ -137,9 +137,10 @@ layered! {
         initial_data_timeout: Bound = Bound::secs(15),
         /// For silence both ways on an established connection. Default 1h.
         inactivity_timeout: Bound = Bound::secs(3600),
-        /// For silence after one side has ended (FIN). Any byte starts it anew. A backend that is sent a PROXY header, and so
-        /// is another proxy, may take `inactivity_timeout` to answer a client that has ended: it judges what is behind it
-        /// by its own deadlines. Default 30s.
+        /// For silence after one side has ended (FIN). Any byte starts it anew. Another proxy next to this one
+        /// judges who is behind it by deadlines of its own: one that is sent a PROXY header may take `inactivity_timeout` to
+        /// answer a client that has ended, and one that sent a header `write_stall_timeout` for each step in which it takes
+        /// what came before the backend's end. Default 30s.
         half_closed_timeout: Bound = Bound::secs(30),
         /// For bytes that wait for a side that takes none. Default 5m.
         write_stall_timeout: Bound = Bound::secs(300),

@@ -34,7 +34,7 @@ use crate::stream::Stream;
 use lane::{Lane, LaneError};
 use watch::Watch;
 
-pub use deadline::{RelayDeadline, RelayLimits};
+pub use deadline::{NextTo, RelayDeadline, RelayLimits};
 
 /// A side of a proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

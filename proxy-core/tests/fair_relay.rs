@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_core::relay::{Meter, Preface, RelayDeadline, RelayLimits, Side, relay};
+use proxy_core::relay::{Meter, NextTo, Preface, RelayDeadline, RelayLimits, Side, relay};
 use proxy_core::{Bound, KeepAlive, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -130,7 +130,7 @@ async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
     let limits = RelayLimits {
         idle: minute,
         half_closed: minute,
-        answer: minute,
+        proxies: NextTo::default(),
         write_stall: minute,
         no_data: minute,
         lifetime_end: Instant::now() + Duration::from_secs(60),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proxy_core::pipe;
-use proxy_core::relay::{Meter, Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Meter, NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::{Bound, Dial, Endpoint, Socket, Stream, TcpDialer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -58,7 +58,7 @@ fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(60),
         half_closed: Bound::secs(60),
-        answer: Bound::secs(60),
+        proxies: NextTo::default(),
         write_stall: Bound::secs(60),
         no_data: Bound::secs(60),
         lifetime_end: Instant::now() + Duration::from_secs(60),

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proxy_core::relay::{Preface, RelayEnd, RelayLimits, relay};
+use proxy_core::relay::{NextTo, Preface, RelayEnd, RelayLimits, relay};
 use proxy_core::stream::{read, write_all};
 use proxy_core::{Bound, ReadAhead, Stream};
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ fn limits(options: &LeakyOptions) -> RelayLimits {
     RelayLimits {
         idle: bound(options.inactivity_timeout),
         half_closed: bound(options.half_closed_timeout),
-        answer: bound(options.half_closed_timeout),
+        proxies: NextTo::default(),
         write_stall: bound(options.inactivity_timeout),
         no_data: bound(options.inactivity_timeout),
         lifetime_end: Instant::now() + LIFETIME,
@@ -59,7 +59,7 @@ fn for_ever() -> RelayLimits {
     RelayLimits {
         idle: Bound::MAX,
         half_closed: Bound::MAX,
-        answer: Bound::MAX,
+        proxies: NextTo::default(),
         write_stall: Bound::MAX,
         no_data: Bound::MAX,
         lifetime_end: Instant::now() + Bound::MAX.get(),

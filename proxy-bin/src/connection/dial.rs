@@ -28,6 +28,8 @@ pub(super) struct Dialled<B> {
     pub(super) header: Vec<u8>,
     pub(super) ahead: ReadAhead,
     pub(super) screened: bool,
+    /// Whether the client came with a PROXY header: it is another proxy.
+    pub(super) chained: bool,
 }
 
 /// Dials the route's targets, and watches the client meanwhile: one that resets or closes without having sent anything
@@ -53,7 +55,7 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let header = announce(conn, &known, client, &dialled)?;
     let keep_alive = Arc::clone(&state.keep_alive);
     let client_keep_alive = Some(&keep_alive).filter(|own| ***own != proxy.config.keep_alive).cloned();
-    let screened = origin.screened;
+    let (screened, chained) = (origin.screened, origin.chained);
     Ok(Dialled {
         backend: dialled.stream,
         at_target: dialled.pass,
@@ -64,6 +66,7 @@ pub(super) async fn dial<S: Stream, D: Dial>(
         header,
         ahead,
         screened,
+        chained,
     })
 }
 

@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Deadlines, End, Permit, Phase};
+use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, End, Permit, Phase};
 use proxy_core::header::{Prefix, could_be_header};
-use proxy_core::relay::{Preface, RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
+use proxy_core::relay::{NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
 use proxy_core::screen::{Screened, is_forbidden_header};
-use proxy_core::{Bound, ReadAhead, Side, Stream};
+use proxy_core::{ReadAhead, Side, Stream};
 use tokio::time::Instant;
 use tokio_util::either::Either;
 
@@ -42,7 +42,7 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
     let limits = RelayLimits {
         idle: spread(deadlines.idle()),
         half_closed: deadlines.half_closed_timeout,
-        answer: answer_within(&deadlines, &dialled.header),
+        proxies: NextTo { client: dialled.chained, backend: !dialled.header.is_empty() },
         write_stall: deadlines.write_stall_timeout,
         no_data: deadlines.no_data_timeout.bound(),
         lifetime_end: conn.opened() + spread(deadlines.lifetime()).get(),
@@ -52,14 +52,6 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
     };
     let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
     Ok((Established { backend, at_target, permits, limits }, Preamble { header, ahead, screened }))
-}
-
-/// How long the backend may stay silent after its client has ended. One that was sent a PROXY header is another proxy with
-/// deadlines of its own, nearer to what is behind it: where a slow backend takes an upload from it, this hop sees silence. So
-/// it gets as long as silence is borne at all, and is ended at once when it gives up.
-fn answer_within(deadlines: &Deadlines, header: &[u8]) -> Bound {
-    let half_closed = deadlines.half_closed_timeout;
-    if header.is_empty() { half_closed } else { half_closed.max(deadlines.inactivity_timeout) }
 }
 
 impl<B: Stream> Established<B> {

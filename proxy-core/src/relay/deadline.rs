@@ -16,9 +16,8 @@ pub struct RelayLimits {
     pub idle: Bound,
     /// One side has ended and nothing moved since for this long. Any byte starts it anew, an acknowledged one too.
     pub half_closed: Bound,
-    /// The same while it is the client that has ended and the backend that is waited for. Longer where the backend is another
-    /// proxy, which judges by itself what is behind it: its silence may be that of a slow reader further on.
-    pub answer: Bound,
+    /// Which of the two is another proxy; see [`NextTo`].
+    pub proxies: NextTo,
     /// Bytes wait for a side that takes none for this long: none from the proxy, and none from the proxy's kernel.
     pub write_stall: Bound,
     /// Established for this long without one byte ever, either way.
@@ -32,6 +31,18 @@ pub struct RelayLimits {
     /// The same for the backend's. A connection that is over sooner needs no help against a peer that vanishes, and is
     /// spared five system calls.
     pub backend_keep_alive: Option<Arc<KeepAlive>>,
+}
+
+/// Which sides are other proxies, with deadlines of their own that are nearer to whoever is behind them. What this relay sees
+/// of those is only what the other proxy's buffers let through: a receiver tells of free room in steps of up to half its buffer
+/// (300 KiB on loopback), and what it has taken in its reader may still take for minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NextTo {
+    /// The client: while it has not acknowledged all that was sent before the backend's end, it is given
+    /// [`RelayLimits::write_stall`] for the next byte, not [`RelayLimits::half_closed`].
+    pub client: bool,
+    /// The backend: after the client's end it has [`RelayLimits::idle`] to answer, not [`RelayLimits::half_closed`].
+    pub backend: bool,
 }
 
 /// Which deadline of a relay.

@@ -41,7 +41,7 @@ fn limits() -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(100),
         half_closed: Bound::secs(10),
-        answer: Bound::secs(10),
+        proxies: NextTo::default(),
         write_stall: Bound::secs(20),
         no_data: Bound::secs(50),
         lifetime_end: Instant::now() + Duration::from_secs(1000),

@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Side;
-use super::deadline::{RelayDeadline, RelayLimits};
+use super::deadline::{NextTo, RelayDeadline, RelayLimits};
 use crate::bound::Bound;
 
 /// The part of a deadline after which silent sockets are looked at, and looked at again while they owe something. It bounds
@@ -250,11 +250,24 @@ impl<'a> Watch<'a> {
         (self.instant(since) + bound.get(), which)
     }
 
+    /// How long one side may be silent after the other has ended.
+    fn half_closed_bound(&self) -> Bound {
+        let limits = self.limits;
+        let owes = |owed: &Owed| owed.bytes[0] > 0;
+        match (self.awaits_answer, limits.proxies) {
+            (true, NextTo { backend: true, .. }) => limits.half_closed.max(limits.idle),
+            (false, NextTo { client: true, .. }) if self.owed.as_deref().is_some_and(owes) => {
+                limits.half_closed.max(limits.write_stall)
+            }
+            (true | false, _) => limits.half_closed,
+        }
+    }
+
     /// The deadline of silence that is the nearest.
     fn silence(&self) -> Silence {
         let limits = self.limits;
         let idle = (self.last_moved, limits.idle, RelayDeadline::Idle);
-        let bound = if self.awaits_answer { limits.answer } else { limits.half_closed };
+        let bound = self.half_closed_bound();
         let half_closed =
             self.half_closed_at.map(|at| (at.max(self.last_moved), bound, RelayDeadline::HalfClosed));
         // Traffic the other way does not lift a stall: only its own side can.

@@ -4,7 +4,7 @@ fn limits(start: Instant) -> RelayLimits {
     RelayLimits {
         idle: Bound::secs(100),
         half_closed: Bound::secs(10),
-        answer: Bound::secs(12),
+        proxies: NextTo::default(),
         write_stall: Bound::secs(20),
         no_data: Bound::secs(50),
         lifetime_end: start + Duration::from_secs(1000),
@@ -92,4 +92,21 @@ async fn a_stall_is_lifted_by_its_own_side_alone() {
     watch.look(4999, 4000, at(6));
     assert_eq!(watch.due(), (at(26), RelayDeadline::WriteStall));
     assert_eq!(watch.slowest(), Some(Side::Client));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_next_to_this_one_is_given_the_time_of_who_is_behind_it() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let limits = RelayLimits { proxies: NextTo { client: true, backend: true }, ..limits(start) };
+    let mut watch = Watch::new(&limits, true, start);
+    watch.half_closed(Side::Client, start);
+    assert_eq!(watch.due(), (at(100), RelayDeadline::HalfClosed), "it may take the idle time to answer");
+    let mut watch = Watch::new(&limits, true, start);
+    watch.half_closed(Side::Backend, start);
+    assert_eq!(watch.due().0, at(10));
+    watch.look(300_000, 0, at(2));
+    assert_eq!(watch.due().0, at(22), "it has not taken all, and has the time of a stall for the next step");
+    watch.look(0, 0, at(12));
+    assert_eq!(watch.due().0, at(22), "it has taken all, and is silent since");
 }
