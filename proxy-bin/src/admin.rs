@@ -145,6 +145,8 @@ pub struct Given {
     /// The process whose place this one takes: the admin socket's name may be taken from it, and from nobody else who lives. 0
     /// is one that has no number here.
     pub predecessor: Option<u32>,
+    /// The user and group whose the Unix socket is to be, for a process that is about to become them.
+    pub owner: Option<(u32, u32)>,
 }
 
 /// The sockets of an admin API that is not served yet: bound, and its token read, before privileges are given up.
@@ -185,7 +187,8 @@ impl AdminSockets {
         // Last, when nothing else can fail: from then on its name leads here.
         let unix = options.socket.as_ref().map(|path| {
             let (path, mode) = (path.as_path().to_path_buf(), options.socket_mode.bits());
-            let wanted = Wanted { path: path.clone(), mode, predecessor: given.predecessor };
+            let wanted =
+                Wanted { path: path.clone(), mode, predecessor: given.predecessor, owner: given.owner };
             let bound = SocketFile::bind(wanted).map_err(|unbound| AdminError::of_socket(path, unbound));
             bound.map(|(file, listener)| OnUnix { file, listener })
         });

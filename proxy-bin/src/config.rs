@@ -13,14 +13,14 @@
 //! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
 //! that neither has to carry positions.
 
-use std::fs::File;
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
 use proxy_core::{Bound, Congestion, KeepAlive};
 use proxy_route::RouteTable;
+
+use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
 pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
@@ -150,7 +150,23 @@ impl Config {
     /// Why the file cannot be read, or what is wrong with what it says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        let mut config = Self::parse(&text_of(path)?, path)?;
+        Self::of_file(path, &Self::text_of(path)?)
+    }
+
+    /// The text of a configuration file. It may take its time where the file is on another machine.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn text_of(path: &Path) -> Result<String, LoadError> {
+        text_of(path)
+    }
+
+    /// What the text of a configuration file says.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_file(path: &Path, text: &str) -> Result<Self, LoadError> {
+        let mut config = Self::parse(text, path)?;
         config.origin.file = Some(path.to_path_buf());
         Ok(config)
     }
@@ -178,8 +194,16 @@ pub enum LoadError {
         /// What was to be read.
         path: PathBuf,
     },
+    /// It is a pipe, a device: something that is waited for, or never ends.
+    #[error("the configuration file {} is {what}: copy what it would say into a file", path.display())]
+    NoFile {
+        /// What was to be read.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// It cannot be read.
-    #[error("can not read the configuration file {}", path.display())]
+    #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
         /// What was to be read.
         path: PathBuf,
@@ -210,13 +234,7 @@ pub enum LoadError {
 /// The text of a file.
 fn text_of(path: &Path) -> Result<String, LoadError> {
     let owned = || path.to_path_buf();
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|source| refusal(owned(), source))?;
-    if bytes.len() > LARGEST {
-        return Err(LoadError::TooLarge { path: owned() });
-    }
+    let bytes = plain_file::read(path, LARGEST).map_err(|error| refusal(owned(), error))?;
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let good = error.as_bytes().iter().take(offset);
@@ -224,12 +242,13 @@ fn text_of(path: &Path) -> Result<String, LoadError> {
     })
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is open-ended; the rest is kept whole")]
-fn refusal(path: PathBuf, source: std::io::Error) -> LoadError {
-    match source.kind() {
-        std::io::ErrorKind::NotFound => LoadError::Missing { path },
-        std::io::ErrorKind::IsADirectory => LoadError::Directory { path },
-        _ => LoadError::Unreadable { path, source },
+fn refusal(path: PathBuf, error: ReadError) -> LoadError {
+    match error {
+        ReadError::NoFile("a directory") => LoadError::Directory { path },
+        ReadError::NoFile(what) => LoadError::NoFile { path, what },
+        ReadError::TooLarge(_) => LoadError::TooLarge { path },
+        ReadError::Io(source) if source.kind() == std::io::ErrorKind::NotFound => LoadError::Missing { path },
+        ReadError::Io(source) => LoadError::Unreadable { path, source },
     }
 }
 

@@ -3,6 +3,7 @@
 //! What changes a proxy does so one at a time (`changing`), on the control runtime, and to its end even if whoever asked has
 //! gone. What looks reads atomics and short locks, none of which is held across an await.
 
+mod aside;
 mod drain;
 mod state;
 
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use aside::Aside;
+pub use aside::AsideError;
 pub use drain::DrainError;
 pub use state::State;
 
@@ -64,6 +67,10 @@ pub(crate) struct Parts {
     service: Mutex<Option<Service>>,
     pub(crate) upgrading: Upgrading,
     pub(crate) file: Mutex<Option<FileWatch>>,
+    /// Reading the configuration.
+    pub(crate) reading: Aside,
+    /// Opening the log's files.
+    pub(crate) opening: Aside,
 }
 
 /// What it does, and how its configuration came to be in force.
@@ -106,6 +113,8 @@ impl Parts {
             service: Mutex::default(),
             upgrading: Upgrading::default(),
             file: Mutex::default(),
+            reading: Aside::default(),
+            opening: Aside::default(),
         }
     }
 }

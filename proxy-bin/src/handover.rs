@@ -15,16 +15,21 @@
 
 mod packet;
 mod predecessor;
+mod recall;
 mod successor;
 mod upgrade;
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use proxy_core::listen::accept_error_is_shortage;
+
 pub use packet::PacketError;
 pub use predecessor::{Predecessor, predecessor};
+pub use recall::Recall;
 pub use successor::{Program, Successor, hand_over};
 pub(crate) use upgrade::Upgrading;
 pub use upgrade::{ADMIN, Upgradable, UpgradeError};
@@ -41,6 +46,12 @@ pub struct Passed {
     pub socket: OwnedFd,
 }
 
+impl From<io::Error> for HandoverError {
+    fn from(error: io::Error) -> Self {
+        if accept_error_is_shortage(&error) { Self::Shortage(error) } else { Self::Broken(error) }
+    }
+}
+
 /// Why nothing was handed over, or taken.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -51,7 +62,7 @@ pub enum HandoverError {
         /// Which program.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It says why it goes.
     #[error("the new process could not start: {0}")]
@@ -65,9 +76,15 @@ pub enum HandoverError {
     /// It says something that is no answer, and was killed.
     #[error("the new process does not speak this version's protocol, and was killed: {0}")]
     Foreign(PacketError),
+    /// This process is to stop, and the new one with it.
+    #[error("the proxy was told to stop, and the new process with it")]
+    Recalled,
+    /// There is nothing left to hand over with.
+    #[error("nothing can be handed over: {0}; raise the limit of open files (ulimit -n)")]
+    Shortage(io::Error),
     /// The way to the other process fails.
     #[error("the other process cannot be spoken to: {0}")]
-    Broken(#[from] std::io::Error),
+    Broken(io::Error),
     /// What came is no handover.
     #[error("standard input is no way to a process that hands over, although {VARIABLE} is set: {0}")]
     NoHandover(PacketError),

@@ -13,6 +13,8 @@
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
 //! - [`man`]: the manual pages;
+//! - [`plain_file`]: files that are read whole, and nothing that would be waited for;
+//! - [`told`]: an error in words, with what it comes from;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -31,6 +33,7 @@ pub mod logging;
 pub mod man;
 mod omissions;
 mod parked;
+pub mod plain_file;
 pub mod pool;
 pub mod privileges;
 pub mod proxy;
@@ -39,4 +42,5 @@ mod resident;
 pub mod server;
 pub mod service;
 pub mod target;
+pub mod told;
 mod watch;

@@ -9,6 +9,7 @@
 
 mod files;
 mod lines;
+mod opening;
 mod repeats;
 mod summary;
 mod writer;
@@ -17,16 +18,17 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::signal::unix::Signal;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::access_log::AccessLog;
 use crate::config::{AccessTo, Log, LogFormat, LogLevel};
+use crate::privileges::Identity;
 use files::Sink;
 use lines::Lines;
 use repeats::Repeats;
@@ -118,7 +120,15 @@ impl Logs {
     /// # Errors
     /// [`LogError`].
     pub fn start(config: &Log) -> Result<(Self, LogEnd), LogError> {
-        let shared = Shared::start(config, Sink::Stderr)?;
+        Self::start_for(config, None)
+    }
+
+    /// The same for a process that is about to become somebody else, whose the log's files are to be.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn start_for(config: &Log, identity: Option<&Identity>) -> Result<(Self, LogEnd), LogError> {
+        let shared = Shared::start(config, Sink::Stderr, identity)?;
         tracing_subscriber::registry()
             .with(Lines::new(Arc::clone(&shared)))
             .try_init()
@@ -145,6 +155,12 @@ impl Logs {
         tracing::callsite::rebuild_interest_cache();
     }
 
+    /// Whether somebody looks on at a terminal, for whom a text may have several lines.
+    #[must_use]
+    pub fn is_for_a_terminal(&self) -> bool {
+        self.0.outputs().main.shape == Shape::Coloured
+    }
+
     /// Lines that were lost so far: whoever reads them is too slow or gone, or a disk is full.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -160,13 +176,21 @@ impl Logs {
         outputs.access.as_ref().map_or(Ok(()), |access| access.writer.sink().reopen())
     }
 
-    /// Gives the log's files to a user, who can then open them anew.
-    ///
-    /// # Errors
-    /// [`LogError`].
-    pub fn give_to(&self, user: u32, group: u32) -> Result<(), LogError> {
+    /// Waits until what was logged before is where it goes, for so long at most.
+    pub fn flush(&self, patience: Duration) {
+        let until = Instant::now() + patience;
         let outputs = self.0.outputs();
-        outputs.access.as_ref().map_or(Ok(()), |access| access.writer.sink().give_to(user, group))
+        let access = outputs.access.as_ref().filter(|_| outputs.access_is_apart());
+        // Asked beside each other, so that both have all of the time.
+        let asked: Vec<_> = [Some(&outputs.main), access]
+            .into_iter()
+            .flatten()
+            .filter_map(|output| output.writer.flush())
+            .collect();
+        for written in asked {
+            // In time or not: nobody waits any longer.
+            written.recv_timeout(until.saturating_duration_since(Instant::now())).unwrap_or_default();
+        }
     }
 
     /// Opens whatever a changed `[log]` needs; None where it says what the last one said. A level that was set at run time
@@ -187,7 +211,7 @@ impl Logs {
                 let shape = access_shape(config, &main);
                 Some(Output { shape, writer: access.writer.clone() })
             }
-            _ => access(config, &main, &self.0.lost)?,
+            _ => access(config, &main, &self.0.lost, None)?,
         };
         Ok(Some(Change(Outputs { config: config.clone(), main, access })))
     }
@@ -198,26 +222,17 @@ impl Logs {
         self.0.outputs.store(Arc::new(outputs));
         tracing::callsite::rebuild_interest_cache();
     }
-
-    /// Opens the log's files anew at each signal.
-    pub async fn reopen_at(self, mut signal: Signal) {
-        while signal.recv().await.is_some() {
-            match self.reopen() {
-                Ok(()) => info!("opened the log files anew"),
-                Err(error) => warn!(%error, "the log files stay as they are"),
-            }
-        }
-    }
 }
 
 impl Shared {
     /// Opens everything; `main` is for all but connections' lines.
-    fn start(config: &Log, main: Sink) -> Result<Arc<Self>, LogError> {
+    fn start(config: &Log, main: Sink, identity: Option<&Identity>) -> Result<Arc<Self>, LogError> {
         let lost = Arc::new(AtomicU64::new(0));
         let waking = summary::Waking::default();
         let writer = Writer::start("log", Arc::new(main), Arc::clone(&lost), waking.summaries())?;
         let main = Output { shape: Shape::of(config.format, std::io::stderr().is_terminal()), writer };
-        let outputs = Outputs { access: access(config, &main, &lost)?, main, config: config.clone() };
+        let outputs =
+            Outputs { access: access(config, &main, &lost, identity)?, main, config: config.clone() };
         let shared = Arc::new(Self {
             level: AtomicU8::new(config.level as u8),
             outputs: ArcSwap::from_pointee(outputs),
@@ -261,12 +276,17 @@ impl Outputs {
 }
 
 /// The place of connections' lines.
-fn access(config: &Log, main: &Output, lost: &Arc<AtomicU64>) -> Result<Option<Output>, LogError> {
+fn access(
+    config: &Log,
+    main: &Output,
+    lost: &Arc<AtomicU64>,
+    identity: Option<&Identity>,
+) -> Result<Option<Output>, LogError> {
     let sink = match &config.access {
         AccessTo::Off => return Ok(None),
         AccessTo::Stderr => return Ok(Some(main.clone())),
         AccessTo::Stdout => Sink::Stdout,
-        AccessTo::File(path) => Sink::open(path)?,
+        AccessTo::File(path) => Sink::open(path, identity)?,
     };
     let writer = Writer::start("access-log", Arc::new(sink), Arc::clone(lost), None)?;
     Ok(Some(Output { shape: access_shape(config, main), writer }))
@@ -282,8 +302,11 @@ fn access_shape(config: &Log, main: &Output) -> Shape {
     }
 }
 
-/// The end of the log: tells what was counted and how many lines were lost, and waits (a second at most for each place) for
-/// the rest to be written.
+/// How long the end of the process waits for the last lines: whoever has not read them by then does not read.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// The end of the log: tells what was counted and how many lines were lost, and waits (half a second at most) for the rest to be
+/// written.
 #[derive(Debug)]
 #[must_use = "dropped, it ends the log"]
 pub struct LogEnd(Logs);
@@ -296,11 +319,7 @@ impl Drop for LogEnd {
         if lost > 0 {
             warn!(lost, "log lines were lost: whoever reads the log is too slow");
         }
-        let outputs = logs.0.outputs();
-        outputs.main.writer.flush();
-        if let Some(access) = outputs.access.as_ref().filter(|_| outputs.access_is_apart()) {
-            access.writer.flush();
-        }
+        logs.flush(LAST_LINES);
     }
 }
 

@@ -8,6 +8,7 @@ use std::ffi::CString;
 use nix::unistd::{Gid, Group, Uid, User, initgroups, setgid, setgroups, setuid};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use tracing::warn;
 
 use crate::config::Process;
@@ -114,6 +115,50 @@ impl Identity {
         self.group.as_raw()
     }
 
+    /// Gives up, for this thread and those that it makes from now on, what no program could give back: once the user has changed,
+    /// none that is started has more rights than this process, whatever its file says.
+    ///
+    /// # Errors
+    /// [`PrivilegeError`]; the process should not go on then.
+    pub fn confine(&self) -> Result<(), PrivilegeError> {
+        confine().map_err(|source| PrivilegeError::Refused {
+            user: self.name.clone(),
+            what: "what programs may have that it starts",
+            source,
+        })
+    }
+
+    /// Does something with this user's rights, and no others, on a thread of its own: a name that the user has made leads
+    /// nowhere where the user could not go.
+    ///
+    /// # Errors
+    /// Where the thread cannot become the user.
+    pub fn with_its_rights<T: Send>(&self, work: impl FnOnce() -> T + Send) -> std::io::Result<T> {
+        let as_user = || {
+            let groups: Vec<_> =
+                self.groups().iter().map(|group| rustix::process::Gid::from_raw(group.as_raw())).collect();
+            let group = rustix::process::Gid::from_raw(self.group.as_raw());
+            let user = rustix::process::Uid::from_raw(self.user.as_raw());
+            // Of this thread alone, which ends with it.
+            rustix::thread::set_thread_groups(&groups)?;
+            rustix::thread::set_thread_res_gid(group, group, group)?;
+            rustix::thread::set_thread_res_uid(user, user, user)?;
+            Ok(work())
+        };
+        std::thread::scope(|threads| {
+            let thread = std::thread::Builder::new().spawn_scoped(threads, as_user)?;
+            thread.join().unwrap_or_else(|_| Err(std::io::Error::other("it has panicked")))
+        })
+    }
+
+    /// The groups that it is in.
+    fn groups(&self) -> Vec<Gid> {
+        let listed = CString::new(self.name.as_str()).ok().filter(|_| self.has_entry);
+        listed
+            .and_then(|name| nix::unistd::getgrouplist(&name, self.group).ok())
+            .unwrap_or_else(|| vec![self.group])
+    }
+
     /// Makes the process, all of its threads, this user's, and makes sure that there is no way back.
     ///
     /// # Errors
@@ -140,6 +185,24 @@ impl Identity {
         }
         Ok(())
     }
+}
+
+/// Has this thread, and those that it makes, never have more rights than they have: no program that is started does, whatever its
+/// file says (`no_new_privs`, and an empty bounding set of capabilities).
+///
+/// # Errors
+/// What the system said.
+pub fn confine() -> std::io::Result<()> {
+    /// More than there are (capabilities(7): 41 of them); the kernel says where its own end.
+    const MOST: u32 = 63;
+    for number in 0..=MOST {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+            // No such capability; or a root that may not do so, whose programs `no_new_privs` holds back all the same.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => break,
+            removed => removed?,
+        }
+    }
+    Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
 /// What others may do with the files that the process makes, and whether it may leave its memory behind: clients' bytes,

@@ -11,9 +11,11 @@
 
 mod diff;
 mod file_watch;
+mod refusal;
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use proxy_core::listen::accept_error_is_shortage;
@@ -21,11 +23,12 @@ use proxy_core::{ListenError, TcpDialer};
 use tracing::{info, warn};
 
 pub(crate) use file_watch::FileWatch;
+use refusal::Refusal;
 
 use crate::admin::model;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
-use crate::control::{Control, State, unix_time};
-use crate::logging::{self, LogError, Logs};
+use crate::control::{AsideError, Control, State, unix_time};
+use crate::logging::{self, Logs};
 use crate::proxy::{Proxy, is_same_table, too_few_descriptors};
 use crate::server::{Bound, Listening};
 
@@ -53,7 +56,7 @@ impl Control {
                     config.origin.file = origin.file;
                     control.replace(config).await
                 }
-                Err(errors) => control.refuse(errors.to_string()),
+                Err(errors) => control.refuse(errors),
             }
         })
         .await
@@ -96,7 +99,7 @@ impl Control {
             return self.refuse(format!("the proxy is {state}: it takes no other configuration"));
         }
         if let Err(errors) = config.suits_this_machine() {
-            return self.refuse(errors.to_string());
+            return self.refuse(errors);
         }
         let mut warnings = self.warnings(&before.config, &config);
         let changes = diff::changes(&before, &config);
@@ -104,9 +107,9 @@ impl Control {
             Ok(opening) => opening,
             Err(error) => return self.refuse(explained(&error)),
         };
-        let log = match self.prepare_log(&before.config, &config, &mut warnings) {
+        let log = match self.prepare_log(&before.config, &config, &mut warnings).await {
             Ok(log) => log,
-            Err(error) => return self.refuse(error.to_string()),
+            Err(why) => return self.refuse(why),
         };
         let next = match before.after(config) {
             Ok(mut next) => {
@@ -167,12 +170,12 @@ impl Control {
     }
 
     /// What a changed `[log]` needs, open already; None where it says what it said.
-    fn prepare_log(
+    async fn prepare_log(
         &self,
         before: &Config,
         next: &Config,
         warnings: &mut Vec<String>,
-    ) -> Result<Option<(Logs, logging::Change)>, LogError> {
+    ) -> Result<Option<(Logs, logging::Change)>, String> {
         if before.log == next.log {
             return Ok(None);
         }
@@ -180,7 +183,11 @@ impl Control {
             warnings.push("[log] takes effect at the next start".to_owned());
             return Ok(None);
         };
-        Ok(logs.prepare(&next.log)?.map(|change| (logs, change)))
+        let (log, opener) = (next.log.clone(), logs.clone());
+        let opened =
+            self.aside(&self.parts().opening, "opening the log files", move || opener.prepare(&log)).await;
+        let change = opened.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+        Ok(change.map(|change| (logs, change)))
     }
 
     /// What may not mean what its author thinks, and what waits for the next start.
@@ -239,15 +246,18 @@ impl Control {
         reload
     }
 
-    fn refuse(&self, why: String) -> model::Reload {
+    fn refuse(&self, why: impl Into<Refusal>) -> model::Reload {
+        let why = why.into();
+        // The lines of the file with what is wrong underlined are for people who look on.
+        let watched = self.logs().is_some_and(|logs| logs.is_for_a_terminal());
+        warn!("not reloaded, nothing has changed: {}", if watched { &why.whole } else { &why.line });
         let mut standing = self.parts().standing.lock();
-        warn!("not reloaded, nothing has changed: {why}");
         let reload = model::Reload {
             taken: false,
             at: unix_time(),
             generation: standing.generation,
             changes: Vec::new(),
-            error: Some(why),
+            error: Some(why.whole),
             warnings: Vec::new(),
         };
         standing.last_reload = Some(reload.clone());
@@ -256,22 +266,34 @@ impl Control {
 }
 
 /// Reads the file that the configuration in force came from.
-async fn read(control: &Control) -> Result<Config, String> {
+async fn read(control: &Control) -> Result<Config, Refusal> {
     let origin = control.proxy().config.origin.clone();
     let Some(file) = origin.file else {
-        return Err(format!("{} did not come from a file: there is nothing to read again", origin.name));
+        let why = format!("{} did not come from a file: there is nothing to read again", origin.name);
+        return Err(why.into());
     };
-    let reading = control.parts().runtime.spawn_blocking(move || Config::load(file));
-    let read = reading.await.map_err(|lost| format!("the file was not read: {lost}"))?;
-    read.map_err(|error| match &error {
-        LoadError::Unreadable { source, .. } => format!("{error}: {source}"),
-        LoadError::Missing { .. }
-        | LoadError::Directory { .. }
-        | LoadError::TooLarge { .. }
-        | LoadError::NotUtf8 { .. }
-        | LoadError::Invalid(_) => error.to_string(),
-    })
+    let (path, text) = text_of(control, file).await?;
+    // However long that takes: it depends on nobody else.
+    let parsing = control.parts().runtime.spawn_blocking(move || Config::of_file(&path, &text));
+    tokio::select! {
+        biased;
+        parsed = parsing => match parsed {
+            Ok(parsed) => parsed.map_err(Refusal::from),
+            Err(lost) => Err(format!("the file was not read: {lost}").into()),
+        },
+        () = control.asked_to_stop() => Err(AsideError::Stopping.to_string().into()),
+    }
 }
+
+/// The text of a configuration file, and its path again.
+async fn text_of(control: &Control, file: PathBuf) -> Result<(PathBuf, String), String> {
+    let path = file.clone();
+    let reading = control.aside(&control.parts().reading, READING, move || Config::text_of(&path));
+    let read: Result<String, LoadError> = reading.await.map_err(|error| error.to_string())?;
+    read.map(|text| (file, text)).map_err(|error| error.to_string())
+}
+
+const READING: &str = "reading the configuration file";
 
 /// What to do about a port that may not be bound.
 const NO_RIGHT: &str = "ports below 1024 need root or CAP_NET_BIND_SERVICE; where [process] user has given that up, they can only \
@@ -283,7 +305,7 @@ fn explained(error: &ListenError) -> String {
         format!("{error}\n  change the route's match.ports, or stop the process that has it")
     } else if accept_error_is_shortage(&error.source) {
         format!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
-    } else if error.source.kind() == std::io::ErrorKind::PermissionDenied {
+    } else if error.is_privileged() {
         format!("{error}\n  {NO_RIGHT}")
     } else {
         error.to_string()

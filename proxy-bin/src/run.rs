@@ -1,7 +1,7 @@
 //! `smartproxy run`: from the command line to a process that serves, is somebody, and can be replaced.
 //!
 //! ```text
-//! predecessor? ─► configuration ─► log, ports, admin API ─► privileges go ─► workers ─► ready ─► signals
+//! signals ─► predecessor? ─► configuration ─► log, ports, admin API ─► privileges go ─► workers ─► ready ─► signals
 //! ```
 //! Whatever can fail for what the configuration says does so before the first connection is accepted; and where a predecessor
 //! serves, before it is told to go.
@@ -16,42 +16,57 @@ use anyhow::Context as _;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given as AdminGiven, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
-use proxy_bin::control::Control;
 use proxy_bin::handover::{self, Passed, Predecessor, Program, Upgradable};
 use proxy_bin::logging::Logs;
-use proxy_bin::privileges::{self, keep_to_itself};
+use proxy_bin::privileges::{self, Identity, keep_to_itself};
 use proxy_bin::server::{Bound, Server};
 use proxy_bin::service::Service;
-use proxy_core::listen;
+use proxy_bin::told::told;
+use proxy_core::ListenError;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::{Signals, control_runtime, load, reopen_logs_at_sigusr1, taken};
+use crate::signals::{Ending, Signals};
+use crate::{control_runtime, load, serving, taken};
 
 pub(crate) use demo::demo;
 
 const PORT_HINT: &str = "change the route's match.ports, or stop the process that has it";
 
 /// Runs a configuration until somebody stops it.
-pub(crate) fn run(path: &Path) -> anyhow::Result<ExitCode> {
+///
+/// # Errors
+/// Why it could not start.
+pub(crate) fn run(path: &Path, activated: Vec<OwnedFd>) -> anyhow::Result<ExitCode> {
+    // First: a signal that comes while it starts is none that ends it, or is lost.
+    let signals = Signals::catch()?;
     let program = Program::of_this_process().context("cannot tell which program this is")?;
-    // First: whoever hands over does so through standard input.
+    // Whoever hands over does so through standard input.
     let (mut predecessor, passed) = handover::predecessor()?.unzip();
-    let outcome = start(path, program, &mut predecessor, passed.unwrap_or_default());
+    let inherited = Inherited { passed: passed.unwrap_or_default(), activated };
+    let outcome = start(path, program, &signals, &mut predecessor, inherited);
     if let (Err(error), Some(predecessor)) = (&outcome, predecessor) {
         // It has gone itself, if it cannot be told.
-        predecessor.failed(&format!("{error:#}")).unwrap_or_default();
+        predecessor.failed(&told(error.as_ref())).unwrap_or_default();
     }
     outcome
+}
+
+/// Sockets that are there before this process opens any.
+struct Inherited {
+    /// From a process whose place this one takes.
+    passed: Vec<Passed>,
+    /// From a service manager.
+    activated: Vec<OwnedFd>,
 }
 
 /// What [`run`] does, with a predecessor who is told of it if it fails, and taken when it is told that it can go.
 fn start(
     path: &Path,
     program: Program,
+    signals: &Signals,
     predecessor: &mut Option<Predecessor>,
-    passed: Vec<Passed>,
+    inherited: Inherited,
 ) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else {
         return if predecessor.is_some() {
@@ -62,22 +77,24 @@ fn start(
     };
     let identity = privileges::identity(&config.process)?;
     keep_to_itself(&config.process);
-    let (logs, _end) = Logs::start(&config.log)?;
-    let Given { mut bound, admin: admin_port } = given(passed)?;
-    bound.bind_missing(&config).map_err(|error| taken(error, PORT_HINT))?;
+    if let Some(identity) = &identity {
+        // Threads that are made from here on are born so.
+        identity.confine()?;
+        signals.confine().context("cannot give up what root may do")?;
+    }
+    let (logs, _end) = Logs::start_for(&config.log, identity.as_ref())?;
+    let Given { mut bound, admin: admin_port } = given(inherited);
+    bound.bind_missing(&config).map_err(|error| untaken(error, &bound, &config))?;
     let admin = Admin { port: admin_port, waits_for: predecessor.as_ref().map(Predecessor::process) };
-    let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config)? };
+    let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config, identity.as_ref())? };
     if let Some(identity) = identity {
-        logs.give_to(identity.user(), identity.group())?;
-        if let Some(socket) = sockets.as_ref().and_then(AdminSockets::socket) {
-            std::os::unix::fs::lchown(socket, Some(identity.user()), Some(identity.group()))
-                .with_context(|| format!("cannot give {} to the user", socket.display()))?;
-        }
         identity.assume()?;
         keep_to_itself(&config.process);
     }
-    control_runtime()?
-        .block_on(async { serve(Start { config, bound, sockets, admin, predecessor, program, logs }).await })
+    let runtime = control_runtime()?;
+    let start = Start { config, bound, sockets, admin, predecessor, program, logs };
+    let outcome = runtime.block_on(serve(start, signals));
+    serving::over(runtime, outcome)
 }
 
 /// What there is to serve with.
@@ -91,10 +108,8 @@ struct Start<'p> {
     logs: Logs,
 }
 
-async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
+async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let Start { config, bound, sockets, admin, predecessor, program, logs } = start;
-    let signals = Signals::new()?;
-    reopen_logs_at_sigusr1(&logs)?;
     let service = Service::of_this_process();
     let traces = Traces::default();
     let told = (logs.access_log(), traces.clone());
@@ -107,11 +122,11 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
         info!(listener, "a socket that was handed to this process is for no listener: it is closed");
         service.forget(listener);
     }
-    control.log_by(logs);
+    control.log_by(logs.clone());
     control.tell(service);
     let sockets = match sockets {
         // The name of the socket is taken last: until then it leads to the predecessor.
-        None => admin.bind(&control.proxy().config)?,
+        None => admin.bind(&control.proxy().config, None)?,
         bound => bound,
     };
     let subject = Subject { control: control.clone(), traces };
@@ -119,7 +134,6 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     let mut admin = sockets.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
     let port = admin.as_mut().and_then(AdminServer::tcp_socket);
     control.upgrade_by(Upgradable { program, admin: port.map(OwnedFd::from) });
-    upgrade_at_sigusr2(control.clone())?;
     drop(Handle::current().spawn(service.attend(control.clone())));
     if let Some(predecessor) = predecessor.take()
         && let Err(error) = predecessor.ready()
@@ -133,13 +147,26 @@ async fn serve(start: Start<'_>) -> anyhow::Result<ExitCode> {
     let leaving = async {
         control.handed_over().await;
         admin.as_ref().inspect(|admin| admin.release_address());
-        std::future::pending::<ExitCode>().await
+        std::future::pending().await
     };
-    let code = tokio::select! {
-        code = signals.stop(vec![server]) => code,
-        code = leaving => code,
-    };
-    Ok(code)
+    tokio::select! {
+        ending = serving::until_stopped(signals, vec![server], &logs) => ending,
+        ending = leaving => ending,
+    }
+}
+
+/// A port that could not be listened on, and what to do about it: also where it is this process that has it, in another way.
+fn untaken(error: ListenError, bound: &Bound, config: &Config) -> anyhow::Error {
+    match bound.given_beside(error.addr, config).filter(|_| error.is_taken()) {
+        Some(given) => {
+            let listener = error.addr;
+            anyhow::anyhow!(
+                "{error}\n  the service manager has given a socket for {given}, which is no listener here: have it listen on \
+                 {listener} (ListenStream= in the socket unit), or the listener on {given} (`bind`; `*` is \"dual\")"
+            )
+        }
+        None => taken(error, PORT_HINT),
+    }
 }
 
 /// What others have given to this process.
@@ -150,7 +177,7 @@ struct Given {
 }
 
 /// Sorts what a predecessor has passed on and what a service manager has kept or made.
-fn given(passed: Vec<Passed>) -> anyhow::Result<Given> {
+fn given(Inherited { passed, activated }: Inherited) -> Given {
     let mut given = Given { bound: Bound::new(), admin: None };
     for Passed { name, socket } in passed {
         if name == handover::ADMIN {
@@ -159,12 +186,12 @@ fn given(passed: Vec<Passed>) -> anyhow::Result<Given> {
             given.bound.insert_for(name, socket);
         }
     }
-    for socket in listen::activated().context("the sockets that LISTEN_FDS promises are not there")? {
+    for socket in activated {
         if let Err(error) = given.bound.insert_as_it_is(socket) {
             warn!(%error, "a socket of the service manager's is left alone");
         }
     }
-    Ok(given)
+    given
 }
 
 /// The admin API before it has sockets.
@@ -175,22 +202,11 @@ struct Admin {
 }
 
 impl Admin {
-    fn bind(&self, config: &Config) -> anyhow::Result<Option<AdminSockets>> {
+    /// Binds what `[admin]` says; `identity` is whose the socket's file is to be.
+    fn bind(&self, config: &Config, identity: Option<&Identity>) -> anyhow::Result<Option<AdminSockets>> {
         let port = self.port.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
-        let given = AdminGiven { tcp: port, predecessor: self.waits_for };
+        let owner = identity.map(|identity| (identity.user(), identity.group()));
+        let given = AdminGiven { tcp: port, predecessor: self.waits_for, owner };
         Ok(config.admin.as_ref().map(|options| AdminSockets::bind_with(options, given)).transpose()?)
     }
-}
-
-/// Hands over to a new process at each SIGUSR2.
-fn upgrade_at_sigusr2(control: Control) -> anyhow::Result<()> {
-    let mut asked = signal(SignalKind::user_defined2()).context("cannot catch signals")?;
-    let upgrading = async move {
-        while asked.recv().await.is_some() {
-            // What becomes of it is in the log, and in the status.
-            drop(control.upgrade().await);
-        }
-    };
-    drop(Handle::current().spawn(upgrading));
-    Ok(())
 }

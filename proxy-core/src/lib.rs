@@ -48,7 +48,7 @@ pub use ahead::ReadAhead;
 pub use bound::{Bound, ByteSize};
 pub use congestion::Congestion;
 pub use dial::{Dial, DialError, TcpDialer};
-pub use listen::{Listen, ListenError, TcpListener};
+pub use listen::{Listen, ListenError, ListenStep, TcpListener};
 pub use options::{KeepAlive, KeepAliveOverrides, Probes};
 pub use relay::{Relay, RelayEnd, Side};
 pub use resolve::Resolver;

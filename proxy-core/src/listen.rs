@@ -79,12 +79,45 @@ pub struct ListenOptions {
 
 /// A port that could not be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {source}")]
+#[error("cannot listen on {addr}: {step}{source}")]
 pub struct ListenError {
     /// The address and port.
     pub addr: SocketAddr,
+    /// What could not be done.
+    pub step: ListenStep,
     /// What the kernel said.
     pub source: io::Error,
+}
+
+/// What is done to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenStep {
+    /// A socket is made.
+    Socket,
+    /// Something about it is set.
+    Set(&'static str),
+    /// It takes its address and port, and queues who comes.
+    Bind,
+    /// It is handed to a worker.
+    Register,
+}
+
+impl std::fmt::Display for ListenStep {
+    /// In front of what the kernel said.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Socket => f.write_str("no socket can be made: "),
+            Self::Set(what) => write!(f, "{what} cannot be set: "),
+            // It is what whoever reads it thinks of.
+            Self::Bind => Ok(()),
+            Self::Register => f.write_str("its worker cannot watch it: "),
+        }
+    }
+}
+
+/// What failed in a step.
+fn at(step: ListenStep) -> impl FnOnce(io::Error) -> (ListenStep, io::Error) {
+    move |error| (step, error)
 }
 
 impl ListenError {
@@ -92,6 +125,14 @@ impl ListenError {
     #[must_use]
     pub fn is_taken(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// Whether the port is one of those that not everybody may have.
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        self.step == ListenStep::Bind
+            && self.addr.port() < 1024
+            && self.source.kind() == io::ErrorKind::PermissionDenied
     }
 }
 
@@ -189,28 +230,69 @@ pub fn bind(
     }
 }
 
-/// The sockets that whoever started this process gave it (socket activation, `sd_listen_fds(3)`). To be called once, at the start:
-/// they are handed out to the first who asks.
+/// The sockets that whoever started this process gave it (socket activation, `sd_listen_fds(3)`). To be called first of all: they
+/// are told by their numbers alone, and are handed out to the first who asks.
 ///
 /// # Errors
-/// Where one of them is not open: they are not what the environment says.
-pub fn activated() -> io::Result<Vec<OwnedFd>> {
+/// Where one of them is not there: they are not what the environment says.
+pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
     crate::sys::activated()
+}
+
+/// The environment promises sockets that are not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "LISTEN_FDS promises {promised} sockets from descriptor 3 on, but descriptor {descriptor} {why}: start it with the sockets, \
+     or without LISTEN_FDS"
+)]
+pub struct ActivationError {
+    /// How many sockets there should be.
+    pub promised: u32,
+    /// The first that is none.
+    pub descriptor: i32,
+    /// What is wrong with it.
+    pub why: NoSocket,
+}
+
+/// Why a number is no socket for this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoSocket {
+    /// Nothing has this number.
+    #[error("is not open")]
+    Closed,
+    /// It is a file, a pipe, or something else.
+    #[error("is no socket")]
+    Other,
+    /// This process has opened it itself.
+    #[error("is this process's own")]
+    Own,
 }
 
 /// Makes a listening socket that somebody else has bound like one of [`bind`]: for what is inherited from another process.
 ///
 /// # Errors
-/// What the kernel says.
-pub fn adopt(listener: &std::net::TcpListener, options: &ListenOptions) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
+/// A [`ListenError`] that names the address that it has.
+pub fn adopt(listener: &std::net::TcpListener, options: &ListenOptions) -> Result<(), ListenError> {
+    let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
+    let failed =
+        |(step, source)| ListenError { addr: listener.local_addr().unwrap_or(nowhere), step, source };
+    take_over(listener, options).map_err(failed)
+}
+
+fn take_over(
+    listener: &std::net::TcpListener,
+    options: &ListenOptions,
+) -> Result<(), (ListenStep, io::Error)> {
+    let set = |what| at(ListenStep::Set(what));
+    listener.set_nonblocking(true).map_err(set("O_NONBLOCK"))?;
     let socket = socket2::SockRef::from(listener);
     // Whoever closed it last may have turned newcomers away while it emptied its queue. There is none to take off otherwise.
     socket.detach_filter().unwrap_or_default();
     prepare(&socket, options)?;
     // It may have come with one that somebody has given it.
-    options.congestion.change(&socket, bound_to(&socket)?)?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))
+    let bound = bound_to(&socket).map_err(at(ListenStep::Bind))?;
+    options.congestion.change(&socket, bound).map_err(set("TCP_CONGESTION"))?;
+    listen(&socket, options)
 }
 
 /// The local address of a socket, which says whether it is about loopback.
@@ -220,13 +302,19 @@ fn bound_to(socket: &socket2::Socket) -> io::Result<IpAddr> {
 }
 
 /// What accepted sockets inherit.
-fn prepare(socket: &socket2::Socket, options: &ListenOptions) -> io::Result<()> {
-    socket.set_tcp_nodelay(true)?;
+fn prepare(socket: &socket2::Socket, options: &ListenOptions) -> Result<(), (ListenStep, io::Error)> {
+    let set = |what| at(ListenStep::Set(what));
+    socket.set_tcp_nodelay(true).map_err(set("TCP_NODELAY"))?;
     // An urgent byte is passed on in its place, not dropped.
-    socket.set_out_of_band_inline(true)?;
-    options.keep_alive.apply(&socket2::SockRef::from(socket))?;
+    socket.set_out_of_band_inline(true).map_err(set("SO_OOBINLINE"))?;
+    options.keep_alive.apply(&socket2::SockRef::from(socket)).map_err(set("keepalive"))?;
     // Whatever happens to this process, they reset; see `Socket`.
-    socket.set_linger(Some(std::time::Duration::ZERO))
+    socket.set_linger(Some(std::time::Duration::ZERO)).map_err(set("SO_LINGER"))
+}
+
+fn listen(socket: &socket2::Socket, options: &ListenOptions) -> Result<(), (ListenStep, io::Error)> {
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    socket.listen(backlog).map_err(at(ListenStep::Bind))
 }
 
 fn bind_one(
@@ -234,22 +322,28 @@ fn bind_one(
     v6_only: bool,
     options: &ListenOptions,
 ) -> Result<std::net::TcpListener, ListenError> {
-    open(addr, v6_only, options).map_err(|source| ListenError { addr, source })
+    open(addr, v6_only, options).map_err(|(step, source)| ListenError { addr, step, source })
 }
 
-fn open(addr: SocketAddr, v6_only: bool, options: &ListenOptions) -> io::Result<std::net::TcpListener> {
-    let socket =
-        socket2::Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+fn open(
+    addr: SocketAddr,
+    v6_only: bool,
+    options: &ListenOptions,
+) -> Result<std::net::TcpListener, (ListenStep, io::Error)> {
+    let set = |what| at(ListenStep::Set(what));
+    let kind = Type::STREAM.nonblocking();
+    let socket = socket2::Socket::new(Domain::for_address(addr), kind, Some(Protocol::TCP))
+        .map_err(at(ListenStep::Socket))?;
     if addr.is_ipv6() {
-        socket.set_only_v6(v6_only)?;
+        socket.set_only_v6(v6_only).map_err(set("IPV6_V6ONLY"))?;
     }
     // Not "may share the port" on Linux, but "may bind while old connections of it are in TIME_WAIT".
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(options.reuse_port)?;
+    socket.set_reuse_address(true).map_err(set("SO_REUSEADDR"))?;
+    socket.set_reuse_port(options.reuse_port).map_err(set("SO_REUSEPORT"))?;
     prepare(&socket, options)?;
-    options.congestion.begin(&socket, addr.ip())?;
-    socket.bind(&addr.into())?;
-    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    options.congestion.begin(&socket, addr.ip()).map_err(set("TCP_CONGESTION"))?;
+    socket.bind(&addr.into()).map_err(at(ListenStep::Bind))?;
+    listen(&socket, options)?;
     Ok(socket.into())
 }
 
@@ -273,6 +367,27 @@ mod tests {
         let error = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &options()).unwrap_err();
         assert!(error.is_taken());
         assert!(error.to_string().starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    /// An option that fails is named, and nobody is told of ports that need a right.
+    #[test]
+    fn what_could_not_be_done_is_said() {
+        let said = |step, number| {
+            let (addr, source) = (([127, 0, 0, 1], 80).into(), io::Error::from_raw_os_error(number));
+            let error = ListenError { addr, step, source };
+            (error.to_string(), error.is_privileged())
+        };
+        let option = said(ListenStep::Set("IPV6_V6ONLY"), libc::EACCES);
+        assert_eq!(
+            option,
+            (
+                "cannot listen on 127.0.0.1:80: IPV6_V6ONLY cannot be set: Permission denied (os error 13)"
+                    .into(),
+                false
+            )
+        );
+        let port = said(ListenStep::Bind, libc::EACCES);
+        assert_eq!(port, ("cannot listen on 127.0.0.1:80: Permission denied (os error 13)".into(), true));
     }
 
     #[test]

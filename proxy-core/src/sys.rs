@@ -10,6 +10,7 @@ use socket2::SockAddr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::listen::{ActivationError, NoSocket};
 use crate::tcp_info::TcpInfo;
 
 /// Registers a descriptor that does not block with this thread's runtime.
@@ -22,32 +23,56 @@ pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<Ow
     unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)
 }
 
-/// The descriptors from 3 on that whoever started this process says are for it (`sd_listen_fds(3)`); none the second time it is
-/// asked, or where they are for another process.
+/// The sockets from descriptor 3 on that whoever started this process says are for it (`sd_listen_fds(3)`); none the second time
+/// it is asked, or where they are for another process.
 ///
 /// # Errors
-/// Where one of them is not open.
-pub(crate) fn activated() -> io::Result<Vec<OwnedFd>> {
-    use std::os::fd::FromRawFd;
+/// Where one of them is not open, is no socket, or is this process's own.
+pub(crate) fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
     use std::sync::atomic::{AtomicBool, Ordering};
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
     let ours = number("LISTEN_PID") == Some(std::process::id());
-    let count = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
+    let promised = number("LISTEN_FDS").filter(|_| ours).unwrap_or(0);
     if TAKEN.swap(true, Ordering::Relaxed) {
         return Ok(Vec::new());
     }
-    let taken = (3..).take(count as usize).map(|fd: libc::c_int| {
-        // SAFETY: F_SETFD takes no pointer, and a number that is not open is answered with an error.
-        let open = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-        if open < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it is open, and by the protocol it is this process's to close; nobody else here takes it for their own, since
-        // it is handed out once.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    let taken = (3..).take(promised as usize).map(|descriptor| {
+        inheritable(descriptor).map_err(|why| ActivationError { promised, descriptor, why })?;
+        // SAFETY: it is open, is a socket, and stays open through an exec. Everything that this process opens does not, so it
+        // came with the start; by the protocol it is this process's to close, and it is handed out once.
+        Ok(unsafe { own(descriptor) })
     });
     taken.collect()
+}
+
+/// Whether a number is a socket that came with the start of this process, or that is made to look so.
+fn inheritable(descriptor: RawFd) -> Result<(), NoSocket> {
+    // SAFETY: F_GETFD takes no pointer, and a number that is not open is answered with an error.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFD) };
+    if flags < 0 {
+        return Err(NoSocket::Closed);
+    }
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(NoSocket::Own);
+    }
+    // SAFETY: it is made of integers alone, for which zero is a value.
+    let mut about: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the call writes one `stat` to the pointer, which points to one that lives for the call.
+    let known = unsafe { libc::fstat(descriptor, &raw mut about) } == 0;
+    if known && about.st_mode & libc::S_IFMT == libc::S_IFSOCK { Ok(()) } else { Err(NoSocket::Other) }
+}
+
+/// Makes an owner of a number, which is closed with it, and is not passed on to programs that are started.
+///
+/// # Safety
+/// The number has to be an open descriptor that nothing else in this process owns, or closes.
+unsafe fn own(descriptor: RawFd) -> OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: F_SETFD takes no pointer.
+    unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+    // SAFETY: the caller's.
+    unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
 /// Bytes in the send queue of a TCP socket that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
@@ -198,6 +223,21 @@ mod tests {
     use super::*;
     use std::io::Write;
     use std::os::fd::AsFd;
+
+    /// What this process has opened itself is nobody's gift, whatever the environment says.
+    #[test]
+    fn a_number_is_a_gift_only_if_it_is_a_socket_that_came_with_the_start() {
+        use rustix::io::{FdFlags, fcntl_setfd};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(inheritable(listener.as_raw_fd()), Err(NoSocket::Own));
+        fcntl_setfd(&listener, FdFlags::empty()).unwrap();
+        assert_eq!(inheritable(listener.as_raw_fd()), Ok(()));
+        fcntl_setfd(&listener, FdFlags::CLOEXEC).unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        assert_eq!(inheritable(file.as_raw_fd()), Err(NoSocket::Other));
+        assert_eq!(inheritable(1 << 20), Err(NoSocket::Closed));
+    }
 
     #[test]
     fn bytes_are_unacknowledged_until_the_peers_kernel_has_them() {

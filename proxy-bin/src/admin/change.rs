@@ -107,7 +107,7 @@ impl From<UpgradeError> for Problem {
     fn from(error: UpgradeError) -> Self {
         let text = error.to_string();
         match error {
-            UpgradeError::Busy(_) | UpgradeError::Embedded => Self::conflict(text),
+            UpgradeError::Busy(_) | UpgradeError::Embedded | UpgradeError::First => Self::conflict(text),
             UpgradeError::Failed(_) | UpgradeError::Lost(_) => Self::internal(text),
         }
     }
@@ -127,6 +127,7 @@ pub(super) async fn set_level(
 
 /// `POST /v1/log/reopen`.
 pub(super) async fn reopen(State(api): State<Arc<Api>>) -> Result<Json<LogStatus>, Problem> {
-    api.logs()?.reopen().map_err(|error| Problem::internal(error.to_string()))?;
+    api.logs()?;
+    api.control().reopen_logs().await.map_err(Problem::internal)?;
     Ok(Json(status::log(&api)))
 }

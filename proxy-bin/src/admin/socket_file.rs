@@ -3,13 +3,14 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proxy_core::unix::{Living, who_listens};
-use rustix::fs::{Access, FlockOperation, access, flock};
+use rustix::fs::{Access, AtFlags, FlockOperation, Gid, Mode, OFlags, Uid, access, flock};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::holder::Holder;
@@ -30,6 +31,8 @@ pub(super) struct Wanted {
     pub(super) mode: u32,
     /// The process whose place this one takes: of all who live, its name alone may be taken. 0 is one that has no number here.
     pub(super) predecessor: Option<u32>,
+    /// The user and group whose it is to be.
+    pub(super) owner: Option<(u32, u32)>,
 }
 
 /// A socket's file that this process has made. Dropped, it is removed, unless another process has taken the name since. To be
@@ -77,7 +80,7 @@ impl SocketFile {
     /// Makes it ready and gives it its name.
     fn complete(beside: &Path, wanted: &Wanted, listener: &Socket) -> Result<(u64, u64), Unbound> {
         // Nobody can connect before `listen`, so nobody does with other permissions.
-        fs::set_permissions(beside, fs::Permissions::from_mode(wanted.mode))?;
+        hand_to(beside, wanted.mode, wanted.owner)?;
         listener.listen(BACKLOG)?;
         let identity = identity(beside)?;
         let _alone = lock_folder_of(&wanted.path);
@@ -140,6 +143,31 @@ fn lock_folder_of(path: &Path) -> Option<File> {
     None
 }
 
+/// Sets who may use the socket that was just made, and whose it is. What has its name by now may be something else where others
+/// can write to the folder: it is opened once, looked at, and nothing but a socket of this process's user is changed.
+fn hand_to(made: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<()> {
+    let file = rustix::fs::open(made, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let about = fs::File::from(file.try_clone()?).metadata()?;
+    if !about.file_type().is_socket() || about.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "somebody else has put something in its place",
+        ));
+    }
+    let by_number = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let allowed = fs::Permissions::from_mode(mode);
+    match fs::set_permissions(by_number, allowed.clone()) {
+        // There is no `/proc`.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::set_permissions(made, allowed)?,
+        done => done?,
+    }
+    if let Some((user, group)) = owner {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
+    }
+    Ok(())
+}
+
 /// What no other file has for as long as this one is there.
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
@@ -185,7 +213,7 @@ mod tests {
     }
 
     fn wanted(path: &Path, mode: u32) -> Wanted {
-        Wanted { path: path.to_path_buf(), mode, predecessor: None }
+        Wanted { path: path.to_path_buf(), mode, predecessor: None, owner: None }
     }
 
     fn in_place_of(path: &Path, predecessor: u32) -> Wanted {
@@ -255,6 +283,23 @@ mod tests {
             threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
         });
         assert_eq!(bound.len(), 1);
+    }
+
+    /// Where others can write to the folder, what was bound a moment ago may have become a link to what is not theirs.
+    #[test]
+    fn a_link_in_its_place_gives_nothing_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let (precious, link) = (folder.path().join("precious"), folder.path().join("admin.sock.1"));
+        fs::write(&precious, "precious").unwrap();
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        for path in [&link, &precious] {
+            let error = hand_to(path, 0o666, Some((1, 1))).unwrap_err();
+            assert_eq!(error.to_string(), "somebody else has put something in its place");
+        }
+        let about = fs::metadata(&precious).unwrap();
+        assert_eq!(about.mode() & 0o777, 0o600);
+        assert_ne!(about.uid(), 1);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The token that whoever comes over TCP has to bring.
 
 use std::fmt;
-use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::plain_file::{self, ReadError};
 
 /// A shorter one could be guessed over the network; a longer one is no token but a wrong file.
 const SHORTEST: usize = 16;
@@ -53,13 +54,14 @@ impl Token {
     /// [`TokenError`]: the file is not there, open to everybody, or holds no token.
     pub(super) fn read(path: &Path) -> Result<Self, TokenError> {
         let unreadable = |source| TokenError::Unreadable { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        // Of the file that was opened, whatever has its name by now.
-        if file.metadata().map_err(unreadable)?.mode() & OTHERS != 0 {
+        let (text, about) = match plain_file::read_with(path, LONGEST + 2) {
+            Err(ReadError::TooLarge(_)) => return Err(TokenError::Malformed { path: path.to_path_buf() }),
+            read => read.map_err(|error| unreadable(error.into()))?,
+        };
+        // Of the file that was read, whatever has its name by now.
+        if about.mode() & OTHERS != 0 {
             return Err(TokenError::Open { path: path.to_path_buf() });
         }
-        let mut text = Vec::new();
-        file.take(LONGEST as u64 + 3).read_to_end(&mut text).map_err(unreadable)?;
         let token = text.trim_ascii_end();
         let fits = (SHORTEST..=LONGEST).contains(&token.len()) && token.iter().all(u8::is_ascii_graphic);
         if fits { Ok(Self(token.into())) } else { Err(TokenError::Malformed { path: path.to_path_buf() }) }
@@ -109,6 +111,9 @@ mod tests {
         }
         let missing = Token::read(Path::new("/nonexistent/token")).unwrap_err();
         assert!(missing.to_string().starts_with("cannot read the token file /nonexistent/token: "));
+        // Nothing that would be waited for, or never ends.
+        let device = Token::read(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(device.to_string(), "cannot read the token file /dev/zero: it is a device, not a file");
     }
 
     #[test]

@@ -144,6 +144,20 @@ impl Findings {
         Position { line: before.matches('\n').count() + 1, column: in_line.chars().count() + 1 }
     }
 
+    /// A finding in one line, with its place and what there is to say about it, but without the text.
+    #[must_use]
+    pub fn in_a_line(&self, finding: &Finding) -> String {
+        let Position { line, column } = self.position(finding);
+        let mut told = format!("{}:{line}:{column}: {}", self.source.origin, finding.title);
+        for more in [Some(&finding.label), finding.help.as_ref()].into_iter().flatten() {
+            if !more.is_empty() {
+                told.push_str("; ");
+                told.push_str(more);
+            }
+        }
+        told.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+
     /// All of them as an operator reads them, one after the other, with the text underlined.
     #[must_use]
     pub fn render(&self, ink: Ink) -> String {

@@ -57,14 +57,20 @@ pub(super) enum Packet {
     Failed(String),
 }
 
-/// Sends all sockets, then that these were the last.
-pub(super) fn send_sockets(way: impl AsFd, sockets: &[Passed]) -> io::Result<()> {
+/// Sends all sockets, then that these were the last; `wait` waits before each packet until there is room for one.
+pub(super) fn send_sockets<E: From<io::Error>>(
+    way: impl AsFd,
+    sockets: &[Passed],
+    wait: impl Fn() -> Result<(), E>,
+) -> Result<(), E> {
     for part in sockets.chunks(MOST) {
+        wait()?;
         let names: Vec<_> = part.iter().map(|passed| passed.name.as_str()).collect();
         let descriptors: Vec<_> = part.iter().map(|passed| passed.socket.as_fd()).collect();
         send(&way, &format!("{VERSION}\nsockets\n{}", names.join("\n")), &descriptors)?;
     }
-    send(&way, &format!("{VERSION}\nlast"), &[])
+    wait()?;
+    Ok(send(&way, &format!("{VERSION}\nlast"), &[])?)
 }
 
 /// Receives sockets until the last.
@@ -175,7 +181,7 @@ mod tests {
             })
             .collect();
         let arrived = std::thread::scope(|threads| {
-            threads.spawn(|| send_sockets(&old, &sockets).unwrap());
+            threads.spawn(|| send_sockets(&old, &sockets, || io::Result::Ok(())).unwrap());
             receive_sockets(&new).unwrap()
         });
         assert_eq!(arrived.len(), 600);

@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::event::PollFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal};
+use tokio::time::Instant;
 
 use super::packet::{Packet, PacketError, receive, send_sockets};
+use super::recall::{Came, Recall};
 use super::{HandoverError, Passed, VARIABLE};
 use crate::service::{KEPT, Service};
 
@@ -34,7 +38,12 @@ impl Program {
         let mut words = std::env::args_os();
         let path = match words.next().map(PathBuf::from) {
             // Without a slash it was looked for in PATH, and the system knows where it was found.
-            Some(path) if path.components().count() > 1 => std::env::current_dir()?.join(path),
+            Some(path) if path.is_absolute() => path,
+            // The folder may be gone; then the system still knows what it has started.
+            Some(path) if path.components().count() > 1 => match std::env::current_dir() {
+                Ok(folder) => folder.join(path),
+                Err(_) => std::env::current_exe()?,
+            },
             _ => std::env::current_exe()?,
         };
         Ok(Self { path, arguments: words.collect() })
@@ -77,7 +86,11 @@ impl Successor {
     }
 }
 
-/// Starts `program` and gives it the sockets; returns once it serves. Blocks, for `patience` at most.
+/// How long a process that is told to stop has for it before it is killed: one that starts goes at once.
+const DISMISSED: Duration = Duration::from_millis(500);
+
+/// Starts `program` and gives it the sockets; returns once it serves. Blocks, for `patience` at most, and not for long once it is
+/// called off.
 ///
 /// # Errors
 /// [`HandoverError`]; then there is no other process any more.
@@ -85,7 +98,9 @@ pub fn hand_over(
     program: &Program,
     sockets: &[Passed],
     patience: Duration,
+    recall: &Recall,
 ) -> Result<Successor, HandoverError> {
+    let until = Instant::now() + patience;
     let flags = SocketFlags::CLOEXEC;
     let (way, its) =
         socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(io::Error::from)?;
@@ -93,38 +108,82 @@ pub fn hand_over(
         set_socket_timeout(&way, timeout, Some(patience)).map_err(io::Error::from)?;
     }
     // Its end is now its alone: when it goes, this side sees the end.
-    let mut child = program.start(its)?;
-    let answer = match send_sockets(&way, sockets) {
-        Ok(()) => receive(&way),
-        Err(error) => Err(error.into()),
+    let child = program.start(its)?;
+    let wait = |what| match recall.or(&way, what, until)? {
+        Came::Answer => Ok(()),
+        Came::Recalled => Err(NoAnswer::Recalled),
+        Came::Nothing => Err(NoAnswer::Late),
     };
-    if let Ok(Packet::Ready) = answer {
-        return Ok(Successor(child));
+    let sent = send_sockets(&way, sockets, || wait(PollFlags::OUT)).and_then(|()| wait(PollFlags::IN));
+    match sent.and_then(|()| receive(&way).map_err(NoAnswer::from)) {
+        Ok(Packet::Ready) => Ok(Successor(child)),
+        Err(NoAnswer::Recalled) => {
+            dismiss(child, &way)?;
+            Err(HandoverError::Recalled)
+        }
+        other => Err(given_up(child, other, patience)?),
     }
-    if let Ok(Packet::Failed(why)) = answer {
-        // It is about to go, or not: it is not waited for.
-        child.kill()?;
-        child.wait()?;
-        return Err(HandoverError::Failed(why));
+}
+
+/// Why there is no answer.
+enum NoAnswer {
+    Recalled,
+    Late,
+    Packet(PacketError),
+}
+
+impl From<PacketError> for NoAnswer {
+    fn from(error: PacketError) -> Self {
+        let late = matches!(&error, PacketError::Io(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if late { Self::Late } else { Self::Packet(error) }
     }
-    let late = matches!(&answer, Err(PacketError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock);
-    let ended =
-        matches!(&answer, Err(PacketError::Ended)) || matches!(&answer, Err(PacketError::Io(_)) if !late);
+}
+
+impl From<io::Error> for NoAnswer {
+    fn from(error: io::Error) -> Self {
+        PacketError::Io(error).into()
+    }
+}
+
+/// Ends a process that does not get ready; why it did not.
+fn given_up(
+    mut child: Child,
+    answer: Result<Packet, NoAnswer>,
+    patience: Duration,
+) -> io::Result<HandoverError> {
     // One that has closed its end without going is not coming back either.
-    let gone = if ended { gone(&mut child)? } else { None };
-    if let Some(status) = gone {
-        return Err(HandoverError::Gone(status));
+    let ended = matches!(&answer, Err(NoAnswer::Packet(PacketError::Ended | PacketError::Io(_))));
+    if let Some(status) = if ended { gone(&mut child)? } else { None } {
+        return Ok(HandoverError::Gone(status));
     }
+    // It may be about to go, or not: it is not waited for.
     child.kill()?;
     let status = child.wait()?;
-    Err(match answer {
-        _ if late => HandoverError::Late(patience),
-        Err(error @ (PacketError::Version(_) | PacketError::Unexpected(_) | PacketError::Cut)) => {
-            HandoverError::Foreign(error)
-        }
+    Ok(match answer {
+        Ok(Packet::Failed(why)) => HandoverError::Failed(why),
         Ok(packet) => HandoverError::Foreign(PacketError::Unexpected(format!("{packet:?}"))),
-        Err(_) => HandoverError::Gone(status),
+        Err(NoAnswer::Late) => HandoverError::Late(patience),
+        Err(NoAnswer::Recalled) => HandoverError::Recalled,
+        Err(NoAnswer::Packet(PacketError::Ended | PacketError::Io(_))) => HandoverError::Gone(status),
+        Err(NoAnswer::Packet(error)) => HandoverError::Foreign(error),
     })
+}
+
+/// Has a process stop that was to take this one's place: one that starts goes at once, one that has just become ready finishes
+/// what it has as any does that is told to stop, and one that does neither is killed.
+fn dismiss(mut child: Child, way: &OwnedFd) -> io::Result<()> {
+    // It was not waited for, so the number is its own.
+    rustix::process::kill_process(Pid::from_child(&child), Signal::TERM)?;
+    let never = Recall::new()?;
+    let answer = match never.or(way, PollFlags::IN, Instant::now() + DISMISSED)? {
+        Came::Answer => receive(way),
+        Came::Recalled | Came::Nothing => Err(PacketError::Ended),
+    };
+    if !matches!(answer, Ok(Packet::Ready)) && child.try_wait()?.is_none() {
+        child.kill()?;
+        child.wait()?;
+    }
+    Ok(())
 }
 
 /// How a process ended that has closed its end, which it does in the course of ending.
@@ -155,7 +214,7 @@ mod tests {
     }
 
     fn fails(program: &Program, patience: Duration) -> String {
-        hand_over(program, &sockets(), patience).unwrap_err().to_string()
+        hand_over(program, &sockets(), patience, &Recall::new().unwrap()).unwrap_err().to_string()
     }
 
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -201,9 +260,37 @@ is free
     #[test]
     fn one_that_says_that_it_is_ready_stays() {
         let ready = sh("printf 'smartproxy takeover 1\\nready' >&0; exec sleep 600");
-        let Successor(mut child) = hand_over(&ready, &sockets(), PATIENCE).unwrap();
+        let Successor(mut child) = hand_over(&ready, &sockets(), PATIENCE, &Recall::new().unwrap()).unwrap();
         assert!(child.try_wait().unwrap().is_none(), "it runs");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// One that goes when told to, one that does not, and one that has just become ready.
+    #[test]
+    fn one_that_is_called_off_goes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let called_off = |script: &str| {
+            let pid = dir.path().join("pid");
+            let program = sh(&script.replace("PID", &pid.display().to_string()));
+            let recall = Recall::new().unwrap();
+            let start = Instant::now();
+            let said = std::thread::scope(|threads| {
+                let handing = threads.spawn(|| hand_over(&program, &sockets(), PATIENCE, &recall));
+                while !std::fs::read_to_string(&pid).is_ok_and(|pid| pid.ends_with('\n')) {
+                    std::thread::yield_now();
+                }
+                recall.now();
+                handing.join().unwrap().unwrap_err().to_string()
+            });
+            assert_eq!(said, "the proxy was told to stop, and the new process with it");
+            assert!(start.elapsed() < PATIENCE / 2);
+            let number = std::fs::read_to_string(&pid).unwrap();
+            std::fs::remove_file(pid).unwrap();
+            let number = number.trim().to_owned();
+            assert!(!Path::new("/proc").join(&number).exists(), "{number} is still there");
+        };
+        called_off("echo $$ > PID; exec sleep 600");
+        called_off("trap '' TERM; echo $$ > PID; exec sleep 600");
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{HandoverError, Passed, Program, hand_over};
+use super::{HandoverError, Passed, Program, Recall, hand_over};
 use crate::admin::model;
 use crate::control::{Control, State, unix_time};
 
@@ -24,6 +24,11 @@ pub enum UpgradeError {
     /// Whoever runs it has not said what to start.
     #[error("this proxy cannot be upgraded while it runs: it is no process of its own")]
     Embedded,
+    /// Whatever started it ends when it does.
+    #[error(
+        "this is process 1, with which its container ends: there is nobody to hand over to; start another container beside it"
+    )]
+    First,
     /// The new process did not become ready, and has gone. Nothing has changed.
     #[error(transparent)]
     Failed(#[from] HandoverError),
@@ -70,31 +75,52 @@ impl Control {
     }
 
     async fn upgrade_alone(&self) -> Result<u32, UpgradeError> {
+        let upgraded = self.hand_over().await;
+        if let Err(error) = &upgraded {
+            warn!("not upgraded, this process goes on: {error}");
+            self.note(None, Some(error.to_string()));
+        }
+        upgraded
+    }
+
+    async fn hand_over(&self) -> Result<u32, UpgradeError> {
         let state = self.state();
         if state != State::Running {
             return Err(UpgradeError::Busy(state));
         }
+        if std::process::id() == 1 {
+            return Err(UpgradeError::First);
+        }
         let (program, sockets) = self.heirloom()?;
+        let recall = Recall::new().map_err(HandoverError::from)?;
         self.enter(State::HandingOver);
         info!(program = %program.path().display(), sockets = sockets.len(), "handing over to a new process");
         let patience = self.proxy().config.process.upgrade_timeout.get();
-        let handing = self.parts().runtime.spawn_blocking(move || hand_over(&program, &sockets, patience));
-        let handed = match handing.await {
+        let recalled = recall.clone();
+        let mut handing =
+            self.parts().runtime.spawn_blocking(move || hand_over(&program, &sockets, patience, &recalled));
+        let handed = tokio::select! {
+            biased;
+            handed = &mut handing => handed,
+            () = self.asked_to_stop() => {
+                recall.now();
+                handing.await
+            }
+        };
+        let failed = match handed {
             Ok(Ok(successor)) => return Ok(self.handed_over_to(successor.id())),
             Ok(Err(error)) => UpgradeError::from(error),
             Err(lost) => lost.into(),
         };
         self.enter(State::Running);
-        warn!("not upgraded, this process goes on: {handed}");
-        self.note(None, Some(handed.to_string()));
-        Err(handed)
+        Err(failed)
     }
 
     /// What is handed over.
     fn heirloom(&self) -> Result<(Program, Vec<Passed>), UpgradeError> {
         let ready = self.parts().upgrading.ready.lock();
         let Upgradable { program, admin } = ready.as_ref().ok_or(UpgradeError::Embedded)?;
-        let listeners = self.listening_sockets().map_err(HandoverError::Broken)?;
+        let listeners = self.listening_sockets().map_err(HandoverError::from)?;
         let mut sockets: Vec<_> = listeners
             .into_iter()
             .flat_map(|(name, sockets)| {
@@ -102,7 +128,7 @@ impl Control {
             })
             .collect();
         if let Some(admin) = admin {
-            let socket = admin.try_clone().map_err(HandoverError::Broken)?;
+            let socket = admin.try_clone().map_err(HandoverError::from)?;
             sockets.push(Passed { name: ADMIN.to_owned(), socket });
         }
         Ok((program.clone(), sockets))

@@ -122,7 +122,12 @@ pub(super) struct OnItsWay {
 impl std::io::Write for OnItsWay {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         if let Some(output) = self.outputs.of(self.target) {
-            output.writer.line(line);
+            // The lines of connections hold nothing that has several.
+            if self.target != ACCESS && output.shape != Shape::Coloured && has_several(line) {
+                output.writer.line(&joined(line));
+            } else {
+                output.writer.line(line);
+            }
         }
         Ok(line.len())
     }
@@ -130,6 +135,19 @@ impl std::io::Write for OnItsWay {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether what is to be one record would be read as several.
+fn has_several(line: &[u8]) -> bool {
+    line.iter().position(|byte| *byte == b'\n').is_some_and(|first| first + 1 < line.len())
+}
+
+/// The same in one line, in which an end of a line is written as JSON writes it.
+fn joined(lines: &[u8]) -> Vec<u8> {
+    let inner = lines.strip_suffix(b"\n").unwrap_or(lines);
+    let mut line = inner.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\\n"[..]);
+    line.push(b'\n');
+    line
 }
 
 impl<'a> MakeWriter<'a> for Destination {

@@ -1,11 +1,12 @@
 //! What becomes of events, and of a changed `[log]`.
 
 use super::*;
+use tracing::info;
 
 /// A log that writes to a file, and what `events` come to in it. The shape is that of no terminal.
 fn written(config: &Log, events: impl FnOnce(&Logs)) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let logs = Logs(Shared::start(config, Sink::open(file.path()).unwrap()).unwrap());
+    let logs = Logs(Shared::start(config, Sink::open(file.path(), None).unwrap(), None).unwrap());
     let subscriber = tracing_subscriber::registry().with(Lines::new(Arc::clone(&logs.0)));
     tracing::subscriber::with_default(subscriber, || {
         events(&logs);
@@ -89,4 +90,11 @@ fn a_change_of_everything_and_one_that_cannot_be() {
         if json.contains("\"id\":2") && text.contains("connection ended id=3")),
         "{ends}"
     );
+}
+
+#[test]
+fn a_record_is_one_line_whatever_it_says() {
+    let lines = written(&Log::default(), |_| warn!("it says \"hello\nworld\"\n  and more"));
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    assert!(lines.contains("it says \"hello\\nworld\"\\n  and more\n"), "{lines}");
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -16,9 +15,6 @@ const LINES_WAITING: usize = 16_384;
 
 /// Lines that are written with one system call: as many as waited, up to this.
 const BATCH: usize = 64 << 10;
-
-/// How long the end of the process waits for the last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What else the thread does: called at the time it asked for last, and when it is woken. It says when next.
 pub(super) type Tick = Box<dyn FnMut(Instant) -> Option<Instant> + Send>;
@@ -69,13 +65,10 @@ impl Writer {
         drop(self.jobs.try_send(Job::Wake));
     }
 
-    /// Waits until what was written before is where it goes, a second at most.
-    pub(super) fn flush(&self) {
+    /// Asks to be told when what was written before is where it goes; None where the queue has no place for that.
+    pub(super) fn flush(&self) -> Option<Receiver<()>> {
         let (done, written) = sync_channel(1);
-        if self.jobs.try_send(Job::Flush(done)).is_ok() {
-            // In time or not: it is the end.
-            written.recv_timeout(LAST_LINES).unwrap_or_default();
-        }
+        self.jobs.try_send(Job::Flush(done)).is_ok().then_some(written)
     }
 }
 
@@ -91,17 +84,13 @@ struct Thread {
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    lines: u64,
     flushed: Vec<SyncSender<()>>,
 }
 
 impl Batch {
     fn add(&mut self, job: Job) {
         match job {
-            Job::Line(line) => {
-                self.bytes.extend_from_slice(&line);
-                self.lines += 1;
-            }
+            Job::Line(line) => self.bytes.extend_from_slice(&line),
             Job::Wake => {}
             Job::Flush(done) => self.flushed.push(done),
         }
@@ -116,8 +105,8 @@ impl Thread {
             {
                 batch.add(job);
             }
-            if !batch.bytes.is_empty() && self.sink.write(&batch.bytes).is_err() {
-                self.lost.fetch_add(batch.lines, Ordering::Relaxed);
+            if !batch.bytes.is_empty() {
+                self.lost.fetch_add(self.sink.write(&batch.bytes), Ordering::Relaxed);
             }
             if let Some(tick) = &mut self.tick {
                 self.due = tick(Instant::now());
@@ -152,12 +141,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
         let writer =
-            Writer::start("log", Arc::new(Sink::open(&path).unwrap()), Arc::default(), None).unwrap();
+            Writer::start("log", Arc::new(Sink::open(&path, None).unwrap()), Arc::default(), None).unwrap();
         let lines: Vec<_> = (0..5000).map(|n| format!("line {n}\n")).collect();
         for line in &lines {
             writer.line(line.as_bytes());
         }
-        writer.flush();
+        writer.flush().unwrap().recv().unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), lines.concat());
     }
 
@@ -165,12 +154,12 @@ mod tests {
     #[test]
     fn lines_that_cannot_be_written_are_counted_as_lost() {
         let lost = Arc::default();
-        let sink = Arc::new(Sink::open("/dev/full".as_ref()).unwrap());
+        let sink = Arc::new(Sink::open("/dev/full".as_ref(), None).unwrap());
         let writer = Writer::start("log", sink, Arc::clone(&lost), None).unwrap();
         for _ in 0..3 {
             writer.line(b"line\n");
         }
-        writer.flush();
+        writer.flush().unwrap().recv().unwrap();
         assert_eq!(lost.load(Ordering::Relaxed), 3);
     }
 
@@ -184,7 +173,8 @@ mod tests {
         let _reader = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let lost = Arc::default();
         let writer =
-            Writer::start("log", Arc::new(Sink::open(&path).unwrap()), Arc::clone(&lost), None).unwrap();
+            Writer::start("log", Arc::new(Sink::open(&path, None).unwrap()), Arc::clone(&lost), None)
+                .unwrap();
         let line = [b'x'; 64];
         let most = LINES_WAITING + 2 * BATCH / line.len() + 2;
         for _ in 0..2 * most {

@@ -3,6 +3,7 @@
 //! The folder is watched, not the file: whoever replaces a file makes another one of the same name, and a watch of the first
 //! one would never see the second.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::Duration;
@@ -12,10 +13,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
+use super::text_of;
 use crate::control::{Control, Parts};
 
-/// For so long nothing may have happened in the folder before the file is read: an editor writes in several steps.
+/// For so long the file has to stay as it is before it is read: an editor writes in several steps.
 const SETTLED: Duration = Duration::from_millis(500);
+
+/// So often it is looked at again while it goes on changing (10 s in all); then it is read as it is.
+const PATIENCE: usize = 20;
 
 /// A watch of a file. Dropped, it is over.
 #[derive(Debug)]
@@ -74,22 +79,55 @@ impl FileWatch {
     }
 }
 
-/// Reloads whenever the file has another text than at the last time.
+/// Reloads whenever the file says something else than at the last time, or can be read no more.
 async fn follow(parts: Weak<Parts>, file: PathBuf, mut hears: mpsc::Receiver<()>) {
-    let mut tried: Option<String> = None;
+    let mut tried: Option<Result<String, String>> = None;
+    let mut read = None;
     while hears.recv().await.is_some() {
-        while let Ok(Some(())) = tokio::time::timeout(SETTLED, hears.recv()).await {}
-        let path = file.clone();
-        // Larger than a configuration may be: whoever reads it says so.
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
-        let Ok(Ok(text)) = read else { continue };
+        let now = settled(&file, &mut hears).await;
+        if now.is_some() && now == read {
+            continue;
+        }
+        read = now;
         let Some(control) = parts.upgrade().map(Control::of) else { return };
-        let last = tried.as_deref().map_or_else(|| control.config_text(), std::convert::Into::into);
-        if *last != *text {
+        let text = text_of(&control, file.clone()).await.map(|(_, text)| text);
+        let same = match (&tried, &text) {
+            (Some(tried), text) => tried == text,
+            (None, Ok(text)) => *control.config_text() == **text,
+            (None, Err(_)) => false,
+        };
+        if !same {
             info!(file = %file.display(), "the configuration file has changed");
             // Its own task, so that this one can be ended by what it does.
             control.reload().await;
             tried = Some(text);
         }
     }
+}
+
+/// What is known of a file without reading it: what changes with what it says.
+type Looks = Option<(u64, u64, u64, i64, i64)>;
+
+fn looks(file: &Path) -> Looks {
+    let about = std::fs::metadata(file).ok()?;
+    Some((about.dev(), about.ino(), about.len(), about.mtime(), about.mtime_nsec()))
+}
+
+/// Waits until the file has stayed as it is for a moment, though not for ever; what is done to others in its folder does not
+/// matter.
+async fn settled(file: &Path, hears: &mut mpsc::Receiver<()>) -> Option<Looks> {
+    let mut last = None;
+    for _ in 0..PATIENCE {
+        let path = file.to_path_buf();
+        // On another machine it may hang: then nobody is told of any change before it comes back.
+        let now = tokio::task::spawn_blocking(move || looks(&path)).await.ok();
+        if now == last {
+            break;
+        }
+        last = now;
+        tokio::time::sleep(SETTLED).await;
+        // Whatever was said until now is answered by the next look.
+        while hears.try_recv().is_ok() {}
+    }
+    last
 }

@@ -12,10 +12,12 @@ use proxy_bin::server::{Bound, Server};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Signals, control_runtime, print_all};
+use crate::signals::Signals;
+use crate::{control_runtime, print_all, serving};
 
 /// Runs the embedded chain until somebody stops it.
 pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
+    let signals = Signals::catch()?;
     let sockets = Sockets::bind(wishes)?;
     let ports = sockets.ports()?;
     let folder = sockets_folder();
@@ -23,8 +25,8 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
     let texts = demo::configs(ports);
     let (outer, inner) = (embedded(&texts.0, "outer.toml")?, embedded(&texts.1, "inner.toml")?);
     let (logs, _end) = Logs::start(&outer.log)?;
-    control_runtime()?.block_on(async {
-        let signals = Signals::new()?;
+    let runtime = control_runtime()?;
+    let outcome = runtime.block_on(async {
         let outer_bound = bound_to(ports.outer, sockets.outer);
         let inner_bound = bound_to(ports.inner, sockets.inner);
         let (outer, outer_admin) = start(outer, outer_bound, (admins.0, Some(sockets.dashboard)), &logs)?;
@@ -34,13 +36,14 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         print_all(told(ports, wishes, &outer_admin, &inner_admin).as_bytes())?;
         let stop = CancellationToken::new();
         let stopping = async {
-            let code = signals.stop(vec![outer, inner]).await;
+            let ending = serving::until_stopped(&signals, vec![outer, inner], &logs).await;
             stop.cancel();
-            code
+            ending
         };
-        let (code, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
-        Ok(code)
-    })
+        let (ending, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
+        ending
+    });
+    serving::over(runtime, outcome)
 }
 
 /// Where the hops' admin sockets are to be. Without one there is the dashboard all the same, and the chain.
@@ -68,7 +71,7 @@ fn start(
     logs: &Logs,
 ) -> anyhow::Result<(Server, AdminServer)> {
     let traces = Traces::default();
-    let sockets = AdminSockets::bind_with(&admin, Given { tcp: dashboard, predecessor: None })?;
+    let sockets = AdminSockets::bind_with(&admin, Given { tcp: dashboard, ..Given::default() })?;
     config.admin = Some(admin);
     let told = (logs.access_log(), traces.clone());
     let server = Server::start_with(config, bound, &Handle::current(), Audited::Shared, told)?;

@@ -1,6 +1,6 @@
 //! Listening sockets that are there before the server is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
@@ -15,7 +15,11 @@ use crate::descriptors;
 /// Listening sockets that somebody has bound, by the listener that the configuration would give them to. A listener may
 /// have several, and each has a queue of its own: all of them have to be accepted from.
 #[derive(Debug, Default)]
-pub struct Bound(HashMap<String, Vec<TcpListener>>);
+pub struct Bound {
+    by_listener: HashMap<String, Vec<TcpListener>>,
+    /// Those of them that a service manager has made or kept.
+    given: HashSet<String>,
+}
 
 impl Bound {
     /// None.
@@ -26,12 +30,12 @@ impl Bound {
 
     /// One for the listener with exactly this address.
     pub fn insert(&mut self, addr: SocketAddr, socket: TcpListener) {
-        self.0.entry(label(addr)).or_default().push(socket);
+        self.by_listener.entry(label(addr)).or_default().push(socket);
     }
 
     /// One that came with a name, from a process that knew its listener by it.
     pub fn insert_for(&mut self, listener: String, socket: OwnedFd) {
-        self.0.entry(listener).or_default().push(socket.into());
+        self.by_listener.entry(listener).or_default().push(socket.into());
     }
 
     /// One whose listener is told by the address that it has: a service manager kept it or made it. One that takes IPv4 too is
@@ -47,13 +51,23 @@ impl Bound {
         })?;
         let dual = addr.is_ipv6() && addr.ip().is_unspecified() && !seen.only_v6()?;
         let listener = if dual { format!("*:{}", addr.port()) } else { label(addr) };
+        self.given.insert(listener.clone());
         self.insert_for(listener, socket);
         Ok(())
     }
 
+    /// What a service manager's socket listens on that has the port of `addr`, but is for no listener of this configuration: it
+    /// is why that one is taken.
+    #[must_use]
+    pub fn given_beside(&self, addr: SocketAddr, config: &Config) -> Option<&str> {
+        let port = format!(":{}", addr.port());
+        let idle = |given: &&str| !config.listeners.iter().any(|at| at.label == **given);
+        self.given.iter().map(String::as_str).filter(idle).find(|listener| listener.ends_with(&port))
+    }
+
     /// The listeners that have some.
     pub fn listeners(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.by_listener.keys().map(String::as_str)
     }
 
     /// Binds a socket for each worker of each listener that has none: for those who give up the right to do so before they
@@ -66,9 +80,9 @@ impl Bound {
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
         for at in &config.listeners {
-            if self.0.get(&at.label).is_none_or(Vec::is_empty) {
+            if self.by_listener.get(&at.label).is_none_or(Vec::is_empty) {
                 let sockets = bind_each(config, at, self.has_port(at.port), config.workers.get())?;
-                self.0.insert(at.label.clone(), sockets);
+                self.by_listener.insert(at.label.clone(), sockets);
             }
         }
         Ok(())
@@ -76,13 +90,13 @@ impl Bound {
 
     /// Gives away the sockets of a listener: a copy would be another descriptor for each. That it had some stays known.
     pub(super) fn take(&mut self, at: &ListenerConfig) -> Vec<TcpListener> {
-        self.0.get_mut(&at.label).map(std::mem::take).unwrap_or_default()
+        self.by_listener.get_mut(&at.label).map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether some socket has this port, on whatever address.
     pub(super) fn has_port(&self, port: u16) -> bool {
         let port = format!(":{port}");
-        self.0.keys().any(|label| label.ends_with(&port))
+        self.by_listener.keys().any(|label| label.ends_with(&port))
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_core::listen::adopt;
-use proxy_core::{ListenError, TcpDialer, TcpListener};
+use proxy_core::{ListenError, ListenStep, TcpDialer, TcpListener};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -77,7 +77,7 @@ impl Doors {
         bound: &mut Bound,
         ours: bool,
     ) -> Result<Sockets, ListenError> {
-        let failed = |source| ListenError { addr: address(at), source };
+        let failed = |(step, source)| ListenError { addr: address(at), step, source };
         let count = self.workers.len();
         let found = bound.take(at);
         let sockets = if found.is_empty() {
@@ -85,9 +85,9 @@ impl Doors {
             bind_each(config, at, ours || bound.has_port(at.port), workers)?
         } else {
             for socket in &found {
-                adopt(socket, &options(config, at, true)).map_err(failed)?;
+                adopt(socket, &options(config, at, true))?;
             }
-            for_each(found, count).map_err(failed)?
+            for_each(found, count).map_err(|source| failed((ListenStep::Socket, source)))?
         };
         let mut seats: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for (number, socket) in sockets.into_iter().enumerate() {
@@ -97,7 +97,9 @@ impl Doors {
                 continue;
             };
             let _in = worker.enter();
-            seat.push(Arc::new(TcpListener::from_std(socket).map_err(failed)?));
+            let socket =
+                TcpListener::from_std(socket).map_err(|error| failed((ListenStep::Register, error)))?;
+            seat.push(Arc::new(socket));
         }
         Ok(Sockets(seats))
     }

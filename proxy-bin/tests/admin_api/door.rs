@@ -120,7 +120,7 @@ fn the_address_can_be_handed_over_without_a_refused_request() {
     let options = admin(&format!("listen = \"{addr}\""));
     assert!(AdminSockets::bind(&options).is_err(), "two cannot have it");
     let sockets =
-        AdminSockets::bind_with(&options, Given { tcp: old.tcp_socket(), predecessor: None }).unwrap();
+        AdminSockets::bind_with(&options, Given { tcp: old.tcp_socket(), ..Given::default() }).unwrap();
     let new = AdminServer::start(sockets, subject()).unwrap();
     old.release_address();
     for _ in 0..20 {

@@ -83,3 +83,24 @@ error: unknown key `worker`
   = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`
 ");
 }
+
+/// What would be waited for, or never ends, is no file; `check`, a start and a reload say so at once.
+#[test]
+fn a_pipe_and_a_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("proxy.toml");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
+    assert_snapshot!(message(&pipe, folder.path()), @"the configuration file /etc/proxy.toml is a pipe (FIFO): copy what it would say into a file");
+    assert_snapshot!(message(Path::new("/dev/zero"), folder.path()), @"the configuration file /dev/zero is a device: copy what it would say into a file");
+}
+
+#[test]
+fn what_the_system_said_is_told() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().join("proxy.toml");
+    let said = Config::load(&path).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!("cannot read the configuration file {}: Not a directory (os error 20)", path.display())
+    );
+}

@@ -12,13 +12,16 @@
 mod access_log;
 mod admin_socket;
 mod few_descriptors;
+mod hanging;
 mod leaving;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod privileges;
 mod running;
 mod service;
+mod starting;
 mod upgrade;
+mod watching;
 
 use std::time::Duration;
 

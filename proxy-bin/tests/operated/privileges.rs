@@ -75,6 +75,12 @@ fn root_becomes_somebody_else_for_good_and_goes_on_watching_itself() {
         capabilities.len() >= 4 && capabilities.iter().all(|set| set == "0000000000000000"),
         "{capabilities:?}"
     );
+    for (key, value) in
+        [("NoNewPrivs:", "1"), ("CapBnd:", "0000000000000000"), ("CapPrm:", "0000000000000000")]
+    {
+        let each = of_each_thread(proxy.id(), key);
+        assert!(each.iter().all(|one| one == value), "{key} {each:?}");
+    }
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", proxy.id())).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
@@ -134,4 +140,43 @@ fn ports_are_handed_over_and_new_low_ones_are_refused() {
     let heir = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(heir, Signal::TERM).unwrap();
     eventually("it goes", || rustix::process::test_kill_process(heir).is_err());
+}
+
+/// Where the folder is the user's, what is in it may be too: a link there has root open nothing that the user could not.
+#[test]
+fn a_link_in_the_users_folder_gives_no_file_of_roots_away() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    use std::os::unix::fs::{MetadataExt as _, chown, symlink};
+    let (precious, folder) = (tempfile::NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(precious.path(), "precious").unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let anybody = || std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), anybody()).unwrap();
+    chown(&logs, Some(65534), Some(65534)).unwrap();
+    let secret = tempfile::tempdir().unwrap();
+    symlink(precious.path(), logs.join("access.log")).unwrap();
+    symlink(secret.path(), logs.join("sub")).unwrap();
+    for log in ["access.log", "sub/access.log"] {
+        let log = CONFIG.replace("DIR/access.log", &logs.join(log).to_string_lossy());
+        let config = log.replace("PROCESS", "user = \"65534\"\ngroup = \"65534\"");
+        let mut proxy = Running::start_by(Command::new(BINARY), &config);
+        assert_eq!(proxy.exit_code(), 1);
+        proxy.says("its path leads through a link, which root does not follow for another user");
+    }
+    assert_eq!(std::fs::read_to_string(precious.path()).unwrap(), "precious");
+    assert_eq!(std::fs::metadata(precious.path()).unwrap().uid(), 0);
+    assert_eq!(std::fs::read_dir(secret.path()).unwrap().count(), 0, "nothing was made there");
+    // One that leads where the user may write is followed, and the log is the user's from the start.
+    let own = logs.join("own.log");
+    symlink(logs.join("real.log"), &own).unwrap();
+    let log = CONFIG.replace("DIR/access.log", &own.to_string_lossy());
+    let proxy = Running::start_by(
+        Command::new(BINARY),
+        &log.replace("PROCESS", "user = \"65534\"\ngroup = \"65534\""),
+    );
+    proxy.says("running");
+    assert_eq!(std::fs::metadata(logs.join("real.log")).unwrap().uid(), 65534);
 }

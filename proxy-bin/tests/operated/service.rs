@@ -203,5 +203,5 @@ fn promises_sockets_that_are_not_there() {
     shell.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=9 exec \"$@\"", "sh", BINARY]);
     let mut proxy = Running::start_by(shell, CONFIG);
     assert_eq!(proxy.exit_code(), 1);
-    proxy.says("the sockets that LISTEN_FDS promises are not there: Bad file descriptor");
+    proxy.says("LISTEN_FDS promises 9 sockets from descriptor 3 on, but descriptor 3 is not open");
 }

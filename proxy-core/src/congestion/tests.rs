@@ -145,7 +145,7 @@ async fn one_that_the_kernel_does_not_have_is_named_wherever_it_is_wanted() {
     let dialled = TcpDialer::new(nothing).dial(&addr).await.unwrap_err().to_string();
     assert!(dialled.starts_with(said), "{dialled}");
     let adopted = adopt(&good, &options(nothing)).unwrap_err().to_string();
-    assert!(adopted.starts_with(said), "{adopted}");
+    assert!(adopted.contains(said), "{adopted}");
 }
 
 #[test]
