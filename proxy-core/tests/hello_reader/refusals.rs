@@ -37,7 +37,7 @@ fn what_only_begins_like_tls_is_known_soon() {
     insta::assert_snapshot!(earliest(&records(&handshake(1, &[0; 40]), 512)), @"TLS, byte 9 of 49: malformed ClientHello: message length at byte 1");
 }
 
-/// Servers differ: GnuTLS takes a `change_cipher_spec` ahead of a hello, OpenSSL an empty record. What such a one would read
+/// Servers differ: `GnuTLS` takes a `change_cipher_spec` ahead of a hello, OpenSSL an empty record. What such a one would read
 /// must not pass for another protocol.
 #[test]
 fn what_another_reader_may_take_for_a_hello_is_unreadable() {
