@@ -66,6 +66,11 @@ fn whoever_keeps_a_socket_is_caught() {
 }
 
 #[test]
+fn whoever_judges_by_its_own_reads_and_writes_alone_is_caught() {
+    assert!(broken("ignores-acknowledgements", "slow-reader-behind-fin").contains(&Law::Living));
+}
+
+#[test]
 fn what_can_not_be_told_is_no_breach() {
     let stops = runner(&["run", "--json", "--proxy", "gone=true {listen}", "--scenario", "refused"]);
     let results: Results = serde_json::from_slice(&stops.stdout).unwrap();

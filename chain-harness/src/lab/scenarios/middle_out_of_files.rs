@@ -9,7 +9,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     ..USUAL
 };
 
-const SHORTAGE: Duration = Duration::from_secs(3);
+/// With what comes before and after, less than the idle deadline.
+const SHORTAGE: Duration = Duration::from_secs(2);
 /// The half second, and three looks.
 const AGAIN: Duration = Duration::from_millis(650);
 const STREAMS: usize = 5;
@@ -22,10 +23,7 @@ async fn story(lab: &mut Lab) -> Told {
     lab.mark("100 clients come, 40 files are left");
     let clients = lab.crowd(100, "hello").await;
     let asked = lab.asks_for(SHORTAGE).await;
-    let left = lab.mark("they leave");
-    clients.into_iter().for_each(Wire::reset);
-    lab.serves_again(left, AGAIN).await;
-    lab.note(format!("{} of {} served in the shortage", asked[1], asked[0]));
+    // Before they have been silent for too long.
     let mut alive = 0;
     for stream in &mut streams {
         let sent = stream.try_send("again").await;
@@ -35,6 +33,10 @@ async fn story(lab: &mut Lab) -> Told {
     lab.check(Law::Living, alive == STREAMS, || {
         format!("{} of {STREAMS} were cut that were there before the shortage", STREAMS - alive)
     });
+    let left = lab.mark("they leave");
+    clients.into_iter().for_each(Wire::reset);
+    lab.serves_again(left, AGAIN).await;
+    lab.note(format!("{} of {} served in the shortage", asked[1], asked[0]));
     let ended = lab.mark("all have gone");
     drop(streams);
     lab.settles(ended, AT_ONCE, Law::Departures).await;
