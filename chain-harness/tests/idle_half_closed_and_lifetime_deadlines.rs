@@ -100,9 +100,10 @@ fn silence_of_the_client_after_the_backend_has_ended() {
         }
         eventually(PATIENCE, || backend.first().text() == "xxx").await;
         let last = Instant::now();
-        client.wait_for_a_reset().await;
+        eventually(PATIENCE, || backend.first().end == Some(Ending::Reset)).await;
         assert!((DEADLINE / 2..DEADLINE + GRACE).contains(&last.elapsed()), "{:?}", last.elapsed());
-        eventually(GRACE, || backend.first().end == Some(Ending::Reset)).await;
+        // It has got all there was, and the end: it is not reset for being silent. Nobody is there for what it says now.
+        assert_eq!(client.received().end, Some(Ending::Fin));
         drop(client);
         let end = chain.inner.the_end().await;
         assert_eq!((end.cause, end.phase, end.by), (Cause::HalfClosed, Phase::Drain, By::Client));

@@ -311,9 +311,9 @@ async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journe
         name: "a steady reader".into(),
         client: party,
         backend: Some(far),
-        patience: DEADLINE / 2,
+        patience: ON_THE_WAY,
         excused: false,
-        silence: Some(DEADLINE),
+        silence: Some(DEADLINE / 2),
     }
 }
 

@@ -250,7 +250,8 @@ mod tests {
     #[test]
     fn names_are_unique_and_words_of_a_command_line() {
         let mut names: Vec<_> = scenarios().iter().map(|scenario| scenario.name).collect();
-        let plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let plain = |name: &&str| name.bytes().all(plain);
         assert!(names.iter().all(plain), "{names:?}");
         names.sort_unstable();
         names.dedup();

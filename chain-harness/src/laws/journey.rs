@@ -71,7 +71,7 @@ pub struct Journey {
     /// Whether a hop's machine went without a word while it was open. What that hop held is lost, and whoever answers in
     /// its place says what it likes: only the prefix can be held against anybody.
     pub excused: bool,
-    /// The shortest deadline of silence that held for it, where nothing else can have ended it: one hop that saw both ends,
+    /// The shortest deadline of silence that held for it, less the time that news of a byte may take, where nothing else can have ended it: one hop that saw both ends,
     /// and nobody who meddled. None where that is not known.
     pub silence: Option<Duration>,
 }
@@ -121,7 +121,7 @@ fn cut_alive(near: &Party, far: &Party, of: &Journey) -> Option<String> {
     if !made_by_nobody(near) || !made_by_nobody(far) {
         return None;
     }
-    let silent_for = |since: Duration| at.saturating_sub(since) + of.patience >= silence;
+    let silent_for = |since: Duration| at.saturating_sub(since) >= silence;
     let last = [near, far].map(|party| party.took.max(party.gave)).into_iter().max()?;
     let takes_nothing = |party: &Party, from: &Party| party.received < from.sent && silent_for(party.took);
     if silent_for(last) || takes_nothing(near, far) || takes_nothing(far, near) {

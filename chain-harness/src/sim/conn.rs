@@ -21,9 +21,8 @@ use tokio::time::Instant;
 
 use super::segment::Says;
 
-/// What a send buffer takes, and what a receive buffer holds. Small, so that backpressure is not rare; the first the larger
-/// one, so that a reader can be slower than a hop notices by its own writes.
-pub(super) const SEND_BUFFER: usize = 64 * 1024;
+/// What a send buffer takes, and what a receive buffer holds. Small, so that backpressure is not rare.
+pub(super) const SEND_BUFFER: usize = 16 * 1024;
 pub(super) const RECEIVE_BUFFER: usize = 32 * 1024;
 /// The most bytes of one segment.
 const SEGMENT: usize = 8 * 1024;
@@ -188,9 +187,9 @@ impl Conn {
         if n > 0 {
             copy_front(&self.inbox, 0, buf.get_mut(..n).unwrap_or_default());
             self.inbox.drain(..n);
-            // Who was told of little room hears of more.
-            let half = RECEIVE_BUFFER as u64 / 2;
-            if self.dead.is_none() && self.told_room < half && self.room() >= half {
+            // Who was told of little room hears of more, in steps of half of what a sender holds.
+            let more = SEND_BUFFER as u64 / 2;
+            if self.dead.is_none() && self.told_room < more && self.room() >= more {
                 out.push(self.acknowledge());
             }
             return Poll::Ready(Ok(n));

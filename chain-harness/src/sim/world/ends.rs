@@ -42,7 +42,8 @@ impl World<'_> {
         let alone = matches!(client.enters, Enters::AtInner(..)) && self.scenario.faults.is_empty();
         let shortest = *[inactivity_timeout, half_closed_timeout, write_stall_timeout].into_iter().min()?;
         let shortest = no_data_timeout.map_or(shortest, |no_data| no_data.min(shortest));
-        (alone && !self.interrupted).then(|| Duration::from_millis(shortest.into()))
+        let news = TICK + 4 * Duration::from_millis(self.scenario.latency.into());
+        (alone && !self.interrupted).then(|| Duration::from_millis(shortest.into()).saturating_sub(news))
     }
 
     /// How long an end of this client's connection may take from one side to the other.
