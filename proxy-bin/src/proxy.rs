@@ -11,6 +11,7 @@
 
 mod draining;
 mod lobby;
+mod preparing;
 mod room;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use crate::target::RouteTargets;
 
 pub use draining::Draining;
 pub(crate) use lobby::Wait;
+pub(crate) use preparing::Preparing;
 pub(crate) use room::{Room, too_few_descriptors};
 
 use lobby::Lobby;
@@ -45,6 +47,8 @@ pub struct Proxy<D> {
     pub(crate) room: Arc<Room>,
     /// Those of them that have no route yet and have to be waited for.
     pub(crate) lobby: Arc<Lobby>,
+    /// What the control plane is about.
+    pub(crate) preparing: Preparing,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their places in the configuration. The tracker knows each by [`Pool::number`].
@@ -143,6 +147,7 @@ impl<D: Dial> Proxy<D> {
             tracker,
             connections,
             room,
+            preparing: Preparing::default(),
             lobby,
             clients,
             pools,
@@ -178,6 +183,7 @@ impl<D: Dial> Proxy<D> {
             tracker: Arc::clone(&self.tracker),
             connections: self.connections.clone(),
             room: Arc::clone(&self.room),
+            preparing: self.preparing.clone(),
             lobby: Arc::clone(&self.lobby),
             clients: self.clients_after(&config),
             pools,

@@ -68,6 +68,7 @@ impl Control {
     /// Everything that is wrong with the text, with places in it.
     pub fn diff(&self, text: &str) -> Result<model::Diff, String> {
         let proxy = self.proxy();
+        let _preparing = proxy.preparing.begin();
         let config = Config::parse(text, "the new configuration").map_err(|errors| errors.to_string())?;
         config.suits_this_machine().map_err(|errors| errors.to_string())?;
         let warnings = self.warnings(&proxy.config, &config);
@@ -79,6 +80,7 @@ impl Control {
         let control = self.clone();
         let running = self.parts().runtime.spawn(async move {
             let _alone = control.parts().changing.lock().await;
+            let _preparing = control.proxy().preparing.begin();
             let service = control.service();
             service.inspect(|service| service.reloading());
             let reload = change.await;

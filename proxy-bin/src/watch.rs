@@ -146,7 +146,7 @@ impl<D> Watch<D> {
         self.breakers = followed(&proxy.pools, std::mem::take(&mut self.breakers));
         if let Some(before) = self.watched.replace(Arc::clone(proxy)) {
             self.before = Some(Arc::downgrade(&before));
-            self.heap.another_generation(now);
+            self.heap.changes(now);
         }
         (self.still, self.walked, self.warned) = (None, None, false);
     }
@@ -157,9 +157,13 @@ impl<D> Watch<D> {
         if passed && self.before.take().is_some() {
             self.heap.give_back(now);
         }
+        let under_way = proxy.preparing.is_under_way();
+        if under_way {
+            self.heap.changes(now);
+        }
         let most = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
         let memory = if most > 0 {
-            self.heap.usage(most, proxy.tracker.is_empty(), passed, now)
+            self.heap.usage(most, proxy.tracker.is_empty(), passed && !under_way, now)
         } else {
             Usage::default()
         };
@@ -170,7 +174,7 @@ impl<D> Watch<D> {
     /// Says so where the process itself is near the bound, whose room is then hardly one for connections.
     fn warn(&mut self, proxy: &Proxy<D>, memory: Usage) {
         let tight = |pool: &Pool| Usage::new(memory.own, memory.limit).reaches(pool.overload.memory_tight);
-        if !self.warned && proxy.pools.iter().any(tight) {
+        if !self.warned && self.heap.is_settled() && proxy.pools.iter().any(tight) {
             self.warned = true;
             let (own, most) = (memory.own >> 20, memory.limit >> 20);
             warn!(

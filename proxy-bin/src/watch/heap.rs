@@ -14,8 +14,11 @@ const WORTH_A_LOOK: u64 = 16 << 20;
 const WORTH_IT: u64 = 1 << 20;
 /// How often it is looked for at the most: it takes the allocator's locks, milliseconds for tens of megabytes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// For how long what is allocated may still be the generation before's, whose connections have not got their backends yet.
+/// For how long after a change what is allocated may still be the generation before's, whose connections have not got their
+/// backends yet.
 const PASSING: Duration = Duration::from_secs(5);
+/// For how long it changes at least: an answer that tells what a change comes to is written after it, and is large too.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// What is known of the process's memory from one look to the next.
 #[derive(Debug)]
@@ -26,7 +29,7 @@ pub(super) struct Heap {
     own: Option<u64>,
     /// What was allocated when last looked.
     last: u64,
-    /// Since when another generation is in force whose own memory is not known yet, and what was not the last one's.
+    /// When what is the process's own was last changing, and what was not before.
     passing: Option<(Instant, u64)>,
     released: Option<Released>,
 }
@@ -61,8 +64,9 @@ impl Heap {
         Self { resident, own: memory::allocated(), last: 0, passing: None, released: None }
     }
 
-    /// Another generation is in force: how much is its own has to be found out anew.
-    pub(super) fn another_generation(&mut self, now: Instant) {
+    /// What is the process's own changes: a configuration is being read, or another one has come into force. Connections are
+    /// taken to hold what they held before.
+    pub(super) fn changes(&mut self, now: Instant) {
         let others =
             self.passing.map_or(self.last.saturating_sub(self.own.unwrap_or(0)), |(_, others)| others);
         self.passing = Some((now, others));
@@ -71,7 +75,7 @@ impl Heap {
     /// What of `most` bytes is in use, and what the process itself has of it. Where they are nearly used up, what was freed is
     /// given back first; and it never counts.
     ///
-    /// `nobody`: there are no connections. `passed`: the generation before is gone.
+    /// `nobody`: there are no connections. `passed`: nothing changes any more, and the generation before is gone.
     pub(super) fn usage(&mut self, most: u64, nobody: bool, passed: bool, now: Instant) -> Usage {
         let mut read = self.read();
         if self.is_worth_it(read, most, now) {
@@ -80,6 +84,11 @@ impl Heap {
         let allocated = read.allocated.min(read.resident);
         self.learn(allocated, nobody, passed, now);
         Usage::new(allocated, most).beside(self.own.unwrap_or(0))
+    }
+
+    /// Whether what is the process's own is known, and does not change.
+    pub(super) fn is_settled(&self) -> bool {
+        self.passing.is_none()
     }
 
     /// Gives back what was freed.
@@ -114,7 +123,8 @@ impl Heap {
             (self.own, self.passing) = (Some(allocated), None);
         } else if let Some((since, others)) = self.passing {
             self.own = Some(allocated.saturating_sub(others));
-            if passed || now.saturating_duration_since(since) >= PASSING {
+            let passing = if passed { SETTLING } else { PASSING };
+            if now.saturating_duration_since(since) >= passing {
                 self.passing = None;
             }
         } else {
@@ -158,13 +168,18 @@ mod tests {
     fn what_another_generation_takes_is_its_own() {
         let (mut heap, now) = heap(10 * MIB);
         heap.learn(30 * MIB, false, true, now);
-        heap.another_generation(now);
+        heap.changes(now);
         heap.learn(430 * MIB, false, false, now);
         assert_eq!(heap.own, Some(410 * MIB));
-        // The one before is gone with the last connection that was accepted under it.
-        heap.learn(420 * MIB, false, true, now);
-        assert_eq!(heap.own, Some(400 * MIB));
-        heap.learn(500 * MIB, false, true, now);
+        // A large file takes long to read.
+        let read = now + 20 * LOOK_EVERY;
+        heap.changes(read);
+        heap.learn(600 * MIB, false, false, read);
+        assert_eq!(heap.own, Some(580 * MIB));
+        // The one before is gone, and so is what the change was answered with.
+        heap.learn(420 * MIB, false, true, read + SETTLING);
+        assert_eq!((heap.own, heap.is_settled()), (Some(400 * MIB), true));
+        heap.learn(500 * MIB, false, true, read + SETTLING);
         assert_eq!(heap.own, Some(400 * MIB), "from then on it is connections that take more");
     }
 
@@ -172,7 +187,7 @@ mod tests {
     fn a_generation_that_is_long_about_going_hides_nothing() {
         let (mut heap, now) = heap(10 * MIB);
         heap.learn(30 * MIB, false, true, now);
-        heap.another_generation(now);
+        heap.changes(now);
         heap.learn(50 * MIB, false, false, now + PASSING);
         heap.learn(90 * MIB, false, false, now + PASSING);
         assert_eq!(heap.own, Some(30 * MIB));
