@@ -69,6 +69,15 @@ impl Sink {
         if written.is_ok() { 0 } else { count(lines) }
     }
 
+    /// What it is called, where it is not the one that tells of the others.
+    pub(super) fn place(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Stderr => None,
+            Self::Stdout => Some("stdout".into()),
+            Self::File(LogFile { path, .. }) => Some(path.to_string_lossy()),
+        }
+    }
+
     /// Opens the file of that name again. What is being written just now still goes to the one that was open.
     pub(super) fn reopen(&self) -> Result<(), LogError> {
         if let Self::File(LogFile { path, file }) = self {

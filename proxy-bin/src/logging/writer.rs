@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::LogError;
 use super::files::Sink;
@@ -106,13 +107,24 @@ impl Thread {
                 batch.add(job);
             }
             if !batch.bytes.is_empty() {
-                self.lost.fetch_add(self.sink.write(&batch.bytes), Ordering::Relaxed);
+                self.write(&batch.bytes);
             }
             if let Some(tick) = &mut self.tick {
                 self.due = tick(Instant::now());
             }
             // Nobody may be waiting any more.
             batch.flushed.into_iter().for_each(|done| done.try_send(()).unwrap_or_default());
+        }
+    }
+
+    /// Writes these lines. That some are lost is said elsewhere: a log that fails cannot say so itself.
+    fn write(&self, lines: &[u8]) {
+        let lost = self.sink.write(lines);
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        if let Some(place) = self.sink.place().filter(|_| lost > 0) {
+            warn!(
+                "log lines cannot be written to {place} and are lost: is its disk full, or has its reader stopped?"
+            );
         }
     }
 
