@@ -288,7 +288,7 @@ async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journe
     const SENT: usize = 3 << 20;
     let since = Instant::now();
     let mut client = Wire::connect(proxy.addr()).await;
-    let mut backend = desk.recv().await.unwrap();
+    let mut backend = desk.recv().await.expect("it is reached");
     let (mut party, mut far) = (Party::default(), Party { sent: SENT as u64, ..Party::default() });
     let sends = async {
         // Where the client is cut, the rest is of no use.

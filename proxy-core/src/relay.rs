@@ -225,21 +225,22 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
 
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<RelayEnd> {
         let outcome = self.poll_lanes(cx);
-        self.account();
+        let nearer = self.account();
         if let Some(end) = outcome {
             return Poll::Ready(end);
         }
         if let Some((by, error)) = self.poll_gone(cx) {
             return Poll::Ready(RelayEnd::Reset { by, error, delivered: false });
         }
-        loop {
+        if nearer {
             let (at, why) = self.watch.due();
             let look = self.look(at, why);
             if look < timer.deadline() {
-                // A deadline came nearer (a half-close, a stall). One that moved away waits for the timer to look.
                 self.meter.deadline(at, why);
                 timer.as_mut().reset(look);
             }
+        }
+        loop {
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
@@ -322,14 +323,16 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
     }
 
-    /// Tells the meter and the deadlines what the lanes did.
-    fn account(&mut self) {
+    /// Tells the meter and the deadlines what the lanes did. Whether a deadline may have come nearer by it (a half-close, a
+    /// stall): one that moved away waits for the timer to look.
+    fn account(&mut self) -> bool {
         let (up, down) = (self.up.take_moved(), self.down.take_moved());
         let ended = [(Side::Client, self.up.source_ended()), (Side::Backend, self.down.source_ended())];
         let newly_ended = self.first_end.is_none() && ended.iter().any(|(_, ended)| *ended);
         let waiting = (self.up.is_stalled(), self.down.is_stalled());
-        if !(up.any() || down.any() || newly_ended || waiting != self.watch.waiting()) {
-            return;
+        let nearer = newly_ended || waiting != self.watch.waiting();
+        if !(up.any() || down.any() || nearer) {
+            return false;
         }
         let now = Instant::now();
         for (from, moved) in [(Side::Client, up), (Side::Backend, down)] {
@@ -347,6 +350,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 self.meter.half_closed(side, now);
             }
         }
+        nearer
     }
 
     /// Looks for resets on sides that are not being read: because the other side is slow, or they have ended.
