@@ -123,7 +123,9 @@ pub(super) struct PoolFile {
     /// that of `[limits]`.
     pub(super) at_limit: Option<AtLimit>,
     /// Deadlines where they differ from `[timeouts]`; a route's own go over them. The pool `chain` has some built in, which
-    /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s.
+    /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s,
+    /// the last two a tenth shorter for each proxy that a connection came through: whoever is nearer to the backend is to
+    /// end a silence first.
     /// Not `proxy_header_timeout` and `initial_data_timeout`, whose phases end before the pool is known.
     pub(super) timeouts: DeadlineOverrides,
     /// When the pool is overloaded, and what is done then.

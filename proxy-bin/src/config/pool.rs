@@ -6,6 +6,9 @@
 //! ```text
 //! built in < built into the pool `chain` < [timeouts] < [pools.NAME] timeouts < the route's timeouts
 //! ```
+//!
+//! What is built into `chain` is a tenth shorter for each proxy that a connection has come through, so that of the
+//! proxies of one chain the one next to the backend ends a silence, and tells its cause: see [`PoolChoice::behind`].
 
 use std::sync::Arc;
 
@@ -52,8 +55,44 @@ impl PoolConfig {
 pub struct PoolChoice {
     /// Its place in [`Config::pools`](super::Config::pools).
     pub number: u8,
-    /// The deadlines, every layer applied.
+    /// The deadlines, every layer applied, for a connection that came straight from its client.
     pub deadlines: Deadlines,
+    /// Which of them are those built into the pool `chain`, and so depend on the place in the chain.
+    built_in: OfChain,
+}
+
+/// Which of the deadlines that would race along a chain nobody wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OfChain {
+    inactivity: bool,
+    half_closed: bool,
+}
+
+impl PoolChoice {
+    /// The deadlines of a connection that came through so many other proxies. Two proxies with the same deadline for the
+    /// same silence race, and the one that is late sees a reset by a neighbour; what is written is used as it stands.
+    #[must_use]
+    pub fn behind(&self, proxies: usize) -> Deadlines {
+        let mut deadlines = self.deadlines;
+        if self.built_in.inactivity {
+            deadlines.inactivity_timeout = shortened(deadlines.inactivity_timeout, proxies);
+        }
+        if self.built_in.half_closed {
+            deadlines.half_closed_timeout = shortened(deadlines.half_closed_timeout, proxies);
+        }
+        deadlines
+    }
+}
+
+/// A tenth less for each proxy: well over a round trip and the steps of a timer, and of the deadline most is left. Half of it
+/// is left in any case (the seventh proxy and those after it have the same), since what peers say of a chain's length is
+/// not to take a deadline away.
+fn shortened(bound: Bound, proxies: usize) -> Bound {
+    /// After so many a tenth less would be less than half: 0.9⁷ = 0.48.
+    const STEPS: usize = 7;
+    let whole = bound.get();
+    let shorter = (0..proxies.min(STEPS)).fold(whole, |left, _| left - left / 10).max(whole / 2);
+    Bound::try_from(shorter).unwrap_or(bound)
 }
 
 /// The pools of a route's connections.
@@ -103,7 +142,8 @@ impl<'f> Pools<'f> {
         let named = route.pool.as_ref().and_then(|name| self.number(name.as_str()));
         let choice = |unnamed| {
             let number = named.unwrap_or(unnamed);
-            PoolChoice { number, deadlines: self.deadlines(number).with(&route.timeouts) }
+            let deadlines = self.deadlines(number).with(&route.timeouts);
+            PoolChoice { number, deadlines, built_in: self.built_in(number, &route.timeouts) }
         };
         let sends = route.send_proxy != SendProxyFile::Off;
         RoutePools {
@@ -119,8 +159,23 @@ impl<'f> Pools<'f> {
 
     fn deadlines(&self, number: u8) -> Deadlines {
         let built_in = if number == PoolConfig::CHAIN { of_chain() } else { DeadlineOverrides::default() };
-        let own = self.list.get(usize::from(number)).and_then(|(_, file)| *file).map(|file| file.timeouts);
-        Deadlines::default().with(&built_in).with(self.timeouts).with(&own.unwrap_or_default())
+        Deadlines::default().with(&built_in).with(self.timeouts).with(&self.own(number))
+    }
+
+    /// What is written for the pool itself.
+    fn own(&self, number: u8) -> DeadlineOverrides {
+        let file = self.list.get(usize::from(number)).and_then(|(_, file)| *file);
+        file.map(|file| file.timeouts).unwrap_or_default()
+    }
+
+    fn built_in(&self, number: u8, route: &DeadlineOverrides) -> OfChain {
+        let own = self.own(number);
+        let layers = [self.timeouts, &own, route];
+        let chain = number == PoolConfig::CHAIN;
+        OfChain {
+            inactivity: chain && layers.iter().all(|layer| layer.inactivity_timeout.is_none()),
+            half_closed: chain && layers.iter().all(|layer| layer.half_closed_timeout.is_none()),
+        }
     }
 }
 

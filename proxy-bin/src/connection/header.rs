@@ -35,6 +35,13 @@ pub(super) struct Origin {
     pub(super) screened: bool,
 }
 
+impl Origin {
+    /// How many proxies it came through, as far as is known: a header without ids tells of the one that sent it.
+    pub(super) fn proxies(&self) -> usize {
+        if self.chained { self.previous.ids().count().max(1) } else { 0 }
+    }
+}
+
 /// A connection whose header phase is over.
 pub(super) struct Greeted<'p, S, D> {
     pub(super) client: &'p S,

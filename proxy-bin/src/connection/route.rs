@@ -69,6 +69,6 @@ pub(super) fn route<'p, S: Stream, D>(
     conn.join(pool.number, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
     let course =
         state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
-    let deadlines = pool.pressed(&choice.deadlines);
+    let deadlines = pool.pressed(&choice.behind(origin.proxies()));
     Ok(Routed { client, ahead, origin, hello, route, state, pool, deadlines, course, at, proxy })
 }
