@@ -66,7 +66,7 @@ pub use memory::{Counting, allocated, allocated_by_this_thread, allocations_by_t
 pub use netns::{Host, Namespace, Network};
 pub use openssl::{Certificate, Handshake};
 pub use peer::Peer;
-pub use ports::{free_port, time_waits};
+pub use ports::{free_port, is_listened_on, time_waits};
 pub use proc::{Usage, tree};
 pub use process::Process;
 pub use processes::{Processes, inner_process};

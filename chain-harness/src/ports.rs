@@ -62,7 +62,8 @@ const TIME_WAIT: &str = "06";
 const LISTENING: &str = "0A";
 
 /// Whether somebody listens on `port` of an IPv4 address. It makes no connection, which a proxy would pass on.
-pub(crate) fn is_listened_on(port: u16) -> bool {
+#[must_use]
+pub fn is_listened_on(port: u16) -> bool {
     sockets().iter().any(|socket| socket.local == port && socket.state == LISTENING)
 }
 

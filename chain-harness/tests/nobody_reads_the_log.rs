@@ -1,9 +1,9 @@
 //! Whoever reads the log stalls, or goes away: connections are served all the same, and the proxy stops when told to.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::process::{Child, ChildStderr, Stdio};
 
-use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, eventually, free_port};
+use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, eventually, free_port, is_listened_on};
 
 /// More lines than a pipe takes (64 KiB), at some 400 bytes each.
 const CONNECTIONS: usize = 400;
@@ -33,7 +33,7 @@ fn run(backend: &Backend, dir: &tempfile::TempDir) -> (Child, ChildStderr, u16) 
 
 /// Serves many short connections, some of them at the limit, and stops.
 async fn serves_and_stops(mut child: Child, port: u16, backend: &Backend) {
-    eventually(PATIENCE, || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()).await;
+    eventually(PATIENCE, || is_listened_on(port)).await;
     for _ in 0..CONNECTIONS / 4 {
         let mut clients = Vec::new();
         for _ in 0..4 {
