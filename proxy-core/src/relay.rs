@@ -256,16 +256,16 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     /// What the timer has fired for. Some: the relay is over.
     fn fired(&mut self, cx: &mut Context<'_>) -> Option<RelayEnd> {
         let now = Instant::now();
+        if self.watch.due().0 <= now {
+            return self.last_look(cx, now);
+        }
         if self.watch.next_look().is_some_and(|look| look <= now) {
             self.watch.look(self.client.unacknowledged(), self.backend.unacknowledged(), now);
-        }
-        let (at, why) = self.watch.due();
-        if at <= now {
-            return self.last_look(cx, now);
         }
         if !self.helped && self.watch.started() + SETTLED <= now {
             self.help();
         }
+        let (at, why) = self.watch.due();
         if self.watch.warning(at, why).is_some_and(|warning| warning <= now) {
             self.watch.warned(at);
             self.meter.warned(at, why);

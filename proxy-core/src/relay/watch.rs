@@ -228,7 +228,8 @@ impl<'a> Watch<'a> {
     /// The nearest deadline and which it is.
     pub(super) fn due(&self) -> (Instant, RelayDeadline) {
         let lifetime = (self.limits.lifetime_end, RelayDeadline::Lifetime);
-        let (at, which) = self.silence_ends();
+        let (since, bound, which) = self.silence();
+        let at = self.instant(since) + bound.get();
         if at < lifetime.0 { (at, which) } else { lifetime }
     }
 
@@ -243,11 +244,6 @@ impl<'a> Watch<'a> {
             None => since,
         };
         Some(self.instant(from) + bound.get() / LOOKS)
-    }
-
-    fn silence_ends(&self) -> (Instant, RelayDeadline) {
-        let (since, bound, which) = self.silence();
-        (self.instant(since) + bound.get(), which)
     }
 
     /// How long one side may be silent after the other has ended.
