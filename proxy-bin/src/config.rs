@@ -58,6 +58,7 @@ mod congestion;
 mod delay;
 mod document;
 mod early;
+mod elsewhere;
 mod explain;
 mod file;
 mod finding;

@@ -46,6 +46,9 @@ impl Reference<'_> {
     /// What may be written for a value, in a few words.
     fn kind(&self, value: &Value) -> String {
         let (name, resolved) = self.resolve(value);
+        if let Some(name) = name.filter(|_| has_forms(resolved)) {
+            return format!("[{name}](#{})", name.to_lowercase());
+        }
         let lists = [&resolved["oneOf"], &resolved["anyOf"], &resolved["enum"]];
         if let Some(options) = lists.iter().find_map(|list| list.as_array()) {
             let shown: Vec<_> = options.iter().map(|option| self.option(option)).collect();
@@ -114,7 +117,23 @@ impl Reference<'_> {
         {
             return self.section(&name, &resolved);
         }
-        self.within_lists_and_options(&resolved);
+        match name {
+            Some(name) if has_forms(&resolved) => self.forms(&name, &resolved),
+            _ => self.within_lists_and_options(&resolved),
+        }
+    }
+
+    /// A section for a value that is written as text or as a table: examples of the one, the keys of the other.
+    fn forms(&mut self, title: &str, value: &Value) {
+        let examples = value["examples"].as_array().into_iter().flatten();
+        let examples: Vec<String> = examples.map(|example| format!("`{example}`")).collect();
+        let about = value["description"].as_str().unwrap_or_default().replace('\n', " ");
+        let tables = value["anyOf"].as_array().into_iter().flatten();
+        for table in tables.filter(|form| form["properties"].is_object()) {
+            let mut table = table.clone();
+            table["description"] = format!("{about} Such as {}; or a table:", examples.join(", ")).into();
+            self.section(title, &table);
+        }
     }
 
     fn within_lists_and_options(&mut self, resolved: &Value) {
@@ -130,6 +149,12 @@ impl Reference<'_> {
             self.sections_within(&Value::Object(values.clone()));
         }
     }
+}
+
+/// Whether a value is written as text or as a table, with examples of the text.
+fn has_forms(value: &Value) -> bool {
+    let forms = value["anyOf"].as_array().into_iter().flatten();
+    value["examples"].is_array() && forms.into_iter().any(|form| form["properties"].is_object())
 }
 
 #[test]

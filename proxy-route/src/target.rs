@@ -64,6 +64,26 @@ pub enum TargetError {
         /// The text as written.
         text: String,
     },
+    /// A port and nothing else.
+    #[error("\"{text}\" lacks a host: write \"127.0.0.1:{text}\"")]
+    OnlyPort {
+        /// The text as written.
+        text: String,
+    },
+    /// A scheme in front of the host, or a path behind the port.
+    #[error("\"{text}\" is written like a URL, and a target is a host and a port alone: write \"{meant}\"")]
+    Url {
+        /// The text as written.
+        text: String,
+        /// The target in it, or an example if there is none.
+        meant: String,
+    },
+    /// A path without the word that says that it is one.
+    #[error("\"{path}\" is a path: write \"unix:{path}\" for the Unix socket there")]
+    BarePath {
+        /// The path as written.
+        path: String,
+    },
     /// An IPv6 address without brackets, so that its end can not be told from a port.
     #[error("\"{text}\" is an IPv6 address without a port: write it in brackets, as in \"[{text}]:3000\"")]
     BareIpv6 {
@@ -168,6 +188,12 @@ impl FromStr for Target {
         if let Some(path) = text.strip_prefix("unix:") {
             return unix(path);
         }
+        if text.starts_with('/') {
+            return Err(TargetError::BarePath { path: text.to_owned() });
+        }
+        if text.contains('/') {
+            return Err(TargetError::Url { text: text.to_owned(), meant: without_scheme_and_path(text) });
+        }
         let (host, port) = split(text)?;
         Ok(Self::Tcp { host: host.parse()?, port: port.parse()? })
     }
@@ -183,10 +209,27 @@ impl fmt::Display for Target {
     }
 }
 
+/// What remains of a URL in a target; an example if that is none.
+fn without_scheme_and_path(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => ":80",
+        "https" | "wss" => ":443",
+        _ => ":3000",
+    };
+    [authority.to_owned(), format!("{authority}{port}")]
+        .into_iter()
+        .find(|text| text.parse::<Target>().is_ok())
+        .unwrap_or_else(|| "10.0.0.1:3000".to_owned())
+}
+
 /// Host and port of "host:port"; brackets around an IPv6 address are taken off.
 fn split(text: &str) -> Result<(&str, &str), TargetError> {
-    let (no_port, brackets) = (
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let (no_port, only_port, brackets) = (
         || TargetError::NoPort { text: text.to_owned() },
+        || TargetError::OnlyPort { text: text.to_owned() },
         || TargetError::Brackets { text: text.to_owned() },
     );
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
@@ -201,7 +244,7 @@ fn split(text: &str) -> Result<(&str, &str), TargetError> {
     } else if text.parse::<std::net::Ipv6Addr>().is_ok() {
         return Err(TargetError::BareIpv6 { text: text.to_owned() });
     } else {
-        text.split_once(':').ok_or_else(no_port)?
+        text.split_once(':').ok_or_else(|| if is_number { only_port() } else { no_port() })?
     };
     if port.is_empty() && !host.is_empty() { Err(no_port()) } else { Ok((host, port)) }
 }
@@ -263,6 +306,19 @@ mod tests {
         assert_snapshot!(refusal("[::1]3000"), @r#""[::1]3000" has a bracket out of place: an IPv6 target is written as in "[::1]:3000""#);
         assert_snapshot!(refusal("[10.0.0.1]:80"), @r#""[10.0.0.1]:80" has a bracket out of place: an IPv6 target is written as in "[::1]:3000""#);
         assert_snapshot!(refusal("[::g]:80"), @r#""::g" is not an IPv6 address"#);
+    }
+
+    #[test]
+    fn what_is_written_like_something_else_says_how_a_target_is_written() {
+        assert_snapshot!(refusal("http://127.0.0.1:1"), @r#""http://127.0.0.1:1" is written like a URL, and a target is a host and a port alone: write "127.0.0.1:1""#);
+        assert_snapshot!(refusal("https://backend.internal/api?x=1"), @r#""https://backend.internal/api?x=1" is written like a URL, and a target is a host and a port alone: write "backend.internal:443""#);
+        assert_snapshot!(refusal("tcp://[::1]:3000"), @r#""tcp://[::1]:3000" is written like a URL, and a target is a host and a port alone: write "[::1]:3000""#);
+        assert_snapshot!(refusal("tcp://db"), @r#""tcp://db" is written like a URL, and a target is a host and a port alone: write "db:3000""#);
+        assert_snapshot!(refusal("HTTP://user@a:1"), @r#""HTTP://user@a:1" is written like a URL, and a target is a host and a port alone: write "10.0.0.1:3000""#);
+        assert_snapshot!(refusal("://"), @r#""://" is written like a URL, and a target is a host and a port alone: write "10.0.0.1:3000""#);
+        assert_snapshot!(refusal("127.0.0.1:80/path"), @r#""127.0.0.1:80/path" is written like a URL, and a target is a host and a port alone: write "127.0.0.1:80""#);
+        assert_snapshot!(refusal("/run/app.sock"), @r#""/run/app.sock" is a path: write "unix:/run/app.sock" for the Unix socket there"#);
+        assert_snapshot!(refusal("3000"), @r#""3000" lacks a host: write "127.0.0.1:3000""#);
     }
 
     #[test]

@@ -98,6 +98,27 @@ impl<'t> Document<'t> {
         find(&self.root, key)
     }
 
+    /// The keys that lead to the table of which this is the span of a key; lists add none.
+    pub(super) fn path_to_key(&self, key: &Span) -> Vec<&str> {
+        fn find<'n>(node: &'n Spanned<DeValue<'_>>, key: &Span, path: &mut Vec<&'n str>) -> bool {
+            let table = node.get_ref().as_table();
+            if table.is_some_and(|table| table.keys().any(|k| k.span() == *key)) {
+                return true;
+            }
+            for (name, value) in table.into_iter().flatten() {
+                path.push(name.get_ref());
+                if find(value, key, path) {
+                    return true;
+                }
+                path.pop();
+            }
+            node.get_ref().as_array().is_some_and(|list| list.iter().any(|entry| find(entry, key, path)))
+        }
+        let mut path = Vec::new();
+        find(&self.root, key, &mut path);
+        path
+    }
+
     /// The tree as it is now.
     pub(super) fn tree(&self) -> &Spanned<DeValue<'t>> {
         &self.root

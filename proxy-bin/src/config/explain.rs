@@ -4,6 +4,7 @@
 //! recognised is shown as it is.
 
 use super::document::Document;
+use super::elsewhere;
 use super::finding::{Finding, Span};
 use super::spelling;
 
@@ -26,7 +27,7 @@ pub(super) fn syntax(error: &toml::de::Error, text: &str) -> Finding {
 }
 
 /// An error in what the file says; `None` if it only follows from one that was reported.
-pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>) -> Option<Finding> {
+pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>, text: &str) -> Option<Finding> {
     let (message, span) = (error.message(), error.span().unwrap_or_default());
     if let Some(name) = between(message, "missing field `", "`") {
         // It was there with a bad value, or by a name that was nearly right.
@@ -38,7 +39,7 @@ pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>) -> Optio
     }
     Some(
         unknown(message, &span, document)
-            .or_else(|| wrong_type(message, &span))
+            .or_else(|| wrong_type(message, &span, text.get(span.clone()).unwrap_or_default()))
             .unwrap_or_else(|| told(message, span)),
     )
 }
@@ -62,7 +63,14 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
     let (name, expected) = rest.rsplit_once("`, expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let finding = Finding::new(span.clone(), format!("unknown {what} `{name}`"));
-    let finding = match spelling::nearest(name, &known) {
+    let near = spelling::nearest(name, &known);
+    if near.is_none()
+        && what == "key"
+        && let Some((place, form)) = elsewhere::told(name, &document.path_to_key(span))
+    {
+        return Some(Finding { help: form, ..finding.label(place) });
+    }
+    let finding = match near {
         Some(near) => finding.label(format!("did you mean `{near}`?")),
         None => finding.label(format!("not a {what} that is known here")),
     };
@@ -72,8 +80,8 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
     }))
 }
 
-/// "invalid type: integer `3`, expected a string" and the same of values.
-fn wrong_type(message: &str, span: &Span) -> Option<Finding> {
+/// "invalid type: integer `3`, expected a string" and the same of values; `written` is what the file has there.
+fn wrong_type(message: &str, span: &Span, written: &str) -> Option<Finding> {
     // What toml says where a unit enum is expected, which takes a string only.
     let no_word =
         ["wanted string or table", "wanted exactly 1 element", "expected table, found", "expected empty"];
@@ -83,7 +91,27 @@ fn wrong_type(message: &str, span: &Span) -> Option<Finding> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let title = format!("expected {}", plain_expected(expected));
-    Some(Finding::new(span.clone(), title).label(format!("this is {}", plain_found(found))))
+    let finding = Finding::new(span.clone(), title).label(format!("this is {}", plain_found(found)));
+    Some(if expected == "a sequence" { finding.help(format!("write {}", as_list(written))) } else { finding })
+}
+
+/// The list that was meant by one value, or by several in one string.
+fn as_list(written: &str) -> String {
+    /// The longest value that is shown again, in bytes: more does not fit the line.
+    const LONGEST: usize = 80;
+    if written.contains('\n') || written.len() > LONGEST {
+        return "it in brackets, `[` and `]`".to_owned();
+    }
+    // A header: `[routes]`.
+    if written.starts_with('[') {
+        return format!("[{written}]");
+    }
+    let quote = written.get(..1).filter(|quote| ["\"", "'"].contains(quote)).unwrap_or_default();
+    let several =
+        written.split(',').filter(|_| !quote.is_empty()).map(|one| one.trim_matches([' ', '"', '\'']));
+    let several: Vec<String> =
+        several.filter(|one| !one.is_empty()).map(|one| format!("{quote}{one}{quote}")).collect();
+    if several.len() > 1 { format!("[{}]", several.join(", ")) } else { format!("[{written}]") }
 }
 
 /// The names of Rust's types in TOML's words.

@@ -256,7 +256,8 @@ pub(super) struct RouteFile {
     /// Which connections it takes.
     #[serde(rename = "match")]
     pub(super) matches: Match,
-    /// What is done with them.
+    /// What is done with them: `{ forward = [targets] }`, they are taken to one of these backends, in turn, where those that
+    /// can not be reached are passed over; or `"refuse"`, they are closed with a reset.
     pub(super) action: ActionFile,
     /// The PROXY header that the backend gets in front of the client's bytes: `"v1"`, `"v2"` or `"off"`. The backend
     /// has to expect it. Default `"off"`.

@@ -51,7 +51,7 @@ pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Pee
         };
         let again = last.as_ref() == Some(&error);
         if !again {
-            findings.extend(explain::finding(&error, &document));
+            findings.extend(explain::finding(&error, &document, text));
         }
         if !cut(&error, again, &mut document) {
             return None;

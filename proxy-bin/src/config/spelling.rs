@@ -4,16 +4,23 @@
 ///
 /// `connectionTimeout` and `connection-timeout` count as `connection_timeout`: the first is how SmartProxy's settings
 /// were written before there was a file.
-pub(super) fn nearest<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+pub(super) fn nearest<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
     let name = snake(name);
     // One slip for each three letters, as cargo allows its subcommands.
     let most = (name.chars().count() / 3).max(1);
     known
         .iter()
-        .map(|candidate| (distance(&name, candidate), *candidate))
+        .map(AsRef::as_ref)
+        .map(|candidate| (distance(&name, candidate), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// The known name that this one is, perhaps in another case or with another separator.
+pub(super) fn same<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
+    let name = snake(name);
+    known.iter().map(AsRef::as_ref).find(|candidate| *candidate == name)
 }
 
 /// A name that the other begins with is one slip away: `warning` for `warn`, `conn` for `connection_timeout`.

@@ -28,6 +28,8 @@ mod start;
 mod syntax;
 mod unknown_keys;
 mod warnings;
+mod wrong_table;
+mod wrong_targets;
 mod wrong_types;
 mod wrong_values;
 

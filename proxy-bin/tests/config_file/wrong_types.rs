@@ -106,6 +106,8 @@ error: expected a list
   |
 1 | [routes]
   | ^^^^^^^^ this is a table
+  |
+  = help: write [[routes]]
 ");
 }
 
@@ -117,7 +119,49 @@ error: expected a list
   |
 2 | ports = 8080
   |         ^^^^ this is the number 8080
+  |
+  = help: write [8080]
 ");
+}
+
+#[test]
+fn one_value_for_a_list_shows_the_list() {
+    assert_snapshot!(before_route("[[listeners]]\nports = \"80, 443\""), @r#"
+error: expected a list
+ --> proxy.toml:2:9
+  |
+2 | ports = "80, 443"
+  |         ^^^^^^^^^ this is a string
+  |
+  = help: write ["80", "443"]
+"#);
+    assert_snapshot!(before_route("[[listeners]]\nbind = '::1'"), @"
+error: expected a list
+ --> proxy.toml:2:8
+  |
+2 | bind = '::1'
+  |        ^^^^^ this is a string
+  |
+  = help: write ['::1']
+");
+    assert_snapshot!(refusal("[[routes]]\nname = \"a\"\nmatch = { ports = [1] }\naction = { forward = \"127.0.0.1:80\" }"), @r#"
+error: expected a list
+ --> proxy.toml:4:22
+  |
+4 | action = { forward = "127.0.0.1:80" }
+  |                      ^^^^^^^^^^^^^^ this is a string
+  |
+  = help: write ["127.0.0.1:80"]
+"#);
+    assert_snapshot!(refusal("[[routes]]\nname = \"a\"\nmatch = { ports = [1] }\naction = { forward = { host = \"a\", port = 1 } }"), @r#"
+error: expected a list
+ --> proxy.toml:4:22
+  |
+4 | action = { forward = { host = "a", port = 1 } }
+  |                      ^^^^^^^^^^^^^^^^^^^^^^^^ this is a table
+  |
+  = help: write [{ host = "a", port = 1 }]
+"#);
 }
 
 #[test]
@@ -174,6 +218,8 @@ error: expected a list
   |
 2 | accept_proxy = { required = "10.0.0.0/8" }
   |                             ^^^^^^^^^^^^ this is a string
+  |
+  = help: write ["10.0.0.0/8"]
 "#);
 }
 
