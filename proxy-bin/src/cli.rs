@@ -22,10 +22,13 @@ mod status;
 mod top;
 mod trace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
+
+use access::Access;
 
 use crate::demo::Wishes;
 
@@ -41,6 +44,50 @@ pub struct Cli {
     /// What to do; the embedded chain if nothing.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Which proxy to ask; only for commands that ask one.
+    #[command(flatten)]
+    pub access: Access,
+}
+
+impl Cli {
+    /// The command line of this process. Whatever is wrong with it, and whatever only asks for help, ends the process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let mut command = command();
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches)
+            .and_then(Self::that_uses_what_it_says)
+            .unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// This one, unless it says which proxy to ask and asks none.
+    fn that_uses_what_it_says(self) -> Result<Self, clap::Error> {
+        let asks = matches!(self.command, Some(Command::Operate(_)));
+        let written = self.access.written().next();
+        match written {
+            Some(option) if !asks => {
+                let what = "says which running proxy to ask, and this command asks none: what a new one listens on is in its \
+                            configuration";
+                Err(clap::Error::raw(ErrorKind::ArgumentConflict, format!("{option} {what}")))
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// The description of the command line, from which it is read and completions and manual pages are made: the options that say
+/// which proxy to ask are taken anywhere, and shown only where they have a meaning.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|subcommand| {
+        let meaningless = match subcommand.get_name() {
+            "run" | "check" | "schema" | "demo" | "man" | "completions" => access::hidden_options(),
+            // It is told its proxies otherwise.
+            "chain" => access::hidden_options().into_iter().take(1).collect(),
+            _ => Vec::new(),
+        };
+        subcommand.args(meaningless)
+    })
 }
 
 const EXAMPLES: &str = "\
@@ -48,7 +95,7 @@ Examples:
   smartproxy                          run the embedded chain; then: curl http://127.0.0.1:8001/
   smartproxy demo --outer 9001 --inner 9002 --backend 9003
   smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
-  smartproxy run -c proxy.toml        run it; SIGTERM or Ctrl-C stops it, a second one at once
+  smartproxy run proxy.toml           run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
   smartproxy chain outer.sock inner.sock      which connections live on one hop of a chain only
   smartproxy conns --phase dial --min-age 10s
@@ -68,16 +115,12 @@ Exit codes of the others:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a configuration until a signal stops it.
-    Run {
-        /// The configuration file (TOML).
-        #[arg(short, long, env = "SMARTPROXY_CONFIG", value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Check a configuration: every error at once, each with its place in the file. Opens no port.
+    Run(ConfigFile),
+    /// Check configurations: every error at once, each with its place in the file. Opens no port.
     Check {
-        /// The configuration file (TOML).
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
+        /// The configuration files (TOML); `-` is standard input.
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
     },
     /// Print the JSON schema of the configuration, for editors.
     Schema,
@@ -97,6 +140,33 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// Which configuration to run.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ConfigFile {
+    /// The configuration file (TOML). If none is given: the one that `SMARTPROXY_CONFIG` names.
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same, as services write it.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Where it is.
+    ///
+    /// # Errors
+    /// Where no file is named, with what to write.
+    pub fn path(self) -> Result<PathBuf, String> {
+        let variable = || std::env::var_os("SMARTPROXY_CONFIG").filter(|text| !text.is_empty());
+        let path = self.file.or(self.config).or_else(|| variable().map(PathBuf::from));
+        let path = path.ok_or("which configuration? Write smartproxy run FILE, or set SMARTPROXY_CONFIG")?;
+        if path == Path::new("-") {
+            return Err("a configuration that runs is a file, so that it can be reloaded: write its path instead of -".to_owned());
+        }
+        Ok(path)
+    }
 }
 
 /// The ports of the embedded chain, all on 127.0.0.1. Where somebody has one of the usual ones, the next that is free stands in for
@@ -130,6 +200,53 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
+    }
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        let matches = command().try_get_matches_from(line.split_whitespace())?;
+        Cli::from_arg_matches(&matches).and_then(Cli::that_uses_what_it_says)
+    }
+
+    #[test]
+    fn the_proxy_to_ask_is_said_before_or_after_the_command() {
+        for line in [
+            "smartproxy --socket a.sock status",
+            "smartproxy status --socket a.sock",
+            "smartproxy drain --socket a.sock route web",
+            "smartproxy drain route web --socket a.sock",
+            "smartproxy drain route --socket a.sock web",
+        ] {
+            let written: Vec<_> = read(line).unwrap().access.written().collect();
+            assert_eq!(written, ["--socket"], "{line}");
+        }
+        assert!(read("smartproxy --token-file t chain a b").unwrap().access.written().eq(["--token-file"]));
+    }
+
+    #[test]
+    fn what_asks_no_proxy_is_told_none() {
+        for line in [
+            "smartproxy --socket a.sock run x.toml",
+            "smartproxy run x.toml --socket a.sock",
+            "smartproxy check --socket a.sock x.toml",
+            "smartproxy --socket a.sock",
+            "smartproxy --socket a.sock demo",
+        ] {
+            let error = read(line).unwrap_err().to_string();
+            assert!(error.contains("--socket says which running proxy to ask"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_named_in_either_way_and_once() {
+        let path = |line: &str| match read(line).unwrap().command {
+            Some(Command::Run(file)) => file.path(),
+            other => panic!("{other:?}"),
+        };
+        for line in ["smartproxy run x.toml", "smartproxy run -c x.toml", "smartproxy run --config x.toml"] {
+            assert_eq!(path(line).unwrap(), Path::new("x.toml"), "{line}");
+        }
+        assert!(read("smartproxy run x.toml -c y.toml").is_err());
+        assert!(path("smartproxy run -").unwrap_err().contains("is a file"));
     }
 }

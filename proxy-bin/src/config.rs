@@ -13,6 +13,7 @@
 //! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
 //! that neither has to carry positions.
 
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -172,6 +173,22 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads a configuration to the end of `input`, such as standard input, which whoever writes it ends; `origin` is what
+    /// errors call it.
+    ///
+    /// # Errors
+    /// Why it cannot be read, or what is wrong with what it says.
+    pub fn read(input: impl Read, origin: impl AsRef<Path>) -> Result<Self, LoadError> {
+        let path = origin.as_ref();
+        let mut bytes = Vec::new();
+        let read = input.take(LARGEST as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|source| LoadError::Unreadable { path: path.to_path_buf(), source })?;
+        if bytes.len() > LARGEST {
+            return Err(LoadError::TooLarge { path: path.to_path_buf() });
+        }
+        Ok(Self::parse(&utf8(bytes, path)?, path)?)
+    }
+
     /// The JSON schema of the file (draft 2020-12), with a description of every key.
     #[must_use]
     pub fn schema() -> serde_json::Value {
@@ -234,12 +251,17 @@ pub enum LoadError {
 
 /// The text of a file.
 fn text_of(path: &Path) -> Result<String, LoadError> {
-    let owned = || path.to_path_buf();
-    let bytes = plain_file::read(path, LARGEST).map_err(|error| refusal(owned(), error))?;
+    let bytes = plain_file::read(path, LARGEST).map_err(|error| refusal(path.to_path_buf(), error))?;
+    utf8(bytes, path)
+}
+
+/// What was read as text; errors call it `path`.
+fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, LoadError> {
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let good = error.as_bytes().iter().take(offset);
-        LoadError::NotUtf8 { path: owned(), offset, line: good.filter(|byte| **byte == b'\n').count() + 1 }
+        let line = good.filter(|byte| **byte == b'\n').count() + 1;
+        LoadError::NotUtf8 { path: path.to_path_buf(), offset, line }
     })
 }
 

@@ -1,34 +1,38 @@
 //! Where a running proxy is talked to: which socket, and with which token.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use clap::{Arg, value_parser};
 use proxy_core::TargetAddr;
 
 use super::client::Client;
 use crate::admin::default_socket::{NotFound, Places, SYSTEM_WIDE};
 
-/// How to reach the admin API of a running proxy.
-#[derive(Debug, Clone, clap::Args)]
+/// How to reach the admin API of a running proxy. Taken before and after the command's name.
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Which proxy")]
 pub struct Access {
-    /// Its admin API: the path of the socket, or a URL such as `http://127.0.0.1:9000`. If it is not given: the first that
-    /// answers of `/run/smartproxy/admin.sock`, `$XDG_RUNTIME_DIR/smartproxy/admin.sock` and the outer hop of the embedded
-    /// chain (`smartproxy demo`) that this user runs.
-    #[arg(long, env = "SMARTPROXY_SOCKET", value_name = "PATH|URL")]
+    /// Its admin API: the path of the socket, or an address such as `127.0.0.1:9000`. If it is given neither here nor by
+    /// `SMARTPROXY_SOCKET`: the first that answers of `/run/smartproxy/admin.sock`, `$XDG_RUNTIME_DIR/smartproxy/admin.sock` and
+    /// the outer hop of the embedded chain (`smartproxy demo`) that this user runs.
+    #[arg(long, global = true, value_name = "PATH|ADDRESS")]
     socket: Option<Place>,
-    #[command(flatten)]
-    token: Token,
+    /// The file with the token, where the API asks for one (`[admin] token_file`). `SMARTPROXY_TOKEN_FILE` names it, too.
+    #[arg(long, global = true, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
-/// What proves who asks, where the API wants that.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Token {
-    /// The file with the token, where the API asks for one (`[admin] token_file`).
-    #[arg(long, env = "SMARTPROXY_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+/// The options of [`Access`] for a command to which they mean nothing: `--socket` first. They are read, and not shown.
+pub(super) fn hidden_options() -> Vec<Arg> {
+    vec![
+        Arg::new("socket").long("socket").value_parser(value_parser!(Place)).hide(true),
+        Arg::new("token_file").long("token-file").value_parser(value_parser!(PathBuf)).hide(true),
+    ]
 }
 
 impl Access {
@@ -37,23 +41,50 @@ impl Access {
     /// # Errors
     /// Where there is no socket, or the token cannot be read.
     pub fn client(&self) -> Result<Client, AccessError> {
-        let place = match &self.socket {
-            Some(place) => place.clone(),
-            None => Place::Unix(Places::of_this_user().proxy()?),
+        let place = match (&self.socket, variable(SOCKET_VARIABLE)) {
+            (Some(place), _) => place.clone(),
+            (None, Some(text)) => named_by_variable(&text)?,
+            (None, None) => Place::Unix(Places::of_this_user().proxy()?),
         };
-        self.token.client(place)
+        self.client_at(place)
     }
-}
 
-impl Token {
-    /// A client of the proxy at `place`. Nothing is connected yet.
+    /// A client of the proxy at `place`, whatever `--socket` says. Nothing is connected yet.
     ///
     /// # Errors
     /// Where the token cannot be read.
-    pub fn client(&self, place: Place) -> Result<Client, AccessError> {
-        let token = self.token_file.as_deref().map(read_token).transpose()?;
-        Ok(Client::new(place, token))
+    pub fn client_at(&self, place: Place) -> Result<Client, AccessError> {
+        let file = self.token_file.clone().or_else(|| variable(TOKEN_VARIABLE).map(PathBuf::from));
+        Ok(Client::new(place, file.as_deref().map(read_token).transpose()?))
     }
+
+    /// The options that were written on the command line.
+    pub(super) fn written(&self) -> impl Iterator<Item = &'static str> {
+        [("--socket", self.socket.is_some()), ("--token-file", self.token_file.is_some())]
+            .into_iter()
+            .filter_map(|(option, there)| there.then_some(option))
+    }
+
+    /// Whether the command line says which proxy.
+    pub(super) fn names_a_proxy(&self) -> bool {
+        self.socket.is_some()
+    }
+}
+
+/// What is said here is about commands that ask a running proxy only. So it is looked at by those alone: one that starts a proxy
+/// does not fail for it.
+const SOCKET_VARIABLE: &str = "SMARTPROXY_SOCKET";
+const TOKEN_VARIABLE: &str = "SMARTPROXY_TOKEN_FILE";
+
+/// What a variable of the environment says; None where it is empty.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|text| !text.is_empty())
+}
+
+fn named_by_variable(text: &OsStr) -> Result<Place, AccessError> {
+    // What is not UTF-8 can only be a path.
+    let Some(text) = text.to_str() else { return Ok(Place::Unix(text.into())) };
+    text.parse().map_err(AccessError::Variable)
 }
 
 fn read_token(file: &Path) -> Result<String, AccessError> {
@@ -80,6 +111,9 @@ pub enum AccessError {
     /// No embedded chain is there, or too many are.
     #[error("{0}\n  say which hops, the outermost first: smartproxy chain OUTER.sock INNER.sock")]
     NoChain(#[source] NotFound),
+    /// The environment names a place that is none.
+    #[error("{SOCKET_VARIABLE}: {0}")]
+    Variable(PlaceError),
     /// The token's file cannot be read.
     #[error("cannot read the token from {}: {source}", .file.display())]
     TokenFile {
@@ -167,42 +201,74 @@ impl fmt::Display for Place {
 #[non_exhaustive]
 pub enum PlaceError {
     /// Nothing was written.
-    #[error("expected the path of a socket or a URL such as http://127.0.0.1:9000, found nothing")]
+    #[error("expected the path of a socket or an address such as 127.0.0.1:9000, found nothing")]
     Empty,
     /// TLS.
     #[error("the admin API does not speak TLS: use its socket, or http:// through a tunnel (ssh -L)")]
     Tls,
+    /// Another scheme.
+    #[error("the admin API speaks HTTP: write http://{rest} instead of {scheme}://{rest}")]
+    Scheme {
+        /// Which.
+        scheme: String,
+        /// What follows it.
+        rest: String,
+    },
     /// A URL that is not just host and port.
     #[error(
         "expected a URL with a host and a port and nothing more, such as http://127.0.0.1:9000, found `{0}`"
     )]
     Url(String),
+    /// A port without a host.
+    #[error("a port needs a host: write 127.0.0.1:{0} (or ./{0} for a socket of this name)")]
+    PortAlone(u16),
+    /// A host without a port.
+    #[error("an address needs a port: write {0}:9000 (or ./{0} for a socket of this name)")]
+    HostAlone(IpAddr),
 }
 
 impl FromStr for Place {
     type Err = PlaceError;
 
+    /// What has a host and a port is an address; whatever else is no URL is a path. `unix:` or a slash make a path of anything.
     fn from_str(text: &str) -> Result<Self, PlaceError> {
-        if text.starts_with("https://") {
-            return Err(PlaceError::Tls);
-        }
-        let Some(rest) = text.strip_prefix("http://") else {
-            let path = text.strip_prefix("unix:").unwrap_or(text);
+        if let Some(path) = text.strip_prefix("unix:") {
             return if path.is_empty() { Err(PlaceError::Empty) } else { Ok(Self::Unix(path.into())) };
-        };
-        let malformed = || PlaceError::Url(text.to_owned());
-        let host = rest.strip_suffix('/').unwrap_or(rest);
-        if let Ok(addr) = host.parse() {
-            return Ok(Self::Http(TargetAddr::Ip(addr)));
         }
-        let (name, port) = host.rsplit_once(':').ok_or_else(malformed)?;
-        let port = port.parse().map_err(|_| malformed())?;
-        let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        if name.is_empty() || !name.chars().all(is_of_a_name) {
-            return Err(malformed());
+        match text.split_once("://") {
+            Some(("http", rest)) => {
+                return address(rest).map(Self::Http).ok_or_else(|| PlaceError::Url(text.to_owned()));
+            }
+            Some(("https", _)) => return Err(PlaceError::Tls),
+            Some((scheme, rest)) => {
+                return Err(PlaceError::Scheme { scheme: scheme.to_owned(), rest: rest.to_owned() });
+            }
+            None => {}
         }
-        Ok(Self::Http(TargetAddr::Name(name.into(), port)))
+        if let Ok(port) = text.trim_start_matches(':').parse() {
+            return Err(PlaceError::PortAlone(port));
+        }
+        if let Ok(host) = text.parse() {
+            return Err(PlaceError::HostAlone(host));
+        }
+        match address(text) {
+            Some(target) => Ok(Self::Http(target)),
+            None if text.is_empty() => Err(PlaceError::Empty),
+            None => Ok(Self::Unix(text.into())),
+        }
     }
+}
+
+/// A host and a port, and at most a slash behind them.
+fn address(text: &str) -> Option<TargetAddr> {
+    let host = text.strip_suffix('/').unwrap_or(text);
+    if let Ok(addr) = host.parse() {
+        return Some(TargetAddr::Ip(addr));
+    }
+    let (name, port) = host.rsplit_once(':')?;
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_name = !name.is_empty() && name.chars().all(is_of_a_name);
+    port.parse().ok().filter(|_| is_name).map(|port| TargetAddr::Name(name.into(), port))
 }
 
 #[cfg(test)]
@@ -210,13 +276,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_path_or_a_url() {
+    fn a_place_is_a_path_or_an_address() {
         for (text, target) in [
             ("/run/a.sock", "unix:/run/a.sock"),
             ("unix:a.sock", "unix:a.sock"),
             ("http://127.0.0.1:9000", "127.0.0.1:9000"),
             ("http://[::1]:9000/", "[::1]:9000"),
             ("http://localhost:9000", "localhost:9000"),
+            ("127.0.0.1:9000", "127.0.0.1:9000"),
+            ("[::1]:9000", "[::1]:9000"),
+            ("localhost:9000/", "localhost:9000"),
+            // A path, if somebody insists.
+            ("./localhost:9000", "unix:./localhost:9000"),
+            ("unix:127.0.0.1:9000", "unix:127.0.0.1:9000"),
+            ("a:b", "unix:a:b"),
         ] {
             assert_eq!(text.parse::<Place>().unwrap().target().to_string(), target);
         }
@@ -232,6 +305,13 @@ mod tests {
             ("http://h:99999", PlaceError::Url("http://h:99999".to_owned())),
             ("http://h:1/v1", PlaceError::Url("http://h:1/v1".to_owned())),
             ("http://:1", PlaceError::Url("http://:1".to_owned())),
+            ("8000", PlaceError::PortAlone(8000)),
+            (":8000", PlaceError::PortAlone(8000)),
+            ("10.0.0.1", PlaceError::HostAlone([10, 0, 0, 1].into())),
+            (
+                "tcp://127.0.0.1:1",
+                PlaceError::Scheme { scheme: "tcp".to_owned(), rest: "127.0.0.1:1".to_owned() },
+            ),
         ] {
             assert_eq!(text.parse::<Place>().unwrap_err(), error);
         }

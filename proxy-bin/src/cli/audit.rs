@@ -20,14 +20,12 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Audits.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?;
         let clean = if self.last {
             let last: AuditSummary = client.fetch("/v1/audit").await?;
             let text = format!("{}\n{}", audit_line(&last), gauges(&last.gauges));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
-use super::access::{self, AccessError, Place, Token};
+use super::access::{self, Access, AccessError, Place};
 use super::client::{Client, ClientError};
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
@@ -30,9 +30,9 @@ Examples:
   smartproxy chain        the embedded chain that this user runs (`smartproxy demo`)
   smartproxy chain /run/outer/admin.sock /run/inner/admin.sock")]
 pub struct Args {
-    /// The admin APIs of the hops, the outermost first: paths of sockets, or URLs. If none is given: those of the embedded
-    /// chain that this user runs.
-    #[arg(value_name = "PATH|URL", num_args = 2..)]
+    /// The admin APIs of the hops, the outermost first: paths of sockets, or addresses. If none is given: those of the
+    /// embedded chain that this user runs.
+    #[arg(value_name = "PATH|ADDRESS", num_args = 2..)]
     hops: Vec<Place>,
     /// List at most so many connections; those that live on one hop only come first.
     #[arg(long, default_value_t = 20, value_name = "COUNT")]
@@ -40,17 +40,20 @@ pub struct Args {
     /// Print JSON: times in seconds, and every connection.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    token: Token,
 }
 
 impl Args {
     /// Joins them.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        if access.names_a_proxy() {
+            let usage =
+                "chain takes the hops one after the other, without --socket: chain outer.sock inner.sock";
+            return Err(Failure::Usage(usage.to_owned()));
+        }
         let hops = if self.hops.is_empty() { access::embedded_chain()? } else { self.hops };
         let clients: Vec<Client> = hops
             .into_iter()
-            .map(|place| Ok(self.token.client(place)?.patient(PATIENCE)))
+            .map(|place| Ok(access.client_at(place)?.patient(PATIENCE)))
             .collect::<Result<_, AccessError>>()?;
         let first = join::join(read_all(out, &clients, self.json).await?);
         let joined = if first.is_whole() {

@@ -134,7 +134,8 @@ impl Client {
         if !status.is_success() {
             return Err(ClientError::refusal(&self.place, status, &body));
         }
-        serde_json::from_slice(&body).map_err(|error| self.nonsense(path, &error))
+        serde_json::from_slice(&body)
+            .map_err(|error| ClientError::not_understood(&self.place, path, &body, &error))
     }
 
     fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
@@ -161,7 +162,7 @@ impl Client {
         let (mut sender, mut link) = Link::open(&self.place, CONNECT).await?;
         let answer = link.during(sender.send_request(request));
         let answer = tokio::time::timeout(self.patience, answer).await.map_err(|_| self.late())?;
-        Ok((link, answer.map_err(|error| self.broken(&error))?))
+        Ok((link, answer.map_err(|error| ClientError::broken(&self.place, &error))?))
     }
 
     async fn whole(&self, link: &mut Link, body: Incoming) -> Result<Bytes, ClientError> {

@@ -26,15 +26,13 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Lists them.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let ask = Ask { filter: self.filter.into(), sort: self.sort.into(), reverse: self.reverse };
-        let read = ask.read(&self.access.client()?, self.limit).await?;
+        let read = ask.read(&access.client()?, self.limit).await?;
         if self.json {
             output::json(out, &read)?;
         } else {

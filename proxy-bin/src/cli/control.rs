@@ -23,14 +23,12 @@ pub struct LogArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl LogArgs {
     /// Does it, and says how the log is then.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?;
         let log: LogStatus = match (self.level, self.reopen) {
             (Some(level), _) => client.ask_for(Method::PUT, "/v1/log", &SetLogLevel { level }).await?,
             (None, true) => client.ask(Method::POST, "/v1/log/reopen").await?,
@@ -55,8 +53,6 @@ pub struct UpgradeArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 /// The answer comes once the new process serves or has failed; the configuration's `upgrade_timeout` bounds that.
@@ -64,8 +60,8 @@ const UPGRADE: Duration = Duration::from_secs(3600);
 
 impl UpgradeArgs {
     /// Upgrades.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?.patient(UPGRADE);
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?.patient(UPGRADE);
         let upgrade: Upgrade = client.ask(Method::POST, "/v1/upgrade").await?;
         if self.json {
             output::json(out, &upgrade)?;
@@ -93,14 +89,12 @@ pub struct StopArgs {
     /// Print JSON: how the proxy was.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl StopArgs {
     /// Stops it.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?;
         let before: Status = client.ask(Method::POST, "/v1/stop").await?;
         if self.json {
             output::json(out, &before)?;

@@ -45,8 +45,6 @@ enum What {
         /// Print JSON.
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        access: Access,
     },
 }
 
@@ -72,21 +70,19 @@ struct How {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Drains it.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let (kind, name, how) = match self.what {
             What::Listener(named) => (DrainKind::Listener, Some(named.name), named.how),
             What::Route(named) => (DrainKind::Route, Some(named.name), named.how),
             What::Target(named) => (DrainKind::Target, Some(named.name), named.how),
             What::All(how) => (DrainKind::Everything, None, how),
-            What::List { json, access } => return list(out, &access.client()?, json).await,
+            What::List { json } => return list(out, &access.client()?, json).await,
         };
-        let client = how.access.client()?;
+        let client = access.client()?;
         let end_after_s = how.end_after.map(|after| after.get().as_secs_f64());
         let request = DrainRequest { kind, name, undo: how.undo, end_after_s };
         let mut drain: Drain = client.ask_for(Method::POST, "/v1/drain", &request).await?;

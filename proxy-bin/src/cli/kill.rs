@@ -35,8 +35,6 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     filter: FilterArgs,
-    #[command(flatten)]
-    access: Access,
 }
 
 /// What there is to do.
@@ -47,9 +45,9 @@ enum What {
 
 impl Args {
     /// Ends them.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let (dry_run, yes, json) = (self.dry_run, self.yes, self.json);
-        let client = self.access.client()?;
+        let client = access.client()?;
         let filter = Filter::from(self.filter);
         match what(self.ids, filter, self.all)? {
             What::These(ids) => {

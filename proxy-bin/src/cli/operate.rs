@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 
+use super::access::Access;
 use super::output::{Failure, Outcome};
 use super::{audit, chain, conns, control, drain, kill, reload, routes, show, status, top, trace};
 
@@ -45,28 +46,28 @@ pub enum Operate {
 }
 
 impl Operate {
-    /// Does it, and writes to `out` what there is to say.
+    /// Does it with the proxy that `access` leads to, and writes to `out` what there is to say.
     ///
     /// # Errors
     /// [`Failure`]: the proxy cannot be reached or refuses, or `out` cannot be written to.
-    pub async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         match self {
-            Self::Status(args) => args.run(out).await,
-            Self::Top(args) => args.run().await,
-            Self::Conns(args) => args.run(out).await,
-            Self::Routes(args) => args.routes(out).await,
-            Self::Limits(args) => args.limits(out).await,
-            Self::Show(args) => args.run(out).await,
-            Self::Trace(args) => args.run(out).await,
-            Self::Chain(args) => args.run(out).await,
-            Self::Kill(args) => args.run(out).await,
-            Self::Drain(args) => args.run(out).await,
-            Self::Reload(args) => args.run(out).await,
-            Self::Diff(args) => args.run(out).await,
-            Self::Audit(args) => args.run(out).await,
-            Self::Log(args) => args.run(out).await,
-            Self::Upgrade(args) => args.run(out).await,
-            Self::Stop(args) => args.run(out).await,
+            Self::Status(args) => args.run(access, out).await,
+            Self::Top(args) => args.run(access).await,
+            Self::Conns(args) => args.run(access, out).await,
+            Self::Routes(args) => args.routes(access, out).await,
+            Self::Limits(args) => args.limits(access, out).await,
+            Self::Show(args) => args.run(access, out).await,
+            Self::Trace(args) => args.run(access, out).await,
+            Self::Chain(args) => args.run(access, out).await,
+            Self::Kill(args) => args.run(access, out).await,
+            Self::Drain(args) => args.run(access, out).await,
+            Self::Reload(args) => args.run(access, out).await,
+            Self::Diff(args) => args.run(access, out).await,
+            Self::Audit(args) => args.run(access, out).await,
+            Self::Log(args) => args.run(access, out).await,
+            Self::Upgrade(args) => args.run(access, out).await,
+            Self::Stop(args) => args.run(access, out).await,
         }
     }
 }

@@ -17,14 +17,12 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Reloads.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let reload: Reload = self.access.client()?.ask(Method::POST, "/v1/reload").await?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let reload: Reload = access.client()?.ask(Method::POST, "/v1/reload").await?;
         if self.json {
             output::json(out, &reload)?;
         } else {
@@ -60,14 +58,12 @@ pub struct DiffArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl DiffArgs {
     /// Says what it would change.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?;
         let text = read(&self.file)
             .map_err(|source| Failure::File { file: self.file.display().to_string(), source })?;
         let diff: Diff = client.ask_about("/v1/config/diff", text).await?;

@@ -13,14 +13,12 @@ pub struct Args {
     /// Print JSON: times in seconds, sizes in bytes.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Lists the routes, each with its targets.
-    pub(super) async fn routes(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let routes: Vec<Route> = self.access.client()?.fetch("/v1/routes").await?;
+    pub(super) async fn routes(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let routes: Vec<Route> = access.client()?.fetch("/v1/routes").await?;
         if self.json {
             output::json(out, &routes)?;
         } else {
@@ -30,8 +28,8 @@ impl Args {
     }
 
     /// Lists the limits.
-    pub(super) async fn limits(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let limits: Vec<Limit> = self.access.client()?.fetch("/v1/limits").await?;
+    pub(super) async fn limits(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let limits: Vec<Limit> = access.client()?.fetch("/v1/limits").await?;
         if self.json {
             output::json(out, &limits)?;
         } else {

@@ -17,15 +17,13 @@ pub struct Args {
     /// Print JSON: times in seconds, sizes in bytes.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Shows it.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let path = format!("/v1/connections/{}", self.id.as_str());
-        let found: ConnectionInFull = self.access.client()?.fetch(&path).await?;
+        let found: ConnectionInFull = access.client()?.fetch(&path).await?;
         if self.json {
             output::json(out, &found)?;
         } else {

@@ -18,14 +18,12 @@ pub struct Args {
     /// Print JSON: times in seconds, sizes in bytes.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Tells it.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let client = self.access.client()?;
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let client = access.client()?;
         let status: Status = client.fetch("/v1/status").await?;
         if self.json {
             output::json(out, &status)?;

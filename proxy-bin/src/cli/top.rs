@@ -33,21 +33,18 @@ use state::{Action, State};
 #[command(after_help = "\
 Keys: q quits, ? helps, / filters, s sorts, k ends the selected connection, K all that match the
 filter, space pauses. For programs there are `smartproxy status --json` and `conns --json`.")]
-pub struct Args {
-    #[command(flatten)]
-    access: Access,
-}
+pub struct Args {}
 
 impl Args {
     /// Watches it until a key or a signal says stop.
-    pub(super) async fn run(self) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access) -> Result<Outcome, Failure> {
         if !io::stdout().is_terminal() {
             return Err(Failure::Usage(
                 "top needs a terminal; for programs there are `smartproxy status --json` and `smartproxy conns --json`"
                     .to_owned(),
             ));
         }
-        let client = self.access.client()?;
+        let client = access.client()?;
         // What is wrong with the way there is said before the screen is taken.
         let _: Status = client.fetch("/v1/status").await?;
         let mut stop = Stop::new().map_err(Failure::Terminal)?;

@@ -16,15 +16,13 @@ pub struct Args {
     /// Print JSON, an event a line.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    access: Access,
 }
 
 impl Args {
     /// Follows it.
-    pub(super) async fn run(self, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    pub(super) async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let path = format!("/v1/connections/{}/trace", self.id.as_str());
-        let mut events = self.access.client()?.events(&path).await?;
+        let mut events = access.client()?.events(&path).await?;
         while let Some(event) = events.next::<TraceEvent>("trace").await? {
             if self.json {
                 let line = serde_json::to_string(&event).map_err(std::io::Error::other)?;

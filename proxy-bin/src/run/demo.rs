@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::signals::Signals;
-use crate::{control_runtime, print_all, serving};
+use crate::{control_runtime, print, serving};
 
 /// Runs the embedded chain until somebody stops it.
 pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
@@ -33,7 +33,7 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         let (inner, inner_admin) = start(inner, inner_bound, (admins.1, None), &logs)?;
         let backend = Backend::on(sockets.backend)?;
         // Whoever reads it may have had enough (`| head`): the chain is there all the same.
-        print_all(told(ports, wishes, &outer_admin, &inner_admin).as_bytes())?;
+        print::out(told(ports, wishes, &outer_admin, &inner_admin).as_bytes())?;
         let stop = CancellationToken::new();
         let stopping = async {
             let ending = serving::until_stopped(&signals, vec![outer, inner], &logs).await;
@@ -49,8 +49,10 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
 /// Where the hops' admin sockets are to be. Without one there is the dashboard all the same, and the chain.
 fn sockets_folder() -> Option<PrivateFolder> {
     let made = PrivateFolder::new(&Places::of_this_user());
-    made.inspect_err(|error| eprintln!("smartproxy: no admin sockets, so no status, top and chain: {error}"))
-        .ok()
+    let say = |error: &_| {
+        print::err(format_args!("smartproxy: no admin sockets, so no status, top and chain: {error}"));
+    };
+    made.inspect_err(say).ok()
 }
 
 fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {

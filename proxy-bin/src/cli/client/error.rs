@@ -48,11 +48,19 @@ pub enum ClientError {
         after: Duration,
     },
     /// The connection broke.
-    #[error("{place}: the answer broke off: {why}")]
+    #[error("{place}: the answer broke off: {why}{}", doubt(place))]
     Broken {
         /// Whose.
         place: Place,
         /// How.
+        why: String,
+    },
+    /// It is somebody else who answers.
+    #[error("{place} answers, but not as the admin API of SmartProxy does ({why})\n  {}", looked_for(place))]
+    Foreign {
+        /// Where.
+        place: Place,
+        /// By what that is seen.
         why: String,
     },
     /// It answered what is no answer of this API.
@@ -116,12 +124,47 @@ impl ClientError {
                 detail: problem.map_or_else(|_| "it asks for a token".to_owned(), |problem| problem.detail),
             },
             (_, Ok(problem)) => Self::Problem(problem),
-            (_, Err(error)) => Self::Nonsense {
+            (_, Err(_)) => Self::Foreign {
                 place: place.clone(),
-                path: String::new(),
-                why: format!("status {status}, and no problem details: {error}"),
+                why: format!("status {status}, without problem details"),
             },
         }
+    }
+
+    /// A success whose body is not what was expected. What is JSON may be of another version; what is none is somebody else's.
+    pub(super) fn not_understood(place: &Place, path: &str, body: &[u8], error: &serde_json::Error) -> Self {
+        let place = place.clone();
+        match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+            Ok(_) => Self::Nonsense { place, path: path.to_owned(), why: error.to_string() },
+            Err(_) => Self::Foreign { place, why: "no JSON".to_owned() },
+        }
+    }
+
+    /// A connection on which something went wrong.
+    pub(super) fn broken(place: &Place, error: &hyper::Error) -> Self {
+        let place = place.clone();
+        if error.is_parse() {
+            return Self::Foreign { place, why: "no HTTP".to_owned() };
+        }
+        Self::Broken { place, why: error.to_string() }
+    }
+}
+
+/// Where the API is to be looked for, if not here.
+fn looked_for(place: &Place) -> &'static str {
+    match place {
+        Place::Unix(_) => "--socket takes what `[admin] socket` names in the configuration",
+        Place::Http(_) => {
+            "is it a port for the proxy's clients? --socket takes what `[admin] socket` or `[admin] listen` names"
+        }
+    }
+}
+
+/// What else it may be where an answer does not come to its end: a port that wants a PROXY header or TLS closes like that.
+fn doubt(place: &Place) -> String {
+    match place {
+        Place::Unix(_) => String::new(),
+        Place::Http(_) => format!("\n  {}", looked_for(place)),
     }
 }
 

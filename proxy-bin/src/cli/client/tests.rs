@@ -97,13 +97,23 @@ async fn a_refusal_is_told_as_the_proxy_tells_it() {
         "{error}"
     );
     let error = fetched(&answer("502 Bad Gateway", "<html>")).await.unwrap_err();
-    assert!(matches!(&error, ClientError::Nonsense { why, .. } if why.contains("502")), "{error}");
+    assert!(matches!(&error, ClientError::Foreign { why, .. } if why.contains("502")), "{error}");
 }
 
 #[tokio::test]
 async fn an_answer_that_is_none_is_told_as_such() {
-    assert!(matches!(fetched(&answer("200 OK", "{")).await, Err(ClientError::Nonsense { .. })));
-    for broken in ["", "SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
+    for foreign in [answer("200 OK", "{"), answer("200 OK", "<html>"), "SSH-2.0-OpenSSH\r\n".to_owned()] {
+        let error = fetched(&foreign).await.unwrap_err();
+        assert!(matches!(error, ClientError::Foreign { .. }), "{foreign:?}: {error}");
+        assert!(error.is_no_answer() && error.to_string().contains("--socket takes what"), "{error}");
+    }
+    let newer = Server::new();
+    let client = newer.client();
+    let said = answer("200 OK", "{\"name\": 1}");
+    let fetching = client.fetch::<crate::admin::model::Status>("/v1/status");
+    let (status, _) = tokio::join!(fetching, newer.answer(0, &said));
+    assert!(matches!(status, Err(ClientError::Nonsense { .. })), "{status:?}");
+    for broken in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
         let error = fetched(broken).await.unwrap_err();
         assert!(matches!(error, ClientError::Broken { .. }), "{broken:?}: {error}");
         assert!(error.is_no_answer());

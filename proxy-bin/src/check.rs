@@ -1,0 +1,51 @@
+//! `smartproxy check`: what is wrong with configurations, each for itself and one with the next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use proxy_bin::cli::format::count;
+use proxy_bin::config::Config;
+use proxy_bin::descriptors;
+
+use crate::{fit, load, print};
+
+/// Says of each what is wrong with it.
+///
+/// # Errors
+/// Where it cannot be said.
+pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let standard_input = |file: &&PathBuf| file.as_path() == Path::new("-");
+    if files.iter().filter(standard_input).count() > 1 {
+        print::err("smartproxy: standard input can be read once: name one file - at most");
+        return Ok(ExitCode::from(WRONG_COMMAND_LINE));
+    }
+    let read = files.iter().map(|file| one(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(if read.iter().all(Option::is_some) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// As clap has it.
+const WRONG_COMMAND_LINE: u8 = 2;
+
+/// What standard input is called.
+const STANDARD_INPUT: &str = "<standard input>";
+
+/// What one of them says, if it is fit to run here.
+fn one(file: &Path) -> anyhow::Result<Option<Config>> {
+    let (name, config) = if file == Path::new("-") {
+        let name = Path::new(STANDARD_INPUT);
+        (name, fit(name, Config::read(io::stdin().lock(), name)))
+    } else {
+        (file, load(file))
+    };
+    let Some(config) = config else { return Ok(None) };
+    if let Some(warning) = descriptors::too_few(&config, descriptors::attainable()) {
+        print::err(format_args!("warning: {warning}\n"));
+    }
+    let routes = count(config.routes.len() as u64, "route", "routes");
+    let sockets = count(config.listeners.len() as u64, "listening socket", "listening sockets");
+    let each_client = config.limits.of_each_client();
+    let fine = format!("{}: fine ({routes}, {sockets})\neach client: {each_client}\n", name.display());
+    print::out(fine.as_bytes())?;
+    Ok(Some(config))
+}
