@@ -1,10 +1,58 @@
 //! What the commands say where there is no proxy to talk to, and what they say of themselves. After a change:
 //! `TRYCMD=overwrite cargo test -p proxy-bin --test cli_cases`, and look at the difference.
 
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
+
+use std::process::{Command, Stdio};
+
 #[test]
 fn what_is_said_without_a_proxy() {
     trycmd::TestCases::new()
         .env("XDG_RUNTIME_DIR", "/nonexistent")
         .env("COLUMNS", "100")
         .case("tests/cli_cases/*.trycmd");
+}
+
+/// The exit code of a command whose standard output and standard error are read by nobody any more.
+fn unread(arguments: &[&str]) -> Option<i32> {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
+    command.args(arguments).stdin(Stdio::null()).stdout(closed()).stderr(closed());
+    command.status().unwrap().code()
+}
+
+#[test]
+fn a_reader_who_has_had_enough_changes_no_exit_code() {
+    let good = format!("{}/../config/one-port.toml", env!("CARGO_MANIFEST_DIR"));
+    for (arguments, code) in [
+        (vec!["check", &good], 0),
+        (vec!["check", &good, "/nonexistent/proxy.toml"], 1),
+        (vec!["check", "-", "-"], 2),
+        (vec!["run", "/nonexistent/proxy.toml"], 1),
+        (vec!["schema"], 0),
+        (vec!["man"], 0),
+        (vec!["completions", "bash"], 0),
+        (vec!["--help"], 0),
+        (vec!["nosuch"], 2),
+        (vec!["status", "--socket", "/nonexistent/admin.sock"], 5),
+    ] {
+        assert_eq!(unread(&arguments), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_said() {
+    for arguments in [vec!["schema"], vec!["man"], vec!["completions", "bash"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
+        let output = command.args(&arguments).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.starts_with("smartproxy: cannot write to standard output: No space left"), "{said}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
 }
