@@ -12,6 +12,11 @@
 //!                                     the probe succeeded
 //! ```
 //!
+//! A cool-down bounds the load on a target that others stand in for; it is no reason to turn a client away for whom nobody
+//! else is there. Such a one may [insist](TargetBreaker::insist): it is the probe before its time, one at a time, and whoever
+//! insists meanwhile waits for its answer. And whoever learns in another way that the target is back says so
+//! ([`recovered`](TargetBreaker::recovered)).
+//!
 //! Whoever is admitted holds a [`Ticket`], and the verdict is given by consuming it: it cannot be given twice, and one
 //! that is dropped instead (its client left, its task was aborted) gives none and blocks nobody.
 //!
@@ -21,18 +26,21 @@
 //!
 //! What it is not: it dials nothing, has no timer, and does not choose among targets.
 
+mod change;
 mod options;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use proxy_core::Bound;
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+pub use change::{Because, Change};
 
 pub use options::BreakerOptions;
 pub use state::BreakerState;
@@ -49,6 +57,23 @@ struct Shared {
     gate: Mutex<Gate>,
     /// Looked at only where a dial has failed.
     options: Mutex<BreakerOptions>,
+    /// Told whenever the state changes.
+    changed: Notify,
+}
+
+impl Shared {
+    /// Does something to the gate, and tells those who wait if it went from one state to another.
+    fn change<T>(&self, act: impl FnOnce(&mut Gate) -> T) -> T {
+        let mut gate = self.gate.lock();
+        let era = gate.era();
+        let result = act(&mut gate);
+        let changed = gate.era() != era;
+        drop(gate);
+        if changed {
+            self.changed.notify_waiters();
+        }
+        result
+    }
 }
 
 /// Whether a target may be dialled.
@@ -90,20 +115,20 @@ pub struct Ticket {
 impl Ticket {
     /// The target took the connection.
     pub fn succeeded(self) -> Option<Change> {
-        self.breaker.gate.lock().succeeded(self.era)
+        self.breaker.change(|gate| gate.succeeded(self.era))
     }
 
     /// The target refused the connection, or did not take it in time.
     pub fn failed(self, now: Instant) -> Option<Change> {
         let options = *self.breaker.options.lock();
-        self.breaker.gate.lock().failed(self.era, now, &options)
+        self.breaker.change(|gate| gate.failed(self.era, now, &options))
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         // After a verdict of the probe the era is over, and this does nothing.
-        self.breaker.gate.lock().left(self.era);
+        self.breaker.change(|gate| gate.left(self.era));
     }
 }
 
@@ -111,7 +136,8 @@ impl TargetBreaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(options: BreakerOptions) -> Self {
-        Self(Arc::new(Shared { gate: Mutex::new(Gate::new()), options: Mutex::new(options) }))
+        let (gate, options) = (Mutex::new(Gate::new()), Mutex::new(options));
+        Self(Arc::new(Shared { gate, options, changed: Notify::new() }))
     }
 
     /// Takes other options, as a reload does. Its state stays, and so does a cool-down that has begun.
@@ -126,7 +152,44 @@ impl TargetBreaker {
             Ok(state) => state,
             Err(retry_in) => return Admission::Open { retry_in },
         };
-        let ticket = Ticket { breaker: Arc::clone(&self.0), era: gate.era() };
+        self.admission(state, gate.era())
+    }
+
+    /// Leave to dial the target for who has nobody else to go to: at once where nobody tries it, cool-down or not; else as
+    /// soon as somebody's probe has succeeded or left without a word. None where that one has failed, for it has asked for
+    /// everybody who waited. Waits for as long as the probe takes: the caller bounds it.
+    ///
+    /// CANCEL: safe; a ticket is given out with the result only.
+    pub async fn insist(&self) -> Option<Admission> {
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            let failures = {
+                let mut gate = self.0.gate.lock();
+                match gate.insist() {
+                    Ok(state) => return Some(self.admission(state, gate.era())),
+                    Err(probing) => probing.failures,
+                }
+            };
+            changed.await;
+            if self.0.gate.lock().failures() > failures {
+                return None;
+            }
+        }
+    }
+
+    /// Somebody who holds no ticket has found the target in order: it is dialled again from now on.
+    pub fn recovered(&self) -> Option<Change> {
+        self.0.change(|gate| gate.close(Because::ProbeSucceeded))
+    }
+
+    /// The target is somewhere else now: what was known of it was of another one.
+    pub fn moved(&self) -> Option<Change> {
+        self.0.change(|gate| gate.close(Because::Moved))
+    }
+
+    fn admission(&self, state: BreakerState, era: u64) -> Admission {
+        let ticket = Ticket { breaker: Arc::clone(&self.0), era };
         match state {
             BreakerState::HalfOpen => Admission::Probe(ticket),
             BreakerState::Closed | BreakerState::Open => Admission::Closed(ticket),
@@ -151,29 +214,4 @@ pub struct BreakerView {
     pub opened: u64,
     /// The rest of the cool-down; zero unless it is open, and once the cool-down is over.
     pub retry_in: Duration,
-}
-
-/// A breaker went from one state to another. Its text is a line of the log, less the target's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
-    /// The state it left.
-    pub from: BreakerState,
-    /// The state it is in now.
-    pub to: BreakerState,
-    /// Failures in a row, up to this change.
-    pub failures_in_a_row: u32,
-    /// The cool-down that begins, if it opened.
-    pub cool_down: Option<Bound>,
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { from, to, failures_in_a_row, cool_down } = self;
-        write!(f, "{from} → {to}: ")?;
-        match (from, cool_down) {
-            (_, None) => write!(f, "the probe succeeded, after {failures_in_a_row} failures in a row"),
-            (BreakerState::HalfOpen, Some(time)) => write!(f, "the probe failed, the next is in {time}"),
-            (_, Some(time)) => write!(f, "{failures_in_a_row} dials failed in a row, a probe is in {time}"),
-        }
-    }
 }

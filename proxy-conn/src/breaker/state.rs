@@ -7,7 +7,7 @@ use proxy_core::Bound;
 use tokio::time::Instant;
 
 use super::options::BreakerOptions;
-use super::{BreakerView, Change};
+use super::{Because, BreakerView, Change};
 
 /// The state of a breaker, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,12 @@ enum Position {
     HalfOpen { due: Instant, cool_down: Bound },
 }
 
+/// Somebody probes; so many dials had failed in a row before.
+#[derive(Debug)]
+pub(super) struct Probing {
+    pub(super) failures: u32,
+}
+
 /// What the lock of a breaker guards.
 ///
 /// Invariant: tickets of the present era were all given out in the present position, so in half-open there is one.
@@ -83,6 +89,16 @@ impl Gate {
             Position::Closed => Ok(BreakerState::Closed),
             Position::HalfOpen { .. } => Err(None),
             Position::Open { until, .. } if now < until => Err(Some(until - now)),
+            Position::Open { .. } => self.insist().map_err(|_| None),
+        }
+    }
+
+    /// The same for who has nobody else to go to: a cool-down keeps nobody from being the probe. The error is how many dials
+    /// have failed in a row so far: while somebody else probes, that one's answer is the next.
+    pub(super) fn insist(&mut self) -> Result<BreakerState, Probing> {
+        match self.position {
+            Position::Closed => Ok(BreakerState::Closed),
+            Position::HalfOpen { .. } => Err(Probing { failures: self.failures }),
             Position::Open { until, cool_down } => {
                 self.go(Position::HalfOpen { due: until, cool_down });
                 Ok(BreakerState::HalfOpen)
@@ -90,18 +106,25 @@ impl Gate {
         }
     }
 
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Closes it, whatever anybody else is about to say.
+    pub(super) fn close(&mut self, because: Because) -> Option<Change> {
+        let failures_in_a_row = std::mem::take(&mut self.failures);
+        if self.state() == BreakerState::Closed {
+            return None;
+        }
+        let from = self.go(Position::Closed);
+        Some(Change { from, to: self.state(), failures_in_a_row, cool_down: None, because })
+    }
+
     pub(super) fn succeeded(&mut self, era: u64) -> Option<Change> {
         if era != self.era {
             return None;
         }
-        let failures = std::mem::take(&mut self.failures);
-        match self.position {
-            Position::Closed | Position::Open { .. } => None,
-            Position::HalfOpen { .. } => {
-                let from = self.go(Position::Closed);
-                Some(Change { from, to: self.state(), failures_in_a_row: failures, cool_down: None })
-            }
-        }
+        self.close(Because::ProbeSucceeded)
     }
 
     pub(super) fn failed(&mut self, era: u64, now: Instant, options: &BreakerOptions) -> Option<Change> {
@@ -109,17 +132,23 @@ impl Gate {
             return None;
         }
         self.failures = self.failures.saturating_add(1);
-        let cool_down = match self.position {
+        let (cool_down, because) = match self.position {
             Position::Closed if self.failures < options.failures_in_a_row.get() => return None,
             Position::Closed => {
                 self.opened += 1;
-                options.cool_down
+                (options.cool_down, Because::Failures)
             }
-            Position::HalfOpen { cool_down, .. } => options.longer(cool_down),
+            // Who had nobody else to go to came before its time: the cool-down is what it was, and nothing new is known.
+            Position::HalfOpen { due, cool_down } if now < due => {
+                self.go(Position::Open { until: due, cool_down });
+                return None;
+            }
+            Position::HalfOpen { cool_down, .. } => (options.longer(cool_down), Because::ProbeFailed),
             Position::Open { .. } => return None,
         };
         let from = self.go(Position::Open { until: now + cool_down.get(), cool_down });
-        Some(Change { from, to: self.state(), failures_in_a_row: self.failures, cool_down: Some(cool_down) })
+        let (to, failures_in_a_row) = (self.state(), self.failures);
+        Some(Change { from, to, failures_in_a_row, cool_down: Some(cool_down), because })
     }
 
     /// Somebody left without a verdict. If it was the probe, the next may try at once.

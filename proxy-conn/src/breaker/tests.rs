@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 
 use proptest::prelude::*;
+use proxy_core::Bound;
 
 use super::*;
 
@@ -117,6 +119,62 @@ fn every_change_has_its_words_and_the_cool_down_doubles_until_it_closes() {
 }
 
 #[test]
+fn who_has_nobody_else_to_go_to_is_the_probe_before_its_time() {
+    let start = Instant::now();
+    let breaker = open(start);
+    for _ in 0..3 {
+        let mut first = tokio_test::task::spawn(breaker.insist());
+        let probe = tokio_test::assert_ready!(first.poll()).and_then(Admission::ticket).unwrap();
+        let mut second = tokio_test::task::spawn(breaker.insist());
+        tokio_test::assert_pending!(second.poll(), "one at a time");
+        assert_eq!(
+            probe.failed(start + MS),
+            None,
+            "nothing new: the cool-down is what it was, and no line is written"
+        );
+        assert!(second.is_woken());
+        assert!(tokio_test::assert_ready!(second.poll()).is_none(), "the first has asked for both");
+        assert_eq!(answer(&breaker, start + MS), "skip for 9.999s", "not for who may go elsewhere");
+    }
+    assert_eq!(breaker.view(start).failures_in_a_row, 8);
+    let mut first = tokio_test::task::spawn(breaker.insist());
+    let probe = tokio_test::assert_ready!(first.poll()).and_then(Admission::ticket).unwrap();
+    let mut others: Vec<_> = (0..3).map(|_| tokio_test::task::spawn(breaker.insist())).collect();
+    others.iter_mut().for_each(|other| assert!(other.poll().is_pending()));
+    insta::assert_snapshot!(probe.succeeded().unwrap(), @"half-open → closed: the probe succeeded, after 8 failures in a row");
+    for mut other in others {
+        assert!(matches!(tokio_test::assert_ready!(other.poll()), Some(Admission::Closed(_))));
+    }
+}
+
+#[test]
+fn a_probe_that_leaves_makes_one_of_those_who_wait_the_next() {
+    let breaker = open(Instant::now());
+    let mut first = tokio_test::task::spawn(breaker.insist());
+    let probe = tokio_test::assert_ready!(first.poll()).unwrap();
+    let mut others = [(); 2].map(|()| tokio_test::task::spawn(breaker.insist()));
+    others.iter_mut().for_each(|other| assert!(other.poll().is_pending()));
+    drop(probe);
+    let [next, last] = &mut others;
+    let held = tokio_test::assert_ready!(next.poll());
+    assert!(matches!(held, Some(Admission::Probe(_))));
+    tokio_test::assert_pending!(last.poll());
+}
+
+#[test]
+fn who_is_found_in_order_is_dialled_again_whatever_a_probe_under_way_says() {
+    let now = Instant::now();
+    let breaker = open(now);
+    let probe = admitted(&breaker, now + COOL_DOWN);
+    insta::assert_snapshot!(breaker.recovered().unwrap(), @"half-open → closed: the probe succeeded, after 5 failures in a row");
+    assert_eq!(probe.failed(now + COOL_DOWN), None);
+    assert_eq!((answer(&breaker, now), breaker.recovered()), ("go".into(), None));
+    let breaker = open(now);
+    insta::assert_snapshot!(breaker.moved().unwrap(), @"open → closed: its name has other addresses than those of the 5 failures");
+    assert_eq!(breaker.view(now).failures_in_a_row, 0);
+}
+
+#[test]
 fn verdicts_of_yesterday_change_nothing() {
     let start = Instant::now();
     let breaker = TargetBreaker::new(BreakerOptions::default());
@@ -168,6 +226,8 @@ enum Step {
     Succeed(prop::sample::Index),
     Fail(prop::sample::Index),
     Leave(prop::sample::Index),
+    Insist,
+    Recover,
     Wait(u32),
 }
 
@@ -177,6 +237,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<prop::sample::Index>().prop_map(Step::Succeed),
         4 => any::<prop::sample::Index>().prop_map(Step::Fail),
         1 => any::<prop::sample::Index>().prop_map(Step::Leave),
+        1 => Just(Step::Insist),
+        1 => Just(Step::Recover),
         2 => (1_u32..15_000).prop_map(Step::Wait),
     ]
 }
@@ -215,6 +277,18 @@ impl Model {
         }
     }
 
+    /// The same for one who has nobody else to go to.
+    fn insist(&mut self) -> Option<bool> {
+        match &mut self.open {
+            None => Some(false),
+            Some(open) if open.probing => None,
+            Some(open) => {
+                open.probing = true;
+                Some(true)
+            }
+        }
+    }
+
     /// Whether the state changed.
     fn succeed(&mut self, void: bool) -> bool {
         if void {
@@ -229,6 +303,10 @@ impl Model {
             return false;
         }
         self.row += 1;
+        if let Some(open) = self.open.as_mut().filter(|open| self.now < open.until) {
+            open.probing = false;
+            return false;
+        }
         let millis = |bound: Bound| u64::try_from(bound.get().as_millis()).unwrap();
         let lasts = match &self.open {
             Some(open) => (open.lasts * 2).min(millis(options.longest_cool_down)),
@@ -284,6 +362,19 @@ proptest! {
                 }
                 Step::Leave(which) if some => model.leave(&tickets.swap_remove(which.index(tickets.len()))),
                 Step::Succeed(_) | Step::Fail(_) | Step::Leave(_) => {}
+                Step::Insist => {
+                    let mut insisting = tokio_test::task::spawn(breaker.insist());
+                    match insisting.poll() {
+                        Poll::Pending => prop_assert_eq!(None, model.insist()),
+                        Poll::Ready(admission) => {
+                            let admission = admission.unwrap();
+                            let probe = matches!(admission, Admission::Probe(_));
+                            prop_assert_eq!(Some(probe), model.insist());
+                            tickets.extend(admission.ticket().map(|ticket| Held { ticket, probe, void: false }));
+                        }
+                    }
+                }
+                Step::Recover => prop_assert_eq!(breaker.recovered().is_some(), model.succeed(false)),
                 Step::Wait(ms) => model.now += u64::from(ms),
             }
             // Every ticket that was out when the breaker opened or closed is void.
