@@ -1,12 +1,16 @@
 //! Names to addresses, off the workers: cached, one look-up in flight for a name, stale answers when the resolver is down.
 //!
-//! The look-up itself is the system's (`getaddrinfo`, so `/etc/hosts` and `nsswitch.conf` hold), run on a runtime of the
-//! caller's choice. The system tells no time to live, so answers are kept for a configured one.
+//! The look-up itself is the system's (`getaddrinfo`, so `/etc/hosts` and `nsswitch.conf` hold), on threads of its own
+//! ([`lookups`]), of which there are never more than so many. The system tells no time to live, so answers are kept for a
+//! configured one, or until all their addresses have failed.
 //!
 //! ```text
-//! fresh ──ttl──► expired ──look-up──► fresh
+//! fresh ──ttl, or doubt──► expired ──look-up──► fresh
 //!                   └── fails, or takes longer than `GRACE` ──► stale: served until `stale`, tried again every `RETRY`
 //! ```
+
+mod lookups;
+mod order;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,11 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::bound::Bound;
+use lookups::Lookups;
+use order::Laggards;
 
 /// After a failed look-up the next one waits this long, so that a resolver that is down is not hammered and dials
 /// do not each wait for it.
@@ -30,15 +37,22 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A resolver nearby answers in a few milliseconds, one far away in some tens.
 const GRACE: Duration = Duration::from_millis(100);
 
+/// Where all addresses of an answer have failed, nothing is gained by using it again, so the new one is waited for longer; but
+/// never for more than half of the time there is.
+const GRACE_IN_DOUBT: Duration = Duration::from_secs(1);
+
+/// However often all addresses of an answer fail, the name is looked up again only so often.
+const DOUBTED_AGAIN: Duration = Duration::from_secs(1);
+
 /// Why a name has no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
     /// The resolver said no, or failed.
-    #[error("cannot be resolved: {0}")]
+    #[error("the name cannot be resolved: {0}")]
     Failed(Arc<str>),
     /// It did not answer in time.
-    #[error("cannot be resolved: no answer from the resolver in time")]
+    #[error("the name cannot be resolved: no answer from the resolver in time")]
     TimedOut,
 }
 
@@ -77,12 +91,16 @@ struct Shared {
     /// Where look-ups run. None: in no runtime, answers are only what `lookup` has at once.
     runtime: Handle,
     options: Mutex<ResolverOptions>,
+    laggards: Laggards,
 }
 
 /// What is known of one name.
+#[derive(Default)]
 struct Name {
     /// The last good answer and when it was looked up.
     good: Option<(Arc<[IpAddr]>, Instant)>,
+    /// Whether all addresses of that answer have failed.
+    doubted: bool,
     /// The last failure and when.
     bad: Option<(ResolveError, Instant)>,
     /// The look-up in flight, for all who wait for it.
@@ -96,15 +114,13 @@ impl std::fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks the system, on `runtime`.
+    /// A resolver that asks the system, on threads of its own; `runtime` keeps its time.
     #[must_use]
     pub fn system(runtime: Handle, options: ResolverOptions) -> Self {
-        Self::new(runtime, options, |name| {
-            Box::pin(async move {
-                // The port is not looked at; `lookup_host` runs getaddrinfo on the runtime's blocking threads.
-                let addrs = tokio::net::lookup_host((&*name, 0)).await?;
-                Ok(addrs.map(|addr: SocketAddr| addr.ip().to_canonical()).collect())
-            })
+        let lookups = Lookups::new(lookups::getaddrinfo);
+        Self::new(runtime, options, move |name| {
+            let looked_up = lookups.ask(name);
+            Box::pin(looked_up)
         })
     }
 
@@ -115,7 +131,8 @@ impl Resolver {
     {
         let names = Mutex::new(HashMap::new());
         let options = Mutex::new(options);
-        Self { shared: Arc::new(Shared { names, lookup: Box::new(lookup), runtime, options }) }
+        let (lookup, laggards) = (Box::new(lookup), Laggards::default());
+        Self { shared: Arc::new(Shared { names, lookup, runtime, options, laggards }) }
     }
 
     /// Takes other options, as a reload does. Answers that are kept are judged by the new ones from now on.
@@ -142,17 +159,48 @@ impl Resolver {
     /// # Errors
     /// [`ResolveError`] where there is no address, not even a stale one.
     pub async fn resolve(&self, name: &str, patience: Duration) -> Answer {
-        let (flight, stale) = match self.known(name) {
+        let (flight, stale, patience) = match self.known(name) {
             Known::Now(answer) => return answer,
-            Known::After(flight, stale) => (flight, stale),
+            Known::After(flight, None) => (flight, None, patience),
+            Known::After(flight, Some(Stale { addrs, doubted: false })) => {
+                (flight, Some(addrs), patience.min(GRACE))
+            }
+            Known::After(flight, Some(Stale { addrs, doubted: true })) => {
+                (flight, Some(addrs), (patience / 2).min(GRACE_IN_DOUBT))
+            }
         };
-        let patience = if stale.is_some() { patience.min(GRACE) } else { patience };
         let answer =
             tokio::time::timeout(patience, landed(flight)).await.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
             (Err(_), Some(stale)) => Ok(stale),
             (answer, _) => answer,
         }
+    }
+
+    /// All addresses of this answer for `name` have failed: the name is looked up again the next time that it is wanted, at
+    /// most once a second.
+    pub(crate) fn doubt(&self, name: &str, answer: &Arc<[IpAddr]>) {
+        if let Some(entry) = self.shared.names.lock().get_mut(name)
+            && entry.good.as_ref().is_some_and(|(addrs, _)| Arc::ptr_eq(addrs, answer))
+        {
+            entry.doubted = true;
+        }
+    }
+
+    /// The addresses of a name in the order in which they are to be tried: as they were answered, but by turns of each family,
+    /// and those last that lagged lately.
+    pub(crate) fn order(&self, addrs: &[IpAddr], port: u16) -> SmallVec<[SocketAddr; 1]> {
+        self.shared.laggards.order(addrs, port, Instant::now())
+    }
+
+    /// One of several addresses of a name failed, or had not answered when another one did.
+    pub(crate) fn lags(&self, addr: SocketAddr) {
+        self.shared.laggards.lags(addr, Instant::now());
+    }
+
+    /// One of several addresses of a name has answered.
+    pub(crate) fn answers(&self, addr: SocketAddr) {
+        self.shared.laggards.answers(addr);
     }
 
     /// What the cache can say of `name`, starting a look-up where one is due.
@@ -162,18 +210,14 @@ impl Resolver {
         if !names.contains_key(name) {
             make_room(&mut names, options.capacity);
         }
-        let entry = names.entry(name.into()).or_insert(Name { good: None, bad: None, flight: None });
-        let usable = |(_, at): &&(Arc<[IpAddr]>, Instant), age: Bound| now.duration_since(*at) < age.get();
-        if let Some((addrs, _)) = entry.good.as_ref().filter(|good| usable(good, options.ttl)) {
-            return Known::Now(Ok(Arc::clone(addrs)));
+        let entry = names.entry(name.into()).or_default();
+        if let Some(addrs) = entry.fresh(now, &options) {
+            return Known::Now(Ok(addrs));
         }
-        let stale = entry
-            .good
-            .as_ref()
-            .filter(|good| usable(good, options.stale))
-            .map(|(addrs, _)| Arc::clone(addrs));
+        let stale = entry.good.as_ref().filter(|(_, at)| now.duration_since(*at) < options.stale.get());
+        let stale = stale.map(|(addrs, _)| Stale { addrs: Arc::clone(addrs), doubted: entry.doubted });
         if let Some((error, _)) = entry.bad.as_ref().filter(|(_, at)| now.duration_since(*at) < RETRY) {
-            return Known::Now(stale.ok_or_else(|| error.clone()));
+            return Known::Now(stale.map(|stale| stale.addrs).ok_or_else(|| error.clone()));
         }
         let flight = match &entry.flight {
             Some(flight) => flight.clone(),
@@ -208,16 +252,34 @@ impl Resolver {
         if let Some(entry) = self.shared.names.lock().get_mut(name) {
             entry.flight = None;
             match answer {
-                Ok(addrs) => (entry.good, entry.bad) = (Some((Arc::clone(addrs), now)), None),
+                Ok(addrs) => {
+                    (entry.good, entry.bad) = (Some((Arc::clone(addrs), now)), None);
+                    entry.doubted = false;
+                }
                 Err(error) => entry.bad = Some((error.clone(), now)),
             }
         }
     }
 }
 
+impl Name {
+    /// The answer, if nothing speaks against it.
+    fn fresh(&self, now: Instant, options: &ResolverOptions) -> Option<Arc<[IpAddr]>> {
+        let (addrs, at) = self.good.as_ref()?;
+        let lasts = if self.doubted { options.ttl.get().min(DOUBTED_AGAIN) } else { options.ttl.get() };
+        (now.duration_since(*at) < lasts).then(|| Arc::clone(addrs))
+    }
+}
+
+/// An answer that is too old, or in doubt.
+struct Stale {
+    addrs: Arc<[IpAddr]>,
+    doubted: bool,
+}
+
 enum Known {
     Now(Answer),
-    After(watch::Receiver<Option<Answer>>, Option<Arc<[IpAddr]>>),
+    After(watch::Receiver<Option<Answer>>, Option<Stale>),
 }
 
 async fn landed(mut flight: watch::Receiver<Option<Answer>>) -> Answer {
@@ -239,122 +301,4 @@ fn make_room(names: &mut HashMap<Box<str>, Name>, capacity: usize) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    const LONG: Duration = Duration::from_secs(60);
-
-    /// A look-up that takes a second, counts, and fails while `down` is set.
-    fn scripted(down: &Arc<Mutex<bool>>) -> (Resolver, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (count, down) = (Arc::clone(&asked), Arc::clone(down));
-        let resolver = Resolver::new(Handle::current(), ResolverOptions::default(), move |_| {
-            let n = count.fetch_add(1, Ordering::Relaxed);
-            let down = *down.lock();
-            Box::pin(async move {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                if down {
-                    Err(std::io::ErrorKind::HostUnreachable.into())
-                } else {
-                    Ok(vec![[10, 0, 0, u8::try_from(n).unwrap()].into()])
-                }
-            })
-        });
-        (resolver, asked)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_look_up_serves_all_who_ask_at_once_and_later() {
-        let (resolver, asked) = scripted(&Arc::default());
-        let (a, b) = tokio::join!(resolver.resolve("a.test", LONG), resolver.resolve("a.test", LONG));
-        assert_eq!(a, b);
-        assert_eq!(resolver.resolve("a.test", LONG).await, a);
-        assert_eq!(asked.load(Ordering::Relaxed), 1);
-        tokio::time::sleep(Duration::from_secs(29)).await;
-        assert_eq!(resolver.resolve("a.test", LONG).await, a, "fresh until its ttl");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(resolver.resolve("a.test", LONG).await, a, "looked up again after it, and meanwhile");
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_ne!(resolver.resolve("a.test", LONG).await, a, "the new one from then on");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stale_answer_is_served_while_the_resolver_is_down() {
-        let down = Arc::new(Mutex::new(false));
-        let (resolver, asked) = scripted(&down);
-        let good = resolver.resolve("a.test", LONG).await;
-        *down.lock() = true;
-        tokio::time::sleep(Duration::from_secs(31)).await;
-        assert_eq!(resolver.resolve("a.test", LONG).await, good);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let (before, started) = (asked.load(Ordering::Relaxed), Instant::now());
-        assert_eq!(resolver.resolve("a.test", LONG).await, good);
-        assert_eq!(
-            started.elapsed(),
-            Duration::ZERO,
-            "a dial does not wait again for a resolver that just failed"
-        );
-        assert_eq!(asked.load(Ordering::Relaxed), before);
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert!(resolver.resolve("a.test", LONG).await.is_err(), "not for ever");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stale_answer_is_not_kept_back_for_a_slow_look_up() {
-        let (resolver, asked) = scripted(&Arc::default());
-        let good = resolver.resolve("a.test", LONG).await;
-        tokio::time::sleep(Duration::from_secs(31)).await;
-        for (patience, waits) in [(10, 10), (100, 100), (60_000, 100)] {
-            let started = Instant::now();
-            assert_eq!(resolver.resolve("a.test", Duration::from_millis(patience)).await, good);
-            assert_eq!(started.elapsed().as_millis(), waits);
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_ne!(resolver.resolve("a.test", LONG).await, good, "the look-up went on");
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_longer_than_asked() {
-        let (resolver, _) = scripted(&Arc::default());
-        let started = Instant::now();
-        let answer = resolver.resolve("a.test", Duration::from_millis(500)).await;
-        assert_eq!((answer, started.elapsed().as_millis()), (Err(ResolveError::TimedOut), 500));
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(
-            resolver.resolve("a.test", Duration::from_millis(1)).await.is_ok(),
-            "the look-up landed all the same"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_cache_is_bounded() {
-        let (resolver, _) = scripted(&Arc::default());
-        let small = ResolverOptions { capacity: 2, ..ResolverOptions::default() };
-        let resolver = Resolver::new(Handle::current(), small, move |name| {
-            let resolver = resolver.clone();
-            Box::pin(async move { Ok(resolver.resolve(&name, LONG).await.unwrap().to_vec()) })
-        });
-        for n in 0..5 {
-            resolver.resolve(&format!("{n}.test"), LONG).await.unwrap();
-        }
-        assert_eq!(resolver.shared.names.lock().len(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn other_options_hold_for_what_is_cached_already() {
-        let (resolver, asked) = scripted(&Arc::default());
-        resolver.resolve("a.test", LONG).await.unwrap();
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        resolver.set_options(ResolverOptions { ttl: Bound::secs(5), ..ResolverOptions::default() });
-        resolver.resolve("a.test", LONG).await.unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 2, "ten seconds are too old now");
-    }
-
-    #[tokio::test]
-    async fn the_system_resolver_knows_localhost() {
-        let resolver = Resolver::system(Handle::current(), ResolverOptions::default());
-        assert!(resolver.resolve("localhost", LONG).await.unwrap().iter().all(IpAddr::is_loopback));
-    }
-}
+mod tests;

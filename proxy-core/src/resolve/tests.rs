@@ -1,0 +1,119 @@
+//! The cache on a paused clock, and the system's look-ups.
+
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A look-up that takes a second, counts, and fails while `down` is set.
+fn scripted(down: &Arc<Mutex<bool>>) -> (Resolver, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (count, down) = (Arc::clone(&asked), Arc::clone(down));
+    let resolver = Resolver::new(Handle::current(), ResolverOptions::default(), move |_| {
+        let n = count.fetch_add(1, Ordering::Relaxed);
+        let down = *down.lock();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if down {
+                Err(std::io::ErrorKind::HostUnreachable.into())
+            } else {
+                Ok(vec![[10, 0, 0, u8::try_from(n).unwrap()].into()])
+            }
+        })
+    });
+    (resolver, asked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_look_up_serves_all_who_ask_at_once_and_later() {
+    let (resolver, asked) = scripted(&Arc::default());
+    let (a, b) = tokio::join!(resolver.resolve("a.test", LONG), resolver.resolve("a.test", LONG));
+    assert_eq!(a, b);
+    assert_eq!(resolver.resolve("a.test", LONG).await, a);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert_eq!(resolver.resolve("a.test", LONG).await, a, "fresh until its ttl");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(resolver.resolve("a.test", LONG).await, a, "looked up again after it, and meanwhile");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_ne!(resolver.resolve("a.test", LONG).await, a, "the new one from then on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_answer_is_served_while_the_resolver_is_down() {
+    let down = Arc::new(Mutex::new(false));
+    let (resolver, asked) = scripted(&down);
+    let good = resolver.resolve("a.test", LONG).await;
+    *down.lock() = true;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert_eq!(resolver.resolve("a.test", LONG).await, good);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, started) = (asked.load(Ordering::Relaxed), Instant::now());
+    assert_eq!(resolver.resolve("a.test", LONG).await, good);
+    assert_eq!(
+        started.elapsed(),
+        Duration::ZERO,
+        "a dial does not wait again for a resolver that just failed"
+    );
+    assert_eq!(asked.load(Ordering::Relaxed), before);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(resolver.resolve("a.test", LONG).await.is_err(), "not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_answer_is_not_kept_back_for_a_slow_look_up() {
+    let (resolver, asked) = scripted(&Arc::default());
+    let good = resolver.resolve("a.test", LONG).await;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    for (patience, waits) in [(10, 10), (100, 100), (60_000, 100)] {
+        let started = Instant::now();
+        assert_eq!(resolver.resolve("a.test", Duration::from_millis(patience)).await, good);
+        assert_eq!(started.elapsed().as_millis(), waits);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_ne!(resolver.resolve("a.test", LONG).await, good, "the look-up went on");
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_asked() {
+    let (resolver, _) = scripted(&Arc::default());
+    let started = Instant::now();
+    let answer = resolver.resolve("a.test", Duration::from_millis(500)).await;
+    assert_eq!((answer, started.elapsed().as_millis()), (Err(ResolveError::TimedOut), 500));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(
+        resolver.resolve("a.test", Duration::from_millis(1)).await.is_ok(),
+        "the look-up landed all the same"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cache_is_bounded() {
+    let (resolver, _) = scripted(&Arc::default());
+    let small = ResolverOptions { capacity: 2, ..ResolverOptions::default() };
+    let resolver = Resolver::new(Handle::current(), small, move |name| {
+        let resolver = resolver.clone();
+        Box::pin(async move { Ok(resolver.resolve(&name, LONG).await.unwrap().to_vec()) })
+    });
+    for n in 0..5 {
+        resolver.resolve(&format!("{n}.test"), LONG).await.unwrap();
+    }
+    assert_eq!(resolver.shared.names.lock().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_options_hold_for_what_is_cached_already() {
+    let (resolver, asked) = scripted(&Arc::default());
+    resolver.resolve("a.test", LONG).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    resolver.set_options(ResolverOptions { ttl: Bound::secs(5), ..ResolverOptions::default() });
+    resolver.resolve("a.test", LONG).await.unwrap();
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "ten seconds are too old now");
+}
+
+#[tokio::test]
+async fn the_system_resolver_knows_localhost() {
+    let resolver = Resolver::system(Handle::current(), ResolverOptions::default());
+    assert!(resolver.resolve("localhost", LONG).await.unwrap().iter().all(IpAddr::is_loopback));
+}
