@@ -34,7 +34,7 @@ fn every_dial_ends_at_its_deadline_and_nothing_is_left() {
         for end in chain.inner.ended(CLIENTS).await {
             assert_eq!((end.cause, end.phase, end.by), (Cause::DialTimeout, Phase::Dial, By::Backend));
             // How long this attempt took; on a busy machine it begins a little later than the deadline does.
-            let names = format!("{} timed out after ", hole.addr());
+            let names = format!("{}: timed out after ", hole.addr());
             assert!(
                 end.detail.contains(&names) && end.detail.contains("connection_timeout 1s"),
                 "{}",

@@ -34,7 +34,7 @@ fn where_all_refuse_the_client_is_reset_at_once() {
         let end = chain.inner.the_end().await;
         assert_eq!((end.cause, end.phase, end.by), (Cause::DialRefused, Phase::Dial, By::Backend));
         for target in targets {
-            assert!(end.detail.contains(&format!("{target} connection refused")), "{}", end.detail);
+            assert!(end.detail.contains(&format!("{target}: connection refused")), "{}", end.detail);
         }
         assert_eq!(chain.outer.the_end().await.cause, Cause::BackendReset);
         chain.settles().await;

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::connection::{receive, serve};
 use crate::proxy::{Listener, Proxy, Room};
+use crate::target::recover;
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
 /// there is no descriptor; longer would leave clients in the backlog after there is one again.
@@ -178,6 +179,18 @@ impl<D: Dial> Proxy<D> {
     ) {
         let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy: self }));
         accept_loop(listener, Accepting { entrance, worker, tasks, shared: Arc::default() }, stop).await;
+    }
+
+    /// Tries targets that are left alone, or tried last, until they are well, as a [`Server`](crate::server::Server) does; until
+    /// `stop`.
+    pub async fn recover(self: Arc<Self>, stop: CancellationToken) {
+        recover(Arc::new(ArcSwap::new(self)), stop).await;
+    }
+
+    /// Such tries under way, each with a socket or a few that no connection has.
+    #[must_use]
+    pub fn tries(&self) -> usize {
+        self.ailing.tries()
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is

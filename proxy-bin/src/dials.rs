@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proxy_conn::Histogram;
 use proxy_conn::histogram::{Bounds, Snapshot};
-use proxy_core::dial::DialErrorKind;
+use proxy_core::dial::{DialErrorKind, DialFailure};
 
 /// Microseconds: a backend in the same rack answers in a tenth of a millisecond, and no dial is waited for longer than its
 /// deadline, 30 s by default.
@@ -13,20 +13,20 @@ const MICROS: Bounds = Bounds::new(&[
     100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000,
 ]);
 
-/// Why a dial failed: the names of the causes without `dial_`.
-const WHYS: [&str; 7] = ["refused", "unreachable", "timeout", "reset", "unresolved", "shortage", "failed"];
-
 /// Counted where the dial ends, by whichever worker dialled: two relaxed adds beside some thirty microseconds of system
 /// calls.
 #[derive(Debug)]
 pub struct DialFigures {
     reached: Histogram,
-    failed: [AtomicU64; WHYS.len()],
+    failed: [AtomicU64; DialFailure::ALL.len()],
 }
 
 impl Default for DialFigures {
     fn default() -> Self {
-        Self { reached: Histogram::new(MICROS, 1), failed: [const { AtomicU64::new(0) }; WHYS.len()] }
+        Self {
+            reached: Histogram::new(MICROS, 1),
+            failed: [const { AtomicU64::new(0) }; DialFailure::ALL.len()],
+        }
     }
 }
 
@@ -38,7 +38,7 @@ impl DialFigures {
 
     /// It was not.
     pub(crate) fn failed(&self, why: &DialErrorKind) {
-        if let Some(count) = index(why).and_then(|index| self.failed.get(index)) {
+        if let Some(count) = why.failure().and_then(|failure| self.failed.get(failure as usize)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -51,26 +51,11 @@ impl DialFigures {
 
     /// How many failed, by why: all there are, those of which there was none too.
     pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        WHYS.into_iter().zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
+        DialFailure::ALL
+            .into_iter()
+            .map(DialFailure::name)
+            .zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
     }
-}
-
-/// None for what was no dial.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "DialErrorKind is open-ended; the rest is counted together"
-)]
-fn index(why: &DialErrorKind) -> Option<usize> {
-    Some(match why {
-        DialErrorKind::Closed(_) => return None,
-        DialErrorKind::Refused => 0,
-        DialErrorKind::Unreachable => 1,
-        DialErrorKind::TimedOut => 2,
-        DialErrorKind::Reset => 3,
-        DialErrorKind::Resolve(_) => 4,
-        DialErrorKind::Shortage(_) => 5,
-        _ => 6,
-    })
 }
 
 #[cfg(test)]

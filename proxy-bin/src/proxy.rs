@@ -25,7 +25,7 @@ use tracing::warn;
 use crate::config::{Config, Connections, ListenerConfig, RouteConfig, SendProxy};
 use crate::omissions::Omissions;
 use crate::pool::{NoNumber, Numbers, Pool};
-use crate::target::RouteTargets;
+use crate::target::{Ailing, RouteTargets};
 
 pub use draining::Draining;
 pub(crate) use lobby::Wait;
@@ -63,6 +63,8 @@ pub struct Proxy<D> {
     pub dialer: D,
     /// How their names are resolved.
     pub resolver: Resolver,
+    /// Their targets that are not well.
+    pub(crate) ailing: Arc<Ailing>,
     /// The most connections of the process, once this generation is in force.
     most: usize,
 }
@@ -85,11 +87,11 @@ pub struct RouteState {
 }
 
 impl RouteState {
-    fn new(route: &RouteConfig, before: Option<&Self>) -> Self {
+    fn new(route: &RouteConfig, before: Option<&Self>, ailing: &Arc<Ailing>) -> Self {
         Self {
             name: Arc::clone(&route.name),
             limit: before.map_or_else(|| limit(route.max_connections), |before| before.limit.clone()),
-            targets: RouteTargets::new(route, before.map(|before| &before.targets)),
+            targets: RouteTargets::new(route, before.map(|before| &before.targets), ailing),
             draining: before.map(|before| before.draining.clone()).unwrap_or_default(),
             keep_alive: Arc::new(route.keep_alive),
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
@@ -138,7 +140,8 @@ impl<D: Dial> Proxy<D> {
         let numbers = Numbers::of(&config.pools);
         let number = (0..).zip(&config.pools);
         let pools = number.map(|(number, pool)| Pool::new(pool, number, most, None)).collect();
-        let routes = config.routes.routes().map(|route| RouteState::new(route.payload, None)).collect();
+        let (ailing, routes) = (Arc::<Ailing>::default(), config.routes.routes());
+        let routes = routes.map(|route| RouteState::new(route.payload, None, &ailing)).collect();
         let clients = config.clients.map(AddressLimits::new);
         let listeners = config.listeners.iter().map(Listener::new).collect();
         let room = Arc::new(Room::new(connections.clone()));
@@ -156,6 +159,7 @@ impl<D: Dial> Proxy<D> {
             routes,
             dialer,
             resolver,
+            ailing,
             most,
             config,
         }
@@ -174,7 +178,9 @@ impl<D: Dial> Proxy<D> {
         let pools = self.pools_after(&config, most)?;
         let states: HashMap<&str, _> = self.routes.iter().map(|state| (&*state.name, state)).collect();
         let routes = config.routes.routes().map(|route| route.payload);
-        let routes = routes.map(|route| RouteState::new(route, states.get(&*route.name).copied())).collect();
+        let routes = routes
+            .map(|route| RouteState::new(route, states.get(&*route.name).copied(), &self.ailing))
+            .collect();
         let before: HashMap<&str, _> = self.listeners.iter().map(|at| (&*at.label, at)).collect();
         let listeners = config.listeners.iter();
         let listeners =
@@ -192,6 +198,7 @@ impl<D: Dial> Proxy<D> {
             routes,
             dialer: self.dialer.clone(),
             resolver: self.resolver.clone(),
+            ailing: Arc::clone(&self.ailing),
             most,
             config,
         })

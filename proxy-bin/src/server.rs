@@ -30,6 +30,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::control::{Control, Parts, State};
 use crate::descriptors;
 use crate::proxy::Proxy;
+use crate::target::recover;
 use crate::watch;
 
 pub use bound::Bound;
@@ -131,6 +132,10 @@ impl Server {
         // The control plane's own tasks end with the workers.
         drop(control.spawn(watch::watch(Arc::clone(server.control.in_force()), quit.clone())));
         drop(control.spawn(server.audit().clone().watch(quit.clone().cancelled_owned())));
+        // On a worker, whose reactor is there for sockets.
+        if let Some(worker) = server.control.workers().first() {
+            drop(worker.handle().spawn(recover(Arc::clone(server.control.in_force()), quit.clone())));
+        }
         for (number, runtime) in runtimes.into_iter().enumerate() {
             let Some(worker) = server.control.workers().get(number) else { continue };
             let thread = worker.start(number, runtime, server.control.parts().quit.clone());

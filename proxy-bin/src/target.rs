@@ -1,19 +1,34 @@
 //! The targets of a route: how many connections each may have, and whether it is worth dialling.
 
-use std::sync::Arc;
+mod course;
+mod recovery;
 
-use proxy_conn::breaker::{BreakerView, Change};
-use proxy_conn::{Admission, Limit, Permit, TargetBreaker, Ticket};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use proxy_conn::breaker::{BreakerState, BreakerView, Change};
+use proxy_conn::{Limit, TargetBreaker};
 use proxy_core::TargetAddr;
-use proxy_core::dial::{Closed, DialErrorKind, Gate};
 use proxy_route::{Target, TargetPort};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::warn;
 
+pub(crate) use course::Course;
+pub(crate) use recovery::{Ailing, recover};
+
 use crate::config::{Action, RouteConfig, address};
 use crate::dials::DialFigures;
 use crate::proxy::{Draining, limit, most};
+
+/// A target that others overtook is tried after them for so long, or until the proxy has found that it answers soon.
+const LAST_FOR: Duration = Duration::from_secs(10);
+
+/// Addresses of a target's name that are remembered as those that failed. Names have a dozen at most.
+const FAILED_ADDRESSES: usize = 64;
 
 /// A target of a route: its limit and its breaker.
 #[derive(Debug)]
@@ -29,6 +44,12 @@ pub struct TargetState {
     /// How its dials went.
     pub dials: DialFigures,
     breaker: TargetBreaker,
+    /// Until when it is tried after those that answer sooner.
+    lags_until: Mutex<Option<Instant>>,
+    /// The addresses of its name that failed since it was last found in order.
+    failed_at: Mutex<Vec<IpAddr>>,
+    /// Whether the proxy tries it by itself until it is well.
+    is_looked_after: AtomicBool,
 }
 
 impl TargetState {
@@ -40,13 +61,56 @@ impl TargetState {
             draining: Draining::default(),
             dials: DialFigures::default(),
             breaker: TargetBreaker::new(route.breaker),
+            lags_until: Mutex::default(),
+            failed_at: Mutex::default(),
+            is_looked_after: AtomicBool::new(false),
         })
     }
 
-    /// Its breaker, as it is now.
+    /// Its breaker, as it is now. The proxy tries a target that is left alone by itself, however long others are to leave it
+    /// alone.
     #[must_use]
     pub fn breaker(&self) -> BreakerView {
-        self.breaker.view(Instant::now())
+        let view = self.breaker.view(Instant::now());
+        BreakerView { retry_in: view.retry_in.min(recovery::EVERY), ..view }
+    }
+
+    /// Whether others are to be tried before it.
+    fn lags(&self, now: Instant) -> bool {
+        self.lags_until.lock().is_some_and(|until| now < until)
+    }
+
+    /// Whether it is left alone, or tried last.
+    fn is_ailing(&self, now: Instant) -> bool {
+        self.breaker.view(now).state != BreakerState::Closed || self.lags(now)
+    }
+
+    /// Notes the addresses at which it failed; whether there is one among them that had not failed before, so that the target
+    /// is not where it was.
+    fn has_moved(&self, addresses: &[IpAddr]) -> bool {
+        let mut failed = self.failed_at.lock();
+        let knows_some = !failed.is_empty();
+        let new: SmallVec<[IpAddr; 4]> =
+            addresses.iter().filter(|addr| !failed.contains(addr)).copied().collect();
+        if failed.len() + new.len() > FAILED_ADDRESSES {
+            failed.clear();
+        }
+        failed.extend(new.iter().take(FAILED_ADDRESSES));
+        knows_some && !new.is_empty()
+    }
+
+    /// It was dialled, and takes connections.
+    fn is_well(&self, took: Duration) {
+        self.failed_at.lock().clear();
+        if took <= proxy_core::dial::STAGGER {
+            *self.lags_until.lock() = None;
+        }
+    }
+
+    fn log(&self, route: &str, change: Option<Change>) {
+        if let Some(change) = change {
+            warn!(route, target = %self.name, "breaker: {change}");
+        }
     }
 }
 
@@ -55,21 +119,13 @@ impl TargetState {
 pub struct RouteTargets {
     route: Arc<str>,
     targets: Vec<Arc<TargetState>>,
-}
-
-/// The targets of one dial, in the order in which they are to be tried.
-#[derive(Debug)]
-pub(crate) struct Course<'r> {
-    states: &'r RouteTargets,
-    order: SmallVec<[usize; 4]>,
-    /// Where each is, in the same order.
-    pub(crate) addresses: SmallVec<[TargetAddr; 1]>,
+    ailing: Arc<Ailing>,
 }
 
 impl RouteTargets {
     /// The targets of `route`; those that it had `before` are the same, with all that is counted.
     #[must_use]
-    pub fn new(route: &RouteConfig, before: Option<&Self>) -> Self {
+    pub(crate) fn new(route: &RouteConfig, before: Option<&Self>, ailing: &Arc<Ailing>) -> Self {
         let mut known = before.map(|before| before.targets.clone()).unwrap_or_default();
         let state = |target: &Target| {
             let name = target.to_string();
@@ -83,7 +139,7 @@ impl RouteTargets {
             Action::Forward { targets, .. } => targets.iter().map(state).collect(),
             Action::Refuse => Vec::new(),
         };
-        Self { route: Arc::clone(&route.name), targets }
+        Self { route: Arc::clone(&route.name), targets, ailing: Arc::clone(ailing) }
     }
 
     /// Makes the targets obey the configuration of `route`.
@@ -111,74 +167,24 @@ impl RouteTargets {
         !self.targets.is_empty() && self.iter().all(|target| target.draining.is_on())
     }
 
-    /// The targets for a connection that came in on `port`: whose turn it is first, then the others. None where the route
-    /// refuses.
+    /// The targets for a connection that came in on `port`: whose turn it is first, then the others, and last those that
+    /// others overtook lately. None where the route refuses.
     pub(crate) fn course<'r>(&'r self, action: &Action, port: u16) -> Option<Course<'r>> {
         let Action::Forward { targets, rotation } = action else { return None };
-        let order: SmallVec<_> = rotation.order(targets.len()).collect();
+        let mut order: SmallVec<[usize; 4]> = rotation.order(targets.len()).collect();
+        if order.len() > 1 {
+            let now = Instant::now();
+            order.sort_by_key(|n| self.targets.get(*n).is_some_and(|target| target.lags(now)));
+        }
         let addresses =
             order.iter().filter_map(|n| targets.get(*n)).map(|target| address(target, port)).collect();
         Some(Course { states: self, order, addresses })
     }
 
-    fn log(&self, target: &TargetState, change: Option<Change>) {
-        if let Some(change) = change {
-            warn!(route = %self.route, target = %target.name, "breaker: {change}");
-        }
-    }
-}
-
-impl Course<'_> {
-    /// Where the `nth` is, for people.
-    pub(crate) fn name(&self, nth: usize) -> Option<Arc<str>> {
-        let state = self.order.get(nth).and_then(|n| self.states.targets.get(*n))?;
-        if state.is_fixed {
-            return Some(Arc::clone(&state.name));
-        }
-        self.addresses.get(nth).map(|address| address.to_string().into())
-    }
-}
-
-/// Leave to dial a target, and its place.
-#[derive(Debug)]
-pub(crate) struct Leave<'r> {
-    target: &'r TargetState,
-    ticket: Ticket,
-    permit: Permit,
-    began: Instant,
-}
-
-impl<'r> Gate for Course<'r> {
-    type Ticket = Leave<'r>;
-    type Pass = Permit;
-
-    fn enter(&self, n: usize) -> Result<Leave<'r>, Closed> {
-        // A list without that target is full.
-        let target = self.order.get(n).and_then(|n| self.states.targets.get(*n)).ok_or(Closed::Full(0))?;
-        if target.draining.is_on() {
-            return Err(Closed::Draining);
-        }
-        let permit = target.limit.acquire().ok_or_else(|| Closed::Full(target.limit.most()))?;
-        let began = Instant::now();
-        match target.breaker.admit(began) {
-            Admission::Closed(ticket) | Admission::Probe(ticket) => {
-                Ok(Leave { target, ticket, permit, began })
-            }
-            Admission::Open { retry_in } => Err(Closed::Breaker(retry_in)),
-        }
-    }
-
-    fn reached(&self, leave: Leave<'r>) -> Permit {
-        leave.target.dials.reached(leave.began.elapsed());
-        self.states.log(leave.target, leave.ticket.succeeded());
-        leave.permit
-    }
-
-    fn failed(&self, leave: Leave<'r>, why: &DialErrorKind) {
-        leave.target.dials.failed(why);
-        // A shortage of this machine says nothing about the target.
-        if !matches!(why, DialErrorKind::Shortage(_)) {
-            self.states.log(leave.target, leave.ticket.failed(Instant::now()));
+    /// A target is left alone, or lags: the proxy tries it by itself from now on.
+    fn look_after(&self, target: &Arc<TargetState>, at: &TargetAddr) {
+        if !target.is_looked_after.swap(true, Ordering::Relaxed) {
+            self.ailing.add(target, at.clone(), Arc::clone(&self.route));
         }
     }
 }

@@ -79,6 +79,27 @@ pub enum TargetAddr {
     Unix(PathBuf),
 }
 
+impl TargetAddr {
+    /// The name that is to be resolved, where it is one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name, _) => Some(name),
+            Self::Ip(_) | Self::Unix(_) => None,
+        }
+    }
+
+    /// The port; 0 where there is none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Name(_, port) => *port,
+            Self::Ip(addr) => addr.port(),
+            Self::Unix(_) => 0,
+        }
+    }
+}
+
 impl fmt::Display for TargetAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

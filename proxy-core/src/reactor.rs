@@ -111,6 +111,19 @@ impl Drop for Place {
     }
 }
 
+/// Asks the kernel now what has happened to this thread's sockets, and wakes who waits for it. For who finds a deadline
+/// passed: a worker that was stopped, or late, has not been told yet of what came in time.
+pub(crate) fn catch_up() {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let known = HERE
+        .with_borrow(|here| here.iter().find(|(id, _)| *id == runtime.id()).and_then(|(_, it)| it.upgrade()));
+    let Some(reactor) = known else { return };
+    let mut woken = Vec::new();
+    while reactor.take(&mut woken) {}
+    // Not under a lock, as in `ask`.
+    woken.drain(..).for_each(Waker::wake);
+}
+
 /// The reactor of this thread and its runtime.
 fn here() -> io::Result<Arc<Reactor>> {
     let runtime = Handle::try_current().map_err(io::Error::other)?;

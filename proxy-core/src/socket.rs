@@ -128,6 +128,12 @@ impl Socket {
         Ok(())
     }
 
+    /// As though no reactor had had its turn since it was made.
+    #[cfg(test)]
+    pub(crate) fn forget_what_is_known(&self) {
+        self.place.lock().would_block(Event::WRITABLE);
+    }
+
     /// Whether urgent data has ever been announced on it.
     fn has_urgent(&self, state: &State) -> bool {
         self.kind == Kind::Tcp && state.has(Event::URGENT)

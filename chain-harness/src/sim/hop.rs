@@ -136,6 +136,7 @@ impl Site {
             Resolver::fixed(NAMES.map(|(name, ip)| (name, ip.into()))),
         ));
         let tasks = TaskTracker::new();
+        loops.spawn(Arc::clone(&proxy).recover(stop.clone()));
         for at in &proxy.listeners {
             let listener = net.listen(at.config.port, keep_alive)?;
             let (at, tasks) = (Arc::clone(at), tasks.clone());
@@ -195,7 +196,9 @@ impl Site {
     pub(super) fn levels(&self) -> Option<Levels> {
         let state = self.state.lock();
         let mut levels = state.running.as_ref()?.levels();
-        levels.sockets = Some(state.kernel.upgrade()?.sockets());
+        // What it tries by itself belongs to nobody's connection, and has at most two addresses at a time.
+        let tried = 2 * state.running.as_ref()?.tries();
+        levels.sockets = Some(state.kernel.upgrade()?.sockets().saturating_sub(tried));
         levels.faults = levels.faults.saturating_sub(state.interrupted);
         Some(levels)
     }

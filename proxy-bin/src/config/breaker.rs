@@ -17,8 +17,10 @@ use super::route;
 pub(super) struct BreakerFile {
     /// It is left alone when this many dials in a row have failed; at least 1. Default 5.
     failures_in_a_row: Option<Whole<1, { u32::MAX }>>,
-    /// For this long it is left alone; then one connection tries it. Each time that fails, the next wait is twice as
-    /// long. Default 10s.
+    /// For this long it is left alone while there are others; then one connection tries it. Each time that fails, the next
+    /// wait is twice as long. Meanwhile the proxy tries it by itself, about once a second (it connects, and closes), and it is
+    /// dialled again as soon as that succeeds; and a connection that has no other target to go to tries it at any time, one
+    /// at a time. Default 10s.
     cool_down: Option<Bound>,
     /// No wait is longer than this; not below `cool_down`. Default 2m.
     longest_cool_down: Option<Bound>,

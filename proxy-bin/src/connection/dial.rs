@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
-use proxy_core::dial::{Closed, DialError, DialErrorKind, reach};
+use proxy_core::dial::{Closed, DialError, DialFailure, reach};
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
@@ -71,17 +71,36 @@ pub(super) async fn dial<S: Stream, D: Dial>(
 }
 
 fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
-    let cause = match error.attempts.last().map(|last| &last.kind) {
-        Some(DialErrorKind::Closed(Closed::Full(_))) if error.all_closed().is_some() => Cause::TargetLimit,
-        Some(DialErrorKind::Closed(Closed::Draining)) if error.all_closed().is_some() => Cause::Draining,
-        Some(DialErrorKind::Closed(_)) => Cause::TargetsDown,
-        Some(DialErrorKind::Refused) => Cause::DialRefused,
-        Some(DialErrorKind::Unreachable) => Cause::DialUnreachable,
-        Some(DialErrorKind::TimedOut) => Cause::DialTimeout,
-        Some(DialErrorKind::Reset) => Cause::DialReset,
-        Some(DialErrorKind::Resolve(_)) => Cause::DialUnresolved,
-        Some(DialErrorKind::Shortage(_)) => Cause::DialShortage,
-        _ => Cause::DialFailed,
+    let last = error.attempts.last();
+    let cause = match (last.and_then(|last| last.kind.failure()), error.all_closed()) {
+        (Some(failure), _) => cause(failure),
+        (None, Some(Closed::Full(_))) => Cause::TargetLimit,
+        (None, Some(Closed::Draining)) => Cause::Draining,
+        (None, Some(Closed::Breaker(_)) | None) => Cause::TargetsDown,
     };
     Verdict::explained(conn, cause, error.to_string())
+}
+
+const fn cause(failure: DialFailure) -> Cause {
+    match failure {
+        DialFailure::Refused => Cause::DialRefused,
+        DialFailure::Unreachable => Cause::DialUnreachable,
+        DialFailure::TimedOut => Cause::DialTimeout,
+        DialFailure::Reset => Cause::DialReset,
+        DialFailure::Unresolved => Cause::DialUnresolved,
+        DialFailure::Shortage => Cause::DialShortage,
+        DialFailure::Other => Cause::DialFailed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_called_the_same_where_it_is_counted_and_where_it_ends_a_connection() {
+        for failure in DialFailure::ALL {
+            assert_eq!(cause(failure).name(), format!("dial_{}", failure.name()));
+        }
+    }
 }

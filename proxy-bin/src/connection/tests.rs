@@ -1,5 +1,6 @@
 //! Ring 2: one connection on a paused clock, between in-memory streams.
 
+mod absent_backend;
 mod announced;
 mod deadlines;
 mod door;
@@ -210,7 +211,7 @@ async fn a_dial_into_a_black_hole_ends_at_its_deadline_and_names_the_target() {
     task.await.unwrap();
     assert!((30.0..30.1).contains(&started.elapsed().as_secs_f64()));
     assert_eq!(read_to_end(&client).await, (Vec::new(), false));
-    insta::assert_snapshot!(rig.end(), @"sC dial_timeout by backend in dial 0/0: cannot connect to 127.0.0.1:9000 timed out after 30.000s (connection_timeout 30s)");
+    insta::assert_snapshot!(rig.end(), @"sC dial_timeout by backend in dial 0/0: cannot connect to 127.0.0.1:9000: timed out after 30.000s (connection_timeout 30s)");
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,7 +221,7 @@ async fn a_refused_dial_ends_at_once() {
     task.await.unwrap();
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!(read_to_end(&client).await, (Vec::new(), false));
-    insta::assert_snapshot!(rig.end(), @"SC dial_refused by backend in dial 0/0: cannot connect to 127.0.0.1:9000 connection refused after 0.000s");
+    insta::assert_snapshot!(rig.end(), @"SC dial_refused by backend in dial 0/0: cannot connect to 127.0.0.1:9000: connection refused after 0.000s");
 }
 
 #[tokio::test(start_paused = true)]

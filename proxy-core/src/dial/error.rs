@@ -31,6 +31,75 @@ pub enum DialErrorKind {
     Other(io::Error),
 }
 
+/// The kinds of dials that failed, without what goes with them: what is counted, shown and acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DialFailure {
+    /// [`DialErrorKind::Refused`]
+    Refused,
+    /// [`DialErrorKind::Unreachable`]
+    Unreachable,
+    /// [`DialErrorKind::TimedOut`]
+    TimedOut,
+    /// [`DialErrorKind::Reset`]
+    Reset,
+    /// [`DialErrorKind::Resolve`]
+    Unresolved,
+    /// [`DialErrorKind::Shortage`]
+    Shortage,
+    /// [`DialErrorKind::Other`]
+    Other,
+}
+
+impl DialFailure {
+    /// All of them; each is at the place that its number is.
+    pub const ALL: [Self; 7] = [
+        Self::Refused,
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::Reset,
+        Self::Unresolved,
+        Self::Shortage,
+        Self::Other,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timeout",
+            Self::Reset => "reset",
+            Self::Unresolved => "unresolved",
+            Self::Shortage => "shortage",
+            Self::Other => "failed",
+        }
+    }
+}
+
+impl DialErrorKind {
+    /// Which failure of a dial it is; None where there was no dial.
+    #[must_use]
+    pub const fn failure(&self) -> Option<DialFailure> {
+        Some(match self {
+            Self::Closed(_) => return None,
+            Self::Refused => DialFailure::Refused,
+            Self::Unreachable => DialFailure::Unreachable,
+            Self::TimedOut => DialFailure::TimedOut,
+            Self::Reset => DialFailure::Reset,
+            Self::Resolve(_) => DialFailure::Unresolved,
+            Self::Shortage(_) => DialFailure::Shortage,
+            Self::Other(_) => DialFailure::Other,
+        })
+    }
+
+    /// Whether it was this machine's own shortage, which says nothing about the target.
+    #[must_use]
+    pub const fn is_shortage(&self) -> bool {
+        matches!(self, Self::Shortage(_))
+    }
+}
+
 impl From<io::Error> for DialErrorKind {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind as Kind;
@@ -95,7 +164,7 @@ impl fmt::Display for FailedAttempt {
             (TargetAddr::Name(..), Some(endpoint)) => write!(f, " ({endpoint})")?,
             (TargetAddr::Name(..) | TargetAddr::Ip(_) | TargetAddr::Unix(_), _) => {}
         }
-        write!(f, " {}", self.kind)?;
+        write!(f, ": {}", self.kind)?;
         if matches!(self.kind, DialErrorKind::Closed(_)) {
             return Ok(());
         }
@@ -135,7 +204,7 @@ impl DialError {
     /// Whether this machine's own shortage was the last word.
     #[must_use]
     pub fn shortage(&self) -> bool {
-        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::Shortage(_)))
+        self.attempts.last().is_some_and(|last| last.kind.is_shortage())
     }
 }
 
@@ -145,9 +214,15 @@ impl fmt::Display for DialError {
             [] => return f.write_str("cannot connect: the route has no target"),
             [only] => write!(f, "cannot connect to {only}")?,
             several => {
-                write!(f, "cannot connect to any of {} targets", several.len())?;
+                let firsts = several.iter().enumerate();
+                let firsts =
+                    firsts.filter(|(n, one)| several.iter().take(*n).all(|other| other.target != one.target));
+                match firsts.count() {
+                    1 => write!(f, "cannot connect to any of {} addresses: ", several.len())?,
+                    targets => write!(f, "cannot connect to any of {targets} targets: ")?,
+                }
                 for (n, attempt) in several.iter().enumerate() {
-                    write!(f, "{} {attempt}", if n == 0 { ":" } else { ";" })?;
+                    write!(f, "{}{attempt}", if n == 0 { "" } else { "; " })?;
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Whether a target may be dialled at all.
 
+use std::future::Future;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::DialErrorKind;
@@ -20,11 +22,26 @@ pub trait Gate: Send + Sync {
     /// Why it is not to be dialled now.
     fn enter(&self, n: usize) -> Result<Self::Ticket, Closed>;
 
+    /// Leave to dial a target all the same that [`enter`](Self::enter) keeps closed because it failed before, for a dial that
+    /// has nobody else to go to. May wait for the answer of somebody who is trying it; the dial bounds that. Cancel-safe.
+    ///
+    /// # Errors
+    /// Why it is not to be dialled even so.
+    fn insist(&self, n: usize) -> impl Future<Output = Result<Self::Ticket, Closed>> + Send {
+        std::future::ready(self.enter(n))
+    }
+
     /// The target was reached.
     fn reached(&self, ticket: Self::Ticket) -> Self::Pass;
 
-    /// It was not, and `why` is the last thing that it said.
-    fn failed(&self, ticket: Self::Ticket, why: &DialErrorKind);
+    /// It was not, and `why` is the last thing that it said. `addresses` are those that its name stands for; none where it
+    /// is no name, or that could not be learnt.
+    fn failed(&self, ticket: Self::Ticket, why: &DialErrorKind, addresses: &[IpAddr]);
+
+    /// It had said nothing yet when another one was reached that was tried after it: it is slow at least, and may be silent.
+    fn overtaken(&self, ticket: Self::Ticket) {
+        drop(ticket);
+    }
 }
 
 /// Every target may be dialled.
@@ -41,7 +58,7 @@ impl Gate for AllOpen {
 
     fn reached(&self, (): ()) {}
 
-    fn failed(&self, (): (), _: &DialErrorKind) {}
+    fn failed(&self, (): (), _: &DialErrorKind, _: &[IpAddr]) {}
 }
 
 /// Why a target is not to be dialled now.

@@ -25,6 +25,14 @@ impl Running {
         }
     }
 
+    /// Targets that the product tries by itself at this moment.
+    pub(super) fn tries(&self) -> usize {
+        match self {
+            Self::Product { proxy, .. } => proxy.tries(),
+            Self::Leaky { .. } => 0,
+        }
+    }
+
     pub(super) fn entries(&self) -> Vec<Entry> {
         match self {
             Self::Product { proxy, .. } => {
