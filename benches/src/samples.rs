@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
-use proxy_core::relay::{Meter, NextTo, RelayDeadline, RelayLimits, Side};
+use proxy_core::relay::{Due, Meter, NextTo, RelayLimits, Side};
 use proxy_route::{ClientNet, Match, PortRange, RouteSpec, RouteTable};
 use tokio::time::Instant;
 
@@ -87,7 +87,7 @@ pub struct Unmetered;
 impl Meter for Unmetered {
     fn moved(&self, _: Side, _: u64, _: Instant) {}
     fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn deadline(&self, _: &Due) {}
 }
 
 /// What is learnt of a connection, as the configuration shares it.

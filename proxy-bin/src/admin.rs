@@ -37,7 +37,7 @@ mod socket_file;
 mod status;
 mod token;
 mod trace;
-mod view;
+pub(crate) mod view;
 mod wanted;
 
 use std::io;

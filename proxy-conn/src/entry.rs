@@ -9,6 +9,7 @@
 //! ```
 //! Times are ages: how old the connection was. One for each phase says all of what was spent where.
 
+mod deadline;
 mod known;
 mod mark;
 
@@ -21,7 +22,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use proxy_core::relay::{RelayDeadline, Side};
+use proxy_core::relay::{Due, Side};
 use proxy_core::{ClientAddr, PeerAddr};
 use tokio::time::Instant;
 
@@ -31,8 +32,11 @@ use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
 use crate::phase::Phase;
 
+use self::deadline::Deadline;
 use self::known::{Known, Packed};
 use self::mark::Mark;
+
+pub use self::deadline::DeadlineKind;
 
 /// What is learnt of a connection as it goes.
 #[derive(Debug, Clone, Default)]
@@ -50,47 +54,6 @@ pub struct Facts {
     /// The target it reached, or was last trying to reach.
     pub target: Option<Arc<str>>,
 }
-
-/// Which deadline is the nearest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DeadlineKind {
-    /// `proxy_header_timeout`.
-    Header,
-    /// `initial_data_timeout`.
-    Hello,
-    /// The longest wait for a place, where a limit queues.
-    Queue,
-    /// `connection_timeout`.
-    Dial,
-    /// One of the relay's.
-    Relay(RelayDeadline),
-}
-
-impl std::fmt::Display for DeadlineKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Header => f.write_str("header"),
-            Self::Hello => f.write_str("hello"),
-            Self::Queue => f.write_str("queue"),
-            Self::Dial => f.write_str("dial"),
-            Self::Relay(which) => which.fmt(f),
-        }
-    }
-}
-
-/// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 9] = [
-    DeadlineKind::Header,
-    DeadlineKind::Hello,
-    DeadlineKind::Queue,
-    DeadlineKind::Dial,
-    DeadlineKind::Relay(RelayDeadline::Idle),
-    DeadlineKind::Relay(RelayDeadline::HalfClosed),
-    DeadlineKind::Relay(RelayDeadline::WriteStall),
-    DeadlineKind::Relay(RelayDeadline::NoData),
-    DeadlineKind::Relay(RelayDeadline::Lifetime),
-];
 
 /// The number that stands for no pool.
 pub(crate) const NO_POOL: u8 = u8::MAX;
@@ -116,13 +79,12 @@ pub(crate) struct Entry {
     /// When each phase but the first was entered. A phase that was passed over has the time of the one after.
     entered: [Mark; Phase::ALL.len() - 1],
     last_activity: Mark,
-    deadline_at: Mark,
+    deadline: Deadline,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
     known: Mutex<Known>,
     peer: Packed,
     phase: AtomicU8,
-    deadline_kind: AtomicU8,
     /// The number of its pool; [`NO_POOL`] until it is known.
     pool: AtomicU8,
     /// Whether it may be silent for ever.
@@ -141,12 +103,11 @@ impl Entry {
             from_backend: AtomicU64::new(0),
             entered: [const { Mark::zero() }; Phase::ALL.len() - 1],
             last_activity: Mark::zero(),
-            deadline_at: Mark::unset(),
+            deadline: Deadline::unset(),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             known: Mutex::default(),
             peer: Packed::of(peer.socket_addr()),
             phase: AtomicU8::new(Phase::Header as u8),
-            deadline_kind: AtomicU8::new(0),
             pool: AtomicU8::new(NO_POOL),
             immortal: AtomicBool::new(false),
             cancel: Cancel::default(),
@@ -214,11 +175,14 @@ impl Entry {
         (self.from_client.load(Ordering::Relaxed), self.from_backend.load(Ordering::Relaxed))
     }
 
-    /// Notes that its nearest deadline is at the age of `due`.
+    /// Notes that its phase has to end at the age of `due`, whatever moves.
     pub(crate) fn set_deadline(&self, due: Duration, kind: DeadlineKind) {
-        let code = KINDS.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok()).unwrap_or(0);
-        self.deadline_at.set_no_earlier(due);
-        self.deadline_kind.store(code, Ordering::Relaxed);
+        self.deadline.set(due, kind);
+    }
+
+    /// Notes until when its relay may last; `age`: how old the connection is at a time.
+    pub(crate) fn set_due(&self, due: &Due, age: impl Fn(Instant) -> Duration) {
+        self.deadline.set_due(due, age);
     }
 
     pub(crate) fn moved(&self, from: Side, bytes: u64, age: Duration) {
@@ -346,21 +310,18 @@ impl Entry {
             idle: self.idle(age),
             from_client,
             from_backend,
-            deadline: self.deadline_at.get().map(|due| (opened + due, self.deadline_kind())),
+            deadline: self.deadline.nearest(&self.last_activity).map(|(due, kind)| (opened + due, kind)),
             client: client.map(|fd| Claim { fd, held_for: age }),
             backend: backend.map(|fd| Claim { fd, held_for: connected }),
         }
-    }
-
-    fn deadline_kind(&self) -> DeadlineKind {
-        let code = usize::from(self.deadline_kind.load(Ordering::Relaxed));
-        KINDS.get(code).copied().unwrap_or(DeadlineKind::Header)
     }
 
     pub(crate) fn view(&self, home: Home, now: Instant) -> ConnView {
         let (opened, age) = (self.opened(home), self.age(home, now));
         let (from_client, from_backend) = self.bytes();
         let [client_descriptor, backend_descriptor] = self.held();
+        let deadline = self.deadline.nearest(&self.last_activity);
+        let (due, deadline) = deadline.unwrap_or((Duration::ZERO, DeadlineKind::Header));
         ConnView {
             id: self.id(home),
             peer: self.peer(),
@@ -373,8 +334,8 @@ impl Entry {
             idle: self.idle(age),
             from_client,
             from_backend,
-            deadline_at: opened + self.deadline_at.age(),
-            deadline: self.deadline_kind(),
+            deadline_at: opened + due,
+            deadline,
             client_descriptor,
             backend_descriptor,
         }
@@ -406,7 +367,7 @@ pub struct ConnView {
     pub from_client: u64,
     /// Bytes read from the backend.
     pub from_backend: u64,
-    /// When its nearest deadline is.
+    /// When its nearest deadline is, if nothing moves any more.
     pub deadline_at: Instant,
     /// Which deadline that is.
     pub deadline: DeadlineKind,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_core::PeerAddr;
-use proxy_core::relay::{Meter, RelayDeadline, Side};
+use proxy_core::relay::{Due, Meter, RelayDeadline, Side};
 use tokio::time::Instant;
 
 use crate::cancel::Reason;
@@ -129,8 +129,8 @@ impl Meter for ConnGuard {
         }
     }
 
-    fn deadline(&self, at: Instant, why: RelayDeadline) {
-        self.entry.set_deadline(self.age(at), DeadlineKind::Relay(why));
+    fn deadline(&self, due: &Due) {
+        self.entry.set_due(due, |at| self.age(at));
     }
 
     fn warned(&self, at: Instant, why: RelayDeadline) {

@@ -34,7 +34,7 @@ use crate::stream::Stream;
 use lane::{Lane, LaneError};
 use watch::Watch;
 
-pub use deadline::{NextTo, RelayDeadline, RelayLimits};
+pub use deadline::{Due, NextTo, RelayDeadline, RelayLimits};
 
 /// A side of a proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,8 +102,9 @@ pub trait Meter: Send + Sync {
     fn moved(&self, from: Side, bytes: u64, now: Instant);
     /// `side` ended its direction (FIN): the connection is draining.
     fn half_closed(&self, side: Side, now: Instant);
-    /// The nearest deadline is now `at`, because of `why`.
-    fn deadline(&self, at: Instant, why: RelayDeadline);
+    /// The relay may last until `due`. Told again when that is otherwise by more than the time of the last byte that
+    /// [`moved`](Self::moved).
+    fn deadline(&self, due: &Due);
     /// At `at` the connection is going to be ended because of `why`, unless something moves; see
     /// [`RelayLimits::warn_before`].
     fn warned(&self, at: Instant, why: RelayDeadline) {
@@ -185,11 +186,11 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     async fn settle(&mut self, by: Side) -> bool {
         let limit = self.watch.limits().half_closed;
         if by == Side::Backend && self.down.has_ended() {
-            let told = |until| self.meter.deadline(until, RelayDeadline::HalfClosed);
+            let told = |until| self.meter.deadline(&Due::at(until, RelayDeadline::HalfClosed));
             settle::finish(self.client, limit, told).await;
             return self.client.unacknowledged() == 0;
         }
-        self.meter.deadline(Instant::now() + limit.get(), RelayDeadline::HalfClosed);
+        self.meter.deadline(&Due::at(Instant::now() + limit.get(), RelayDeadline::HalfClosed));
         match by {
             Side::Client => settle::settle(&mut self.up, self.client, self.backend, limit).await,
             Side::Backend => settle::settle(&mut self.down, self.backend, self.client, limit).await,
@@ -197,10 +198,11 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         false
     }
 
-    /// The nearest deadline, told to the meter; when the timer has to look.
+    /// Tells the meter of the deadlines; when the timer has to look.
     fn arm(&self) -> Instant {
-        let (at, why) = self.watch.due();
-        self.meter.deadline(at, why);
+        let due = self.watch.told();
+        self.meter.deadline(&due);
+        let (at, why) = due.nearest();
         self.look(at, why)
     }
 
@@ -225,18 +227,16 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
 
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<RelayEnd> {
         let outcome = self.poll_lanes(cx);
-        let nearer = self.account();
+        let otherwise = self.account();
         if let Some(end) = outcome {
             return Poll::Ready(end);
         }
         if let Some((by, error)) = self.poll_gone(cx) {
             return Poll::Ready(RelayEnd::Reset { by, error, delivered: false });
         }
-        if nearer {
-            let (at, why) = self.watch.due();
-            let look = self.look(at, why);
+        if otherwise {
+            let look = self.arm();
             if look < timer.deadline() {
-                self.meter.deadline(at, why);
                 timer.as_mut().reset(look);
             }
         }
@@ -247,9 +247,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
             if let Some(end) = self.fired(cx) {
                 return Poll::Ready(end);
             }
-            let (at, why) = self.watch.due();
-            self.meter.deadline(at, why);
-            timer.as_mut().reset(self.look(at, why));
+            timer.as_mut().reset(self.arm());
         }
     }
 
@@ -323,26 +321,26 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
     }
 
-    /// Tells the meter and the deadlines what the lanes did. Whether a deadline may have come nearer by it (a half-close, a
-    /// stall): one that moved away waits for the timer to look.
+    /// Tells the meter and the deadlines what the lanes did. Whether a deadline has come nearer or gone by it (the first byte,
+    /// a half-close, a stall): one that only moved away waits for the timer to look.
     fn account(&mut self) -> bool {
         let (up, down) = (self.up.take_moved(), self.down.take_moved());
         let ended = [(Side::Client, self.up.source_ended()), (Side::Backend, self.down.source_ended())];
         let newly_ended = self.first_end.is_none() && ended.iter().any(|(_, ended)| *ended);
         let waiting = (self.up.is_stalled(), self.down.is_stalled());
-        let nearer = newly_ended || waiting != self.watch.waiting();
-        if !(up.any() || down.any() || nearer) {
+        let mut otherwise = newly_ended || waiting != self.watch.waiting();
+        if !(up.any() || down.any() || otherwise) {
             return false;
         }
         let now = Instant::now();
         for (from, moved) in [(Side::Client, up), (Side::Backend, down)] {
             if moved.any() {
-                self.watch.moved(moved.read > 0, now);
+                otherwise |= self.watch.moved(moved.read > 0, now);
                 self.meter.moved(from, moved.read, now);
             }
         }
-        self.watch.lane(Side::Client, waiting.0, up.written, now);
-        self.watch.lane(Side::Backend, waiting.1, down.written, now);
+        otherwise |= self.watch.lane(Side::Client, waiting.0, up.written, now);
+        otherwise |= self.watch.lane(Side::Backend, waiting.1, down.written, now);
         if newly_ended {
             self.first_end = ended.iter().find(|(_, ended)| *ended).map(|(side, _)| *side);
             if let Some(side) = self.first_end {
@@ -350,7 +348,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
                 self.meter.half_closed(side, now);
             }
         }
-        nearer
+        otherwise
     }
 
     /// Looks for resets on sides that are not being read: because the other side is slow, or they have ended.

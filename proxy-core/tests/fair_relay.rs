@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_core::relay::{Meter, NextTo, Preface, RelayDeadline, RelayLimits, Side, relay};
+use proxy_core::relay::{Due, Meter, NextTo, Preface, RelayLimits, Side, relay};
 use proxy_core::{Bound, KeepAlive, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -113,7 +113,7 @@ struct Unmetered;
 impl Meter for Unmetered {
     fn moved(&self, _: Side, _: u64, _: Instant) {}
     fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn deadline(&self, _: &Due) {}
 }
 
 #[tokio::test]

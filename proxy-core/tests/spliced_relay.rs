@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proxy_core::pipe;
-use proxy_core::relay::{Meter, NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Due, Meter, NextTo, Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::{Bound, Dial, Endpoint, Socket, Stream, TcpDialer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -24,7 +24,7 @@ struct Unmetered;
 impl Meter for Unmetered {
     fn moved(&self, _: Side, _: u64, _: Instant) {}
     fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn deadline(&self, _: &Due) {}
 }
 
 /// A test with all pipes to itself. It lets go of those that its thread keeps.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proxy_conn::Phase;
 use proxy_core::Side;
-use proxy_core::relay::{Meter, RelayDeadline};
+use proxy_core::relay::{Due, Meter};
 use tokio::time::Instant;
 
 use crate::laws::{Entry, Levels};
@@ -167,8 +167,8 @@ impl Meter for Account {
         self.line(|line| line.phases.push(Phase::Drain));
     }
 
-    fn deadline(&self, at: Instant, _: RelayDeadline) {
-        self.line(|line| line.deadline = at);
+    fn deadline(&self, due: &Due) {
+        self.line(|line| line.deadline = due.nearest().0);
     }
 }
 
@@ -192,5 +192,5 @@ impl Meter for Unheeded<'_> {
         self.account.line(|line| line.deadline = now + self.half_closed);
     }
 
-    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn deadline(&self, _: &Due) {}
 }

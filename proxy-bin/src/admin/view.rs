@@ -30,7 +30,7 @@ pub(super) fn pool_names<D>(proxy: &Proxy<D>) -> Vec<std::sync::Arc<str>> {
 }
 
 /// A connection, as a list says it.
-pub(super) fn connection<P: AsRef<str>>(
+pub(crate) fn connection<P: AsRef<str>>(
     view: &ConnView,
     immortal: bool,
     pools: &[P],

@@ -7,6 +7,7 @@ mod door;
 mod greeted;
 mod limits;
 mod names;
+mod shown;
 
 use std::future::Future;
 use std::io;

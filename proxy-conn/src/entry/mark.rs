@@ -48,6 +48,13 @@ impl Mark {
         Some(self.0.load(Ordering::Relaxed)).filter(|coded| *coded != UNSET).map(decoded)
     }
 
+    /// The latest time that it may have been set to; zero if it was not set.
+    pub(super) fn latest(&self) -> Duration {
+        let coded = self.0.load(Ordering::Relaxed);
+        let exact = coded == UNSET || coded >> COUNT_BITS == MICROS;
+        if exact { self.age() } else { decoded(coded + 1) }
+    }
+
     /// The time; zero if it was not set.
     pub(super) fn age(&self) -> Duration {
         self.get().unwrap_or_default()
@@ -112,6 +119,8 @@ mod tests {
             let mark = Mark::zero();
             mark.set_no_earlier(a);
             prop_assert!(mark.age() >= a && mark.age() <= a + Duration::from_secs(1));
+            mark.set(a);
+            prop_assert!(mark.latest() >= a && mark.latest() <= a + Duration::from_secs(1));
         }
     }
 }

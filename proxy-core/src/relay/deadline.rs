@@ -1,5 +1,7 @@
-//! The five deadlines of a relay: how long each is, and what it is called. When one has passed is the module `watch`'s business.
+//! The five deadlines of a relay: how long each is, what it is called, and how it is told. When one has passed is the module
+//! `watch`'s business.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -58,6 +60,40 @@ pub enum RelayDeadline {
     NoData,
     /// [`RelayLimits::lifetime_end`].
     Lifetime,
+}
+
+/// Until when a relay may last, as far as that is known when it is told: bytes that move afterwards change only what
+/// [`Due::anew`] says, and whoever counts them can tell at any time, without being told again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// When it has been silent for too long, if nothing moves any more, and which deadline that is.
+    pub silent: (Instant, RelayDeadline),
+    /// It has not been silent for too long before this long after the last byte. None: no byte moves it.
+    pub anew: Option<Bound>,
+    /// The nearest of the deadlines that a byte does not start anew.
+    pub fixed: Option<(Instant, RelayDeadline)>,
+}
+
+impl Due {
+    /// At `at`, whatever moves.
+    #[must_use]
+    pub const fn at(at: Instant, which: RelayDeadline) -> Self {
+        Self { silent: (at, which), anew: None, fixed: None }
+    }
+
+    /// The nearer of the two, if nothing has moved since it was told.
+    #[must_use]
+    pub fn nearest(&self) -> (Instant, RelayDeadline) {
+        let nearer = |fixed: &(Instant, RelayDeadline)| match fixed.0.cmp(&self.silent.0) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            // Who is waited for says more than what it is waited for with.
+            Ordering::Equal => {
+                fixed.1 == RelayDeadline::Lifetime || self.silent.1 != RelayDeadline::HalfClosed
+            }
+        };
+        self.fixed.filter(nearer).unwrap_or(self.silent)
+    }
 }
 
 impl fmt::Display for RelayDeadline {

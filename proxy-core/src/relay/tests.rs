@@ -23,7 +23,7 @@ impl Meter for Notes {
     fn half_closed(&self, side: Side, _: Instant) {
         self.0.lock().unwrap().2.push(side);
     }
-    fn deadline(&self, _: Instant, _: RelayDeadline) {}
+    fn deadline(&self, _: &Due) {}
     fn warned(&self, at: Instant, why: RelayDeadline) {
         self.1.lock().unwrap().push((Instant::now(), at, why));
     }

@@ -33,7 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Side;
-use super::deadline::{NextTo, RelayDeadline, RelayLimits};
+use super::deadline::{Due, NextTo, RelayDeadline, RelayLimits};
 use crate::bound::Bound;
 
 /// The part of a deadline after which silent sockets are looked at, and looked at again while they owe something. It bounds
@@ -115,11 +115,13 @@ impl<'a> Watch<'a> {
         self.started + Duration::from_nanos(mark.0.get() - 1)
     }
 
-    /// Bytes moved; `read`: some were read, not only written.
-    pub(super) fn moved(&mut self, read: bool, now: Instant) {
+    /// Bytes moved; `read`: some were read, not only written. Whether they were the first.
+    pub(super) fn moved(&mut self, read: bool, now: Instant) -> bool {
+        let first = read && !self.ever_moved;
         self.last_moved = self.mark(now);
         self.ever_moved |= read;
         self.looked = false;
+        first
     }
 
     /// `side` has ended, the first of the two.
@@ -134,8 +136,8 @@ impl<'a> Watch<'a> {
         (client.is_some(), backend.is_some())
     }
 
-    /// What one lane does: whether bytes wait in it, and how many its sink has taken since last told. Whether that changed
-    /// anything.
+    /// What one lane does: whether bytes wait in it, and how many its sink has taken since last told. Whether its stall began,
+    /// ended or has another deadline by that.
     pub(super) fn lane(&mut self, from: Side, waits: bool, taken: u64, now: Instant) -> bool {
         let now = self.mark(now);
         let [client, backend] = &mut self.stalled_at;
@@ -227,10 +229,18 @@ impl<'a> Watch<'a> {
 
     /// The nearest deadline and which it is.
     pub(super) fn due(&self) -> (Instant, RelayDeadline) {
-        let lifetime = (self.limits.lifetime_end, RelayDeadline::Lifetime);
-        let (since, bound, which) = self.silence();
-        let at = self.instant(since) + bound.get();
-        if at < lifetime.0 { (at, which) } else { lifetime }
+        self.told().nearest()
+    }
+
+    /// All that whoever shows the nearest deadline has to know until the next look, end or stall, or the first byte.
+    pub(super) fn told(&self) -> Due {
+        let (lifetime, anew) = ((self.limits.lifetime_end, RelayDeadline::Lifetime), self.anew());
+        let fixed = self.fixed().map(|fixed| (self.passes(&fixed), fixed.2));
+        Due {
+            silent: (self.passes(&anew), anew.2),
+            anew: Some(anew.1),
+            fixed: fixed.filter(|fixed| fixed.0 < lifetime.0).or(Some(lifetime)),
+        }
     }
 
     /// When the sockets are to be looked at before a deadline of silence passes; None where nothing would come of it: all was
@@ -261,22 +271,31 @@ impl<'a> Watch<'a> {
 
     /// The deadline of silence that is the nearest.
     fn silence(&self) -> Silence {
-        let limits = self.limits;
-        let idle = (self.last_moved, limits.idle, RelayDeadline::Idle);
-        let bound = self.half_closed_bound();
-        let half_closed =
-            self.half_closed_at.map(|at| (at.max(self.last_moved), bound, RelayDeadline::HalfClosed));
-        // Traffic the other way does not lift a stall: only its own side can.
+        let (anew, fixed) = (self.anew(), self.fixed());
+        fixed.filter(|fixed| self.passes(fixed) < self.passes(&anew)).unwrap_or(anew)
+    }
+
+    fn passes(&self, (since, bound, _): &Silence) -> Instant {
+        self.instant(*since) + bound.get()
+    }
+
+    /// The nearest of those that every byte starts anew.
+    fn anew(&self) -> Silence {
+        let idle = (self.last_moved, self.limits.idle, RelayDeadline::Idle);
+        let Some(at) = self.half_closed_at else { return idle };
+        let half_closed = (at.max(self.last_moved), self.half_closed_bound(), RelayDeadline::HalfClosed);
+        if self.passes(&half_closed) <= self.passes(&idle) { half_closed } else { idle }
+    }
+
+    /// The nearest of those that other bytes do not move: traffic the other way does not lift a stall, only its own side can.
+    fn fixed(&self) -> Option<Silence> {
         let stalled = self.stalled_at.iter().flatten().min();
-        let stalled = stalled.map(|at| (*at, limits.write_stall, RelayDeadline::WriteStall));
-        let never_a_byte = (!self.ever_moved).then_some((Mark::START, limits.no_data, RelayDeadline::NoData));
-        let ends = |(since, bound, _): &Silence| self.instant(*since) + bound.get();
-        let conditional = [half_closed, stalled, never_a_byte].into_iter().flatten();
-        // Of equals the first.
-        conditional
-            .chain([idle])
-            .reduce(|nearest, next| if ends(&next) < ends(&nearest) { next } else { nearest })
-            .unwrap_or(idle)
+        let stalled = stalled.map(|at| (*at, self.limits.write_stall, RelayDeadline::WriteStall));
+        if self.ever_moved {
+            return stalled;
+        }
+        let never_a_byte = (Mark::START, self.limits.no_data, RelayDeadline::NoData);
+        stalled.filter(|stalled| self.passes(stalled) <= self.passes(&never_a_byte)).or(Some(never_a_byte))
     }
 }
 
