@@ -102,9 +102,7 @@ async fn of_a_side_that_takes_nothing_since_when_whatever_the_other_takes() {
     let timeouts = "inactivity_timeout = \"20s\", write_stall_timeout = \"50s\"";
     let talk = Talk::start(timeouts).await;
     // More than the client's stream holds, and than is read at once.
-    let flood = async {
-        while write_all(&talk.backend, &[7; 1024]).await.is_ok() {}
-    };
+    let flood = async { while write_all(&talk.backend, &[7; 1024]).await.is_ok() {} };
     drop(tokio::time::timeout(Duration::from_millis(500), flood).await);
     talk.is(Idle, 19.5);
     // The other way bytes move: they do not lift the stall, and until it is nearer than silence would be, that is shown.
@@ -163,7 +161,7 @@ async fn of_one_that_is_older_than_its_marks_are_exact_still_no_earlier_than_it_
     let talk = Talk::start("inactivity_timeout = \"30m\"").await;
     // After 18 minutes times are kept to the millisecond.
     talk.a_byte(Side::Client).await;
-    talk.silence(1500.000_4).await;
+    talk.silence(1500.0004).await;
     talk.a_byte(Side::Client).await;
     let (which, secs) = talk.shown();
     assert!(which == Idle && (1800.0..1800.002).contains(&secs), "{secs}");
