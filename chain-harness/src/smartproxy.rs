@@ -47,8 +47,14 @@ impl Smartproxy {
     /// The same, with no more than `descriptors` to be had from before its first moment.
     pub async fn run_with_descriptors(descriptors: u64, config: &str) -> Self {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$@\""), "sh"]).arg(binary());
-        Self::start_by(shell, config).standing().await
+        shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$@\""), "sh"]);
+        Self::run_through(shell, config).await
+    }
+
+    /// The same through `program`, which becomes the one that it is given as its last arguments.
+    pub async fn run_through(mut program: Command, config: &str) -> Self {
+        program.arg(binary());
+        Self::start_by(program, config).standing().await
     }
 
     /// The same in `namespace`. The ports of its configuration are whatever it says there: all are free.
