@@ -33,7 +33,9 @@ impl Args {
     }
 }
 
-fn in_full(found: &ConnectionInFull) -> String {
+/// All of it: what the table says, and what the kernel says of both sockets.
+#[must_use]
+pub(super) fn in_full(found: &ConnectionInFull) -> String {
     let mut text = String::new();
     for (name, value) in facts(&found.connection) {
         text.push_str(&format!("{name:<14}{}\n", plain(&value)));

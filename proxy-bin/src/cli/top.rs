@@ -8,7 +8,11 @@
 //! One task does all of it: the feed is a future beside the keys', so a proxy that does not answer freezes no key.
 
 mod feed;
+mod keys;
 mod parts;
+mod routes;
+mod scroll;
+mod shown;
 mod state;
 mod view;
 
@@ -31,8 +35,9 @@ use state::{Action, State};
 /// Which proxy to watch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Keys: q quits, ? helps, / filters, s sorts, k ends the selected connection, K all that match the
-filter, space pauses. For programs there are `smartproxy status --json` and `conns --json`.")]
+Keys: q quits, ? helps, Enter shows the selected connection in full, / filters, s sorts, r sorts the
+routes, k ends the selected connection, K all that match the filter, space pauses, Esc goes back.
+For programs there are `smartproxy status --json` and `conns --json`.")]
 pub struct Args {}
 
 impl Args {

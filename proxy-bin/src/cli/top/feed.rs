@@ -6,7 +6,7 @@ use hyper::Method;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::admin::model::{Connection, Connections, Filter, Kill, Killed, Sample, SortBy};
+use crate::admin::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Sample, SortBy};
 use crate::cli::client::{Client, ClientError, Events};
 use crate::cli::format::count;
 use crate::cli::list::Ask;
@@ -16,6 +16,8 @@ use crate::cli::list::Ask;
 pub(super) struct Wants {
     pub(super) filter: Filter,
     pub(super) sort: SortBy,
+    /// The one that is looked at in full.
+    pub(super) shown: Option<String>,
 }
 
 /// Whom to end.
@@ -34,6 +36,11 @@ pub(super) enum News {
         /// Those that moved the most bytes, of all.
         busiest: Vec<Connection>,
         at: Instant,
+    },
+    /// The connection that is looked at in full, or what the proxy says where it is not there.
+    Shown {
+        id: String,
+        found: Result<Box<ConnectionInFull>, String>,
     },
     /// What became of an order.
     Done(String),
@@ -100,6 +107,9 @@ impl Feed {
                 Err(error) => return Err(error),
             };
             let Ok(()) = self.tell(page).await else { return Ok(()) };
+            let Some(id) = self.wanted.borrow().shown.clone() else { continue };
+            let found = self.find(&id).await?;
+            let Ok(()) = self.tell(News::Shown { id, found }).await else { return Ok(()) };
         }
     }
 
@@ -108,11 +118,20 @@ impl Feed {
     }
 
     async fn look(&mut self) -> Result<News, ClientError> {
-        let Wants { filter, sort } = self.wanted.borrow_and_update().clone();
+        let Wants { filter, sort, shown: _ } = self.wanted.borrow_and_update().clone();
         let page = Ask { filter, sort, reverse: false }.read(&self.client, PAGE).await?;
         let busiest = Ask { filter: Filter::default(), sort: SortBy::Bytes, reverse: false };
         let busiest = busiest.read(&self.client, BUSIEST).await?.connections;
         Ok(News::Page { page, busiest, at: Instant::now() })
+    }
+
+    /// One connection in full; in the inner error what the proxy says of one that is not there.
+    async fn find(&self, id: &str) -> Result<Result<Box<ConnectionInFull>, String>, ClientError> {
+        match self.client.fetch(&format!("/v1/connections/{id}")).await {
+            Ok(found) => Ok(Ok(Box::new(found))),
+            Err(error) if !error.is_no_answer() => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 }
 

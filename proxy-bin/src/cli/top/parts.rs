@@ -1,4 +1,4 @@
-//! The tables of `top`: as many columns as there is room for.
+//! The connections of `top`: as many columns as there is room for.
 
 use ratatui::layout::{Alignment, Constraint};
 use ratatui::style::{Modifier, Style};
@@ -6,10 +6,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::state::State;
-use super::view::{ALARM, BOLD, colour};
-use crate::admin::model::{Connection, Route, SortBy, Target};
+use super::view::{ALARM, BOLD, NARROW, colour};
+use crate::admin::model::{Connection, SortBy};
 use crate::cli::conns;
-use crate::cli::format::{age, bytes, known, plain, usage};
+use crate::cli::format::{age, bytes, known, plain};
 
 /// A column: its header, its width, the least width of the screen that has it, and its cell.
 #[derive(Clone, Copy)]
@@ -38,19 +38,20 @@ const fn left(column: Column) -> Column {
     Column { right: false, ..column }
 }
 
-/// The columns of the list. In a narrow one that is sorted by it, the third time makes room for what it is sorted by.
+/// The columns of the list. In a narrow one that is sorted by it, a time makes room for what it is sorted by.
 fn columns(sort: SortBy) -> [Column; 10] {
-    let (idle, moved, in_phase) = match sort {
-        SortBy::Bytes => (100, 0, 125),
-        SortBy::InPhase => (100, 100, 0),
-        SortBy::Age | SortBy::Idle | SortBy::Id => (0, 100, 125),
+    let (aged, idle, moved, in_phase) = match sort {
+        SortBy::Bytes => (NARROW, 100, 0, 125),
+        SortBy::InPhase => (NARROW, 100, 100, 0),
+        SortBy::Idle => (NARROW, 0, 100, 125),
+        SortBy::Age | SortBy::Id => (0, NARROW, 100, 125),
     };
     [
         left(column("ID", 15, 0, |connection, _| text(&connection.id))),
         left(column("PHASE", 6, 0, |connection, _| {
             Span::styled(plain(&connection.phase), Style::new().fg(colour(&connection.phase)))
         })),
-        column("AGE", 6, 0, |connection, _| text(age(connection.age_s))),
+        column("AGE", 6, aged, |connection, _| text(age(connection.age_s))),
         column("IDLE", 6, idle, |connection, _| text(age(connection.idle_s))),
         column("IN PHASE", 8, in_phase, |connection, _| text(age(connection.in_phase_s))),
         column("BYTES", 8, moved, |connection, _| text(bytes(moved_by(connection)))),
@@ -58,7 +59,7 @@ fn columns(sort: SortBy) -> [Column; 10] {
         Column {
             name: "CLIENT",
             width: Constraint::Fill(2),
-            from: 0,
+            from: NARROW,
             right: false,
             cell: |connection, _| text(conns::client(connection)),
         },
@@ -121,73 +122,4 @@ fn table(state: &State, connections: &[Connection], sort: SortBy, width: u16) ->
         })
         .collect();
     Table::new(rows, columns.iter().map(|column| column.width)).header(header.style(BOLD))
-}
-
-/// The routes with the most connections.
-pub(super) fn route_table(routes: &[Route], most: usize, width: u16) -> Table<'static> {
-    let mut routes: Vec<&Route> = routes.iter().collect();
-    routes.sort_by_key(|route| std::cmp::Reverse(route.connections.used));
-    let wide = width >= 110;
-    let names = ["ROUTE", "OPEN", "DIAL", "RELAY", "DRAIN", "OLDEST", "TARGETS"];
-    let rows = routes.into_iter().take(most).map(|route| {
-        let mut cells = vec![Cell::new(plain(&route.name))];
-        let open = usage(route.connections);
-        let numbers = [
-            open,
-            route.phases.dial.to_string(),
-            route.phases.relay.to_string(),
-            route.phases.drain.to_string(),
-            route.oldest_s.map_or_else(|| "-".to_owned(), age),
-        ];
-        cells.extend(numbers.map(|number| Cell::new(Line::raw(number).alignment(Alignment::Right))));
-        cells.push(Cell::new(targets(route, wide)));
-        Row::new(cells)
-    });
-    let header = names.iter().enumerate().map(|(n, name)| {
-        let right = (1..=5).contains(&n);
-        Cell::new(Line::raw(*name).alignment(if right { Alignment::Right } else { Alignment::Left }))
-    });
-    let widths = [
-        Constraint::Length(if wide { 20 } else { 12 }),
-        Constraint::Length(if wide { 15 } else { 11 }),
-        Constraint::Length(5),
-        Constraint::Length(5),
-        Constraint::Length(5),
-        Constraint::Length(6),
-        Constraint::Fill(1),
-    ];
-    Table::new(rows, widths).header(Row::new(header).style(BOLD))
-}
-
-/// A route's targets, those in trouble in red and first: there may not be room for all.
-fn targets(route: &Route, wide: bool) -> Line<'static> {
-    let mut spans = Vec::new();
-    if route.draining {
-        spans.push(Span::styled("drained ", ALARM));
-    }
-    let (well, ill): (Vec<_>, Vec<_>) = route.targets.iter().partition(|target| trouble(target).is_none());
-    for target in ill.into_iter().chain(well) {
-        let name = plain(&target.target);
-        match trouble(target) {
-            Some(why) if wide => spans.push(Span::styled(format!("{name} ({why}) "), ALARM)),
-            Some(_) => spans.push(Span::styled(format!("!{name} "), ALARM)),
-            None => spans.push(Span::raw(format!("{name} "))),
-        }
-    }
-    Line::from(spans)
-}
-
-fn trouble(target: &Target) -> Option<String> {
-    if target.draining {
-        return Some("drained".to_owned());
-    }
-    let failed = target.failures_in_a_row;
-    match (target.breaker.as_str(), failed) {
-        ("closed", 0) => None,
-        ("closed", failed) => Some(format!("{failed} dials failed in a row")),
-        (breaker, failed) => {
-            let retry = target.retry_in_s.map(|s| format!(", next try in {}", age(s))).unwrap_or_default();
-            Some(format!("breaker {breaker} after {failed} failed dials{retry}"))
-        }
-    }
 }

@@ -8,6 +8,9 @@ use ratatui::widgets::TableState;
 use tokio::time::Instant;
 
 use super::feed::{News, Victims, Wants};
+use super::routes::RouteOrder;
+use super::scroll::Scroll;
+use super::shown::Shown;
 use crate::admin::model::{Connection, Connections, Filter, Sample, SortBy};
 use crate::cli::filter;
 use crate::cli::format::age;
@@ -28,6 +31,9 @@ pub(super) struct State {
     /// Bytes a second, of the connections that were seen twice.
     pub(super) speeds: HashMap<String, f64>,
     pub(super) wants: Wants,
+    /// The connection that is looked at in full, over everything else.
+    pub(super) shown: Option<Shown>,
+    pub(super) route_order: RouteOrder,
     pub(super) rows: TableState,
     pub(super) mode: Mode,
     pub(super) paused: bool,
@@ -45,15 +51,15 @@ pub(super) struct State {
 /// What keys mean.
 #[derive(Debug, Default, PartialEq)]
 pub(super) enum Mode {
-    /// They move about the list.
+    /// They move about the list, or the connection that is looked at in full.
     #[default]
     List,
     /// They write a filter.
     Filter(String),
     /// They answer a question.
     Confirm { victims: Victims, question: String },
-    /// Any of them closes the help.
-    Help,
+    /// They scroll the help; the others close it.
+    Help(Scroll),
 }
 
 /// What a key wants done.
@@ -87,6 +93,8 @@ impl Default for State {
             busiest: Vec::new(),
             speeds: HashMap::new(),
             wants: Wants::default(),
+            shown: None,
+            route_order: RouteOrder::default(),
             rows: TableState::default(),
             mode: Mode::List,
             paused: false,
@@ -117,6 +125,11 @@ impl State {
                 (self.lost, self.heard) = (None, Some(at));
                 if !self.paused {
                     self.sample(sample);
+                }
+            }
+            News::Shown { id, found } => {
+                if let Some(shown) = self.shown.as_mut().filter(|shown| shown.id == id) {
+                    shown.take(found);
                 }
             }
             News::Page { .. } if self.paused => {}
@@ -181,7 +194,10 @@ impl State {
             return matches!(key.code, KeyCode::Char('c' | 'd')).then_some(Action::Quit);
         }
         match std::mem::take(&mut self.mode) {
-            Mode::List => self.list_key(key.code),
+            Mode::List => match self.shown.take() {
+                Some(shown) => self.shown_key(key.code, shown),
+                None => self.list_key(key.code),
+            },
             Mode::Filter(text) => self.filter_key(key.code, text),
             Mode::Confirm { victims, .. } if matches!(key.code, KeyCode::Char('y' | 'Y')) => {
                 Some(Action::Kill(victims))
@@ -190,17 +206,25 @@ impl State {
                 self.say("nothing was ended");
                 None
             }
-            Mode::Help => None,
+            Mode::Help(mut scroll) => {
+                if scroll.key(key.code) {
+                    self.mode = Mode::Help(scroll);
+                }
+                None
+            }
         }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most keys mean nothing")]
     fn list_key(&mut self, key: KeyCode) -> Option<Action> {
         match key {
-            KeyCode::Char('q') | KeyCode::Esc => return Some(Action::Quit),
-            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help,
+            KeyCode::Char('q') => return Some(Action::Quit),
+            KeyCode::Esc => return self.back(),
+            KeyCode::Enter => return self.show(),
+            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help(Scroll::default()),
             KeyCode::Char('/' | 'f') => self.mode = Mode::Filter(filter::told(&self.wants.filter)),
             KeyCode::Char(' ') => self.paused = !self.paused,
+            KeyCode::Char('r') => self.sort_routes(),
             KeyCode::Char('s') => return self.sort(next_sort(self.wants.sort)),
             KeyCode::Char('a') => return self.sort(SortBy::Age),
             KeyCode::Char('b') => return self.sort(SortBy::Bytes),
@@ -217,6 +241,56 @@ impl State {
             _ => {}
         }
         None
+    }
+
+    /// One step back to how it began, and never out of it: whoever wants to leave says so.
+    fn back(&mut self) -> Option<Action> {
+        if self.wants.filter != Filter::default() {
+            self.wants.filter = Filter::default();
+            return self.look();
+        }
+        if self.paused {
+            return self.look();
+        }
+        self.rows.select_first();
+        self.say("q quits");
+        None
+    }
+
+    fn show(&mut self) -> Option<Action> {
+        let Some(connection) = self.selected() else {
+            self.say("no connection is selected");
+            return None;
+        };
+        let id = connection.id.clone();
+        self.wants.shown = Some(id.clone());
+        self.shown = Some(Shown::new(id));
+        Some(Action::Look)
+    }
+
+    /// What a key does to the connection that is looked at in full.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most keys mean nothing")]
+    fn shown_key(&mut self, key: KeyCode, mut shown: Shown) -> Option<Action> {
+        match key {
+            KeyCode::Char('q') => return Some(Action::Quit),
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace => {
+                self.wants.shown = None;
+                return Some(Action::Look);
+            }
+            KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help(Scroll::default()),
+            KeyCode::Char('k') | KeyCode::Delete => {
+                let question = format!("end {}{}?", shown.id, shown.about());
+                self.mode = Mode::Confirm { victims: Victims::One(shown.id.clone()), question };
+            }
+            other => drop(shown.scroll.key(other)),
+        }
+        self.shown = Some(shown);
+        None
+    }
+
+    fn sort_routes(&mut self) {
+        self.route_order = self.route_order.next();
+        self.say(format!("routes: {}; those in trouble before them", self.route_order.told()));
     }
 
     fn sort(&mut self, sort: SortBy) -> Option<Action> {

@@ -4,17 +4,21 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Sparkline, Wrap};
+use ratatui::widgets::{Block, Clear, Padding, Paragraph, Sparkline, Wrap};
 
-use super::parts::{busiest_table, connection_table, route_table};
+use super::keys::{draw_foot, draw_help};
+use super::parts::{busiest_table, connection_table};
+use super::routes;
 use super::state::{Mode, State};
-use crate::admin::model::{Sample, Usage};
+use crate::admin::model::{Pool, Sample, Usage};
 use crate::cli::filter;
 use crate::cli::format::{age, bytes, plain, usage};
 use crate::cli::status::{audit_line, by_phase};
 
-/// On a screen of so many lines there is room for the history and the busiest, too.
-const TALL: u16 = 36;
+/// With so many lines above the last there is room for the history and the busiest, too.
+const TALL: u16 = 35;
+/// On a screen of fewer columns what matters less is left out.
+pub(super) const NARROW: u16 = 60;
 
 /// What wants attention, and what is well.
 pub(super) const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
@@ -30,51 +34,48 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
         frame.render_widget(Paragraph::new(plain(text)).wrap(Wrap { trim: false }), area);
         return;
     };
-    let tall = area.height >= TALL;
-    let most_routes: usize = if tall { 10 } else { 4 };
-    let routes = u16::try_from(sample.routes.len().min(most_routes)).unwrap_or(4) + 1;
-    let [head, history, route_area, list, busiest, foot] = Layout::vertical([
-        Constraint::Length(4),
-        Constraint::Length(if tall { 5 } else { 0 }),
-        Constraint::Length(routes),
-        Constraint::Min(3),
-        Constraint::Length(if tall { 7 } else { 0 }),
-        Constraint::Length(1),
-    ])
-    .areas(area);
-    draw_head(frame, head, state, &sample);
-    if tall {
-        draw_history(frame, history, state, &sample);
-        let title = Block::new().title(Line::styled("the busiest", BOLD));
-        frame.render_widget(busiest_table(state, busiest.width).block(title), busiest);
+    let [above, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
+    match &mut state.shown {
+        Some(shown) => shown.draw(frame, above),
+        None => draw_tables(frame, above, state, &sample),
     }
-    frame.render_widget(route_table(&sample.routes, most_routes, route_area.width), route_area);
-    draw_list(frame, list, state);
     draw_foot(frame, foot, state);
-    match &state.mode {
-        Mode::Help => draw_help(frame),
+    match &mut state.mode {
+        Mode::Help(scroll) => draw_help(frame, scroll),
         Mode::Confirm { question, .. } => draw_question(frame, question),
         Mode::List | Mode::Filter(_) => {}
     }
     state.sample = Some(sample);
 }
 
+/// Everything above the last line: the proxy, its routes and its connections.
+fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, sample: &Sample) {
+    let tall = area.height >= TALL;
+    let (history, busiest) = if tall { (5, 7) } else { (0, 0) };
+    let lines = routes::lines(&sample.routes, area.height.saturating_sub(4 + history + busiest));
+    let [head, history, route_area, list, busiest] = Layout::vertical([
+        Constraint::Length(4),
+        Constraint::Length(history),
+        Constraint::Length(lines + 1),
+        Constraint::Min(3),
+        Constraint::Length(busiest),
+    ])
+    .areas(area);
+    draw_head(frame, head, state, sample);
+    if tall {
+        draw_history(frame, history, state, sample);
+        let title = Block::new().title(Line::styled("the busiest", BOLD));
+        frame.render_widget(busiest_table(state, busiest.width).block(title), busiest);
+    }
+    routes::draw(frame, route_area, &sample.routes, state.route_order);
+    draw_list(frame, list, state);
+}
+
 /// The four lines that are always there.
 fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) {
     let [title, counts, phases, pools] = Layout::vertical([Constraint::Length(1); 4]).areas(area);
     let status = &sample.status;
-    let who = Line::from(vec![
-        Span::styled(plain(&status.name), BOLD),
-        Span::raw(format!("  up {}  ", age(status.uptime_s))),
-        Span::styled(plain(&status.state), if status.ready { WELL } else { ALARM }),
-        Span::styled(if state.paused { "  PAUSED" } else { "" }, ALARM),
-    ]);
-    frame.render_widget(Paragraph::new(who), title);
-    let audit = &status.audit;
-    let light = if audit.clean && audit.blind.is_none() { WELL } else { ALARM };
-    let light = Line::styled(format!("● audit {}", plain(&audit_line(audit))), light);
-    frame.render_widget(Paragraph::new(light).alignment(Alignment::Right), title);
-
+    draw_title(frame, title, state, sample);
     let open = Usage { used: status.connections, most: Some(status.max_connections) };
     let rates = state
         .rates
@@ -88,6 +89,40 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) 
     frame.render_widget(Paragraph::new(line), counts);
     draw_phases(frame, phases, sample);
     frame.render_widget(Paragraph::new(pool_line(sample)), pools);
+}
+
+/// Which proxy, and how it is. Where both do not fit it is the audit's figures, then the uptime that are left out.
+fn draw_title(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) {
+    let status = &sample.status;
+    let up = format!("  up {}", age(status.uptime_s));
+    let who = |up: &str| {
+        Line::from(vec![
+            Span::styled(plain(&status.name), BOLD),
+            Span::raw(format!("{up}  ")),
+            Span::styled(plain(&status.state), if status.ready { WELL } else { ALARM }),
+            Span::styled(if state.paused { "  PAUSED" } else { "" }, ALARM),
+        ])
+    };
+    let audit = &status.audit;
+    let light = if audit.clean && audit.blind.is_none() { WELL } else { ALARM };
+    let light = |text: &str| Line::styled(format!("● audit {}", plain(text)), light);
+    let short = match (audit.ago_s, audit.clean) {
+        (None, _) => "none yet",
+        (Some(_), true) => "clean",
+        (Some(_), false) => "NOT CLEAN",
+    };
+    let choices = [(who(&up), light(&audit_line(audit))), (who(&up), light(short)), (who(""), light(short))];
+    let fits = |(who, light): &(Line<'_>, Line<'_>)| columns(who.width() + 1 + light.width()) <= area.width;
+    let Some((who, light)) = choices.into_iter().find(fits) else {
+        return frame.render_widget(Paragraph::new(who("")), area);
+    };
+    frame.render_widget(Paragraph::new(who), area);
+    frame.render_widget(Paragraph::new(light).alignment(Alignment::Right), area);
+}
+
+/// So many columns or lines, as the screen counts them.
+pub(super) fn columns(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
 }
 
 /// The colour of each phase.
@@ -105,12 +140,13 @@ pub(super) fn colour(phase: &str) -> Color {
 fn draw_phases(frame: &mut Frame<'_>, area: Rect, sample: &Sample) {
     let phases = by_phase(&sample.status.phases);
     let mut spans = Vec::new();
-    for (phase, count) in phases {
+    let told = phases.iter().filter(|(_, count)| *count > 0 || area.width >= NARROW);
+    for &(phase, count) in told {
         let style = if count > 0 { Style::new().fg(colour(phase)) } else { FAINT };
         spans.push(Span::styled(format!("{phase} {count}  "), style));
     }
     let told = Line::from(spans);
-    let width = u16::try_from(told.width()).unwrap_or(area.width).min(area.width);
+    let width = columns(told.width()).min(area.width);
     let [text, bar] = Layout::horizontal([Constraint::Length(width), Constraint::Min(0)]).areas(area);
     frame.render_widget(Paragraph::new(told), text);
     let total: u64 = phases.iter().map(|(_, count)| count).sum();
@@ -127,23 +163,29 @@ fn draw_phases(frame: &mut Frame<'_>, area: Rect, sample: &Sample) {
     frame.render_widget(Paragraph::new(Line::from(spans)), bar);
 }
 
+/// The pools and the drains; what wants attention first: there may not be room for all.
 fn pool_line(sample: &Sample) -> Line<'static> {
     let mut spans = vec![Span::raw("pools  ")];
-    for pool in &sample.status.pools {
-        let style = if pool.level == "normal" { WELL } else { ALARM };
-        spans.push(Span::raw(format!("{} {} ", plain(&pool.name), usage(pool.connections))));
-        let why = pool.signal.as_deref().map(|why| format!(" ({})", plain(why))).unwrap_or_default();
-        spans.push(Span::styled(format!("{}{why}", plain(&pool.level)), style));
-        if pool.waiting > 0 {
-            spans.push(Span::styled(format!(" {} wait", pool.waiting), ALARM));
-        }
-        spans.push(Span::raw("   "));
-    }
+    let is_well = |pool: &&Pool| pool.level == "normal" && pool.waiting == 0;
+    let (well, ill): (Vec<_>, Vec<_>) = sample.status.pools.iter().partition(is_well);
+    ill.into_iter().for_each(|pool| tell_pool(pool, &mut spans));
     for drain in &sample.status.drains {
         spans.push(Span::styled(plain(&crate::cli::status::drain_line(drain)), ALARM));
         spans.push(Span::raw("   "));
     }
+    well.into_iter().for_each(|pool| tell_pool(pool, &mut spans));
     Line::from(spans)
+}
+
+fn tell_pool(pool: &Pool, spans: &mut Vec<Span<'static>>) {
+    let style = if pool.level == "normal" { WELL } else { ALARM };
+    spans.push(Span::raw(format!("{} {} ", plain(&pool.name), usage(pool.connections))));
+    let why = pool.signal.as_deref().map(|why| format!(" ({})", plain(why))).unwrap_or_default();
+    spans.push(Span::styled(format!("{}{why}", plain(&pool.level)), style));
+    if pool.waiting > 0 {
+        spans.push(Span::styled(format!(" {} wait", pool.waiting), ALARM));
+    }
+    spans.push(Span::raw("   "));
 }
 
 /// Open connections over the last samples, and how old those are that are open now.
@@ -186,67 +228,19 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
     frame.render_stateful_widget(table, area, &mut state.rows);
 }
 
-const KEYS: &str = "q quit  ? help  / filter  s sort  ↑↓ select  k kill  K kill all  space pause";
-
-fn draw_foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
-    let line = match (&state.mode, &state.notice, &state.lost) {
-        (_, Some(notice), _) => Line::styled(plain(notice), ALARM),
-        (Mode::Filter(text), None, _) => {
-            frame.set_cursor_position((
-                area.x.saturating_add(u16::try_from(8 + text.chars().count()).unwrap_or(u16::MAX)),
-                area.y,
-            ));
-            Line::from(vec![
-                Span::styled("filter: ", BOLD),
-                Span::raw(plain(text)),
-                Span::styled("   (phase=dial min_idle=10m …; Enter, Esc)", FAINT),
-            ])
-        }
-        (_, None, Some(lost)) => Line::styled(plain(lost.lines().next().unwrap_or_default()), ALARM),
-        (_, None, None) => Line::styled(KEYS, FAINT),
-    };
-    frame.render_widget(Paragraph::new(line), area);
-}
-
-const HELP: &str = "\
-q, Esc      quit                        a  the oldest first
-space       pause, go on                b  the busiest first
-/           filter, such as phase=dial  i  the longest silent first
-            min_idle=10m route=api      p  the longest in its phase first
-↑ ↓ PgUp    select                      s  the next of these orders
-k, Del      end the selected connection (asks)
-K           end all that match the filter (asks)
-
-phases  header: reads the PROXY header    relay: both sides are connected
-        peek:   reads the ClientHello     drain: one side has ended
-        dial:   waits for a place or for the backend
-
-any key closes this";
-
-fn draw_help(frame: &mut Frame<'_>) {
-    draw_box(frame, "help", HELP, 78);
-}
-
-fn draw_question(frame: &mut Frame<'_>, question: &str) {
-    draw_box(frame, "really?", &format!("{}\n\ny: yes    any other key: no", plain(question)), 66);
-}
-
 /// A box in the middle, over everything else.
-fn draw_box(frame: &mut Frame<'_>, title: &str, text: &str, width: u16) {
+fn draw_question(frame: &mut Frame<'_>, question: &str) {
+    let text = format!("{}\n\ny: yes    any other key: no", plain(question));
     let area = frame.area();
-    let width = width.min(area.width);
+    let width = area.width.min(66);
     let inside = usize::from(width.saturating_sub(4)).max(1);
     let lines: usize = text.lines().map(|line| line.chars().count().div_ceil(inside).max(1)).sum();
-    let height = u16::try_from(lines + 2).unwrap_or(area.height).min(area.height);
-    let [middle] =
-        Layout::vertical([Constraint::Length(height)]).flex(ratatui::layout::Flex::Center).areas(area);
-    let [middle] =
-        Layout::horizontal([Constraint::Length(width)]).flex(ratatui::layout::Flex::Center).areas(middle);
+    let height = columns(lines + 2).min(area.height);
+    let middle = area.centered(Constraint::Length(width), Constraint::Length(height));
     frame.render_widget(Clear, middle);
-    let block =
-        Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
+    let block = Block::bordered().title(" really? ").padding(Padding::horizontal(1));
     frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }).block(block), middle);
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,22 +1,31 @@
 use super::*;
-use crate::admin::model::AgeBucket;
+use crate::admin::model::{AgeBucket, ConnectionInFull, Route};
 use crate::cli::fixtures;
+use crate::cli::top::view::tests::drawn;
 
 pub(in crate::cli::top) fn sample(at: f64, opened: u64, ended: u64) -> News {
-    let mut status = fixtures::status();
-    status.opened_total = opened;
-    status.ended_total = [("finished".to_owned(), ended)].into();
+    let mut ill = fixtures::route("dark", 115, 0);
+    ill.targets[0].breaker = "open".to_owned();
+    ill.targets[0].failures_in_a_row = 5;
+    ill.targets[0].retry_in_s = Some(4.0);
+    let News::Sample(mut sample, now) = sample_of(vec![fixtures::route("web", 0, 5), ill]) else {
+        unreachable!("it is a sample")
+    };
+    sample.at = at;
+    sample.status.opened_total = opened;
+    sample.status.ended_total = [("finished".to_owned(), ended)].into();
+    News::Sample(sample, now)
+}
+
+/// What is told of a proxy with these routes.
+pub(in crate::cli::top) fn sample_of(routes: Vec<Route>) -> News {
     let ages = vec![
         AgeBucket { at_most_s: Some(1.0), connections: 2 },
         AgeBucket { at_most_s: Some(60.0), connections: 0 },
         AgeBucket { at_most_s: None, connections: 118 },
     ];
-    let mut ill = fixtures::route("dark", 115, 0);
-    ill.targets[0].breaker = "open".to_owned();
-    ill.targets[0].failures_in_a_row = 5;
-    ill.targets[0].retry_in_s = Some(4.0);
-    let routes = vec![fixtures::route("web", 0, 5), ill];
-    News::Sample(Box::new(Sample { at, status, routes, ages, oldest: Vec::new() }), Instant::now())
+    let sample = Sample { at: 1.0, status: fixtures::status(), routes, ages, oldest: Vec::new() };
+    News::Sample(Box::new(sample), Instant::now())
 }
 
 /// A page of these connections, each of which has moved so many bytes.
@@ -38,7 +47,7 @@ pub(in crate::cli::top) fn press(state: &mut State, keys: &str) -> Option<Action
     keys.chars().fold(None, |_, c| state.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
 }
 
-fn code(state: &mut State, code: KeyCode) -> Option<Action> {
+pub(in crate::cli::top) fn code(state: &mut State, code: KeyCode) -> Option<Action> {
     state.key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
@@ -171,14 +180,91 @@ fn sorting_and_pausing() {
 }
 
 #[test]
-fn it_is_left_by_q_escape_and_control_c_but_not_out_of_a_question() {
+fn it_is_left_by_q_and_control_c_but_not_out_of_a_question() {
     let mut state = with_two();
     assert_eq!(press(&mut state, "q"), Some(Action::Quit));
-    assert_eq!(code(&mut state, KeyCode::Esc), Some(Action::Quit));
     assert_eq!(press(&mut state, "?q"), None, "any key closes the help");
     assert_eq!(press(&mut state, "/q"), None);
     let control_c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(state.key(control_c), Some(Action::Quit));
     let control_k = KeyEvent::new(KeyCode::Char('k'), KeyModifiers::CONTROL);
     assert_eq!((state.key(control_k), &state.mode), (None, &Mode::Filter("q".to_owned())), "it is no k");
+}
+
+#[test]
+fn escape_rids_of_a_filter_then_of_a_pause_and_never_quits() {
+    let mut state = with_two();
+    press(&mut state, "/phase=dial");
+    code(&mut state, KeyCode::Enter);
+    press(&mut state, "/route=x");
+    assert_eq!(code(&mut state, KeyCode::Esc), None);
+    assert_eq!(
+        state.wants().filter.phase.as_deref(),
+        Some("dial"),
+        "only what was being written is given up"
+    );
+    assert_eq!(code(&mut state, KeyCode::Esc), Some(Action::Look));
+    assert_eq!(state.wants().filter, Filter::default());
+
+    press(&mut state, " ");
+    assert_eq!(code(&mut state, KeyCode::Esc), Some(Action::Look));
+    assert!(!state.paused);
+
+    code(&mut state, KeyCode::End);
+    assert_eq!(state.rows.selected(), Some(1));
+    for _ in 0..3 {
+        assert_eq!(code(&mut state, KeyCode::Esc), None);
+        assert_eq!((state.rows.selected(), state.notice.as_deref()), (Some(0), Some("q quits")));
+    }
+    for mode in ["?", "k", "/"] {
+        press(&mut state, mode);
+        assert_eq!((code(&mut state, KeyCode::Esc), &state.mode), (None, &Mode::List));
+    }
+}
+
+fn found(id: &str) -> Result<Box<ConnectionInFull>, String> {
+    let connection = fixtures::connection(id, "relay");
+    Ok(Box::new(ConnectionInFull { connection, client_socket: None, backend_socket: None }))
+}
+
+#[test]
+fn enter_shows_the_selected_connection_and_escape_leads_back() {
+    let mut state = with_two();
+    code(&mut state, KeyCode::Down);
+    assert_eq!(code(&mut state, KeyCode::Enter), Some(Action::Look));
+    assert_eq!(state.wants().shown.as_deref(), Some("a-2"));
+    state.take(News::Shown { id: "a-1".to_owned(), found: found("a-1") });
+    assert_eq!(state.shown.as_ref().unwrap().about(), "", "it is another's");
+    state.take(News::Shown { id: "a-2".to_owned(), found: found("a-2") });
+    assert_eq!(state.shown.as_ref().unwrap().about(), ", relay from 10.0.0.1:40001");
+
+    press(&mut state, "k");
+    assert!(matches!(&state.mode, Mode::Confirm { question, .. }
+        if question == "end a-2, relay from 10.0.0.1:40001?"));
+    assert_eq!(press(&mut state, "y"), Some(Action::Kill(Victims::One("a-2".to_owned()))));
+    assert!(state.shown.is_some(), "how it ends is seen");
+    press(&mut state, "?x");
+    assert!(state.shown.is_some());
+
+    assert_eq!(code(&mut state, KeyCode::Esc), Some(Action::Look));
+    assert_eq!((state.shown.is_none(), state.wants().shown), (true, None));
+    assert_eq!(state.selected().unwrap().id, "a-2", "and the list is where it was");
+    assert_eq!(code(&mut State::default(), KeyCode::Enter), None, "there is none");
+}
+
+#[test]
+fn what_was_known_of_a_connection_stays_when_it_ends() {
+    let mut state = with_two();
+    state.take(sample_of(Vec::new()));
+    press(&mut state, " ");
+    code(&mut state, KeyCode::Enter);
+    assert!(state.paused, "the list stands still, what is looked at does not");
+    for found in [found("a-1"), Err("no connection a-1 is open".to_owned())] {
+        state.take(News::Shown { id: "a-1".to_owned(), found });
+    }
+    let screen = drawn(&mut state, 80, 24);
+    assert!(screen.contains("no connection a-1 is open") && screen.contains("10.0.0.1:40001"), "{screen}");
+    code(&mut state, KeyCode::End);
+    let screen = drawn(&mut state, 40, 12);
+    assert!(screen.contains("connection a-1, as last known"), "however far it is scrolled: {screen}");
 }

@@ -1,12 +1,16 @@
+use crossterm::event::KeyCode;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use tokio::time::Instant;
 
 use super::*;
+use crate::admin::model::{ConnectionInFull, Socket};
+use crate::cli::fixtures;
 use crate::cli::top::feed::News;
-use crate::cli::top::state::tests::{page, press, sample};
+use crate::cli::top::state::tests::{code, page, press, sample};
 
-fn drawn(state: &mut State, width: u16, height: u16) -> String {
+/// The screen, a line each, without the blanks at their ends.
+pub(in crate::cli::top) fn drawn(state: &mut State, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, state)).unwrap();
     let text = terminal.backend().to_string();
@@ -48,20 +52,90 @@ fn a_question_a_filter_and_what_went_wrong() {
     state.take(News::Lost("/run/x.sock: nobody answers\n  more".to_owned()));
     let lost = drawn(&mut state, 80, 24);
     assert!(lost.ends_with("\n/run/x.sock: nobody answers\n"), "{lost}");
+}
+
+#[test]
+fn a_tiny_terminal() {
+    insta::assert_snapshot!(drawn(&mut busy(), 40, 12));
+}
+
+#[test]
+fn a_connection_in_full() {
+    let mut state = busy();
+    code(&mut state, KeyCode::Enter);
+    let asking = drawn(&mut state, 80, 24);
+    assert!(asking.contains("connection 5f3a9c1e-1a ") && asking.contains("asking the proxy"), "{asking}");
+    let socket = Socket {
+        descriptor: 17,
+        local: Some("127.0.0.1:9001".to_owned()),
+        remote: Some("10.0.0.1:40001".to_owned()),
+        tcp: None,
+    };
+    let connection = fixtures::connection("5f3a9c1e-1a", "dial");
+    let found = Box::new(ConnectionInFull { connection, client_socket: Some(socket), backend_socket: None });
+    state.take(News::Shown { id: "5f3a9c1e-1a".to_owned(), found: Ok(found) });
+    insta::assert_snapshot!(drawn(&mut state, 80, 24));
+    let top = drawn(&mut state, 40, 12);
+    assert!(top.contains("deadline") && !top.contains("received"), "{top}");
+    code(&mut state, KeyCode::End);
+    let end = drawn(&mut state, 40, 12);
+    assert!(end.contains("received") && !end.contains("deadline"), "{end}");
+    code(&mut state, KeyCode::Up);
+    assert_ne!(drawn(&mut state, 40, 12), end, "one line up is one line up, also from the end");
+    code(&mut state, KeyCode::Home);
+    assert_eq!(drawn(&mut state, 40, 12), top);
+}
+
+#[test]
+fn the_help_is_whole_or_scrolls() {
+    let mut state = busy();
     press(&mut state, "?");
-    let help = drawn(&mut state, 80, 24);
-    assert!(help.contains("any key closes this"), "{help}");
+    insta::assert_snapshot!(drawn(&mut state, 80, 24));
+    let top = drawn(&mut state, 40, 12);
+    assert!(top.contains("q, Ctrl-C") && top.contains("↑↓ more"), "{top}");
+    assert!(top.lines().all(|line| line.chars().count() <= 40), "{top}");
+    code(&mut state, KeyCode::End);
+    let end = drawn(&mut state, 40, 12);
+    assert!(end.contains("any other key closes this"), "{end}");
+}
+
+#[test]
+fn keys_are_named_whole_and_those_for_now_first() {
+    let last = |state: &mut State, width| drawn(state, width, 24).lines().last().unwrap().to_owned();
+    let mut state = busy();
+    assert_eq!(last(&mut state, 40), "q quit  ? help  Enter show  / filter");
+    press(&mut state, " ");
+    assert!(last(&mut state, 80).starts_with("Esc goes on  q quit"));
+    press(&mut state, "/phase=dial");
+    code(&mut state, KeyCode::Enter);
+    assert!(last(&mut state, 80).starts_with("Esc clears the filter  q quit"));
+    code(&mut state, KeyCode::Enter);
+    assert_eq!(last(&mut state, 80), "Esc back  ↑↓ scroll  k kill  ? help  q quit");
+}
+
+#[test]
+fn what_wants_attention_is_not_cut_for_being_last() {
+    let mut state = busy();
+    let sample = state.sample.as_mut().unwrap();
+    let well = sample.status.pools[0].clone();
+    let ill = Pool { name: "zzz".to_owned(), level: "shed".to_owned(), ..well.clone() };
+    sample.status.pools = [vec![well; 5], vec![ill]].concat();
+    let screen = drawn(&mut state, 40, 12);
+    assert!(screen.contains("pools  zzz 120 of 1000 shed"), "{screen}");
 }
 
 #[test]
 fn no_terminal_is_too_small_to_draw_on() {
     let mut state = busy();
     for (width, height) in [(1, 1), (3, 2), (20, 5), (400, 3), (5, 100)] {
-        for keys in ["", "?", "xk", "n/"] {
+        for keys in ["", "?", "xk", "n/", "r"] {
             press(&mut state, keys);
             drawn(&mut state, width, height);
         }
         state.mode = Mode::List;
+        code(&mut state, KeyCode::Enter);
+        drawn(&mut state, width, height);
+        code(&mut state, KeyCode::Esc);
     }
 }
 
