@@ -123,9 +123,10 @@ pub(super) struct PoolFile {
     /// that of `[limits]`.
     pub(super) at_limit: Option<AtLimit>,
     /// Deadlines where they differ from `[timeouts]`; a route's own go over them. The pool `chain` has some built in, which
-    /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s,
-    /// the last two a tenth shorter for each proxy that a connection came through: whoever is nearer to the backend is to
-    /// end a silence first.
+    /// `[timeouts]` goes over: `connection_timeout` 10s, `inactivity_timeout` 10m and `half_closed_timeout` 10s. The last
+    /// two and `no_data_timeout` are a tenth shorter for each proxy that a connection came through, and
+    /// `max_connection_lifetime` a hundredth, where nobody wrote them: whoever is nearer to the backend is to end a
+    /// connection first. `smartproxy check OUTER INNER` compares what is written.
     /// Not `proxy_header_timeout` and `initial_data_timeout`, whose phases end before the pool is known.
     pub(super) timeouts: DeadlineOverrides,
     /// When the pool is overloaded, and what is done then.

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use proxy_conn::overload::OptionsError;
-use proxy_conn::{DeadlineOverrides, Deadlines, OverloadOptions};
+use proxy_conn::{DeadlineOverrides, Deadlines, OverloadOptions, Switch};
 use proxy_core::Bound;
 
 use super::at_limit::AtLimit;
@@ -66,6 +66,8 @@ pub struct PoolChoice {
 struct OfChain {
     inactivity: bool,
     half_closed: bool,
+    no_data: bool,
+    lifetime: bool,
 }
 
 impl PoolChoice {
@@ -74,25 +76,44 @@ impl PoolChoice {
     #[must_use]
     pub fn behind(&self, proxies: usize) -> Deadlines {
         let mut deadlines = self.deadlines;
+        if proxies == 0 {
+            return deadlines;
+        }
         if self.built_in.inactivity {
             deadlines.inactivity_timeout = shortened(deadlines.inactivity_timeout, proxies);
         }
         if self.built_in.half_closed {
             deadlines.half_closed_timeout = shortened(deadlines.half_closed_timeout, proxies);
         }
+        if let Switch::After(bound) = deadlines.no_data_timeout
+            && self.built_in.no_data
+        {
+            deadlines.no_data_timeout = Switch::After(shortened(bound, proxies));
+        }
+        if self.built_in.lifetime {
+            deadlines.max_connection_lifetime = aged(deadlines.max_connection_lifetime, proxies);
+        }
         deadlines
     }
 }
+
+/// Proxies that make a difference. After so many a tenth less would be less than half: 0.9⁷ = 0.48.
+const STEPS: usize = 7;
 
 /// A tenth less for each proxy: well over a round trip and the steps of a timer, and of the deadline most is left. Half of it
 /// is left in any case (the seventh proxy and those after it have the same), since what peers say of a chain's length is
 /// not to take a deadline away.
 fn shortened(bound: Bound, proxies: usize) -> Bound {
-    /// After so many a tenth less would be less than half: 0.9⁷ = 0.48.
-    const STEPS: usize = 7;
     let whole = bound.get();
     let shorter = (0..proxies.min(STEPS)).fold(whole, |left, _| left - left / 10).max(whole / 2);
     Bound::try_from(shorter).unwrap_or(bound)
+}
+
+/// A hundredth less for each proxy, as many as above: of the built-in day a quarter of an hour, which is longer than a
+/// connection can take from one hop to the next, and takes little from whoever lives.
+fn aged(bound: Bound, proxies: usize) -> Bound {
+    let steps = u32::try_from(proxies.min(STEPS)).unwrap_or(0);
+    Bound::try_from(bound.get() - bound.get() / 100 * steps).unwrap_or(bound)
 }
 
 /// The pools of a route's connections.
@@ -175,6 +196,8 @@ impl<'f> Pools<'f> {
         OfChain {
             inactivity: chain && layers.iter().all(|layer| layer.inactivity_timeout.is_none()),
             half_closed: chain && layers.iter().all(|layer| layer.half_closed_timeout.is_none()),
+            no_data: chain && layers.iter().all(|layer| layer.no_data_timeout.is_none()),
+            lifetime: chain && layers.iter().all(|layer| layer.max_connection_lifetime.is_none()),
         }
     }
 }

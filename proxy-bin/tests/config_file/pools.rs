@@ -125,6 +125,22 @@ fn of_the_proxies_of_a_chain_the_innermost_ends_a_silence_first() {
     }
 }
 
+/// `no_data_timeout` and `max_connection_lifetime`, in seconds, behind so many proxies.
+fn without_a_byte_and_in_all(text: &str, proxies: usize) -> [u64; 2] {
+    let deadlines = good(text).routes.route(0).unwrap().payload.pool(true).behind(proxies);
+    [deadlines.no_data_timeout.bound(), deadlines.max_connection_lifetime].map(|bound| bound.get().as_secs())
+}
+
+#[test]
+fn of_the_proxies_of_a_chain_the_innermost_ends_a_silence_from_the_beginning_and_a_long_life_first() {
+    assert_eq!(without_a_byte_and_in_all(ROUTE, 0), [60, 86_400]);
+    assert_eq!(without_a_byte_and_in_all(ROUTE, 1), [54, 85_536]);
+    assert_eq!(without_a_byte_and_in_all(ROUTE, 2), [48, 84_672]);
+    assert_eq!(without_a_byte_and_in_all(ROUTE, usize::MAX), [30, 80_352]);
+    let written = format!("[timeouts]\nno_data_timeout = \"60s\"\nmax_connection_lifetime = \"1d\"\n{ROUTE}");
+    assert_eq!(without_a_byte_and_in_all(&written, 2), [60, 86_400]);
+}
+
 #[test]
 fn a_deadline_that_somebody_wrote_is_the_same_at_every_place_in_a_chain() {
     let whole = format!("[timeouts]\nhalf_closed_timeout = \"10s\"\n{ROUTE}");
