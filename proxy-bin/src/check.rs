@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use proxy_bin::cli::format::count;
-use proxy_bin::config::Config;
+use proxy_bin::config::{self, Config};
 use proxy_bin::descriptors;
 
-use crate::{fit, load, print};
+use crate::{fit, ink, load, print};
 
 /// Says of each what is wrong with it.
 ///
@@ -21,6 +21,12 @@ pub(crate) fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(WRONG_COMMAND_LINE));
     }
     let read = files.iter().map(|file| one(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut proxies = 0;
+    for hops in read.windows(2) {
+        if let [Some(outer), Some(inner)] = hops {
+            proxies = compare(outer, inner, proxies)?;
+        }
+    }
     Ok(if read.iter().all(Option::is_some) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -48,4 +54,30 @@ fn one(file: &Path) -> anyhow::Result<Option<Config>> {
     let fine = format!("{}: fine ({routes}, {sockets})\neach client: {each_client}\n", name.display());
     print::out(fine.as_bytes())?;
     Ok(Some(config))
+}
+
+/// Says what does not fit of two neighbours in a chain, of which the first has so many proxies before it; how many the second
+/// has.
+fn compare(outer: &Config, inner: &Config, proxies: usize) -> anyhow::Result<usize> {
+    let between = config::between(outer, inner, proxies);
+    let found = [&between.outer, &between.inner];
+    for findings in found.into_iter().filter(|findings| !findings.is_empty()) {
+        print::err(format_args!("{}\n", findings.render(ink())));
+    }
+    let (first, second) = (&outer.origin.name, &inner.origin.name);
+    let said = match between.routes {
+        0 if config::between(inner, outer, 0).routes > 0 => {
+            format!("it is the other way round: name {second} first: connections come to it first")
+        }
+        0 => "no route leads there, as far as the files show".to_owned(),
+        routes => {
+            let routes = count(routes as u64, "route", "routes");
+            match found.iter().map(|findings| findings.len() as u64).sum() {
+                0 => format!("{routes}, which fit"),
+                warnings => format!("{routes}, {}", count(warnings, "warning", "warnings")),
+            }
+        }
+    };
+    print::out(format!("{first} -> {second}: {said}\n").as_bytes())?;
+    Ok(between.proxies)
 }

@@ -95,6 +95,7 @@ Examples:
   smartproxy                          run the embedded chain; then: curl http://127.0.0.1:8001/
   smartproxy demo --outer 9001 --inner 9002 --backend 9003
   smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
+  smartproxy check outer.toml inner.toml      and whether the hops of a chain fit each other
   smartproxy run proxy.toml           run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
   smartproxy chain outer.sock inner.sock      which connections live on one hop of a chain only
@@ -118,7 +119,8 @@ pub enum Command {
     Run(ConfigFile),
     /// Check configurations: every error at once, each with its place in the file. Opens no port.
     Check {
-        /// The configuration files (TOML); `-` is standard input.
+        /// The configuration files (TOML); `-` is standard input. Those of a chain in the order in which connections pass
+        /// them: then each is compared with the next one, too.
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },

@@ -54,14 +54,18 @@ fn load(path: &Path) -> Option<Config> {
     fit(path, Config::load(path))
 }
 
+/// How findings are drawn on standard error.
+fn ink() -> Ink {
+    if std::io::stderr().is_terminal() { Ink::Colour } else { Ink::Plain }
+}
+
 /// What there is to say about a configuration, said; None where it is not fit to run here.
 pub(crate) fn fit(path: &Path, config: Result<Config, LoadError>) -> Option<Config> {
-    let ink = if std::io::stderr().is_terminal() { Ink::Colour } else { Ink::Plain };
     let suits = |config: Config| config.suits_a_start().map(|()| config).map_err(LoadError::from);
     match config.and_then(suits) {
         Ok(config) => {
             if !config.warnings.is_empty() {
-                print::err(format_args!("{}\n", config.warnings.render(ink)));
+                print::err(format_args!("{}\n", config.warnings.render(ink())));
             }
             Some(config)
         }
@@ -70,7 +74,7 @@ pub(crate) fn fit(path: &Path, config: Result<Config, LoadError>) -> Option<Conf
             let plural = if count == 1 { "" } else { "s" };
             print::err(format_args!(
                 "{}\n\nsmartproxy: {} has {count} error{plural}",
-                errors.render(ink),
+                errors.render(ink()),
                 path.display()
             ));
             None

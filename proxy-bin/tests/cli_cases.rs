@@ -56,3 +56,28 @@ fn a_full_disk_is_said() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
     }
 }
+
+/// What `check` says of two of the shipped files, on standard output.
+fn checked(files: [&str; 2]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
+    command.current_dir(format!("{}/../config", env!("CARGO_MANIFEST_DIR"))).arg("check").args(files);
+    let output = command.output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_hops_of_the_shipped_chain_fit_each_other() {
+    assert_eq!(
+        checked(["chain-outer.toml", "chain-inner.toml"]),
+        "chain-outer.toml -> chain-inner.toml: 1 route, which fit"
+    );
+    assert_eq!(
+        checked(["chain-inner.toml", "chain-outer.toml"]),
+        "chain-inner.toml -> chain-outer.toml: it is the other way round: name chain-outer.toml first: connections come to it first"
+    );
+    assert_eq!(
+        checked(["chain-outer.toml", "sni-routing.toml"]),
+        "chain-outer.toml -> sni-routing.toml: no route leads there, as far as the files show"
+    );
+}

@@ -92,6 +92,14 @@ pub(super) fn place<'d, 't>(document: &'d Document<'t>, table: usize) -> Place<'
     document.root().key("listeners").index(table)
 }
 
+/// The table that a listening socket comes from; None for one that no table is about.
+pub(super) fn table_of(file: &ConfigFile, at: &ListenerConfig) -> Option<usize> {
+    let about = |table: &ListenerFile| {
+        is_about(table, at.port) && table.bind.iter().any(|bind| canonical(*bind) == at.bind)
+    };
+    file.listeners.iter().position(about)
+}
+
 /// All listening sockets, by port.
 pub(super) fn expand(
     file: &ConfigFile,

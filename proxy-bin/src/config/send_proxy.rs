@@ -200,6 +200,16 @@ impl HeaderContent {
         }
     }
 
+    /// The longest header that is sent, in bytes, where one of `received` bytes may have come, and the trail is as long as it
+    /// can be.
+    pub(super) fn longest_in_a_chain(&self, received: usize) -> usize {
+        let content = match self.unique_id {
+            UniqueId::Trail => Self { unique_id: UniqueId::Received, ..*self },
+            UniqueId::Received | UniqueId::Own => *self,
+        };
+        content.longest(Known { hello: true, header: Some(received) }).min(self.max_header)
+    }
+
     /// The longest header that there may be to send, in bytes. Of a trail only our own id counts: the others give way.
     fn longest(&self, known: Known) -> usize {
         // A connection's id is 25 characters at most, one that came 128 (PROXY protocol, section 2.2.5), a name 255

@@ -6,6 +6,7 @@
 
 mod admin;
 mod breakers;
+mod chains;
 mod congestion;
 mod early;
 mod examples;

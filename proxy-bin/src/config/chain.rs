@@ -1,0 +1,132 @@
+//! Two configurations as neighbours in a chain: what of the one does not fit the other.
+//!
+//! ```text
+//! client ─► OUTER: route ─► its target ══ link ══► INNER: listener ─► its routes ─► backend
+//! ```
+//! A link is a target of the outer hop that leads to a listener of the inner one, as far as the two files show it: the
+//! port is the same, and so is the address where the listener is bound to one. Each link is asked whether the one sends
+//! what the other wants ([`header`]), whether of the same silence the hop nearer to the backend is the first to have had
+//! enough ([`deadlines`]), and whether the inner hop lets in as many as the outer one may bring ([`crowd`]).
+//!
+//! Nothing else is known of either machine, and nothing is looked up: what depends on an address that no file names is
+//! not judged.
+
+use std::collections::HashSet;
+
+use super::finding::{Finding, Findings, Severity, Source};
+use super::peel::{self, Peeled};
+use super::{Config, listener, route};
+use link::Link;
+
+mod crowd;
+mod deadlines;
+mod header;
+mod link;
+
+/// What there is to say of an outer hop and the inner hop behind it.
+#[derive(Debug)]
+pub struct Between {
+    /// How many routes of the outer hop lead to the inner one.
+    pub routes: usize,
+    /// What is to be changed in the outer one's file; warnings.
+    pub outer: Findings,
+    /// What is to be changed in the inner one's file; warnings.
+    pub inner: Findings,
+    /// How many proxies a connection has come through when it arrives at the inner hop, as far as its header tells.
+    pub proxies: usize,
+}
+
+/// Compares two hops, of which the outer one is connected to by clients, or by so many `proxies` that come before it.
+#[must_use]
+pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
+    let (mut of_outer, mut of_inner) = (Vec::new(), Vec::new());
+    let links = link::between(outer, inner);
+    let mut behind = 0;
+    // Where it is written, for which the texts have to be read again.
+    let texts =
+        (peel::read(&outer.origin.text, &mut of_outer), peel::read(&inner.origin.text, &mut of_inner));
+    if let (Some(outer_text), Some(inner_text)) = texts {
+        let mut pair = Pair {
+            outer: Hop { config: outer, text: &outer_text },
+            inner: Hop { config: inner, text: &inner_text },
+            proxies,
+            said: HashSet::new(),
+            of_outer: &mut of_outer,
+            of_inner: &mut of_inner,
+        };
+        for link in &links {
+            behind = behind.max(link.proxies(proxies));
+            pair.compare(link);
+        }
+    }
+    let findings = |config: &Config, list| {
+        Source::new(&config.origin.name, &config.origin.text).findings(Severity::Warning, list)
+    };
+    let routes: HashSet<usize> = links.iter().map(|link| link.index).collect();
+    Between {
+        routes: routes.len(),
+        outer: findings(outer, of_outer),
+        inner: findings(inner, of_inner),
+        proxies: behind,
+    }
+}
+
+/// One of the two, with its text.
+#[derive(Clone, Copy)]
+struct Hop<'a> {
+    config: &'a Config,
+    text: &'a Peeled<'a>,
+}
+
+impl<'a> Hop<'a> {
+    /// What its file is called.
+    fn name(self) -> &'a str {
+        &self.config.origin.name
+    }
+
+    /// The place of a route.
+    fn route(self, index: usize) -> super::document::Place<'a, 'a> {
+        route::place(&self.text.document, index)
+    }
+
+    /// The place of what is written about listening on a port; else that of the port, in the route that wants it.
+    fn listener(self, at: &listener::ListenerConfig) -> super::document::Place<'a, 'a> {
+        let document = &self.text.document;
+        match listener::table_of(&self.text.file, at) {
+            Some(table) => listener::place(document, table),
+            None => {
+                let has =
+                    |ports: &[proxy_route::PortRange]| ports.iter().any(|range| range.contains(at.port));
+                let routes = self.text.file.routes.iter();
+                let wants = routes.enumerate().find(|(_, route)| route.enabled && has(&route.matches.ports));
+                self.route(wants.map_or(0, |(index, _)| index)).key("match").key("ports")
+            }
+        }
+    }
+}
+
+/// What is compared, and what was found.
+struct Pair<'a> {
+    outer: Hop<'a>,
+    inner: Hop<'a>,
+    /// How many proxies come before the outer one.
+    proxies: usize,
+    /// What was said of what: a hundred routes to one listener that wants something are one finding.
+    said: HashSet<(&'static str, String)>,
+    of_outer: &'a mut Vec<Finding>,
+    of_inner: &'a mut Vec<Finding>,
+}
+
+impl Pair<'_> {
+    fn compare(&mut self, link: &Link<'_>) {
+        if header::compare(self, link) {
+            deadlines::compare(self, link);
+        }
+        crowd::compare(self, link);
+    }
+
+    /// Whether `what` is to be said of `whom`: once.
+    fn says(&mut self, what: &'static str, whom: impl Into<String>) -> bool {
+        self.said.insert((what, whom.into()))
+    }
+}

@@ -1,0 +1,190 @@
+//! Whether of the same silence the inner hop is the first to have had enough. It is the one that knows whose silence it is:
+//! where the outer one is faster, or as fast, the inner is told of a reset that nobody wished for.
+//!
+//! A dial to the inner hop is answered by its kernel, so the dial of the outer one has ended when that of the inner one
+//! begins: what waits for the latter, and for a name, are the outer one's deadlines of silence. What waits to be written
+//! waits on the hop next to whoever does not read first: there the same deadline on both is in order.
+
+use proxy_conn::{Deadlines, KeepAliveTreatment};
+use proxy_core::Bound;
+use proxy_route::{DomainPattern, Matched};
+
+use super::super::finding::Finding;
+use super::super::route::{Action, RouteConfig};
+use super::Pair;
+use super::link::Link;
+
+/// One deadline on both hops: the inner one's key, and what it is to be below.
+struct Twice {
+    key: &'static str,
+    inner: Bound,
+    outer_key: &'static str,
+    outer: Bound,
+    /// What to write for the inner one.
+    wanted: String,
+}
+
+/// One finding for each pair of routes of which one is behind the other.
+pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
+    let before = pair.proxies;
+    let outer = link.route.pool(before > 0 || link.sends()).behind(before);
+    let (inner_config, proxies) = (pair.inner.config, link.proxies(before));
+    let Some(names) = pair.outer.config.routes.route(link.index).map(|route| &route.spec.matches.domains)
+    else {
+        return;
+    };
+    let behind = inner_config.routes.routes().filter(|route| takes(route, link.listener.port, names));
+    for route in behind {
+        let inner = route.payload.pool(link.sends()).behind(proxies);
+        let late = too_late(&outer, &inner);
+        if !late.is_empty() && pair.says("deadlines", format!("{} {}", link.index, route.index)) {
+            let finding = finding(pair, link, &route, &late);
+            pair.of_inner.push(finding);
+        }
+    }
+    hello(pair, link, &outer);
+}
+
+/// Whether a connection of these names may come to a route on this port.
+fn takes(route: &Matched<'_, RouteConfig>, port: u16, names: &[DomainPattern]) -> bool {
+    let matches = &route.spec.matches;
+    route.spec.enabled
+        && matches!(route.payload.action, Action::Forward { .. })
+        && matches.ports.iter().any(|range| range.contains(port))
+        && (names.is_empty()
+            || matches.domains.is_empty()
+            || names.iter().any(|name| matches.domains.iter().any(|other| meet(name, other))))
+}
+
+/// Whether there is a name that both take.
+fn meet(one: &DomainPattern, other: &DomainPattern) -> bool {
+    // A wildcard stands for any label.
+    let example = |pattern: &DomainPattern| pattern.to_string().replace('*', "x");
+    one == other || one.matches(&example(other)) || other.matches(&example(one))
+}
+
+/// The deadlines of the inner hop that pass when it has been told already, or is about to be.
+fn too_late(outer: &Deadlines, inner: &Deadlines) -> Vec<Twice> {
+    let never = |bound: Bound| bound == Bound::MAX;
+    // What one may have at the least, and the other at the most.
+    let least = |bound| outer.jitter.spread(bound, 0.0);
+    let most = |bound| inner.jitter.spread(bound, 1.0);
+    let mut late = Vec::new();
+    let mut twice = |key, (outer_key, outer): (&'static str, Bound), inner: Bound, wanted: String| {
+        late.push(Twice { key, inner, outer_key, outer, wanted });
+    };
+    let idle = ("inactivity_timeout", outer.idle());
+    if !never(outer.idle()) && most(inner.idle()) >= least(outer.idle()) {
+        twice("inactivity_timeout", idle, inner.idle(), inactivity(least(outer.idle()), inner));
+    }
+    let half = outer.half_closed_timeout;
+    if inner.half_closed_timeout >= half {
+        let written = written("half_closed_timeout", below(half));
+        twice("half_closed_timeout", ("half_closed_timeout", half), inner.half_closed_timeout, written);
+    }
+    let stall = outer.write_stall_timeout;
+    if inner.write_stall_timeout > stall {
+        let written = written("write_stall_timeout", stall);
+        twice("write_stall_timeout", ("write_stall_timeout", stall), inner.write_stall_timeout, written);
+    }
+    let no_data = outer.no_data_timeout.bound();
+    if !never(no_data) && inner.no_data_timeout.bound() >= no_data {
+        let written = written("no_data_timeout", below(no_data));
+        twice("no_data_timeout", ("no_data_timeout", no_data), inner.no_data_timeout.bound(), written);
+    }
+    let standard = |deadlines: &Deadlines| deadlines.keep_alive_treatment == KeepAliveTreatment::Standard;
+    if standard(outer) && standard(inner) && most(inner.lifetime()) >= least(outer.lifetime()) {
+        let written = written("max_connection_lifetime", below(least(outer.lifetime())));
+        let lifetime = ("max_connection_lifetime", outer.lifetime());
+        twice("max_connection_lifetime", lifetime, inner.lifetime(), written);
+    }
+    let (first, silence) = shortest_silence(outer);
+    if inner.connection_timeout >= silence {
+        let written = written("connection_timeout", below(silence));
+        twice("connection_timeout", (first, silence), inner.connection_timeout, written);
+    }
+    late
+}
+
+/// What an outer hop that has dialled, and hears nothing, does first.
+fn shortest_silence(outer: &Deadlines) -> (&'static str, Bound) {
+    let no_data = outer.no_data_timeout.bound();
+    if no_data <= outer.idle() { ("no_data_timeout", no_data) } else { ("inactivity_timeout", outer.idle()) }
+}
+
+/// What to write for an inner hop that is to be less patient than `outer`, after its keep-alive treatment.
+fn inactivity(outer: Bound, inner: &Deadlines) -> String {
+    let treatment = inner.keep_alive_treatment;
+    if treatment == KeepAliveTreatment::Immortal {
+        return format!(
+            "keep_alive_treatment = \"standard\", {}",
+            written("inactivity_timeout", below(outer))
+        );
+    }
+    let extended = treatment == KeepAliveTreatment::Extended;
+    let factor = if extended { inner.keep_alive_inactivity_multiplier.factor() } else { 1 };
+    // Shorter by its own spread, too.
+    let spread = inner.jitter.spread(outer, 1.0).get().as_secs_f64() / outer.get().as_secs_f64();
+    let wanted = below(outer).get().div_f64(spread.max(1.0)) / factor.max(1);
+    written("inactivity_timeout", Bound::try_from(wanted).unwrap_or(Bound::MIN))
+}
+
+/// A tenth less, as the built-in deadlines of a chain have it.
+fn below(bound: Bound) -> Bound {
+    Bound::try_from(bound.get() - bound.get() / 10).unwrap_or(Bound::MIN)
+}
+
+fn written(key: &str, bound: Bound) -> String {
+    format!("{key} = \"{bound}\"")
+}
+
+fn told(bound: Bound) -> String {
+    if bound == Bound::MAX { "never".to_owned() } else { bound.to_string() }
+}
+
+fn finding(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>, late: &[Twice]) -> Finding {
+    let outer = pair.outer.name();
+    let title = format!(
+        "deadlines of route \"{}\" do not pass before those of route \"{}\" of {outer}, in front of it",
+        route.payload.name, link.route.name
+    );
+    let one = |Twice { key, inner, outer_key, outer, .. }: &Twice| {
+        if key == outer_key {
+            format!("{key} is {} here and {} there", told(*inner), told(*outer))
+        } else {
+            format!("{key} is {} here, and {outer_key} {} there", told(*inner), told(*outer))
+        }
+    };
+    let all: Vec<String> = late.iter().map(one).collect();
+    let wanted: Vec<&str> = late.iter().map(|twice| &*twice.wanted).collect();
+    let place = pair.inner.route(route.index);
+    let name = if place.key("timeouts").exists() { "timeouts" } else { "name" };
+    Finding::new(place.key(name).span(), title).label(all.join("; ")).help(format!(
+        "write timeouts = {{ {} }} in this route, or longer ones in that of {outer}: where the outer hop is first, this one is told \
+         of a reset by its client",
+        wanted.join(", ")
+    ))
+}
+
+/// A name that the inner hop waits for and the outer one does not.
+fn hello(pair: &mut Pair<'_>, link: &Link<'_>, outer: &Deadlines) {
+    let waits = pair.inner.config.routes.needs_hello(link.listener.port);
+    let has = |port: u16| pair.outer.config.routes.needs_hello(port);
+    let known = link.ports.iter().all(|range| (range.first()..=range.last()).all(has));
+    let (key, silence) = shortest_silence(outer);
+    let own = pair.inner.config.deadlines.initial_data_timeout;
+    if !waits || known || own < silence || !pair.says("hello", pair.inner.name()) {
+        return;
+    }
+    let title = format!(
+        "initial_data_timeout does not pass before {key} of route \"{}\" of {}, in front of it",
+        link.route.name,
+        pair.outer.name()
+    );
+    let span = pair.inner.text.document.root().key("timeouts").key("initial_data_timeout").span();
+    pair.of_inner.push(
+        Finding::new(span, title)
+            .label(format!("it is {own} here, and {key} {silence} there"))
+            .help(format!("write {} in [timeouts]", written("initial_data_timeout", below(silence)))),
+    );
+}
