@@ -1,7 +1,9 @@
 //! A sandbox forbids `splice(2)`, by whatever error: bytes are copied, nobody is cut and no peer is blamed, and the log says so
 //! once.
 
-use std::process::Command;
+#![expect(clippy::print_stdout, reason = "what is skipped says so")]
+
+use std::process::{Command, ExitStatus};
 
 use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, config};
 
@@ -37,7 +39,7 @@ fn forbidding(error: &str) -> Command {
 /// Whether there is what it takes; where not, that is said.
 fn can_forbid() -> bool {
     let tried = forbidding("EPERM").arg("/bin/true").status();
-    let can = tried.as_ref().is_ok_and(|status| status.success());
+    let can = tried.as_ref().is_ok_and(ExitStatus::success);
     if !can {
         println!("skipped: no python3 with filters of system calls here ({tried:?})");
     }
@@ -48,7 +50,7 @@ const MIB: usize = 1 << 20;
 
 /// As many bytes, none like its neighbours.
 fn bytes() -> Vec<u8> {
-    (0..MIB).map(|n| (n % 251) as u8).collect()
+    (0..=250).cycle().take(MIB).collect()
 }
 
 /// A MiB each way through a proxy whose every splice fails with `error`; what it says.
