@@ -95,6 +95,29 @@ async fn a_permit_that_comes_at_the_moment_of_the_deadline_is_taken() {
     assert_eq!(limit.in_use(), 0);
 }
 
+/// The thread of both stood still while the wait was to end: the permit that is given back as soon as it runs is taken.
+#[tokio::test(start_paused = true)]
+async fn a_thread_that_stood_still_is_late_for_giving_back_too() {
+    for (late, grace) in [(Duration::from_millis(30), 30), (Duration::from_secs(60), 100)] {
+        let [limit, taken] = [(); 2].map(|()| Limit::new(1));
+        let held = [&limit, &taken].map(|limit| limit.acquire().unwrap());
+        let [mut waiter, mut served] = [&limit, &taken].map(|limit| spawn(limit.acquire_or_wait(&WAIT)));
+        assert_pending!(waiter.poll());
+        assert_pending!(served.poll());
+        tokio::time::advance(WAIT.longest_wait.get() + late).await;
+        assert_pending!(waiter.poll(), "the first to run");
+        assert_pending!(served.poll());
+        let [still_held, given_back] = held;
+        drop(given_back);
+        drop(assert_ready_ok!(served.poll()));
+        tokio::time::advance(Duration::from_millis(grace - 1)).await;
+        assert_pending!(waiter.poll(), "{late:?}");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_ready_err!(waiter.poll(), "{late:?}");
+        drop(still_held);
+    }
+}
+
 /// The client leaves before the first poll, while waiting, once its permit has come (woken, not yet polled), and after
 /// the deadline has passed unseen. Each time the next in line has the permit.
 #[tokio::test(start_paused = true)]

@@ -69,8 +69,12 @@ impl Both {
                 self.line.retain(|(waiting, _)| *waiting != name);
             }
             Step::Advance(secs) => {
-                tokio::time::advance(Duration::from_secs(secs)).await;
-                self.line.retain(|(_, deadline)| *deadline > Instant::now());
+                // In steps in which every wait ends at its deadline: nobody is late.
+                for _ in 0..secs {
+                    tokio::time::advance(Duration::from_secs(1)).await;
+                    self.line.retain(|(_, deadline)| *deadline > Instant::now());
+                    self.settle();
+                }
             }
             Step::SetMost(most) => {
                 self.limit.set_most(most);

@@ -4,7 +4,7 @@
 //!                 ┌── a permit is free, nobody waits ──► Ok(Permit)
 //! acquire_or_wait ┼── too many wait ──► Full
 //!                 └── Place in the line ──┬── served: the permit comes through the place's channel ──► Ok(Permit)
-//!                                         ├── longest_wait is over ──► TimedOut
+//!                                         ├── longest_wait is over (found late: and as long again, 100 ms at most) ──► TimedOut
 //!                                         └── dropped: leaves the line; a permit that has come goes to the next
 //! ```
 //!
@@ -16,13 +16,20 @@
 //! dropped permit goes to the next. So cancel-safety needs no code of its own.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proxy_core::Bound;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::word::{Given, Word};
 use super::{Counter, Limit, Permit};
+
+/// The longest that is waited beyond a deadline by a thread that found it passed late. It stood still, and so did those who
+/// were to give a permit back: they have as long to do so as it was late, but not longer than it takes to hear all who speak.
+const LATE: Duration = Duration::from_millis(100);
 
 /// How many may wait for a permit, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +67,8 @@ impl Limit {
     ///
     /// # Errors
     /// [`Full`](QueueError::Full) at once if as many wait as `queue` allows, [`TimedOut`](QueueError::TimedOut) after
-    /// its longest wait. A permit that comes at the very moment of the deadline is taken.
+    /// its longest wait. A permit that comes at the very moment of the deadline is taken, and so is one that would have come
+    /// by then if this thread had not stood still.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the line, and nothing is lost: a permit that was just handed over goes to the next.
@@ -70,8 +78,13 @@ impl Limit {
             Joined::Admitted(permit) => return Ok(permit),
             Joined::Waiting(place) => place,
         };
-        let served = tokio::time::timeout(queue.longest_wait.get(), place.served()).await;
-        served.ok().flatten().ok_or(QueueError::TimedOut { longest_wait: queue.longest_wait })
+        let (deadline, mut served) = (Instant::now() + queue.longest_wait.get(), pin!(place.served()));
+        let mut permit = tokio::time::timeout_at(deadline, served.as_mut()).await;
+        let late = deadline.elapsed();
+        if permit.is_err() && !late.is_zero() {
+            permit = tokio::time::timeout(late.min(LATE), served).await;
+        }
+        permit.ok().flatten().ok_or(QueueError::TimedOut { longest_wait: queue.longest_wait })
     }
 
     /// How many wait now.
