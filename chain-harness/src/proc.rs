@@ -117,6 +117,16 @@ fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
+/// Whether every thread of a process is stopped. Where a signal says to, one is first, and the others go on until that one has
+/// had a processor to hear of it.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let state = |stat: String| Some(stat.rsplit_once(')')?.1.trim_start().starts_with(['T', 't']));
+    threads
+        .map_while(Result::ok)
+        .all(|thread| fs::read_to_string(thread.path().join("stat")).ok().and_then(state).unwrap_or(true))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use crate::ports;
-use crate::proc::{Usage, open_files};
+use crate::proc::{Usage, is_stopped, open_files};
 use crate::wait::{PATIENCE, eventually};
 
 /// A running child process. Dropped, it is killed and waited for.
@@ -135,9 +135,10 @@ impl Process {
         kill_process(Pid::from_child(&self.child), Signal::HUP).expect("it is our child");
     }
 
-    /// Stops it where it stands (SIGSTOP), until [`thaw`](Self::thaw).
-    pub fn freeze(&self) {
+    /// Stops it where it stands (SIGSTOP), until [`thaw`](Self::thaw); waits until it does nothing more.
+    pub async fn freeze(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).expect("it is our child");
+        eventually(PATIENCE, || is_stopped(self.id())).await;
     }
 
     /// Lets it go on (SIGCONT).

@@ -14,7 +14,7 @@ const SHORT: &str = "log.format = \"json\"\nlimits.connections_per_client = \"of
 
 /// Freezes `proxy` while `meanwhile` happens, for three seconds in all.
 async fn frozen(proxy: &Smartproxy, meanwhile: impl Future<Output = ()>) {
-    proxy.process.freeze();
+    proxy.process.freeze().await;
     meanwhile.await;
     // Not a wait to be sure: the deadlines have to pass while it stands.
     tokio::time::sleep(Duration::from_secs(3)).await;

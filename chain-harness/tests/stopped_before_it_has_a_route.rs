@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, client_hello, eventually};
-use rustix::process::{Pid, Signal, kill_process};
 
 const CLIENTS: usize = 20;
 
@@ -22,11 +21,6 @@ fn config(accept_proxy: &str, domains: &str, backend: &Backend) -> String {
     )
 }
 
-fn signal(proxy: &Smartproxy, signal: Signal) {
-    let id = i32::try_from(proxy.process.id()).ok().and_then(Pid::from_raw);
-    kill_process(id.expect("it runs"), signal).expect("it is our child");
-}
-
 /// What is left of `bytes` comes while `proxy` stands still.
 async fn completed_meanwhile(proxy: &Smartproxy, bytes: &[u8]) -> Vec<Wire> {
     let before = proxy.process.descriptors();
@@ -38,13 +32,13 @@ async fn completed_meanwhile(proxy: &Smartproxy, bytes: &[u8]) -> Vec<Wire> {
         clients.push(client);
     }
     eventually(PATIENCE, || proxy.process.descriptors() >= before + CLIENTS).await;
-    signal(proxy, Signal::STOP);
+    proxy.process.freeze().await;
     for client in &mut clients {
         client.send(rest).await;
     }
     // Not a wait to be sure: the deadline has to pass while it stands.
     tokio::time::sleep(STILL).await;
-    signal(proxy, Signal::CONT);
+    proxy.process.thaw();
     clients
 }
 
@@ -59,6 +53,30 @@ fn a_header_that_came_meanwhile_is_taken() {
             client.expect("hello").await;
         }
         drop(clients);
+        proxy.settles_within(PATIENCE).await;
+    });
+}
+
+/// The place that somebody waits for comes free while nobody can be told.
+#[test]
+fn a_place_that_came_free_meanwhile_is_taken() {
+    Smartproxy::scenario(async {
+        let backend = Backend::echo();
+        let queue = "max_connections = 1\nat_limit = { queue = { most_waiting = 1, longest_wait = \"1s\" } }";
+        let proxy = Smartproxy::run(&format!("{}{queue}", config("", "", &backend))).await;
+        let before = proxy.process.descriptors();
+        let mut first = Wire::connect(proxy.addr()).await;
+        first.send("hello").await;
+        first.expect("hello").await;
+        let mut waiting = Wire::connect(proxy.addr()).await;
+        waiting.send("hello").await;
+        eventually(PATIENCE, || proxy.process.descriptors() == before + 3).await;
+        proxy.process.freeze().await;
+        drop(first);
+        tokio::time::sleep(STILL).await;
+        proxy.process.thaw();
+        waiting.expect("hello").await;
+        drop(waiting);
         proxy.settles_within(PATIENCE).await;
     });
 }
