@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use proxy_bin::admin::model::Reload;
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::control::Control;
+use proxy_bin::model::Reload;
 use proxy_bin::server::{Bound, Server};
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};

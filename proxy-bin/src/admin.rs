@@ -23,7 +23,6 @@ pub(crate) mod fit;
 mod health;
 mod holder;
 mod metrics;
-pub mod model;
 mod on_unix;
 mod openapi;
 mod page;

@@ -26,10 +26,10 @@ pub use aside::AsideError;
 pub use drain::DrainError;
 pub use state::State;
 
-use crate::admin::model;
 use crate::audit::{Sockets, audit};
 use crate::handover::Upgrading;
 use crate::logging::Logs;
+use crate::model;
 use crate::proxy::Proxy;
 use crate::reload::FileWatch;
 use crate::server::{Doors, Worker};

@@ -12,6 +12,7 @@
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
 //! - [`dials`]: how the dials of each target went;
+//! - [`model`]: what the admin API says and takes;
 //! - [`man`]: the manual pages;
 //! - [`plain_file`]: files that are read whole, and nothing that would be waited for;
 //! - [`told`]: an error in words, with what it comes from;
@@ -31,6 +32,7 @@ pub mod dials;
 pub mod handover;
 pub mod logging;
 pub mod man;
+pub mod model;
 mod omissions;
 mod parked;
 pub mod plain_file;

@@ -25,10 +25,10 @@ use tracing::{info, warn};
 pub(crate) use file_watch::FileWatch;
 use refusal::Refusal;
 
-use crate::admin::model;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
 use crate::control::{AsideError, Control, State, unix_time};
 use crate::logging::{self, Logs};
+use crate::model;
 use crate::proxy::{Proxy, is_same_table, too_few_descriptors};
 use crate::server::{Bound, Listening};
 

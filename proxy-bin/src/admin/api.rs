@@ -14,12 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::Live;
 use super::metrics::Ascending;
-use super::model::{self, Problem};
 use super::process::Process;
 use super::trace::Traces;
 use super::{change, connections, events, health, metrics, openapi, page, status, trace};
 use crate::control::{Control, State};
 use crate::logging::Logs;
+use crate::model::{self, Problem};
 use crate::proxy::Proxy;
 
 /// What the API is about.

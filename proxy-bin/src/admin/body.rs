@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use super::model::Problem;
+use crate::model::Problem;
 
 /// The largest JSON body: a filter is some hundred bytes.
 const JSON: usize = 64 * 1024;

@@ -11,8 +11,8 @@ use proxy_conn::histogram::Bounds;
 use proxy_conn::{Phase, Tracked, Tracker};
 use tokio::time::Instant;
 
-use super::model::{AgeBucket, Phases};
 use super::view::secs;
+use crate::model::{AgeBucket, Phases};
 
 /// How many of the oldest connections are remembered.
 const OLDEST: usize = 20;

@@ -12,10 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::api::Api;
 use super::body::{JsonBody, TextBody};
 use super::census::Census;
-use super::model::{Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
 use super::status;
 use crate::control::DrainError;
 use crate::handover::UpgradeError;
+use crate::model::{Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
 
 /// Leave to compare a configuration, for one at a time. To be had before the body is read: a large one is tens of megabytes,
 /// and becomes many times that.

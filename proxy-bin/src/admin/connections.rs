@@ -11,10 +11,10 @@ use tracing::warn;
 
 use super::api::Api;
 use super::body::JsonBody;
-use super::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Problem, SortBy};
 use super::query::{Id, Pairs};
 use super::wanted::{KEYS, Wanted, filter};
 use super::{socket, view};
+use crate::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Problem, SortBy};
 
 /// Connections of a page, unless it is asked for more, and the most that may be.
 const PAGE: u64 = 100;

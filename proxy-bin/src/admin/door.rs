@@ -16,8 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use super::model::Problem;
 use super::token::Token;
+use crate::model::Problem;
 
 /// What a request that changes something may say that its body is.
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/toml"];

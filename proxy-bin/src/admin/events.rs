@@ -13,8 +13,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::api::Api;
 use super::census::Census;
-use super::model::{Problem, Sample};
 use super::{connections, status, view};
+use crate::model::{Problem, Sample};
 
 /// How often a sample is told.
 const EVERY: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::model::Problem;
+use crate::model::Problem;
 
 const FRAME: &str = include_str!("page/index.html");
 

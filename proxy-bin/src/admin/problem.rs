@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::model::Problem;
+use crate::model::Problem;
 
 /// What is being done for somebody else.
 const BUSY: &str = "busy";

@@ -2,8 +2,8 @@
 
 use proxy_core::memory;
 
-use super::model::{Memory, Usage};
 use crate::descriptors;
+use crate::model::{Memory, Usage};
 use crate::resident::Resident;
 
 /// The process. It holds one descriptor, with which its memory is read.

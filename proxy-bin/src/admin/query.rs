@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use proxy_conn::ConnId;
 
-use super::model::Problem;
+use crate::model::Problem;
 
 /// The keys and values of a query, each key once.
 #[derive(Debug, Default)]

@@ -10,10 +10,10 @@ use proxy_core::TcpDialer;
 
 use super::api::Api;
 use super::census::{Census, Group};
-use super::model::{self, Listener, Pool, Route, Status, Target, Usage};
 use super::view::{self, secs, usage};
 use crate::config::SendProxy;
 use crate::logging::Logs;
+use crate::model::{self, Listener, Pool, Route, Status, Target, Usage};
 use crate::proxy::Proxy;
 use crate::target::TargetState;
 

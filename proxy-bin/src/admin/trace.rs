@@ -20,9 +20,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::api::Api;
 use super::connections::{find, one_view};
-use super::model::{Problem, TraceEvent};
 use super::query::Id;
 use super::view::secs;
+use crate::model::{Problem, TraceEvent};
 
 /// How often what nobody tells is looked at.
 const EVERY: Duration = Duration::from_millis(200);

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proxy_conn::{AuditState, ConnView, Limit, Phase, audit};
 use tokio::time::Instant;
 
-use super::model;
+use crate::model;
 use crate::proxy::Proxy;
 
 /// Seconds, to the microsecond: what is finer is noise.

@@ -6,8 +6,8 @@ use proxy_conn::{ConnView, Phase, Tracked};
 use proxy_route::ClientNet;
 use tokio::time::Instant;
 
-use super::model::{Filter, Problem};
 use super::query::Pairs;
+use crate::model::{Filter, Problem};
 
 /// The keys of a filter.
 pub(super) const KEYS: [&str; 10] = [

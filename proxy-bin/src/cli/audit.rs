@@ -8,7 +8,7 @@ use super::access::Access;
 use super::format::{Align, Table, age, count, known, plain};
 use super::output::{self, Failure, Outcome};
 use super::status::audit_line;
-use crate::admin::model::{Audit, AuditFinding, AuditSummary};
+use crate::model::{Audit, AuditFinding, AuditSummary};
 
 /// Which audit.
 #[derive(Debug, clap::Args)]

@@ -15,7 +15,7 @@ use super::access::{self, Access, AccessError, Place};
 use super::client::{Client, ClientError};
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Filter, Listener, Route, SortBy, Status};
+use crate::model::{Filter, Listener, Route, SortBy, Status};
 use join::Hop;
 use report::Report;
 

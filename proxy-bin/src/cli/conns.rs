@@ -7,7 +7,7 @@ use super::filter::{self, FilterArgs, Order};
 use super::format::{Align, Table, age, bytes, known};
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Connection, Connections};
+use crate::model::{Connection, Connections};
 
 /// Which connections to list, and how.
 #[derive(Debug, clap::Args)]
@@ -124,8 +124,8 @@ pub(super) fn deadline(connection: &Connection) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::model::{Filter, SortBy};
     use crate::cli::fixtures;
+    use crate::model::{Filter, SortBy};
 
     fn read(matched: u64, connections: Vec<Connection>) -> Connections {
         Connections { total: 20_000, matched, connections, next: None }

@@ -9,7 +9,7 @@ use super::access::Access;
 use super::client::Client;
 use super::format::count;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{LogStatus, SetLogLevel, Status, Upgrade};
+use crate::model::{LogStatus, SetLogLevel, Status, Upgrade};
 
 /// What to do about the log.
 #[derive(Debug, clap::Args)]

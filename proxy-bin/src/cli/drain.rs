@@ -11,7 +11,7 @@ use super::access::Access;
 use super::client::{Client, ClientError};
 use super::output::{self, Failure, Outcome};
 use super::status::{drain_line, drained};
-use crate::admin::model::{Drain, DrainKind, DrainRequest};
+use crate::model::{Drain, DrainKind, DrainRequest};
 
 /// What to drain.
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use proxy_core::Bound;
 use proxy_core::bound::BoundError;
 
-use crate::admin::model::{Filter, SortBy};
+use crate::model::{Filter, SortBy};
 
 /// Which connections: all that agree with everything that is given.
 #[derive(Debug, Clone, Default, clap::Args)]

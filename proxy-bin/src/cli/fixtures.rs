@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::admin::model::{
+use crate::model::{
     AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phases, Pool, Route, Status, Target,
     Usage,
 };

@@ -57,7 +57,7 @@ pub fn count(number: u64, one: &str, many: &str) -> String {
 
 /// So much of so much, such as `3 of 100`, or `3` where there is no limit.
 #[must_use]
-pub fn usage(usage: crate::admin::model::Usage) -> String {
+pub fn usage(usage: crate::model::Usage) -> String {
     match usage.most {
         Some(most) => format!("{} of {most}", usage.used),
         None => usage.used.to_string(),

@@ -10,7 +10,7 @@ use super::client::{Client, ClientError};
 use super::filter::{self, FilterArgs, Id};
 use super::format::count;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Filter, Kill, Killed};
+use crate::model::{Filter, Kill, Killed};
 
 /// Which connections to end.
 #[derive(Debug, clap::Args)]

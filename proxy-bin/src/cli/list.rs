@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::client::{Client, ClientError};
-use crate::admin::model::{Connections, Filter, SortBy};
+use crate::model::{Connections, Filter, SortBy};
 
 /// The most connections of one page.
 const PAGE: u64 = 10_000;

@@ -8,7 +8,7 @@ use hyper::Method;
 use super::access::Access;
 use super::format::{count, plain};
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Change, ChangeKind, Diff, Reload};
+use crate::model::{Change, ChangeKind, Diff, Reload};
 
 /// How to tell how it went.
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::access::Access;
 use super::format::{Align, Table, age, count, usage};
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Limit, Route, Target};
+use crate::model::{Limit, Route, Target};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]

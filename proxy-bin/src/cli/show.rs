@@ -7,7 +7,7 @@ use super::conns;
 use super::filter::Id;
 use super::format::{Align, Table, age, bytes, known, plain};
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{Connection, ConnectionInFull, Socket, Tcp};
+use crate::model::{Connection, ConnectionInFull, Socket, Tcp};
 
 /// Which connection to show.
 #[derive(Debug, clap::Args)]

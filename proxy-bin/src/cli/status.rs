@@ -7,7 +7,7 @@ use std::io::Write;
 use super::access::Access;
 use super::format::{age, bytes, count, plain, usage};
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::{ConfigStatus, Reload, Route, Status, Upgrade, Usage};
+use crate::model::{ConfigStatus, Reload, Route, Status, Upgrade, Usage};
 
 pub(super) use lines::{audit_line, by_phase, drain_line, drained, phases};
 use lines::{is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line};

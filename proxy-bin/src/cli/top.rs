@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use super::access::Access;
 use super::client::Client;
 use super::output::{Failure, Outcome};
-use crate::admin::model::Status;
+use crate::model::Status;
 use feed::{Feed, Wants};
 use state::{Action, State};
 

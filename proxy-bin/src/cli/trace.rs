@@ -6,7 +6,7 @@ use super::access::Access;
 use super::filter::Id;
 use super::format::plain;
 use super::output::{self, Failure, Outcome};
-use crate::admin::model::TraceEvent;
+use crate::model::TraceEvent;
 
 /// Which connection to follow.
 #[derive(Debug, clap::Args)]

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::{Control, State};
-use crate::admin::model::{Drain, DrainKind, DrainRequest};
+use crate::model::{Drain, DrainKind, DrainRequest};
 use crate::proxy::Proxy;
 use crate::server::Bound;
 

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{HandoverError, Passed, Program, Recall, hand_over};
-use crate::admin::model;
 use crate::control::{Control, State, unix_time};
+use crate::model;
 
 /// The name by which the admin API's own port is handed over.
 pub const ADMIN: &str = "admin";

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use proxy_core::Congestion;
 use toml::{Table, Value};
 
-use crate::admin::model::{Change, ChangeKind};
 use crate::config::{AtLimit, Config, ListenerConfig, UnreadableHello};
+use crate::model::{Change, ChangeKind};
 use crate::proxy::Proxy;
 
 /// What `config` would change in the configuration of `proxy`.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use proxy_bin::admin::model::{ConnectionInFull, Connections};
+use proxy_bin::model::{ConnectionInFull, Connections};
 
 use crate::eventually;
 use crate::world::World;

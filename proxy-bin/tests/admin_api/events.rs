@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use proxy_bin::admin::model::{Killed, Sample, TraceEvent};
+use proxy_bin::model::{Killed, Sample, TraceEvent};
 
 use crate::http::Exchange;
 use crate::world::World;

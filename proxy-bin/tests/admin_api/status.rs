@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use proxy_bin::admin::model::{
+use proxy_bin::model::{
     Audit, AuditSummary, Build, ConfigText, Limit, Listener, LogStatus, Pool, Route, Target,
 };
 

@@ -7,10 +7,10 @@ use proxy_conn::{BreakerState, Cause, Phase, audit};
 
 use super::super::api::Api;
 use super::super::census::Census;
-use super::super::model::Phases;
 use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
+use crate::model::Phases;
 use crate::proxy::Proxy;
 use crate::target::TargetState;
 

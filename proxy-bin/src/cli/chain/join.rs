@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::admin::model::Connection;
+use crate::model::Connection;
 
 /// What was read of one hop.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::join::{Hop, Joined, Kind, Life};
-use crate::admin::model::Connection;
 use crate::cli::conns;
 use crate::cli::format::{Align, Table, age, plain};
+use crate::model::Connection;
 use meaning::meaning;
 
 /// What there is to say of a chain.

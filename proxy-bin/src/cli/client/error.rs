@@ -9,8 +9,8 @@ use hyper::StatusCode;
 use proxy_core::DialError;
 use proxy_core::dial::DialErrorKind;
 
-use crate::admin::model::Problem;
 use crate::cli::access::Place;
+use crate::model::Problem;
 
 /// Why there is no answer, or no good one.
 #[derive(Debug, thiserror::Error)]

@@ -110,7 +110,7 @@ async fn an_answer_that_is_none_is_told_as_such() {
     let newer = Server::new();
     let client = newer.client();
     let said = answer("200 OK", "{\"name\": 1}");
-    let fetching = client.fetch::<crate::admin::model::Status>("/v1/status");
+    let fetching = client.fetch::<crate::model::Status>("/v1/status");
     let (status, _) = tokio::join!(fetching, newer.answer(0, &said));
     assert!(matches!(status, Err(ClientError::Nonsense { .. })), "{status:?}");
     for broken in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"] {
@@ -201,7 +201,7 @@ async fn the_table_is_read_page_by_page_and_each_connection_once() {
     let page = |ids: &[&str], next: Option<u64>| {
         let connections: Vec<_> =
             ids.iter().map(|id| crate::cli::fixtures::connection(id, "relay")).collect();
-        let page = crate::admin::model::Connections { total: 3, matched: 3, connections, next };
+        let page = crate::model::Connections { total: 3, matched: 3, connections, next };
         answer("200 OK", &serde_json::to_string(&page).unwrap())
     };
     let ask = crate::cli::list::Ask::default();

@@ -1,7 +1,7 @@
 //! One thing in a line each: a route, a target, a pool, a drain, the last audit.
 
-use crate::admin::model::{AuditSummary, Drain, DrainKind, Phases, Pool, Route, Target, Usage};
 use crate::cli::format::{age, count, known, usage};
+use crate::model::{AuditSummary, Drain, DrainKind, Phases, Pool, Route, Target, Usage};
 
 /// Connections by phase, those that there are; empty if there is none.
 pub(in crate::cli) fn phases(phases: &Phases) -> String {

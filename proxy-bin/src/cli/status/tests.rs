@@ -1,6 +1,6 @@
 use super::*;
-use crate::admin::model::{Drain, DrainKind};
 use crate::cli::fixtures;
+use crate::model::{Drain, DrainKind};
 
 const NOW: f64 = 1_000_300.0;
 

@@ -6,10 +6,10 @@ use hyper::Method;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::admin::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Sample, SortBy};
 use crate::cli::client::{Client, ClientError, Events};
 use crate::cli::format::count;
 use crate::cli::list::Ask;
+use crate::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Sample, SortBy};
 
 /// Which connections are looked at.
 #[derive(Debug, Clone, Default)]

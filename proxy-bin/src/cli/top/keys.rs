@@ -8,8 +8,8 @@ use ratatui::widgets::{Clear, Paragraph};
 use super::scroll::Scroll;
 use super::state::{Mode, State};
 use super::view::{ALARM, BOLD, FAINT, columns};
-use crate::admin::model::Filter;
 use crate::cli::format::plain;
+use crate::model::Filter;
 
 /// The keys of the list, the more important first: those that fit are shown.
 const LIST: [&str; 10] = [

@@ -7,9 +7,9 @@ use ratatui::widgets::{Cell, Row, Table};
 
 use super::state::State;
 use super::view::{ALARM, BOLD, NARROW, colour};
-use crate::admin::model::{Connection, SortBy};
 use crate::cli::conns;
 use crate::cli::format::{age, bytes, known, plain};
+use crate::model::{Connection, SortBy};
 
 /// A column: its header, its width, the least width of the screen that has it, and its cell.
 #[derive(Clone, Copy)]

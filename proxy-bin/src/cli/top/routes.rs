@@ -9,8 +9,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::view::{ALARM, BOLD, FAINT, NARROW};
-use crate::admin::model::{Route, Target};
 use crate::cli::format::{age, count, plain, usage};
+use crate::model::{Route, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
 const WIDE: u16 = 110;

@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span, Text};
 
 use super::scroll::Scroll;
 use super::view::{ALARM, BOLD};
-use crate::admin::model::ConnectionInFull;
 use crate::cli::format::plain;
 use crate::cli::{conns, show};
+use crate::model::ConnectionInFull;
 
 /// A connection that is looked at. What was last known of it stays when it has ended.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use super::feed::{News, Victims, Wants};
 use super::routes::RouteOrder;
 use super::scroll::Scroll;
 use super::shown::Shown;
-use crate::admin::model::{Connection, Connections, Filter, Sample, SortBy};
 use crate::cli::filter;
 use crate::cli::format::age;
+use crate::model::{Connection, Connections, Filter, Sample, SortBy};
 
 /// How many samples the history holds: as many as a wide screen has columns.
 const HISTORY: usize = 240;

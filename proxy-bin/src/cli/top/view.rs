@@ -10,10 +10,10 @@ use super::keys::{draw_foot, draw_help};
 use super::parts::{busiest_table, connection_table};
 use super::routes;
 use super::state::{Mode, State};
-use crate::admin::model::{Pool, Sample, Usage};
 use crate::cli::filter;
 use crate::cli::format::{age, bytes, plain, usage};
 use crate::cli::status::{audit_line, by_phase};
+use crate::model::{Pool, Sample, Usage};
 
 /// With so many lines above the last there is room for the history and the busiest, too.
 const TALL: u16 = 35;

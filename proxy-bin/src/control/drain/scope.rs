@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use proxy_conn::ConnView;
 use proxy_core::TcpDialer;
 
-use crate::admin::model::DrainKind;
 use crate::config::{Action, address};
+use crate::model::DrainKind;
 use crate::proxy::Proxy;
 
 /// Which connections are of something.

@@ -8,7 +8,7 @@ use proxy_core::TcpDialer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::model::{Drain, DrainKind};
+use crate::model::{Drain, DrainKind};
 use crate::proxy::Proxy;
 
 /// The drains under way.

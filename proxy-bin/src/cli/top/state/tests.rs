@@ -1,7 +1,7 @@
 use super::*;
-use crate::admin::model::{AgeBucket, ConnectionInFull, Route};
 use crate::cli::fixtures;
 use crate::cli::top::view::tests::drawn;
+use crate::model::{AgeBucket, ConnectionInFull, Route};
 
 pub(in crate::cli::top) fn sample(at: f64, opened: u64, ended: u64) -> News {
     let mut ill = fixtures::route("dark", 115, 0);

@@ -4,10 +4,10 @@ use ratatui::backend::TestBackend;
 use tokio::time::Instant;
 
 use super::*;
-use crate::admin::model::{ConnectionInFull, Socket};
 use crate::cli::fixtures;
 use crate::cli::top::feed::News;
 use crate::cli::top::state::tests::{code, page, press, sample};
+use crate::model::{ConnectionInFull, Socket};
 
 /// The screen, a line each, without the blanks at their ends.
 pub(in crate::cli::top) fn drawn(state: &mut State, width: u16, height: u16) -> String {

@@ -1,0 +1,22 @@
+//! What the admin API says and takes, as JSON: the one shape for the server, the command line and the OpenAPI description.
+//!
+//! Times are seconds (`_s`), sizes bytes (`_bytes`), counts since the start `_total`; the names of phases, causes, pools and
+//! levels are those of logs and metrics. A field that is null is not known, or does not apply.
+
+mod audit;
+mod change;
+mod connections;
+mod log;
+mod problem;
+mod routes;
+mod status;
+
+pub use audit::{Audit, AuditFinding, AuditSummary};
+pub use change::{Change, ChangeKind, Diff, Reload, Upgrade};
+pub use connections::{
+    Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
+};
+pub use log::{LogStatus, SetLogLevel};
+pub use problem::Problem;
+pub use routes::{Drain, DrainKind, DrainRequest, Limit, Listener, Pool, Route, Target};
+pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Phases, Sample, Status, Usage};

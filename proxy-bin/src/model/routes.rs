@@ -1,0 +1,143 @@
+//! Routes, targets, pools, listeners and limits, and drains of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::status::{Phases, Usage};
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// Its name.
+    pub name: String,
+    /// Its connections: open, and the most there may be.
+    pub connections: Usage,
+    /// Its open connections by phase.
+    pub phases: Phases,
+    /// The age of the oldest of them; null if there is none.
+    pub oldest_s: Option<f64>,
+    /// Bytes that its open connections have read from their clients.
+    pub from_client_bytes: u64,
+    /// Bytes that its open connections have read from their backends.
+    pub from_backend_bytes: u64,
+    /// Which PROXY header its targets are sent: `v1` or `v2`; null for none.
+    pub send_proxy: Option<String>,
+    /// Whether that header carries a connection's id on: `v2`, unless the field `unique_id` is not among its fields.
+    pub sends_id: bool,
+    /// Its targets.
+    pub targets: Vec<Target>,
+    /// Whether it takes no new connections, since somebody drains it.
+    pub draining: bool,
+    /// Whether it is in the configuration in force. If not, it has connections that began before.
+    pub in_force: bool,
+}
+
+/// A target of a route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Target {
+    /// Its route.
+    pub route: String,
+    /// Where it is.
+    pub target: String,
+    /// Its connections: open or being dialled, and the most there may be.
+    pub connections: Usage,
+    /// `closed` (it is dialled), `open` (it is left alone) or `half_open` (it is being tried).
+    pub breaker: String,
+    /// Dials that failed in a row.
+    pub failures_in_a_row: u32,
+    /// Until it is tried again; null where it is dialled.
+    pub retry_in_s: Option<f64>,
+    /// Dials that succeeded since the start.
+    pub dialled_total: u64,
+    /// Dials that failed since the start, by why.
+    pub failed_total: std::collections::BTreeMap<String, u64>,
+    /// Whether it takes no new connections, since somebody drains it.
+    pub draining: bool,
+}
+
+/// A pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Its connections: open, and the most there may be.
+    pub connections: Usage,
+    /// Connections that wait for a place.
+    pub waiting: u64,
+    /// `normal`, `tight` or `shed`.
+    pub level: String,
+    /// Which signal it is at that level for; null where it is normal.
+    pub signal: Option<String>,
+}
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    /// Its name: address and port.
+    pub name: String,
+    /// Its connections: open, and the most there may be.
+    pub connections: Usage,
+    /// Whether it takes no new connections, since somebody drains it.
+    pub draining: bool,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// What is limited: `all connections`, `pool NAME`, `route NAME`, `listener NAME`, `target NAME of ROUTE` or `clients`.
+    pub what: String,
+    /// In use, and the most there may be.
+    pub usage: Usage,
+    /// The most that was ever in use; null where it is not counted.
+    pub high_water: Option<u64>,
+    /// How many wait for a place.
+    pub waiting: u64,
+}
+
+/// What to drain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// Of what kind.
+    pub kind: DrainKind,
+    /// Which; none for everything.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether to take new connections again instead.
+    #[serde(default)]
+    pub undo: bool,
+    /// After so long those that are left are ended; never if not given.
+    #[serde(default)]
+    pub end_after_s: Option<f64>,
+}
+
+/// What can be drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DrainKind {
+    /// A listener: it accepts no more (its port answers again after an undo).
+    Listener,
+    /// A route: it takes no new connections.
+    Route,
+    /// A target of every route that has it: it is not dialled any more.
+    Target,
+    /// Everything: nothing is accepted any more. The process goes on, until it is stopped.
+    Everything,
+}
+
+/// A drain under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Drain {
+    /// Of what kind.
+    pub kind: DrainKind,
+    /// Which; none for everything.
+    pub name: Option<String>,
+    /// Since it was asked for.
+    pub since_s: f64,
+    /// Connections at that time.
+    pub began_with: u64,
+    /// Connections now.
+    pub left: u64,
+    /// Until those that are left are ended; 0 while they are being ended, null for never.
+    pub ends_in_s: Option<f64>,
+}
