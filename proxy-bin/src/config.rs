@@ -80,7 +80,7 @@ mod route;
 mod schema;
 mod send_proxy;
 mod settings;
-mod spelling;
+pub(crate) mod spelling;
 mod start;
 mod stray;
 

@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use aside::Aside;
 pub use aside::AsideError;
 pub use drain::DrainError;
+pub(crate) use drain::scope;
 pub use state::State;
 
 use crate::audit::{Sockets, audit};

@@ -16,6 +16,7 @@
 //! - [`man`]: the manual pages;
 //! - [`plain_file`]: files that are read whole, and nothing that would be waited for;
 //! - [`told`]: an error in words, with what it comes from;
+//! - [`unknown`]: a name that nothing has, with what was probably meant;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 mod accept;
@@ -45,4 +46,5 @@ pub mod server;
 pub mod service;
 pub mod target;
 pub mod told;
+pub mod unknown;
 mod watch;

@@ -73,7 +73,7 @@ impl From<DrainError> for Problem {
     fn from(error: DrainError) -> Self {
         let text = error.to_string();
         match error {
-            DrainError::Unknown { .. } => Self::not_found(text),
+            DrainError::Unknown(_) => Self::not_found(text),
             DrainError::Nameless { .. } | DrainError::Named { .. } | DrainError::Time { .. } => {
                 Self::bad_request(text)
             }

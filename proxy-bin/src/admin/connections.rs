@@ -91,9 +91,10 @@ pub(super) async fn list(
 ) -> Result<Json<Connections>, Problem> {
     let (filter, page) = (filter(&mut pairs)?, Page::take(&mut pairs)?);
     pairs.done(&[&KEYS[..], &PAGE_KEYS[..]].concat())?;
-    let pools = view::pool_names(&api.proxy());
-    let (wanted, now) = (Wanted::new(filter, &pools)?, Instant::now());
+    let proxy = api.proxy();
+    let pools = view::pool_names(&proxy);
     let mut connections = api.tracker().connections();
+    let (wanted, now) = (Wanted::of(filter, &proxy, &connections)?, Instant::now());
     let total = connections.len() as u64;
     connections.retain(|one| wanted.takes(one, now));
     let matched = connections.len();
@@ -152,9 +153,8 @@ pub(super) async fn kill(
             "either a filter says which connections to end, or `all` does: not both",
         ));
     }
-    let wanted = Wanted::new(filter.clone(), &view::pool_names(&api.proxy()))?;
-    let now = Instant::now();
     let mut meant = api.tracker().connections();
+    let (wanted, now) = (Wanted::of(filter.clone(), &api.proxy(), &meant)?, Instant::now());
     meant.retain(|one| wanted.takes(one, now));
     let meant = sorted(meant, SortBy::Age, false, now);
     let killed = if dry_run { 0 } else { meant.iter().filter(|one| one.cancel(Reason::Killed)).count() };

@@ -1,13 +1,19 @@
 //! Which connections are meant: a filter, checked, and what it lets through.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use proxy_conn::{ConnView, Phase, Tracked};
+use proxy_core::TcpDialer;
 use proxy_route::ClientNet;
 use tokio::time::Instant;
 
 use super::query::Pairs;
-use crate::model::{Filter, Problem};
+use super::view;
+use crate::control::scope;
+use crate::model::{DrainKind, Filter, Problem};
+use crate::proxy::Proxy;
+use crate::unknown::Unknown;
 
 /// The keys of a filter.
 pub(super) const KEYS: [&str; 10] = [
@@ -32,7 +38,7 @@ pub(super) struct Wanted {
     min_idle: Option<Duration>,
     client: Option<ClientNet>,
     route: Option<String>,
-    target: Option<String>,
+    target: Option<HashSet<String>>,
     listener: Option<String>,
     server_name: Option<String>,
     previous: Option<String>,
@@ -58,7 +64,7 @@ const SECONDS: &str = "a number of seconds such as 30 or 0.5";
 
 impl Wanted {
     /// What `filter` means, where the pools by their numbers are `pools`.
-    pub(super) fn new<P: AsRef<str>>(filter: Filter, pools: &[P]) -> Result<Self, Problem> {
+    fn new<P: AsRef<str>>(filter: Filter, pools: &[P]) -> Result<Self, Problem> {
         Ok(Self {
             phase: filter.phase.as_deref().map(phase).transpose()?,
             pool: filter.pool.as_deref().map(|name| pool(name, pools)).transpose()?,
@@ -66,11 +72,34 @@ impl Wanted {
             min_idle: filter.min_idle_s.map(|s| seconds("min_idle_s", s)).transpose()?,
             client: filter.client.as_deref().map(client).transpose()?,
             route: filter.route,
-            target: filter.target,
+            target: filter.target.map(|name| HashSet::from([name])),
             listener: filter.listener,
             server_name: filter.server_name,
             previous: filter.previous,
         })
+    }
+
+    /// The same, where all that `filter` names is there: in the configuration in force, or of one of these connections, which
+    /// may have begun under another. Otherwise nothing would be told of what is misspelt as of what has no connections.
+    pub(super) fn of(
+        filter: Filter,
+        proxy: &Proxy<TcpDialer>,
+        connections: &[Tracked],
+    ) -> Result<Self, Problem> {
+        let names = [
+            (DrainKind::Listener, filter.listener.clone()),
+            (DrainKind::Route, filter.route.clone()),
+            (DrainKind::Target, filter.target.clone()),
+        ];
+        let target = filter.target.as_deref().map(|name| scope::addresses(proxy, name));
+        let wanted = Self { target, ..Self::new(filter, &view::pool_names(proxy))? };
+        for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, name.as_deref()?))) {
+            if !is_there(proxy, connections, kind, name) {
+                let unknown = Unknown::new(scope::word(kind), name, scope::names(proxy, kind));
+                return Err(Problem::bad_request(unknown.to_string()));
+            }
+        }
+        Ok(wanted)
     }
 
     /// Whether this one is meant.
@@ -85,7 +114,8 @@ impl Wanted {
 
     fn asks_for_facts(&self) -> bool {
         self.client.is_some()
-            || [&self.route, &self.target, &self.listener, &self.server_name, &self.previous]
+            || self.target.is_some()
+            || [&self.route, &self.listener, &self.server_name, &self.previous]
                 .iter()
                 .any(|wanted| wanted.is_some())
     }
@@ -97,7 +127,7 @@ impl Wanted {
         let named =
             |wanted: &str| facts.server_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
         is(&self.route, facts.route.as_deref())
-            && is(&self.target, facts.target.as_deref())
+            && self.target.as_ref().is_none_or(|at| facts.target.as_deref().is_some_and(|t| at.contains(t)))
             && is(&self.listener, Some(&view.listener))
             && self.server_name.as_deref().is_none_or(named)
             && self.previous.as_deref().is_none_or(|wanted| facts.previous.ids().any(|id| id == wanted))
@@ -114,10 +144,16 @@ fn phase(name: &str) -> Result<Phase, Problem> {
 fn pool<P: AsRef<str>>(name: &str, pools: &[P]) -> Result<u8, Problem> {
     let number =
         pools.iter().position(|pool| pool.as_ref() == name).and_then(|number| u8::try_from(number).ok());
-    number.ok_or_else(|| {
-        let known: Vec<_> = pools.iter().map(AsRef::as_ref).collect();
-        Problem::bad_request(format!("`pool` is \"{name}\", and the pools are {}", known.join(", ")))
-    })
+    let unknown = || Unknown::new("pool", name, pools.iter().map(AsRef::as_ref));
+    number.ok_or_else(|| Problem::bad_request(unknown().to_string()))
+}
+
+/// Whether there is something of this kind and name, or was for one of these connections.
+fn is_there(proxy: &Proxy<TcpDialer>, connections: &[Tracked], kind: DrainKind, name: &str) -> bool {
+    let (of, now) = (scope::Of::new(proxy, kind, name), Instant::now());
+    scope::is_known(proxy, kind, name)
+        || connections.iter().any(|one| of.includes(&one.view(now)))
+        || (kind == DrainKind::Target && scope::is_an_address(proxy, name))
 }
 
 fn client(text: &str) -> Result<ClientNet, Problem> {

@@ -27,9 +27,11 @@ use tokio::sync::{mpsc, watch};
 
 use super::access::Access;
 use super::client::Client;
+use super::filter::FilterArgs;
+use super::list::Ask;
 use super::output::{Failure, Outcome};
 use crate::model::Status;
-use feed::{Feed, Wants};
+use feed::Feed;
 use state::{Action, State};
 
 /// Which proxy to watch.
@@ -38,7 +40,10 @@ use state::{Action, State};
 Keys: q quits, ? helps, Enter shows the selected connection in full, / filters, s sorts, r sorts the
 routes, k ends the selected connection, K all that match the filter, space pauses, Esc goes back.
 For programs there are `smartproxy status --json` and `conns --json`.")]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    filter: FilterArgs,
+}
 
 impl Args {
     /// Watches it until a key or a signal says stop.
@@ -52,9 +57,11 @@ impl Args {
         let client = access.client()?;
         // What is wrong with the way there is said before the screen is taken.
         let _: Status = client.fetch("/v1/status").await?;
+        let ask = Ask { filter: self.filter.into(), ..Ask::default() };
+        ask.read(&client, 1).await?;
         let mut stop = Stop::new().map_err(Failure::Terminal)?;
         let mut screen = Screen::new().map_err(Failure::Terminal)?;
-        watch(&mut screen.terminal, client, &mut stop).await?;
+        watch(&mut screen.terminal, client, State::looking_at(ask.filter), &mut stop).await?;
         Ok(Outcome::Done)
     }
 }
@@ -104,13 +111,17 @@ impl Stop {
 /// News and orders that wait: the screen takes them at once, so a few are plenty.
 const WAITING: usize = 8;
 
-async fn watch(terminal: &mut DefaultTerminal, client: Client, stop: &mut Stop) -> Result<(), Failure> {
-    let (wants, wanted) = watch::channel(Wants::default());
+async fn watch(
+    terminal: &mut DefaultTerminal,
+    client: Client,
+    mut state: State,
+    stop: &mut Stop,
+) -> Result<(), Failure> {
+    let (wants, wanted) = watch::channel(state.wants());
     let (orders, ordered) = mpsc::channel(WAITING);
     let (news, mut heard) = mpsc::channel(WAITING);
     let mut feed = std::pin::pin!(Feed { client, wanted, ordered, news }.run());
     let mut keys = EventStream::new();
-    let mut state = State::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
         terminal.draw(|frame| view::draw(frame, &mut state)).map_err(Failure::Terminal)?;

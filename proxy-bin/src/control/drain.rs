@@ -10,7 +10,7 @@
 //! A drain lasts until it is undone, over reloads too. Who is left is ended at a time, if one was given; else never.
 
 mod error;
-mod scope;
+pub(crate) mod scope;
 mod table;
 
 use std::sync::Arc;
@@ -26,10 +26,11 @@ use super::{Control, State};
 use crate::model::{Drain, DrainKind, DrainRequest};
 use crate::proxy::Proxy;
 use crate::server::Bound;
+use crate::unknown::Unknown;
 
 pub use error::DrainError;
 use error::{LATEST, time};
-use scope::{Of, known, listed, say, word};
+use scope::{Of, is_known, listed, names, say, word};
 pub(crate) use table::Drains;
 use table::Entry;
 
@@ -171,7 +172,7 @@ impl Control {
         for entry in entries {
             let of = Of::new(&proxy, entry.kind, &entry.name);
             let left = views.iter().filter(|view| of.includes(view)).count() as u64;
-            if left == 0 && !known(&proxy, entry.kind).contains(&*entry.name) {
+            if left == 0 && !is_known(&proxy, entry.kind, &entry.name) {
                 self.parts().drains.take(entry.kind, &entry.name);
                 continue;
             }
@@ -204,9 +205,10 @@ impl Control {
             None => Err(DrainError::Nameless { what, known: listed(proxy, kind) }),
             Some(name) => {
                 // What is no longer configured may still be draining.
-                let is_known = known(proxy, kind).contains(&**name) || self.parts().drains.has(kind, name);
-                let unknown = || DrainError::Unknown { what, name: name.clone(), known: listed(proxy, kind) };
-                is_known.then(|| name.clone()).ok_or_else(unknown)
+                if is_known(proxy, kind, name) || self.parts().drains.has(kind, name) {
+                    return Ok(name.clone());
+                }
+                Err(Unknown::new(what, name, names(proxy, kind)).into())
             }
         }
     }

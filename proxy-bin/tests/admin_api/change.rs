@@ -136,7 +136,7 @@ fn what_cannot_be_drained_is_a_problem() {
     let refused = |body: &str, status| at.post("/v1/drain", body).problem(status);
     assert_eq!(
         refused("{\"kind\": \"route\", \"name\": \"wep\"}", 404),
-        "there is no route \"wep\"; there are: web"
+        "there is no route \"wep\"; did you mean \"web\"? There are: web"
     );
     assert!(refused("{\"kind\": \"route\"}", 400).starts_with("name the route to drain"));
     assert!(

@@ -1,9 +1,9 @@
 //! Connections: listed, filtered, sorted, a page at a time; and one in full.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
-use proxy_bin::model::{ConnectionInFull, Connections};
+use proxy_bin::model::{ConnectionInFull, Connections, Reload};
 
 use crate::eventually;
 use crate::world::World;
@@ -53,12 +53,10 @@ fn each_filter_lets_through_what_it_says() {
         ("phase=relay".to_owned(), 3),
         ("phase=dial".to_owned(), 0),
         ("route=web".to_owned(), 3),
-        ("route=other".to_owned(), 0),
         ("client=127.0.0.0/8".to_owned(), 3),
         ("client=10.0.0.1".to_owned(), 0),
         (format!("client={}", client.split(':').next().unwrap()), 3),
         (format!("target={target}"), 3),
-        (format!("target={listener}"), 0),
         ("pool=chain".to_owned(), 3),
         ("pool=direct".to_owned(), 0),
         (format!("listener={listener}"), 3),
@@ -129,7 +127,7 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         ("reverse=yes", "`reverse` is \"yes\", expected true or false"),
         ("min_age_s=old", "`min_age_s` is \"old\", expected a number of seconds such as 30 or 0.5"),
         ("min_idle_s=-1", "`min_idle_s` is -1, expected a number of seconds such as 30 or 0.5"),
-        ("pool=chian", "`pool` is \"chian\", and the pools are direct, chain"),
+        ("pool=chian", "there is no pool \"chian\"; did you mean \"chain\"? There are: chain, direct"),
         ("phase=dial&phase=relay", "`phase` is given twice"),
         ("rout=web", "`rout` is no parameter that is known here: phase, route, client"),
         ("client=example.com", "`client` is to be an address, or a network such as 10.0.0.0/8"),
@@ -137,6 +135,81 @@ fn what_makes_no_sense_is_refused_with_what_would() {
         let detail = world.at().get(&format!("/v1/connections?{query}")).problem(400);
         assert!(detail.starts_with(says), "{query}: {detail}");
     }
+}
+
+#[test]
+fn nothing_is_never_told_of_what_is_not_there() {
+    let world = World::new();
+    let _client = world.client();
+    let (at, here, there) = (world.at(), world.outer.addr, world.inner.addr);
+    let port = there.port();
+    for (key, name, says) in [
+        ("route", "wep", "there is no route \"wep\"; did you mean \"web\"? There are: web".to_owned()),
+        ("route", "nosuch", "there is no route \"nosuch\"; there are: web".to_owned()),
+        (
+            "target",
+            &*format!("10.1.2.3:{port}"),
+            format!("there is no target \"10.1.2.3:{port}\"; did you mean \"{there}\"? There are: {there}"),
+        ),
+        ("target", "a.example:1", format!("there is no target \"a.example:1\"; there are: {there}")),
+        (
+            "listener",
+            &*format!("*:{}", here.port()),
+            format!("there is no listener \"*:{}\"; did you mean \"{here}\"? There are: {here}", here.port()),
+        ),
+        ("listener", "", format!("there is no listener \"\"; there are: {here}")),
+    ] {
+        assert_eq!(at.get(&format!("/v1/connections?{key}={name}")).problem(400), says);
+        for dry_run in [true, false] {
+            let body = format!("{{\"filter\": {{\"{key}\": \"{name}\"}}, \"dry_run\": {dry_run}}}");
+            assert_eq!(at.post("/v1/connections/kill", &body).problem(400), says, "with the same words");
+        }
+        let drain = format!("{{\"kind\": \"{key}\", \"name\": \"{name}\"}}");
+        assert_eq!(at.post("/v1/drain", &drain).problem(404), says);
+    }
+    assert_eq!(world.outer.status().connections, 1);
+}
+
+#[test]
+fn what_a_reload_has_removed_is_there_for_as_long_as_it_has_connections() {
+    let world = World::new();
+    let client = world.client();
+    let file = world.dir.path().join("outer.toml");
+    let elsewhere = crate::world::nobody();
+    let text = std::fs::read_to_string(&file).unwrap().replace("name = \"web\"", "name = \"shop\"");
+    std::fs::write(&file, text.replace(&world.inner.addr.to_string(), &elsewhere.to_string())).unwrap();
+    assert!(world.at().post("/v1/reload", "").says::<Reload>().taken);
+    let target = world.inner.addr;
+    let of_old = ["route=web".to_owned(), format!("target={target}")];
+    let of_new = ["route=shop".to_owned(), format!("target={elsewhere}")];
+    for (query, matched) in of_old.iter().map(|query| (query, 1)).chain(of_new.iter().map(|query| (query, 0)))
+    {
+        assert_eq!(list(&world, &format!("?{query}")).matched, matched, "{query}");
+    }
+    drop(client);
+    world.outer.has(0);
+    let gone = world.at().get("/v1/connections?route=web").problem(400);
+    assert_eq!(gone, "there is no route \"web\"; there are: shop");
+    let gone = world.at().get(&format!("/v1/connections?target={target}")).problem(400);
+    assert!(gone.starts_with(&format!("there is no target \"{target}\"; ")), "{gone}");
+}
+
+#[test]
+fn a_target_on_whatever_port_is_named_as_it_is_configured_or_as_its_connections_show_it() {
+    let backend = TcpListener::bind("127.0.0.9:0").unwrap();
+    let port = backend.local_addr().unwrap().port();
+    let route = format!(
+        "[[listeners]]\nports = [{port}]\nbind = [\"127.0.0.1\"]\n[[routes]]\nname = \"same\"\n\
+         match = {{ ports = [{port}] }}\naction = {{ forward = [\"127.0.0.9:preserve\"] }}\n"
+    );
+    let world = World::with("", &route);
+    let named = ["127.0.0.9:preserve".to_owned(), format!("127.0.0.9:{port}")];
+    let matched = |name: &str| list(&world, &format!("?target={name}")).matched;
+    assert_eq!(named.each_ref().map(|name| matched(name)), [0, 0], "it is there, and has none");
+    let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    world.outer.has(1);
+    eventually("its target is known", || named.iter().all(|name| matched(name) == 1));
+    world.at().get("/v1/connections?target=127.0.0.9:1").problem(400);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn some_by_a_filter_after_a_look_at_what_it_means() {
     let meant = kill(&world, &format!("{{{filter}, \"dry_run\": true}}"));
     assert_eq!((meant.matched, meant.killed, meant.ids.len()), (3, 0, 3));
     assert_eq!(world.outer.status().connections, 3, "nothing was ended");
-    assert_eq!(kill(&world, "{\"filter\": {\"route\": \"other\"}}").matched, 0);
+    assert_eq!(kill(&world, "{\"filter\": {\"route\": \"web\", \"phase\": \"dial\"}}").matched, 0);
     let killed = kill(&world, &format!("{{{filter}}}"));
     assert_eq!((killed.matched, killed.killed, killed.ids), (3, 3, meant.ids));
     clients.into_iter().for_each(is_reset);

@@ -28,6 +28,35 @@ fn conns_filters_sorts_and_pages() {
 }
 
 #[test]
+fn a_filter_by_a_name_that_nothing_has_is_an_error_and_not_zero() {
+    let world = World::new();
+    let _client = client(world.web);
+    for line in [
+        "conns --route wep",
+        "conns --route wep --json",
+        "conns --phase relay --route wep",
+        "kill --route wep --yes",
+        "kill --route wep --dry-run",
+        "drain route wep",
+    ] {
+        let said = world.run(line);
+        assert_eq!((said.code, &*said.out), (1, ""), "{line}");
+        let error =
+            "smartproxy: there is no route \"wep\"; did you mean \"web\"? There are: dark, plain, web\n";
+        assert_eq!(said.error, error, "{line}");
+    }
+    for line in
+        ["conns --target 127.0.0.1", "conns --listener 127.0.0.1", "conns --pool nosuch", "conns --route ="]
+    {
+        let said = world.run(line);
+        assert_eq!((said.code, &*said.out), (1, ""), "{line}");
+        assert!(said.error.starts_with("smartproxy: there is no "), "{}", said.error);
+    }
+    // Of what is there, and has none, zero is the answer.
+    assert_eq!(world.run("conns --route plain").fine(), "0 of 1 open: route=plain\n");
+}
+
+#[test]
 fn show_tells_all_of_one_connection_with_both_its_sockets() {
     let world = World::new();
     let client = client(world.web);

@@ -42,6 +42,8 @@ pub(super) enum News {
         id: String,
         found: Result<Box<ConnectionInFull>, String>,
     },
+    /// The filter is refused, and why: it names what is not there.
+    Refused(String),
     /// What became of an order.
     Done(String),
     /// The proxy does not answer any more. It is asked again every second.
@@ -102,8 +104,8 @@ impl Feed {
             let Ok(()) = heard else { return Ok(()) };
             let page = match self.look().await {
                 Ok(page) => page,
-                // A filter that the proxy refuses; the rest goes on.
-                Err(error) if !error.is_no_answer() => News::Done(error.to_string()),
+                // The rest goes on.
+                Err(error) if !error.is_no_answer() => News::Refused(error.to_string()),
                 Err(error) => return Err(error),
             };
             let Ok(()) = self.tell(page).await else { return Ok(()) };

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) notice: Option<String>,
     /// The seconds for which it has been said.
     noticed: u8,
+    /// Why the list is not to be had.
+    pub(super) refused: Option<String>,
     /// Why there is no news.
     pub(super) lost: Option<String>,
     moved: HashMap<String, u64>,
@@ -100,6 +102,7 @@ impl Default for State {
             paused: false,
             notice: None,
             noticed: 0,
+            refused: None,
             lost: None,
             moved: HashMap::new(),
             looked: None,
@@ -109,6 +112,11 @@ impl Default for State {
 }
 
 impl State {
+    /// What is shown first of the connections that `filter` lets through.
+    pub(super) fn looking_at(filter: Filter) -> Self {
+        Self { wants: Wants { filter, ..Wants::default() }, ..Self::default() }
+    }
+
     pub(super) fn wants(&self) -> Wants {
         self.wants.clone()
     }
@@ -120,6 +128,7 @@ impl State {
     pub(super) fn take(&mut self, news: News) {
         match news {
             News::Done(text) => self.say(text),
+            News::Refused(why) => self.refuse(why),
             News::Lost(why) => (self.lost, self.heard) = (Some(why), None),
             News::Sample(sample, at) => {
                 (self.lost, self.heard) = (None, Some(at));
@@ -135,6 +144,13 @@ impl State {
             News::Page { .. } if self.paused => {}
             News::Page { page, busiest, at } => self.page(page, busiest, at),
         }
+    }
+
+    /// There is no list: what another filter let through is not what is asked for.
+    fn refuse(&mut self, why: String) {
+        self.page = Connections { total: 0, matched: 0, connections: Vec::new(), next: None };
+        self.rows.select(None);
+        self.refused = Some(why);
     }
 
     /// A second has passed. A process that is stopped closes nothing: only its silence tells.
@@ -176,6 +192,7 @@ impl State {
             self.looked = Some(at);
         }
         self.page = page;
+        self.refused = None;
         self.busiest = busiest;
         let place = selected.and_then(|id| self.page.connections.iter().position(|there| there.id == id));
         let last = self.page.connections.len().checked_sub(1);

@@ -212,6 +212,11 @@ fn draw_history(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sampl
 
 fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
     let filter = filter::told(&state.wants.filter);
+    if let Some(why) = &state.refused {
+        let title = Block::new().title(Line::styled(plain(&filter), BOLD));
+        let why = Paragraph::new(Line::styled(plain(why), ALARM)).wrap(Wrap { trim: false }).block(title);
+        return frame.render_widget(why, area);
+    }
     let page = &state.page;
     let mut title = if filter.is_empty() {
         format!("{} connections", page.matched)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proxy_core::ListenError;
 
 use crate::control::State;
+use crate::unknown::Unknown;
 
 /// The latest that a drain may end connections: a year, far within what the clock can add up.
 pub(super) const LATEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -14,17 +15,10 @@ pub(super) const LATEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[non_exhaustive]
 pub enum DrainError {
     /// There is nothing of that name.
-    #[error("there is no {what} \"{name}\"; there are: {known}")]
-    Unknown {
-        /// Of what kind.
-        what: &'static str,
-        /// What was asked for.
-        name: String,
-        /// What there is.
-        known: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
     /// Which one was not said.
-    #[error("name the {what} to drain; there are: {known}")]
+    #[error("name the {what} to drain; there {known}")]
     Nameless {
         /// Of what kind.
         what: &'static str,

@@ -4,13 +4,15 @@ use std::collections::HashSet;
 
 use proxy_conn::ConnView;
 use proxy_core::TcpDialer;
+use proxy_route::Target;
 
 use crate::config::{Action, address};
 use crate::model::DrainKind;
 use crate::proxy::Proxy;
+use crate::unknown;
 
 /// Which connections are of something.
-pub(super) struct Of<'n> {
+pub(crate) struct Of<'n> {
     kind: DrainKind,
     name: &'n str,
     /// Where a target is, on whatever port its clients came.
@@ -18,22 +20,12 @@ pub(super) struct Of<'n> {
 }
 
 impl<'n> Of<'n> {
-    pub(super) fn new(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &'n str) -> Self {
-        let mut addresses = HashSet::new();
-        if kind == DrainKind::Target {
-            addresses.insert(name.to_owned());
-            for route in proxy.config.routes.routes() {
-                let Action::Forward { targets, .. } = &route.payload.action else { continue };
-                for target in targets.iter().filter(|target| target.to_string() == name) {
-                    let ports = proxy.listeners.iter().map(|at| at.config.port);
-                    addresses.extend(ports.map(|port| address(target, port).to_string()));
-                }
-            }
-        }
+    pub(crate) fn new(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &'n str) -> Self {
+        let addresses = if kind == DrainKind::Target { addresses(proxy, name) } else { HashSet::new() };
         Self { kind, name, addresses }
     }
 
-    pub(super) fn includes(&self, view: &ConnView) -> bool {
+    pub(crate) fn includes(&self, view: &ConnView) -> bool {
         match self.kind {
             DrainKind::Listener => *view.listener == *self.name,
             DrainKind::Route => view.facts.route.as_deref() == Some(self.name),
@@ -45,30 +37,59 @@ impl<'n> Of<'n> {
     }
 }
 
-/// The names of what there is of a kind.
-pub(super) fn known(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> HashSet<&str> {
-    match kind {
-        DrainKind::Listener => proxy.listeners.iter().map(|at| &*at.label).collect(),
-        DrainKind::Route => proxy.routes.iter().map(|route| &*route.name).collect(),
-        DrainKind::Target => {
-            proxy.routes.iter().flat_map(|route| route.targets.iter().map(|target| &*target.name)).collect()
-        }
-        DrainKind::Everything => HashSet::from([""]),
+/// Where the target that is called so leads, whatever port its clients came in on: what its connections name. Beside that the
+/// name itself, which those name that came before a reload.
+pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String> {
+    let mut addresses = HashSet::from([name.to_owned()]);
+    for target in targets(proxy).filter(|target| target.to_string() == name) {
+        let ports = proxy.listeners.iter().map(|at| at.config.port);
+        addresses.extend(ports.map(|port| address(target, port).to_string()));
     }
+    addresses
+}
+
+/// Whether a connection may name this as its target.
+pub(crate) fn is_an_address(proxy: &Proxy<TcpDialer>, name: &str) -> bool {
+    let on = |target: &Target| {
+        proxy.listeners.iter().any(|at| address(target, at.config.port).to_string() == name)
+    };
+    targets(proxy).any(on)
+}
+
+fn targets(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = &Target> {
+    proxy.config.routes.routes().flat_map(|route| match &route.payload.action {
+        Action::Forward { targets, .. } => targets.as_slice(),
+        Action::Refuse => &[],
+    })
+}
+
+/// The names of what there is of a kind; some more than once.
+pub(crate) fn names(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> Box<dyn Iterator<Item = &str> + '_> {
+    match kind {
+        DrainKind::Listener => Box::new(proxy.listeners.iter().map(|at| &*at.label)),
+        DrainKind::Route => Box::new(proxy.routes.iter().map(|route| &*route.name)),
+        DrainKind::Target => {
+            Box::new(proxy.routes.iter().flat_map(|route| route.targets.iter().map(|target| &*target.name)))
+        }
+        DrainKind::Everything => Box::new(std::iter::once("")),
+    }
+}
+
+/// Whether there is something of this kind and name.
+pub(crate) fn is_known(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &str) -> bool {
+    names(proxy, kind).any(|known| known == name)
 }
 
 /// The first of them, for an error.
 pub(super) fn listed(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> String {
-    const SHOWN: usize = 20;
-    let mut names: Vec<_> = known(proxy, kind).into_iter().collect();
+    let mut names: Vec<_> = names(proxy, kind).collect();
     names.sort_unstable();
-    let more = if names.len() > SHOWN { ", …" } else { "" };
-    names.truncate(SHOWN);
-    format!("{}{more}", names.join(", "))
+    names.dedup();
+    unknown::listed(&names)
 }
 
 /// What to call a kind.
-pub(super) const fn word(kind: DrainKind) -> &'static str {
+pub(crate) const fn word(kind: DrainKind) -> &'static str {
     match kind {
         DrainKind::Listener => "listener",
         DrainKind::Route => "route",

@@ -158,6 +158,21 @@ fn a_filter_is_written_corrected_and_given_up() {
 }
 
 #[test]
+fn a_filter_that_is_refused_leaves_no_list_of_another() {
+    let mut state = State::looking_at(Filter { route: Some("wep".to_owned()), ..Filter::default() });
+    state.take(sample_of(Vec::new()));
+    state.take(page(&[("a-1", "dial", 0)], Instant::now()));
+    state.take(News::Refused("there is no route \"wep\"; did you mean \"web\"?".to_owned()));
+    let screen = drawn(&mut state, 80, 24);
+    assert!(screen.contains("\nroute=wep\nthere is no route \"wep\"; did you mean \"web\"?\n"), "{screen}");
+    assert!(!screen.contains("a-1"), "{screen}");
+    assert_eq!(press(&mut state, "k"), None);
+    code(&mut state, KeyCode::Esc);
+    state.take(page(&[("a-1", "dial", 0)], Instant::now()));
+    assert!(drawn(&mut state, 80, 24).contains("a-1"));
+}
+
+#[test]
 fn sorting_and_pausing() {
     let mut state = with_two();
     for sort in [SortBy::Bytes, SortBy::Idle, SortBy::InPhase, SortBy::Age] {
