@@ -110,6 +110,24 @@ impl ConnGuard {
         self.last_word.lock().get_or_insert(LastWord { end, detail });
     }
 
+    /// For how long no byte has moved, at `now`.
+    #[must_use]
+    pub fn silent_for(&self, now: Instant) -> Duration {
+        self.entry.idle(self.age(now))
+    }
+
+    /// How many bytes have come from the client and from the backend.
+    #[must_use]
+    pub fn bytes(&self) -> (u64, u64) {
+        self.entry.bytes()
+    }
+
+    /// For how long it has been in its phase, at `now`.
+    #[must_use]
+    pub fn in_phase_for(&self, now: Instant) -> Duration {
+        self.entry.in_phase(self.age(now))
+    }
+
     /// How old the connection is at `at`.
     fn age(&self, at: Instant) -> Duration {
         self.entry.age(self.tracker.home(), at)

@@ -15,6 +15,8 @@ use super::dial::Dialled;
 use super::peek::forbidden_header;
 use super::verdict::Verdict;
 
+mod next_hop;
+
 /// A connection that has both its sides, and what holds for it from here on. Dropped in this order: backend, permits.
 pub(super) struct Established<B> {
     backend: B,
@@ -74,7 +76,7 @@ impl<B: Stream> Established<B> {
     /// How it ended; closes both sides in an orderly way if both finished. Otherwise they are dropped, which resets them, but
     /// for a client that has got everything, the end too.
     pub(super) fn close(self, conn: &ConnGuard, end: &RelayEnd) -> Verdict {
-        let verdict = verdict(conn, end);
+        let verdict = self.passed_on(conn, end).unwrap_or_else(|| verdict(conn, end));
         match end {
             RelayEnd::Finished { .. } => {
                 self.backend.finish();
@@ -86,6 +88,18 @@ impl<B: Stream> Established<B> {
             }
             RelayEnd::Deadline { .. } | RelayEnd::Reset { .. } => verdict,
         }
+    }
+}
+
+impl<B> Established<B> {
+    /// What is told of a reset by the next proxy for a deadline of its own; None where it is another end.
+    fn passed_on(&self, conn: &ConnGuard, end: &RelayEnd) -> Option<Verdict> {
+        let RelayEnd::Reset { by: Side::Backend, error, .. } = end else { return None };
+        if !self.limits.proxies.backend || error.kind() != std::io::ErrorKind::ConnectionReset {
+            return None;
+        }
+        let (cause, by, detail) = next_hop::deadline_of(conn, &self.limits)?;
+        Some(Verdict { detail: Some(detail.into()), ..cause.during_by(conn.phase(), by).into() })
     }
 }
 

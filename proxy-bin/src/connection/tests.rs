@@ -2,6 +2,7 @@
 
 mod absent_backend;
 mod announced;
+mod chain;
 mod deadlines;
 mod door;
 mod greeted;
@@ -80,9 +81,14 @@ fn backend_addr() -> SocketAddr {
 
 impl Rig {
     fn new(config: &str) -> Self {
+        Self::on(MemNet::default(), config)
+    }
+
+    /// One that dials into `net`.
+    fn on(net: MemNet, config: &str) -> Self {
         let config = Config::parse(config, "test.toml")
             .unwrap_or_else(|errors| panic!("{}", errors.render(Ink::Plain)));
-        let (net, ends) = (MemNet::default(), Ends::default());
+        let ends = Ends::default();
         let proxy = Proxy::new(config, Tracker::new(1, ends.clone()), net.clone(), Resolver::fixed([]));
         Self { net, proxy: Arc::new(proxy), ends }
     }

@@ -19,6 +19,7 @@ mod loading;
 mod logs;
 mod missing_keys;
 mod mutations;
+mod places;
 mod pools;
 mod process;
 mod resolved;

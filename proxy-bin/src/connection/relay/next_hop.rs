@@ -1,0 +1,50 @@
+//! What a reset by the next proxy says: that it resets, and not why.
+//!
+//! Of the same silence the proxy nearer to the backend is the first to have had enough: by what is built in, and by what
+//! `smartproxy check OUTER INNER` has an operator write, its deadlines are a tenth shorter than the ones here (the life of
+//! a connection a hundredth). It can tell that by a reset alone. So one that comes when such a deadline has just passed is
+//! told as the end of that silence, which nobody reset; at any other time it is told as the reset that it is.
+
+use std::time::Duration;
+
+use proxy_conn::{By, Cause, ConnGuard, Phase};
+use proxy_core::Bound;
+use proxy_core::relay::RelayLimits;
+use tokio::time::Instant;
+
+/// How late it may be at the most: the ways of the last byte and of the reset between the hops, the dial of the other hop, and
+/// whatever holds up either process. Of a short deadline a part, lest any reset behind it is taken for its end.
+const LATE: Duration = Duration::from_secs(2);
+const LATE_PART: u32 = 16;
+/// How early: clocks in milliseconds, and one that is looked at once a turn.
+const EARLY: Duration = Duration::from_millis(50);
+
+/// What ended on the next hop when that has just reset `conn`, by whom, and what there is to say; None where it is not a
+/// deadline that is known of.
+pub(super) fn deadline_of(conn: &ConnGuard, limits: &RelayLimits) -> Option<(Cause, By, String)> {
+    let now = Instant::now();
+    let (silent, in_phase) = (conn.silent_for(now), conn.in_phase_for(now));
+    // A header moves, too, before its phase begins.
+    let untouched = silent > in_phase || conn.bytes() == (0, 0);
+    let silence = silent.min(in_phase);
+    let drains = conn.phase() == Phase::Drain;
+    let tenth = |bound: Bound| bound.get() - bound.get() / 10;
+    let life = limits.lifetime_end.saturating_duration_since(conn.opened());
+    let known = [
+        (drains, silence, tenth(limits.half_closed), Cause::HalfClosed, By::Backend),
+        (!drains && untouched, silence, tenth(limits.no_data), Cause::NoData, Cause::NoData.usual_culprit()),
+        (true, silence, tenth(limits.idle), Cause::Idle, Cause::Idle.usual_culprit()),
+        (true, now - conn.opened(), life - life / 100, Cause::Lifetime, Cause::Lifetime.usual_culprit()),
+    ];
+    known.into_iter().find_map(|(applies, lasted, theirs, cause, by)| {
+        let late = LATE.min(theirs / LATE_PART);
+        let passed = (theirs.saturating_sub(EARLY)..theirs + late).contains(&lasted);
+        let detail = || format!("the next proxy was the first to end it, after {}", told(lasted));
+        (applies && passed).then(|| (cause, by, detail()))
+    })
+}
+
+fn told(lasted: Duration) -> String {
+    Bound::try_from(Duration::from_secs(lasted.as_secs()))
+        .map_or_else(|_| "0s".to_owned(), |bound| bound.to_string())
+}
