@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::connection::{receive, serve};
-use crate::proxy::{Listener, Proxy, Room};
+use crate::proxy::{CurrentListener, Listener, ListenerInForce, Proxy, Room};
 use crate::target::recover;
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
@@ -32,20 +32,10 @@ const LOOK_FOR_ROOM: Duration = Duration::from_millis(100);
 const CLEARING: Duration = Duration::from_secs(1);
 const LULL: Duration = Duration::from_millis(10);
 
-/// A listener in one generation.
-#[derive(Debug)]
-pub(crate) struct Seat<D> {
-    pub(crate) at: Arc<Listener>,
-    pub(crate) proxy: Arc<Proxy<D>>,
-}
-
-/// A listener as its accept loops have it: what it is in the generation in force.
-pub(crate) type Entrance<D> = ArcSwap<Seat<D>>;
-
 /// Where the connections of a listener go.
 pub(crate) struct Accepting<D> {
     /// The listener.
-    pub(crate) entrance: Arc<Entrance<D>>,
+    pub(crate) current: Arc<CurrentListener<D>>,
     /// Which worker this is.
     pub(crate) worker: usize,
     /// Where their tasks are counted.
@@ -122,12 +112,12 @@ impl Places {
 
 impl<D: Dial> Accepting<D> {
     fn label(&self) -> Arc<str> {
-        Arc::clone(&self.entrance.load().at.label)
+        Arc::clone(&self.current.load().at.label)
     }
 
     /// They are one for all generations, so the first to come is as good as any.
     fn places(&self) -> Places {
-        let room = Arc::clone(&self.entrance.load().proxy.room);
+        let room = Arc::clone(&self.current.load().proxy.room);
         Places { full: room.full.subscribe(), room }
     }
 
@@ -149,7 +139,7 @@ impl<D: Dial> Accepting<D> {
     /// Waits for `pause`, or until a connection has ended: it has given back what there was a shortage of.
     async fn rest(&self, pause: Duration) {
         // Both move meanwhile: what matters is that it changes.
-        let tracker = Arc::clone(&self.entrance.load().proxy.tracker);
+        let tracker = Arc::clone(&self.current.load().proxy.tracker);
         let ended = || tracker.opened().wrapping_sub(tracker.len() as u64);
         let (before, until) = (ended(), Instant::now() + pause);
         while Instant::now() < until && ended() == before {
@@ -159,7 +149,7 @@ impl<D: Dial> Accepting<D> {
 
     /// Opens the entry of a connection and spawns its task; none for one that is turned away at once.
     fn open<S: Stream + 'static>(&self, client: S, peer: PeerAddr) {
-        if let Some(newcomer) = receive(self.entrance.load_full(), self.worker, client, peer) {
+        if let Some(newcomer) = receive(self.current.load_full(), self.worker, client, peer) {
             self.tasks.spawn(serve(newcomer));
         }
     }
@@ -177,8 +167,8 @@ impl<D: Dial> Proxy<D> {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) {
-        let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy: self }));
-        accept_loop(listener, Accepting { entrance, worker, tasks, shared: Arc::default() }, stop).await;
+        let current = Arc::new(CurrentListener::from_pointee(ListenerInForce { at, proxy: self }));
+        accept_loop(listener, Accepting { current, worker, tasks, shared: Arc::default() }, stop).await;
     }
 
     /// Tries targets that are left alone, or tried last, until they are well, as a [`Server`](crate::server::Server) does; until
@@ -202,8 +192,8 @@ impl<D: Dial> Proxy<D> {
         client: S,
         peer: PeerAddr,
     ) -> impl Future<Output = ()> + Send + use<S, D> {
-        let seat = Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(self) });
-        let newcomer = receive(seat, worker, client, peer);
+        let listener = Arc::new(ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(self) });
+        let newcomer = receive(listener, worker, client, peer);
         async move {
             if let Some(newcomer) = newcomer {
                 serve(newcomer).await;
@@ -245,8 +235,8 @@ mod tests {
     }
 
     fn accepting(at: Arc<Listener>, proxy: Arc<Proxy<MemNet>>) -> Accepting<MemNet> {
-        let entrance = Arc::new(Entrance::from_pointee(Seat { at, proxy }));
-        Accepting { entrance, worker: 0, tasks: TaskTracker::new(), shared: Arc::default() }
+        let current = Arc::new(CurrentListener::from_pointee(ListenerInForce { at, proxy }));
+        Accepting { current, worker: 0, tasks: TaskTracker::new(), shared: Arc::default() }
     }
 
     /// How often a loop asks in an hour in which every accept fails with `code`.

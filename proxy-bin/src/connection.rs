@@ -16,8 +16,11 @@
 mod admit;
 mod announce;
 mod client;
+mod deadline;
 mod dial;
 mod header;
+mod origin;
+mod passage;
 mod peek;
 mod relay;
 mod route;
@@ -27,22 +30,14 @@ use std::future::Future;
 use std::sync::Arc;
 
 use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
-use proxy_core::{Dial, PeerAddr, ReadAhead, Side, Stream};
+use proxy_core::{Dial, PeerAddr, Side, Stream};
 
-use crate::accept::Seat;
 use crate::config::Greeting;
-use crate::proxy::{Listener, Proxy, Room};
+use crate::proxy::{ListenerInForce, Room};
+use passage::Passage;
 use peek::Peeked;
 use relay::{Established, Preamble};
 use verdict::Verdict;
-
-/// A connection as it comes from the listener.
-struct Accepted<'p, S, D> {
-    client: &'p S,
-    ahead: ReadAhead,
-    at: &'p Listener,
-    proxy: &'p Proxy<D>,
-}
 
 /// What the accept loop hands over. Fields are dropped in order, so the client goes before the guard, also when the task is
 /// dropped before it has run at all.
@@ -66,18 +61,18 @@ struct Admission<D> {
 struct Start<D> {
     /// Its place among all that may be served; None if others were faster, and it has to wait for one.
     permit: Option<Permit>,
-    seat: Arc<Seat<D>>,
+    listener: Arc<ListenerInForce<D>>,
 }
 
 /// Opens the entry of a connection that was just accepted. None if its peer may have no more, or none yet: then it has ended,
 /// before anything was done for it.
 pub(crate) fn receive<S: Stream, D: Dial>(
-    seat: Arc<Seat<D>>,
+    listener: Arc<ListenerInForce<D>>,
     worker: usize,
     client: S,
     peer: PeerAddr,
 ) -> Option<Newcomer<S, D>> {
-    let (at, proxy) = (&seat.at, &seat.proxy);
+    let (at, proxy) = (&listener.at, &listener.proxy);
     let conn = proxy.tracker.open(worker, Opening { peer, listener: Arc::clone(&at.label) });
     conn.hold(Side::Client, client.descriptor());
     let counted = match admit::the_peer(&conn, at, proxy) {
@@ -93,7 +88,7 @@ pub(crate) fn receive<S: Stream, D: Dial>(
     let permit = proxy.connections.acquire();
     let room = Arc::clone(&proxy.room);
     room.taken();
-    let admission = Admission { start: Some(Start { permit, seat }), counted };
+    let admission = Admission { start: Some(Start { permit, listener }), counted };
     Some(Newcomer { client, admission, room, conn })
 }
 
@@ -138,14 +133,14 @@ async fn establish<S: Stream, D: Dial>(
     Admission { start, counted }: &mut Admission<D>,
 ) -> Result<(Established<D::Stream>, Preamble), Verdict> {
     // INVARIANT: a connection begins once, with what the accept loop gave it.
-    let Start { permit, seat } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
-    let accepted = Accepted { client, ahead: ReadAhead::default(), at: &seat.at, proxy: &seat.proxy };
-    if may_wait(conn, &seat) {
-        let (process, peeked) = Box::pin(identify(conn, accepted, permit, counted)).await?;
+    let Start { permit, listener } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
+    let passage = Passage::new(conn, client, &listener.at, &listener.proxy);
+    if may_wait(conn, &listener) {
+        let (process, peeked) = Box::pin(identify(conn, passage, permit, counted)).await?;
         Box::pin(connect(conn, process, peeked)).await
     } else {
         Box::pin(async {
-            let (process, peeked) = identify(conn, accepted, permit, counted).await?;
+            let (process, peeked) = identify(conn, passage, permit, counted).await?;
             connect(conn, process, peeked).await
         })
         .await
@@ -153,8 +148,8 @@ async fn establish<S: Stream, D: Dial>(
 }
 
 /// Whether anything has to be read of a connection before it has a route.
-fn may_wait<D>(conn: &ConnGuard, seat: &Seat<D>) -> bool {
-    let Seat { at, proxy } = seat;
+fn may_wait<D>(conn: &ConnGuard, listener: &ListenerInForce<D>) -> bool {
+    let ListenerInForce { at, proxy } = listener;
     at.config.accept_proxy.greeting(conn.peer().ip()) != Greeting::Plain
         || proxy.config.routes.needs_hello(at.config.port)
 }
@@ -162,15 +157,15 @@ fn may_wait<D>(conn: &ConnGuard, seat: &Seat<D>) -> bool {
 /// The stages before it has a route: whose it is, and what it asks for.
 async fn identify<'p, S: Stream, D>(
     conn: &ConnGuard,
-    mut accepted: Accepted<'p, S, D>,
+    mut passage: Passage<'p, S, D>,
     permit: Option<Permit>,
     counted: &mut Option<AddressPermit>,
 ) -> Result<(Permit, Peeked<'p, S, D>), Verdict> {
-    let proxy = accepted.proxy;
-    let process = admit::to_the_process(conn, permit, &mut accepted).await?;
+    let proxy = passage.proxy;
+    let process = admit::to_the_process(conn, permit, &mut passage).await?;
     let mut wait = proxy.lobby.wait();
-    let greeted = header::greet(conn, accepted, &mut wait).await?;
-    admit::the_client(conn, counted, greeted.origin.counted, proxy)?;
+    let greeted = header::greet(conn, passage, &mut wait).await?;
+    admit::the_client(conn, counted, greeted.0.origin.counted, proxy)?;
     let peeked = peek::peek(conn, greeted, &mut wait).await?;
     Ok((process, peeked))
 }

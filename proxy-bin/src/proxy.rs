@@ -10,6 +10,7 @@
 //! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name.
 
 mod draining;
+mod listener_in_force;
 mod lobby;
 mod preparing;
 mod room;
@@ -28,6 +29,7 @@ use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::{Ailing, RouteTargets};
 
 pub use draining::Draining;
+pub(crate) use listener_in_force::{CurrentListener, ListenerInForce};
 pub(crate) use lobby::Wait;
 pub(crate) use preparing::Preparing;
 pub(crate) use room::{Room, too_few_descriptors};

@@ -15,9 +15,9 @@ use proxy_core::stream::read;
 use proxy_core::{Bound, Stream};
 use tokio::time::Instant;
 
-use super::Accepted;
 use super::client::while_client_stays;
-use super::header::{enter, within};
+use super::deadline::{enter, within};
+use super::passage::Passage;
 use super::route::Routed;
 use super::verdict::Verdict;
 use crate::config::{AtLimit, Greeting};
@@ -51,12 +51,12 @@ pub(super) async fn admit<'p, S: Stream, D>(
     process: Permit,
     mut routed: Routed<'p, S, D>,
 ) -> Result<Admitted<'p, S, D>, Verdict> {
-    let (pool, route, listener) = (routed.pool, routed.route, routed.at);
+    let (pool, route, listener) = (routed.pool, routed.route, routed.passage.at);
     enter(conn, Phase::Dial, routed.deadlines.connection_timeout, DeadlineKind::Dial)?;
     if let Some(refusal) = pool.refusal() {
         return Err(Verdict::explained(conn, Cause::Shed, format!("pool {}: {refusal}", pool.name)));
     }
-    let at_limits = &routed.proxy.config.limits.at_limit;
+    let at_limits = &routed.passage.proxy.config.limits.at_limit;
     let of_pool = Place {
         limit: &pool.limit,
         at_limit: pool.at_limit,
@@ -90,7 +90,7 @@ pub(super) async fn admit<'p, S: Stream, D>(
                 if refusal.orderly {
                     // Not its place among all: while it is heard out it is a connection like any other.
                     drop(places);
-                    take_leave(conn, routed.client).await;
+                    take_leave(conn, routed.passage.client).await;
                     return Err(refusal.verdict.in_order());
                 }
                 return Err(refusal.verdict);
@@ -145,18 +145,18 @@ fn counted<D>(conn: &ConnGuard, ip: IpAddr, proxy: &Proxy<D>) -> Result<Option<A
 pub(super) async fn to_the_process<S: Stream, D>(
     conn: &ConnGuard,
     permit: Option<Permit>,
-    accepted: &mut Accepted<'_, S, D>,
+    passage: &mut Passage<'_, S, D>,
 ) -> Result<Permit, Verdict> {
     if let Some(permit) = permit {
         return Ok(permit);
     }
-    let (proxy, limit) = (accepted.proxy, &accepted.proxy.connections);
+    let (proxy, limit) = (passage.proxy, &passage.proxy.connections);
     let longest_wait = proxy.config.deadlines.proxy_header_timeout;
     conn.deadline(Instant::now() + longest_wait.get(), DeadlineKind::Queue);
     let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
     let early_data = proxy.config.limits.early_data.bytes();
     let waiting = pin!(limit.acquire_or_wait(&queue));
-    let waited = while_client_stays(conn, accepted.client, &mut accepted.ahead, early_data, waiting).await?;
+    let waited = while_client_stays(conn, passage.client, &mut passage.ahead, early_data, waiting).await?;
     waited.map_err(|_| {
         Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
     })
@@ -211,7 +211,7 @@ impl Place<'_> {
                 orderly: matches!(self.at_limit, AtLimit::Close),
             }),
             AtLimit::Queue(queue) => {
-                let permit = self.wait(conn, limit, &queue, routed).await?;
+                let permit = self.wait(conn, limit, &queue, &mut routed.passage).await?;
                 // The wait had a deadline of its own; the dial's begins now.
                 let dial = routed.deadlines.connection_timeout.get();
                 conn.deadline(Instant::now() + dial, DeadlineKind::Dial);
@@ -226,12 +226,13 @@ impl Place<'_> {
         conn: &ConnGuard,
         limit: &Limit,
         queue: &QueueLimits,
-        routed: &mut Routed<'_, S, D>,
+        passage: &mut Passage<'_, S, D>,
     ) -> Result<Permit, Verdict> {
         conn.deadline(Instant::now() + queue.longest_wait.get(), DeadlineKind::Queue);
-        let early_data = routed.proxy.config.limits.early_data.bytes();
+        let early_data = passage.proxy.config.limits.early_data.bytes();
         let waiting = pin!(limit.acquire_or_wait(queue));
-        let waited = while_client_stays(conn, routed.client, &mut routed.ahead, early_data, waiting).await?;
+        let waited =
+            while_client_stays(conn, passage.client, &mut passage.ahead, early_data, waiting).await?;
         waited.map_err(|error| {
             let cause = match error {
                 QueueError::Full { .. } => Cause::QueueFull,

@@ -11,7 +11,7 @@ use proxy_core::hello::ClientHello;
 use proxy_core::{Endpoint, Stream};
 use tracing::warn;
 
-use super::header::{Origin, UNKNOWN_CLIENT};
+use super::origin::{Origin, UNKNOWN_CLIENT};
 use super::verdict::Verdict;
 use crate::config::{HeaderContent, HeaderField, NextHop, RouteConfig, SendProxy, UniqueId, UnknownClient};
 use crate::omissions::{Omission, Omissions};

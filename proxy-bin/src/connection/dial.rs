@@ -10,6 +10,7 @@ use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 use super::admit::{Admitted, Permits};
 use super::announce::{Known, announce};
 use super::client::while_client_stays;
+use super::passage::Passage;
 use super::route::Routed;
 use super::verdict::Verdict;
 
@@ -39,7 +40,8 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     admitted: Admitted<'_, S, D>,
 ) -> Result<Dialled<D::Stream>, Verdict> {
     let Admitted { permits, routed } = admitted;
-    let Routed { client, mut ahead, origin, hello, route, state, deadlines, course, proxy, .. } = routed;
+    let Routed { passage, route, state, deadlines, course, .. } = routed;
+    let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
     let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = course.name(0));
     let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout));

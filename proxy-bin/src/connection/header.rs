@@ -1,77 +1,40 @@
 //! The header stage: who the connection is from.
 
-use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::task::Poll;
+use proxy_conn::{Cause, ConnGuard, DeadlineKind};
+use proxy_core::header::{self, Decoded, Header, HeaderLimits, Prefix};
+use proxy_core::{ReadAhead, Stream};
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Trail};
-use proxy_core::header::{self, Command, Decoded, Endpoints, Header, HeaderLimits, Prefix, Tlvs};
-use proxy_core::{ClientAddr, ReadAhead, Stream};
-use tokio::time::Instant;
-
-use super::Accepted;
 use super::client::fill;
+use super::deadline::within;
+use super::origin::Origin;
+use super::passage::Passage;
 use super::verdict::Verdict;
-use crate::config::{AcceptProxy, Greeting};
+use crate::config::Greeting;
 use crate::proxy::{Listener, Proxy, Wait};
 
-/// Who a connection is from and where it was going, as far as is known.
-#[derive(Debug)]
-pub(super) struct Origin {
-    /// The client; None where a trusted peer says that it does not know.
-    pub(super) client: Option<ClientAddr>,
-    /// The address that the client connected to, where a header says so; else it is the accepted socket's own.
-    pub(super) destination: Option<SocketAddr>,
-    /// Its ids on the hops before.
-    pub(super) previous: Trail,
-    /// What else the header said.
-    pub(super) tlvs: Tlvs,
-    /// Whether it came with a header: another proxy is before this one.
-    pub(super) chained: bool,
-    /// Who it counts as where clients are limited; None where it is a trusted peer's own, or nobody knows whose.
-    pub(super) counted: Option<IpAddr>,
-    /// Whether its bytes must be watched for a header that it is not trusted to send.
-    pub(super) screened: bool,
-}
-
-impl Origin {
-    /// How many proxies it came through, as far as is known: a header without ids tells of the one that sent it.
-    pub(super) fn proxies(&self) -> usize {
-        if self.chained { self.previous.ids().count().max(1) } else { 0 }
-    }
-}
-
 /// A connection whose header phase is over.
-pub(super) struct Greeted<'p, S, D> {
-    pub(super) client: &'p S,
-    pub(super) ahead: ReadAhead,
-    pub(super) origin: Origin,
-    pub(super) at: &'p Listener,
-    pub(super) proxy: &'p Proxy<D>,
-}
+pub(super) struct Greeted<'p, S, D>(pub(super) Passage<'p, S, D>);
 
 /// Reads the PROXY header, where one is due from this peer.
 pub(super) async fn greet<'p, S: Stream, D>(
     conn: &ConnGuard,
-    accepted: Accepted<'p, S, D>,
+    mut passage: Passage<'p, S, D>,
     wait: &mut Wait<'_>,
 ) -> Result<Greeted<'p, S, D>, Verdict> {
-    let Accepted { client, mut ahead, at, proxy } = accepted;
+    let Passage { client, ahead, origin, at, proxy, .. } = &mut passage;
     let header = match due(conn, at)? {
-        Greeting::Header => Some(in_time(conn, client, &mut ahead, proxy, wait).await?),
-        Greeting::Either => one_or_none(conn, client, &mut ahead, proxy, wait).await?,
+        Greeting::Header => Some(in_time(conn, *client, ahead, proxy, wait).await?),
+        Greeting::Either => one_or_none(conn, *client, ahead, proxy, wait).await?,
         Greeting::Plain | Greeting::Refused => None,
     };
-    let origin = match header {
-        Some(header) => told_by(conn, header),
-        None => itself(conn, at),
-    };
+    if let Some(header) = header {
+        *origin = Origin::told_by(conn, header);
+    }
     conn.learn(|facts| {
         facts.client = origin.client;
         facts.previous = origin.previous.clone();
     });
-    Ok(Greeted { client, ahead, origin, at, proxy })
+    Ok(Greeted(passage))
 }
 
 /// What this peer has to do; a verdict where it may not even connect.
@@ -189,84 +152,4 @@ async fn read_header<S: Stream>(
             Err(error) => return Err(Verdict::explained(conn, Cause::HeaderMalformed, error.to_string())),
         }
     }
-}
-
-/// What `future`, which reads from `client`, comes to, unless `deadline` comes first. When it has, the client is looked at once
-/// more: where this worker is late, what came in time may be waiting, and nobody has told of it yet.
-pub(super) async fn within<S: Stream, F: Future>(
-    deadline: Instant,
-    client: &S,
-    future: F,
-) -> Option<F::Output> {
-    let mut future = pin!(future);
-    if let Ok(output) = tokio::time::timeout_at(deadline, future.as_mut()).await {
-        return Some(output);
-    }
-    client.look();
-    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    }
-}
-
-/// The TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as the hop's
-/// own: one of the types that are for private use (PROXY protocol, section 2.2), and a value that tells it from anybody
-/// else's use of it.
-pub(super) const UNKNOWN_CLIENT: (u8, &[u8]) = (0xE5, b"unknown client");
-
-/// Whether a field of a LOCAL header is that. Earlier versions of ours sent no value.
-fn says_unknown((kind, value): &(u8, Vec<u8>)) -> bool {
-    *kind == UNKNOWN_CLIENT.0 && (value == UNKNOWN_CLIENT.1 || value.is_empty())
-}
-
-/// Who the connection is from where it comes without a header: from its peer.
-fn itself(conn: &ConnGuard, at: &Listener) -> Origin {
-    Origin {
-        client: Some(conn.peer().into()),
-        destination: None,
-        previous: Trail::default(),
-        tlvs: Tlvs::default(),
-        chained: false,
-        counted: Some(conn.peer().ip()),
-        screened: at.config.accept_proxy != AcceptProxy::Off,
-    }
-}
-
-/// Who the connection is from, by what a trusted peer's header says.
-fn told_by(conn: &ConnGuard, mut header: Header) -> Origin {
-    let previous = header.tlvs.unique_id.as_deref().map_or_else(Trail::default, Trail::from_header);
-    let told = header.tlvs.other.len();
-    if header.command == Command::Local {
-        // Said to this hop, so it does not go on; anybody else's field of this type does.
-        header.tlvs.other.retain(|field| !says_unknown(field));
-    }
-    let unknown = header.tlvs.other.len() < told;
-    let (client, destination) = match (header.command, &header.endpoints) {
-        // The peer, one of ours, speaks for somebody whose address no hop before it knew.
-        (Command::Local, _) if unknown => (None, None),
-        // The peer speaks for itself (a health check): it is the client.
-        (Command::Local, _) => (Some(conn.peer().into()), None),
-        (Command::Proxy, Endpoints::Inet { source, destination }) => {
-            (Some(ClientAddr::new(*source)), Some(*destination))
-        }
-        // The peer speaks for somebody whose address it does not know: nobody whom an allow list could name.
-        (Command::Proxy, Endpoints::Unix { .. } | Endpoints::Unknown) => (None, None),
-    };
-    let counted = match header.command {
-        Command::Local => None,
-        Command::Proxy => client.map(ClientAddr::ip),
-    };
-    Origin { client, destination, previous, tlvs: header.tlvs, chained: true, counted, screened: false }
-}
-
-/// Enters a phase that has to end within `bound` of now.
-pub(super) fn enter(
-    conn: &ConnGuard,
-    phase: Phase,
-    bound: proxy_core::Bound,
-    kind: DeadlineKind,
-) -> Result<Instant, Verdict> {
-    let deadline = Instant::now() + bound.get();
-    conn.enter(phase, deadline, kind)?;
-    Ok(deadline)
 }

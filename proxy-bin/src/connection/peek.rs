@@ -15,21 +15,15 @@ use proxy_core::hello::{ClientHello, HelloReader, Progress, UnusableName};
 use proxy_core::{ReadAhead, Stream};
 
 use super::client::fill;
-use super::header::{Greeted, Origin, enter, within};
+use super::deadline::{enter, within};
+use super::header::Greeted;
+use super::passage::Passage;
 use super::verdict::Verdict;
 use crate::config::UnreadableHello;
-use crate::proxy::{Listener, Proxy, Wait};
+use crate::proxy::Wait;
 
 /// A connection that has said what it is going to say before it is routed.
-pub(super) struct Peeked<'p, S, D> {
-    pub(super) client: &'p S,
-    pub(super) ahead: ReadAhead,
-    pub(super) origin: Origin,
-    /// None where nobody needed to know, or there is none to go by.
-    pub(super) hello: Option<ClientHello>,
-    pub(super) at: &'p Listener,
-    pub(super) proxy: &'p Proxy<D>,
-}
+pub(super) struct Peeked<'p, S, D>(pub(super) Passage<'p, S, D>);
 
 /// What a client has begun with.
 enum Head {
@@ -44,28 +38,26 @@ enum Head {
 /// any other port.
 pub(super) async fn peek<'p, S: Stream, D>(
     conn: &ConnGuard,
-    greeted: Greeted<'p, S, D>,
+    Greeted(mut passage): Greeted<'p, S, D>,
     wait: &mut Wait<'_>,
 ) -> Result<Peeked<'p, S, D>, Verdict> {
-    let Greeted { client, mut ahead, origin, at, proxy } = greeted;
-    let hello = if proxy.config.routes.needs_hello(at.config.port) {
+    let Passage { client, ahead, origin, hello, at, proxy } = &mut passage;
+    if proxy.config.routes.needs_hello(at.config.port) {
         let timeout = proxy.config.deadlines.initial_data_timeout;
         let deadline = enter(conn, Phase::Peek, timeout, DeadlineKind::Hello)?;
         let most = proxy.config.limits.max_client_hello.bytes();
-        let reading = read_head(conn, client, &mut ahead, most, wait);
-        let head = within(deadline, client, reading).await.unwrap_or_else(|| {
+        let reading = read_head(conn, *client, ahead, most, wait);
+        let head = within(deadline, *client, reading).await.unwrap_or_else(|| {
             let detail = format!("no whole ClientHello within initial_data_timeout {timeout}");
             Err(Verdict::explained(conn, Cause::HelloTimeout, detail))
         })?;
-        to_go_by(conn, head, at.config.unreadable_hello)?
-    } else {
-        None
-    };
+        *hello = to_go_by(conn, head, at.config.unreadable_hello)?;
+    }
     if origin.screened && could_be_header(ahead.bytes()) == Prefix::Yes {
         return Err(forbidden_header(conn));
     }
     conn.learn(|facts| facts.server_name = hello.as_ref().and_then(|hello| hello.server_name.clone()));
-    Ok(Peeked { client, ahead, origin, hello, at, proxy })
+    Ok(Peeked(passage))
 }
 
 /// A PROXY header from a peer that is not trusted to send one.

@@ -3,25 +3,21 @@
 use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment};
-use proxy_core::hello::ClientHello;
-use proxy_core::{ReadAhead, Stream};
+use proxy_core::Stream;
 use proxy_route::Query;
 
 use super::announce::is_grease;
-use super::header::Origin;
+use super::passage::Passage;
 use super::peek::Peeked;
 use super::verdict::Verdict;
 use crate::config::{RouteConfig, SendProxy};
 use crate::pool::Pool;
-use crate::proxy::{Listener, Proxy, RouteState};
+use crate::proxy::RouteState;
 use crate::target::Course;
 
 /// A connection whose way is known.
 pub(super) struct Routed<'p, S, D> {
-    pub(super) client: &'p S,
-    pub(super) ahead: ReadAhead,
-    pub(super) origin: Origin,
-    pub(super) hello: Option<ClientHello>,
+    pub(super) passage: Passage<'p, S, D>,
     pub(super) route: &'p RouteConfig,
     pub(super) state: &'p RouteState,
     pub(super) pool: &'p Pool,
@@ -29,16 +25,14 @@ pub(super) struct Routed<'p, S, D> {
     pub(super) deadlines: Deadlines,
     /// The targets, in the order in which they are to be tried.
     pub(super) course: Course<'p>,
-    pub(super) at: &'p Listener,
-    pub(super) proxy: &'p Proxy<D>,
 }
 
 /// Looks the connection up in the table.
 pub(super) fn route<'p, S: Stream, D>(
     conn: &ConnGuard,
-    peeked: Peeked<'p, S, D>,
+    Peeked(mut passage): Peeked<'p, S, D>,
 ) -> Result<Routed<'p, S, D>, Verdict> {
-    let Peeked { client, ahead, origin, mut hello, at, proxy } = peeked;
+    let Passage { origin, hello, at, proxy, .. } = &mut passage;
     let port = at.config.port;
     let offered: Vec<&[u8]> = hello.iter().flat_map(|hello| hello.alpn.iter()).collect();
     let query = Query {
@@ -70,5 +64,5 @@ pub(super) fn route<'p, S: Stream, D>(
     let course =
         state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
     let deadlines = pool.pressed(&choice.behind(origin.proxies()));
-    Ok(Routed { client, ahead, origin, hello, route, state, pool, deadlines, course, at, proxy })
+    Ok(Routed { passage, route, state, pool, deadlines, course })
 }

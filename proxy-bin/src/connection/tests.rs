@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::{Config, Ink};
+use crate::proxy::{Listener, Proxy};
 
 /// A proxy on an in-memory network, with one listener and a backend at 127.0.0.1:9000.
 struct Rig {

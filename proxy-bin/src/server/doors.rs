@@ -20,9 +20,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
 use super::bound::{Bound, address, bind_each, options};
-use crate::accept::{Accepting, Entrance, Seat, accept_loop};
+use crate::accept::{Accepting, accept_loop};
 use crate::config::{Config, ListenerConfig};
-use crate::proxy::{Listener, Proxy};
+use crate::proxy::{CurrentListener, Listener, ListenerInForce, Proxy};
 
 /// How long accept loops that were told to end may take to accept what is queued (a second at most) and to end.
 const ENDING: Duration = Duration::from_secs(2);
@@ -55,7 +55,7 @@ pub(crate) struct Doors {
 /// An open listener.
 #[derive(Debug)]
 struct Door {
-    entrance: Arc<Entrance<TcpDialer>>,
+    current: Arc<CurrentListener<TcpDialer>>,
     /// They belong to the accept loops, and are closed with them.
     sockets: Vec<Weak<TcpListener>>,
     /// Ends the accept loops.
@@ -106,17 +106,17 @@ impl Doors {
 
     /// Begins to accept.
     pub(crate) fn open(&self, at: &Arc<Listener>, proxy: &Arc<Proxy<TcpDialer>>, sockets: Sockets) {
-        let seat = Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) };
+        let in_force = ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) };
         let door = Door {
-            entrance: Arc::new(Entrance::from_pointee(seat)),
+            current: Arc::new(CurrentListener::from_pointee(in_force)),
             sockets: sockets.0.iter().flatten().map(Arc::downgrade).collect(),
             shut: CancellationToken::new(),
             loops: TaskTracker::new(),
         };
         for (worker, (handle, sockets)) in self.workers.iter().zip(sockets.0).enumerate() {
             for socket in sockets {
-                let (entrance, shared) = (Arc::clone(&door.entrance), Arc::clone(&self.shared));
-                let accepting = Accepting { entrance, worker, tasks: self.tasks.clone(), shared };
+                let (current, shared) = (Arc::clone(&door.current), Arc::clone(&self.shared));
+                let accepting = Accepting { current, worker, tasks: self.tasks.clone(), shared };
                 door.loops.spawn_on(accept_loop(socket, accepting, door.shut.clone()), handle);
             }
         }
@@ -161,7 +161,8 @@ impl Doors {
         let open = self.open.lock();
         for at in &proxy.listeners {
             let Some(door) = open.get(&at.label) else { continue };
-            let was = door.entrance.swap(Arc::new(Seat { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
+            let was =
+                door.current.swap(Arc::new(ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
             let same = was.at.config.backlog == at.config.backlog
                 && was.at.config.congestion == at.config.congestion
                 && before.keep_alive == proxy.config.keep_alive;

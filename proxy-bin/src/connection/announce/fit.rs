@@ -3,7 +3,7 @@
 use proxy_core::header::{Outgoing, Tlvs};
 
 use crate::config::{HeaderContent, UniqueId};
-use crate::connection::header::UNKNOWN_CLIENT;
+use crate::connection::origin::UNKNOWN_CLIENT;
 use crate::omissions::Omission;
 
 /// Bytes of a field's type and length (PROXY protocol, section 2.2).
