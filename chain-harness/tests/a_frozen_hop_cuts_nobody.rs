@@ -51,3 +51,36 @@ fn what_came_while_it_stood_is_read_first() {
         assert_eq!(proxy.causes(), [""; 0]);
     });
 }
+
+/// The whole chain stood still (a machine that is moved), and the outer hop is the first to run again: what the inner one was
+/// sent meanwhile is still there, and not on the outer one's socket.
+#[test]
+fn what_the_next_hop_has_in_its_hands_is_waited_for() {
+    Smartproxy::scenario(async {
+        let (backend, mut accepted) = Backend::hands_over();
+        let inner = Smartproxy::run(&config::inner(SHORT, &[&backend.addr()])).await;
+        let outer = Smartproxy::run(&config::outer(SHORT, &[&inner.addr()])).await;
+        let mut pairs = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = Wire::connect(outer.addr()).await;
+            client.send("one").await;
+            let mut served = accepted.recv().await.unwrap();
+            served.expect("one").await;
+            pairs.push((client, served));
+        }
+        inner.process.freeze().await;
+        frozen(&outer, async {
+            for (_, served) in &mut pairs {
+                served.send("two").await;
+            }
+        })
+        .await;
+        // Long enough for the outer one to look, and far below the half second that it grants.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        inner.process.thaw();
+        for (client, _) in &mut pairs {
+            client.expect("two").await;
+        }
+        assert_eq!((outer.causes(), inner.causes()), (Vec::new(), Vec::new()));
+    });
+}

@@ -123,9 +123,21 @@ fn when_the_inner_hop_loses_its_power_the_outer_one_notices_by_its_keepalive() {
 
 #[test]
 fn a_clock_that_jumps_ends_what_is_idle_and_leaves_nothing() {
+    let silent = Script::of(&[Act::Send(100), Act::Pause(60_000)]);
     for hop in [Hop::Outer, Hop::Inner] {
-        let outcome = check(&with(talkers(10), 5000, What::ClockJump(hop, 3_600_000)), Build::Product);
+        let silent = vec![Client::new(silent.clone(), Backend::Echoes); 10];
+        let outcome = check(&with(silent, 5000, What::ClockJump(hop, 3_600_000)), Build::Product);
         assert_eq!(ends(&outcome, "idle"), 10, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_takes_no_byte_of_those_who_go_on_speaking() {
+    for hop in [Hop::Outer, Hop::Inner] {
+        let soon: Vec<Act> = (0..60).flat_map(|_| [Act::Send(100), Act::Pause(400)]).collect();
+        let speaking = vec![Client::new(Script::of(&soon), Backend::Echoes); 10];
+        let outcome = check(&with(speaking, 5000, What::ClockJump(hop, 3_600_000)), Build::Product);
+        assert_eq!(outcome.bytes, 10 * 60 * 2 * 100, "{outcome:?}");
     }
 }
 

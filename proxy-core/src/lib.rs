@@ -8,6 +8,7 @@
 //! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
+//! - [`late`]: what a thread that stood still owes to those whose deadlines passed meanwhile;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`congestion`]: which congestion control their sockets have;
 //! - [`pipe`]: how many pipes large flows are spliced through;
@@ -25,6 +26,7 @@ pub mod congestion;
 pub mod dial;
 pub mod header;
 pub mod hello;
+pub mod late;
 #[doc(hidden)]
 pub mod layered;
 pub mod listen;

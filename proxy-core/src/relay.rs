@@ -283,7 +283,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         }
         self.watch.look(self.client.unacknowledged(), self.backend.unacknowledged(), now);
         let (at, which) = self.watch.due();
-        (at <= now).then(|| RelayEnd::Deadline {
+        let over = at <= now && (which == RelayDeadline::Lifetime || !self.watch.excuse(at, now));
+        over.then(|| RelayEnd::Deadline {
             which,
             at_fault: self.at_fault(which),
             delivered: self.down.has_ended() && self.client.unacknowledged() == 0,

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use proxy_conn::{ConnGuard, DeadlineKind, Phase};
 use proxy_core::Stream;
+use proxy_core::late::grace;
 use tokio::time::Instant;
 
 use super::verdict::Verdict;
@@ -23,7 +24,8 @@ pub(super) fn enter(
 }
 
 /// What `future`, which reads from `client`, comes to, unless `deadline` comes first. When it has, the client is looked at once
-/// more: where this worker is late, what came in time may be waiting, and nobody has told of it yet.
+/// more: where this worker is late, what came in time may be waiting, and nobody has told of it yet. Then it is waited for a
+/// moment more, for a hop before this one may have been late with it.
 pub(super) async fn within<S: Stream, F: Future>(
     deadline: Instant,
     client: &S,
@@ -34,8 +36,8 @@ pub(super) async fn within<S: Stream, F: Future>(
         return Some(output);
     }
     client.look();
-    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
+    if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        return Some(output);
     }
+    tokio::time::timeout(grace(deadline.elapsed())?, future).await.ok()
 }

@@ -4,7 +4,7 @@
 //!                 ┌── a permit is free, nobody waits ──► Ok(Permit)
 //! acquire_or_wait ┼── too many wait ──► Full
 //!                 └── Place in the line ──┬── served: the permit comes through the place's channel ──► Ok(Permit)
-//!                                         ├── longest_wait is over (found late: and as long again, 100 ms at most) ──► TimedOut
+//!                                         ├── longest_wait is over (where that is found late, and a moment more) ──► TimedOut
 //!                                         └── dropped: leaves the line; a permit that has come goes to the next
 //! ```
 //!
@@ -18,18 +18,14 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use proxy_core::Bound;
+use proxy_core::late::grace;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::word::{Given, Word};
 use super::{Counter, Limit, Permit};
-
-/// The longest that is waited beyond a deadline by a thread that found it passed late. It stood still, and so did those who
-/// were to give a permit back: they have as long to do so as it was late, but not longer than it takes to hear all who speak.
-const LATE: Duration = Duration::from_millis(100);
 
 /// How many may wait for a permit, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +76,10 @@ impl Limit {
         };
         let (deadline, mut served) = (Instant::now() + queue.longest_wait.get(), pin!(place.served()));
         let mut permit = tokio::time::timeout_at(deadline, served.as_mut()).await;
-        let late = deadline.elapsed();
-        if permit.is_err() && !late.is_zero() {
-            permit = tokio::time::timeout(late.min(LATE), served).await;
+        if permit.is_err()
+            && let Some(grace) = grace(deadline.elapsed())
+        {
+            permit = tokio::time::timeout(grace, served).await;
         }
         permit.ok().flatten().ok_or(QueueError::TimedOut { longest_wait: queue.longest_wait })
     }

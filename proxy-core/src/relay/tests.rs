@@ -1,5 +1,7 @@
 //! Ring 2: a relay between in-memory streams on a paused clock.
 
+mod late;
+
 use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 

@@ -21,10 +21,12 @@
 //!                                           and counted once more
 //!                                           │ nothing, and as many
 //!                                           ▼
-//!                                         ended
+//!                                         ended, at once or, where this thread itself was late, after a moment
+//!                                         and another look: who is next to it may have stood still, too
 //! ```
 //!
-//! So whoever takes a byte within the deadline lives, and whoever takes none is ended within the deadline and an eighth of it.
+//! So whoever takes a byte within the deadline lives, and whoever takes none is ended within the deadline and an eighth of it
+//! (and half a second, once, after a pause of the proxy's own).
 //! While bytes move through the relay nobody is asked anything.
 
 use std::num::NonZeroU64;
@@ -35,10 +37,14 @@ use tokio::time::Instant;
 use super::Side;
 use super::deadline::{Due, NextTo, RelayDeadline, RelayLimits};
 use crate::bound::Bound;
+use crate::late::grace;
 
 /// The part of a deadline after which silent sockets are looked at, and looked at again while they owe something. It bounds
 /// by how much a dead peer may outstay its deadline; smaller costs more looks.
 const LOOKS: u32 = 8;
+
+/// The unit of [`Watch::excused_until`]: four bytes of it are more than a year.
+const HUNDREDTH: Duration = Duration::from_millis(10);
 
 /// What the deadlines depend on. Times are marks: how old the relay was. Every connection carries one of these.
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub(super) struct Watch<'a> {
     ever_moved: bool,
     /// Whether the sockets were looked at since bytes last moved.
     looked: bool,
+    /// How old the relay is, in hundredths of a second, when silence may end it at the earliest.
+    excused_until: u32,
 }
 
 /// How old the relay was, in nanoseconds, and one: so that there is room for none in the same eight bytes.
@@ -94,6 +102,7 @@ impl<'a> Watch<'a> {
             warned_of: None,
             owed: None,
             looked: false,
+            excused_until: 0,
         }
     }
 
@@ -276,7 +285,23 @@ impl<'a> Watch<'a> {
     }
 
     fn passes(&self, (since, bound, _): &Silence) -> Instant {
-        self.instant(*since) + bound.get()
+        (self.instant(*since) + bound.get()).max(self.excused_until())
+    }
+
+    fn excused_until(&self) -> Instant {
+        self.started + HUNDREDTH * self.excused_until
+    }
+
+    /// That the deadline of silence `at` has passed is found as late as `now`, and a look has found nothing. Whether this
+    /// thread stood still meanwhile: then it passes a little later, but only once for as long as nothing moves.
+    pub(super) fn excuse(&mut self, at: Instant, now: Instant) -> bool {
+        let Some(grace) = grace(now.saturating_duration_since(at)).filter(|_| at > self.excused_until())
+        else {
+            return false;
+        };
+        let age = (now + grace).saturating_duration_since(self.started);
+        self.excused_until = u32::try_from(age.as_millis().div_ceil(HUNDREDTH.as_millis())).unwrap_or(0);
+        self.excused_until() > now
     }
 
     /// The nearest of those that every byte starts anew.

@@ -110,3 +110,22 @@ async fn a_proxy_next_to_this_one_is_given_the_time_of_who_is_behind_it() {
     watch.look(0, 0, at(12));
     assert_eq!(watch.due().0, at(22), "it has taken all, and is silent since");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thread_that_stood_still_gives_its_neighbours_as_long_once() {
+    let start = Instant::now();
+    let at = |millis: u64| start + Duration::from_millis(millis);
+    let limits = limits(start);
+    let watch = || Watch::new(&limits, true, start);
+    assert!(!watch().excuse(at(100_000), at(100_009)), "timers are late by some milliseconds");
+    let mut short = watch();
+    assert!(short.excuse(at(100_000), at(100_050)));
+    assert_eq!(short.due(), (at(100_100), RelayDeadline::Idle));
+    let mut long = watch();
+    assert!(long.excuse(at(100_000), at(103_000)));
+    assert_eq!((long.due(), long.told().silent.0), ((at(103_500), RelayDeadline::Idle), at(103_500)));
+    assert!(!long.excuse(at(103_500), at(110_000)), "once, for as long as nothing moves");
+    long.moved(true, at(103_400));
+    assert_eq!(long.due().0, at(203_400));
+    assert!(long.excuse(at(203_400), at(204_000)), "the next silence is another");
+}
