@@ -1,13 +1,17 @@
 //! The files in `config/`, which an operator reads first.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use insta::assert_snapshot;
 use proxy_bin::config::{Action, Config, PoolConfig, Whole};
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config")
+}
+
 fn load(name: &str) -> Config {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config").join(name);
-    Config::load(path).unwrap_or_else(|error| panic!("{error}"))
+    Config::load(folder().join(name)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What listens, and what is taken where.
@@ -92,9 +96,22 @@ fn the_outer_proxy_sends_what_the_inner_one_takes() {
 }
 
 #[test]
+fn each_can_be_asked_by_whoever_runs_it_and_beside_the_others() {
+    let names = ["one-port.toml", "chain-outer.toml", "chain-inner.toml", "limits.toml", "sni-routing.toml"];
+    let sockets = names.map(|name| {
+        let config = load(name);
+        config.suits_a_start().unwrap_or_else(|errors| panic!("{errors}"));
+        let socket = config.admin.and_then(|admin| admin.socket).unwrap();
+        assert!(socket.as_path().starts_with("/tmp"), "{name}: any user can make it");
+        socket.as_path().to_owned()
+    });
+    let different: HashSet<_> = sockets.iter().collect();
+    assert_eq!(different.len(), names.len());
+}
+
+#[test]
 fn no_other_file_is_there_untested() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config");
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(!name.ends_with(".toml") || !load(&name).routes.is_empty());
     }
