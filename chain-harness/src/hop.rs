@@ -6,8 +6,9 @@ use std::time::Duration;
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::control::Control;
+use proxy_bin::listeners::Inherited;
 use proxy_bin::model::Reload;
-use proxy_bin::server::{Bound, Server};
+use proxy_bin::server::Server;
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_core::{Congestion, KeepAlive};
@@ -57,7 +58,7 @@ impl Hop {
             true => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
             false => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
         };
-        let mut bound = Bound::new();
+        let mut bound = Inherited::new();
         let ports: Vec<_> = ports::placeholders(config).map(|_| bind_port(hosts, &mut bound)).collect();
         let config = format!("{}{config}", crowd(config));
         let config = Config::parse(&ports::filled(&config, &ports), "hop.toml")
@@ -236,7 +237,7 @@ impl<W: Subscriber> Subscriber for Told<W> {
 }
 
 /// Binds the same port, which the kernel chooses, on each of `hosts`.
-fn bind_port(hosts: &[IpAddr], bound: &mut Bound) -> u16 {
+fn bind_port(hosts: &[IpAddr], bound: &mut Inherited) -> u16 {
     let options = ListenOptions {
         backlog: 1024,
         reuse_port: false,

@@ -2,141 +2,57 @@
 //!
 //! What changes a proxy does so one at a time (`changing`), on the control runtime, and to its end even if whoever asked has
 //! gone. What looks reads atomics and short locks, none of which is held across an await.
+//!
+//! ```text
+//!  Control ── hands on to ──► reload, drain, upgrade, log_files ── functions over ──► Running, which knows none of them
+//! ```
 
 mod aside;
 mod drain;
+mod drains;
+mod file_watch;
+mod log_files;
+mod reload;
+mod running;
 mod state;
+mod upgrade;
+mod upgrading;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
-use tokio::runtime::Handle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-pub(crate) use aside::Aside;
 pub use aside::AsideError;
 pub use drain::DrainError;
 pub(crate) use drain::scope;
+pub(crate) use running::Running;
 pub use state::State;
+pub use upgrade::{ADMIN, UpgradeError};
+pub use upgrading::Upgradable;
 
-use crate::audit::{Sockets, audit};
-use crate::handover::Upgrading;
 use crate::logging::Logs;
-use crate::model;
+use crate::model::{self, DrainKind};
 use crate::proxy::Proxy;
-use crate::reload::FileWatch;
-use crate::server::{Doors, Worker};
-use crate::service::Service;
-use drain::Drains;
+use crate::systemd::Manager;
+use crate::workers::Worker;
 
 /// The handle of a running [`Server`](crate::server::Server). Cheap to clone; clones are the same. It does not keep the
 /// server: once that has stopped, there is nothing left to change.
 #[derive(Clone)]
-pub struct Control(Arc<Parts>);
-
-/// What a server consists of.
-pub(crate) struct Parts {
-    in_force: Arc<ArcSwap<Proxy<TcpDialer>>>,
-    tracker: Arc<Tracker>,
-    pub(crate) doors: Doors,
-    workers: Box<[Worker]>,
-    /// Connections' tasks, and nothing else.
-    pub(crate) tasks: TaskTracker,
-    audit: Audit,
-    /// Ends the workers, and the control plane's own tasks.
-    pub(crate) quit: CancellationToken,
-    /// Somebody wants it to stop.
-    asked_to_stop: CancellationToken,
-    /// The control plane's.
-    pub(crate) runtime: Handle,
-    began: Instant,
-    pub(crate) standing: Mutex<Standing>,
-    /// Held by whoever changes something.
-    pub(crate) changing: tokio::sync::Mutex<()>,
-    pub(crate) drains: Drains,
-    /// None where somebody else has the process's log.
-    pub(crate) logs: Mutex<Option<Logs>>,
-    /// None where nobody is to be told.
-    service: Mutex<Option<Service>>,
-    pub(crate) upgrading: Upgrading,
-    pub(crate) file: Mutex<Option<FileWatch>>,
-    /// Reading the configuration.
-    pub(crate) reading: Aside,
-    /// Opening the log's files.
-    pub(crate) opening: Aside,
-}
-
-/// What it does, and how its configuration came to be in force.
-#[derive(Debug)]
-pub(crate) struct Standing {
-    pub(crate) state: State,
-    pub(crate) generation: u64,
-    pub(crate) loaded_at: f64,
-    pub(crate) last_reload: Option<model::Reload>,
-}
-
-impl Parts {
-    pub(crate) fn new(
-        proxy: Arc<Proxy<TcpDialer>>,
-        doors: Doors,
-        workers: Vec<Worker>,
-        tasks: TaskTracker,
-        runtime: Handle,
-        sockets_are: Sockets,
-    ) -> Self {
-        let tracker = Arc::clone(&proxy.tracker);
-        let in_force = Arc::new(ArcSwap::new(proxy));
-        let standing =
-            Standing { state: State::Running, generation: 1, loaded_at: unix_time(), last_reload: None };
-        Self {
-            audit: audit(&in_force, workers.len(), &tasks, sockets_are),
-            in_force,
-            tracker,
-            doors,
-            workers: workers.into(),
-            tasks,
-            quit: CancellationToken::new(),
-            asked_to_stop: CancellationToken::new(),
-            runtime,
-            began: Instant::now(),
-            standing: Mutex::new(standing),
-            changing: tokio::sync::Mutex::default(),
-            drains: Drains::default(),
-            logs: Mutex::default(),
-            service: Mutex::default(),
-            upgrading: Upgrading::default(),
-            file: Mutex::default(),
-            reading: Aside::default(),
-            opening: Aside::default(),
-        }
-    }
-}
-
-impl Parts {
-    pub(crate) fn audit_by(&self, options: proxy_conn::AuditOptions) {
-        self.audit.set_options(options);
-    }
-}
+pub struct Control(Arc<Running>);
 
 impl Control {
-    pub(crate) fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    pub(crate) fn new(running: Running) -> Self {
+        Self(Arc::new(running))
     }
 
-    pub(crate) fn parts(&self) -> &Arc<Parts> {
+    pub(crate) fn running(&self) -> &Arc<Running> {
         &self.0
-    }
-
-    pub(crate) fn of(parts: Arc<Parts>) -> Self {
-        Self(parts)
     }
 
     pub(crate) fn in_force(&self) -> &Arc<ArcSwap<Proxy<TcpDialer>>> {
@@ -147,7 +63,7 @@ impl Control {
     /// it is dropped.
     #[must_use]
     pub fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
-        self.0.in_force.load_full()
+        self.0.proxy()
     }
 
     /// The table of its connections.
@@ -177,16 +93,12 @@ impl Control {
     /// What it does.
     #[must_use]
     pub fn state(&self) -> State {
-        self.0.standing.lock().state
+        self.0.state()
     }
 
     /// Says what it does from now on. Once it has begun to stop nothing else is said any more.
     pub fn enter(&self, state: State) {
-        let mut standing = self.0.standing.lock();
-        match (standing.state, state) {
-            (State::Draining, _) | (State::Leaving, State::Running | State::HandingOver) => {}
-            (State::Leaving | State::Running | State::HandingOver, _) => standing.state = state,
-        }
+        self.0.enter(state);
     }
 
     /// Which generation is in force: 1 is the one it started with.
@@ -214,13 +126,19 @@ impl Control {
         Arc::clone(&self.proxy().config.origin.text)
     }
 
+    /// The names of the listeners that are open.
+    #[must_use]
+    pub fn open_listeners(&self) -> Vec<Arc<str>> {
+        self.0.listeners.labels()
+    }
+
     /// Copies of the listening sockets that are open, by the listener's name: one for each worker, in their order. For
     /// another process to take over.
     ///
     /// # Errors
     /// Where there is no descriptor left.
     pub fn listening_sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
-        self.0.doors.sockets()
+        self.0.listeners.sockets()
     }
 
     /// Whoever started the log gives it to those who may change it; without it a change of `[log]` waits for the next start.
@@ -231,28 +149,136 @@ impl Control {
     /// The process's log, where it may be changed.
     #[must_use]
     pub fn logs(&self) -> Option<Logs> {
-        self.0.logs.lock().clone()
+        self.0.logs()
+    }
+
+    /// Opens the log's files anew, after somebody has moved them away.
+    ///
+    /// # Errors
+    /// Why the files that were open are written to as before.
+    pub async fn reopen_logs(&self) -> Result<(), String> {
+        log_files::reopen(&self.0).await
     }
 
     /// Has the service manager told of what becomes of the proxy.
-    pub fn tell(&self, service: Service) {
-        *self.0.service.lock() = Some(service);
+    pub fn tell(&self, manager: Manager) {
+        *self.0.manager.lock() = Some(manager);
     }
 
     /// The service manager that is told, if there is one.
     #[must_use]
-    pub fn service(&self) -> Option<Service> {
-        *self.0.service.lock()
+    pub fn manager(&self) -> Option<Manager> {
+        self.0.manager()
     }
 
     /// Asks it to stop, as SIGTERM does. Whoever runs the server waits for [`asked_to_stop`](Self::asked_to_stop).
     pub fn stop(&self) {
-        self.0.asked_to_stop.cancel();
+        self.0.stop();
     }
 
     /// Resolves when somebody has called [`stop`](Self::stop). Cancel-safe.
     pub async fn asked_to_stop(&self) {
-        self.0.asked_to_stop.cancelled().await;
+        self.0.asked_to_stop().await;
+    }
+
+    /// Reads the configuration's file again, and puts what it says in force. One at a time; goes on to its end once begun,
+    /// whether or not it is waited for. The result tells why nothing has changed, if so.
+    pub async fn reload(&self) -> model::Reload {
+        reload::reload(&self.0).await
+    }
+
+    /// The same with a text instead of the file. The next reload reads the file again, if there is one.
+    pub async fn reload_with(&self, text: &str) -> model::Reload {
+        reload::reload_with(&self.0, text).await
+    }
+
+    /// What the configuration `text` would change. Nothing is bound, so that a port is taken shows only in a reload.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the text, with places in it.
+    pub fn diff(&self, text: &str) -> Result<model::Diff, String> {
+        reload::diff(&self.0, text)
+    }
+
+    /// Watches the file that the configuration in force came from, if it says so; else no file.
+    pub(crate) fn watch_file(&self) {
+        reload::watch_file(&self.0);
+    }
+
+    /// Watches no file any more.
+    pub(crate) fn forget_file(&self) {
+        self.0.file.lock().take();
+    }
+
+    /// Drains something, or undoes that; what it says is how far it is. Goes on to its end once begun, whether or not it
+    /// is waited for.
+    ///
+    /// # Errors
+    /// [`DrainError`]; nothing has changed then.
+    pub async fn drain(&self, request: &model::DrainRequest) -> Result<model::Drain, DrainError> {
+        drain::drain(&self.0, request).await
+    }
+
+    /// The drains under way, in the order in which they were asked for. One of something that is no longer configured is
+    /// forgotten when its connections are gone.
+    #[must_use]
+    pub fn drains(&self) -> Vec<model::Drain> {
+        drain::drains(&self.0)
+    }
+
+    /// Whether nothing is accepted, since everything is drained.
+    #[must_use]
+    pub fn is_draining_everything(&self) -> bool {
+        self.0.drains.has(DrainKind::Everything, "")
+    }
+
+    /// Whether this listener takes no new connections.
+    #[must_use]
+    pub fn is_draining_listener(&self, label: &str) -> bool {
+        self.0.drains.keep_shut(label)
+    }
+
+    /// Whether this route takes no new connections.
+    #[must_use]
+    pub fn is_draining_route(&self, name: &str) -> bool {
+        self.0.drains.has(DrainKind::Route, name)
+    }
+
+    /// Whether this target is not dialled.
+    #[must_use]
+    pub fn is_draining_target(&self, name: &str) -> bool {
+        self.0.drains.has(DrainKind::Target, name)
+    }
+
+    /// From now on the proxy can be upgraded.
+    pub fn upgrade_by(&self, upgradable: Upgradable) {
+        *self.0.upgrading.ready.lock() = Some(upgradable);
+    }
+
+    /// Starts the program anew and hands the listeners over to it; returns its process id once it serves, and then this
+    /// proxy stops, as [`stop`](Self::stop) has it do. Goes on to its end once begun, whether or not it is waited for.
+    ///
+    /// # Errors
+    /// [`UpgradeError`]; then nothing has changed.
+    pub async fn upgrade(&self) -> Result<u32, UpgradeError> {
+        upgrade::upgrade(&self.0).await
+    }
+
+    /// How the last upgrade went; None if there was none.
+    #[must_use]
+    pub fn last_upgrade(&self) -> Option<model::Upgrade> {
+        self.0.upgrading.last.lock().clone()
+    }
+
+    /// Whether another process serves in the place of this one.
+    #[must_use]
+    pub fn is_handed_over(&self) -> bool {
+        self.0.upgrading.done.is_cancelled()
+    }
+
+    /// Resolves when another process serves in the place of this one. Cancel-safe.
+    pub async fn handed_over(&self) {
+        self.0.upgrading.done.cancelled().await;
     }
 }
 
@@ -260,9 +286,4 @@ impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("standing", &*self.0.standing.lock()).finish_non_exhaustive()
     }
-}
-
-/// Seconds since 1970.
-pub(crate) fn unix_time() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -17,7 +17,6 @@ mod packet;
 mod predecessor;
 mod recall;
 mod successor;
-mod upgrade;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,8 +30,6 @@ pub use packet::PacketError;
 pub use predecessor::{Predecessor, predecessor};
 pub use recall::Recall;
 pub use successor::{Program, Successor, hand_over};
-pub(crate) use upgrade::Upgrading;
-pub use upgrade::{ADMIN, Upgradable, UpgradeError};
 
 /// What tells a process that its standard input is the way to another one whose place it takes.
 const VARIABLE: &str = "SMARTPROXY_TAKE_OVER";

@@ -16,12 +16,15 @@ use anyhow::Context as _;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given as AdminGiven, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
-use proxy_bin::handover::{self, Passed, Predecessor, Program, Upgradable};
+use proxy_bin::control::{self, Upgradable};
+use proxy_bin::handover::{Passed, Predecessor, Program, predecessor};
+use proxy_bin::listeners::Inherited;
 use proxy_bin::logging::Logs;
 use proxy_bin::privileges::{self, Identity, keep_to_itself};
-use proxy_bin::server::{Bound, Server};
-use proxy_bin::service::Service;
+use proxy_bin::server::Server;
+use proxy_bin::systemd::Manager;
 use proxy_bin::told::told;
+use proxy_bin::watchdog;
 use proxy_core::ListenError;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
@@ -42,8 +45,8 @@ pub(crate) fn run(path: &Path, activated: Vec<OwnedFd>) -> anyhow::Result<ExitCo
     let signals = Signals::catch()?;
     let program = Program::of_this_process().context("cannot tell which program this is")?;
     // Whoever hands over does so through standard input.
-    let (mut predecessor, passed) = handover::predecessor()?.unzip();
-    let inherited = Inherited { passed: passed.unwrap_or_default(), activated };
+    let (mut predecessor, passed) = predecessor()?.unzip();
+    let inherited = Handed { passed: passed.unwrap_or_default(), activated };
     let outcome = start(path, program, &signals, &mut predecessor, inherited);
     if let (Err(error), Some(predecessor)) = (&outcome, predecessor) {
         // It has gone itself, if it cannot be told.
@@ -53,7 +56,7 @@ pub(crate) fn run(path: &Path, activated: Vec<OwnedFd>) -> anyhow::Result<ExitCo
 }
 
 /// Sockets that are there before this process opens any.
-struct Inherited {
+struct Handed {
     /// From a process whose place this one takes.
     passed: Vec<Passed>,
     /// From a service manager.
@@ -66,7 +69,7 @@ fn start(
     program: Program,
     signals: &Signals,
     predecessor: &mut Option<Predecessor>,
-    inherited: Inherited,
+    inherited: Handed,
 ) -> anyhow::Result<ExitCode> {
     let Some(config) = load(path) else {
         return if predecessor.is_some() {
@@ -100,7 +103,7 @@ fn start(
 /// What there is to serve with.
 struct Start<'p> {
     config: Config,
-    bound: Bound,
+    bound: Inherited,
     sockets: Option<AdminSockets>,
     admin: Admin,
     predecessor: &'p mut Option<Predecessor>,
@@ -110,7 +113,7 @@ struct Start<'p> {
 
 async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let Start { config, bound, sockets, admin, predecessor, program, logs } = start;
-    let service = Service::of_this_process();
+    let manager = Manager::of_this_process();
     let traces = Traces::default();
     let told = (logs.access_log(), traces.clone());
     let given: Vec<_> = bound.listeners().map(str::to_owned).collect();
@@ -120,10 +123,10 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let wanted = control.open_listeners();
     for listener in given.iter().filter(|listener| !wanted.iter().any(|one| **one == ***listener)) {
         info!(listener, "a socket that was handed to this process is for no listener: it is closed");
-        service.forget(listener);
+        manager.forget(listener);
     }
     control.log_by(logs.clone());
-    control.tell(service);
+    control.tell(manager);
     let sockets = match sockets {
         // The name of the socket is taken last: until then it leads to the predecessor.
         None => admin.bind(&control.proxy().config, None)?,
@@ -134,13 +137,13 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let mut admin = sockets.map(|sockets| AdminServer::start(sockets, subject)).transpose()?;
     let port = admin.as_mut().and_then(AdminServer::tcp_socket);
     control.upgrade_by(Upgradable { program, admin: port.map(OwnedFd::from) });
-    drop(Handle::current().spawn(service.attend(control.clone())));
+    drop(Handle::current().spawn(watchdog::attend(manager, control.clone())));
     if let Some(predecessor) = predecessor.take()
         && let Err(error) = predecessor.ready()
     {
         warn!(%error, "the process that handed over has gone already");
     }
-    service.ready();
+    manager.ready();
     let listeners = control.proxy().listeners.iter().map(|at| at.label.to_string()).collect::<Vec<_>>();
     let each_client = control.proxy().config.limits.of_each_client();
     info!(listeners = %listeners.join(" "), each_client, "running");
@@ -156,7 +159,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
 }
 
 /// A port that could not be listened on, and what to do about it: also where it is this process that has it, in another way.
-fn untaken(error: ListenError, bound: &Bound, config: &Config) -> anyhow::Error {
+fn untaken(error: ListenError, bound: &Inherited, config: &Config) -> anyhow::Error {
     match bound.given_beside(error.addr, config).filter(|_| error.is_taken()) {
         Some(given) => {
             let listener = error.addr;
@@ -171,16 +174,16 @@ fn untaken(error: ListenError, bound: &Bound, config: &Config) -> anyhow::Error 
 
 /// What others have given to this process.
 struct Given {
-    bound: Bound,
+    bound: Inherited,
     /// The admin API's port.
     admin: Option<std::net::TcpListener>,
 }
 
 /// Sorts what a predecessor has passed on and what a service manager has kept or made.
-fn given(Inherited { passed, activated }: Inherited) -> Given {
-    let mut given = Given { bound: Bound::new(), admin: None };
+fn given(Handed { passed, activated }: Handed) -> Given {
+    let mut given = Given { bound: Inherited::new(), admin: None };
     for Passed { name, socket } in passed {
-        if name == handover::ADMIN {
+        if name == control::ADMIN {
             given.admin = Some(socket.into());
         } else {
             given.bound.insert_for(name, socket);

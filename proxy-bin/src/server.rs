@@ -8,10 +8,6 @@
 //! A worker is never asked to do anything slow, and no connection moves between workers. What is changed while it runs is
 //! changed through its [`Control`].
 
-mod bound;
-mod doors;
-mod workers;
-
 use std::future::Future;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -27,16 +23,13 @@ use tracing::{debug, error, info};
 use crate::admin::AdminError;
 use crate::audit::Sockets;
 use crate::config::{Config, ConfigErrors};
-use crate::control::{Control, Parts, State};
+use crate::control::{Control, Running, State};
 use crate::descriptors;
+use crate::listeners::{Inherited, Listeners};
 use crate::proxy::Proxy;
 use crate::target::recover;
 use crate::watch;
-
-pub use bound::Bound;
-pub(crate) use doors::{Doors, Sockets as Listening};
-use workers::Idle;
-pub use workers::{Worker, WorkerView};
+use crate::workers::{Idle, Worker};
 
 /// How long connections that are being ended may take to do so. Ending is dropping, except that bytes already read are
 /// delivered; 0.6 s is three times what a loaded worker needs for ten thousand, and leaves some of the second within which
@@ -97,7 +90,7 @@ impl Server {
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
     ) -> Result<Self, StartError> {
-        Self::start_with(config, Bound::new(), control, sockets_are, ends)
+        Self::start_with(config, Inherited::new(), control, sockets_are, ends)
     }
 
     /// The same with some sockets bound already. Those that are for no listener are closed.
@@ -106,7 +99,7 @@ impl Server {
     /// [`StartError`]; nothing is left behind.
     pub fn start_with(
         config: Config,
-        mut bound: Bound,
+        mut inherited: Inherited,
         control: &Handle,
         sockets_are: Sockets,
         ends: impl Subscriber + 'static,
@@ -119,16 +112,18 @@ impl Server {
         pipe::at_most(descriptors::pipes(descriptors));
         let (workers, runtimes) = runtimes(count)?;
         let tasks = TaskTracker::new();
-        let doors = Doors::new(workers.iter().map(|worker| worker.handle().clone()).collect(), tasks.clone());
-        let sockets = config.listeners.iter().map(|at| doors.bind(&config, at, &mut bound, false));
+        let listeners =
+            Listeners::new(workers.iter().map(|worker| worker.handle().clone()).collect(), tasks.clone());
+        let sockets = config.listeners.iter().map(|at| listeners.bind(&config, at, &mut inherited, false));
         let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
-        drop(bound);
+        drop(inherited);
         let resolver = Resolver::system(control.clone(), config.dns.options());
         let dialer = TcpDialer::new(config.congestion);
         let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), dialer, resolver));
-        let parts = Parts::new(Arc::clone(&proxy), doors, workers, tasks, control.clone(), sockets_are);
-        let mut server = Self { control: Control::new(parts), threads: Vec::with_capacity(count) };
-        let quit = &server.control.parts().quit;
+        let running =
+            Running::new(Arc::clone(&proxy), listeners, workers, tasks, control.clone(), sockets_are);
+        let mut server = Self { control: Control::new(running), threads: Vec::with_capacity(count) };
+        let quit = &server.control.running().quit;
         // The control plane's own tasks end with the workers.
         drop(control.spawn(watch::watch(Arc::clone(server.control.in_force()), quit.clone())));
         drop(control.spawn(server.audit().clone().watch(quit.clone().cancelled_owned())));
@@ -138,12 +133,12 @@ impl Server {
         }
         for (number, runtime) in runtimes.into_iter().enumerate() {
             let Some(worker) = server.control.workers().get(number) else { continue };
-            let thread = worker.start(number, runtime, server.control.parts().quit.clone());
+            let thread = worker.start(number, runtime, server.control.running().quit.clone());
             let thread = thread.map_err(|source| StartError::Worker { worker: number, source })?;
             server.threads.push(thread);
         }
         for (at, sockets) in proxy.listeners.iter().zip(sockets) {
-            server.control.parts().doors.open(at, &proxy, sockets);
+            server.control.running().listeners.open(at, &proxy, sockets);
         }
         server.control.watch_file();
         Ok(server)
@@ -180,8 +175,8 @@ impl Server {
         let delay = self.control.proxy().config.shutdown_delay.get();
         let Some(delay) = delay.filter(|_| !self.control.is_handed_over()) else { return };
         self.control.enter(State::Leaving);
-        if let Some(service) = self.control.service() {
-            service.stopping();
+        if let Some(manager) = self.control.manager() {
+            manager.stopping();
         }
         info!(%delay, "not ready any more, and accepting for as long as shutdown_delay says");
         tokio::time::sleep(delay.get()).await;
@@ -194,19 +189,19 @@ impl Server {
         self.control.stop();
         self.control.enter(State::Draining);
         // Where another process serves, the service does not stop.
-        if let Some(service) = self.control.service().filter(|_| !self.control.is_handed_over()) {
-            service.stopping();
-            if service.keeps_sockets() {
-                self.control.parts().doors.share();
+        if let Some(manager) = self.control.manager().filter(|_| !self.control.is_handed_over()) {
+            manager.stopping();
+            if manager.keeps_sockets() {
+                self.control.running().listeners.share();
             }
         }
         let until = Instant::now() + self.control.proxy().config.graceful_shutdown_timeout.get();
-        let parts = Arc::clone(self.control.parts());
+        let running = Arc::clone(self.control.running());
         let closing = async {
             // A reload or a drain under way would open listeners anew. One that hangs is not waited for longer than clients are.
-            let alone = tokio::time::timeout_at(until, parts.changing.lock()).await;
+            let alone = tokio::time::timeout_at(until, running.changing.lock()).await;
             // What a loop has just accepted has its entry before anybody looks whether all are gone.
-            parts.doors.shut(&parts.doors.labels()).await;
+            running.listeners.close(&running.listeners.labels()).await;
             drop(alone);
         };
         let tracker = Arc::clone(self.tracker());
@@ -221,8 +216,8 @@ impl Server {
         };
         let stopped =
             if finished { Stopped::Finished } else { Stopped::Ended(tracker.cancel_all(Reason::Shutdown)) };
-        parts.tasks.close();
-        if tokio::time::timeout(patience, parts.tasks.wait()).await.is_err() {
+        running.tasks.close();
+        if tokio::time::timeout(patience, running.tasks.wait()).await.is_err() {
             error!(connections = tracker.len(), "connections did not end when told to; dropping them");
         }
         self.join();
@@ -231,9 +226,9 @@ impl Server {
 
     /// Ends the workers, and with them every task that is left.
     fn join(&mut self) {
-        let parts = self.control.parts();
-        parts.doors.slam();
-        parts.quit.cancel();
+        let running = self.control.running();
+        running.listeners.abort();
+        running.quit.cancel();
         self.control.forget_file();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {

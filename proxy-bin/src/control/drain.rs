@@ -11,7 +11,6 @@
 
 mod error;
 pub(crate) mod scope;
-mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,218 +21,196 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::{Control, State};
+use super::drains::Entry;
+use super::running::Running;
+use super::state::State;
+use crate::listeners::Inherited;
 use crate::model::{Drain, DrainKind, DrainRequest};
 use crate::proxy::Proxy;
-use crate::server::Bound;
 use crate::unknown::Unknown;
 
 pub use error::DrainError;
 use error::{LATEST, time};
 use scope::{Of, is_known, listed, names, say, word};
-pub(crate) use table::Drains;
-use table::Entry;
 
-impl Control {
-    /// Drains something, or undoes that; what it says is how far it is. Goes on to its end once begun, whether or not it
-    /// is waited for.
-    ///
-    /// # Errors
-    /// [`DrainError`]; nothing has changed then.
-    pub async fn drain(&self, request: &DrainRequest) -> Result<Drain, DrainError> {
-        let (control, request) = (self.clone(), request.clone());
-        let state = self.state();
-        let draining = self.parts().runtime.spawn(async move {
-            let _alone = control.parts().changing.lock().await;
-            control.drain_alone(&request).await
-        });
-        draining.await.unwrap_or(Err(DrainError::Stopping(state)))
+/// Drains something, or undoes that; what it says is how far it is. Goes on to its end once begun, whether or not it
+/// is waited for.
+///
+/// # Errors
+/// [`DrainError`]; nothing has changed then.
+pub(crate) async fn drain(running: &Arc<Running>, request: &DrainRequest) -> Result<Drain, DrainError> {
+    let (drained, request) = (Arc::clone(running), request.clone());
+    let state = running.state();
+    let draining = running.runtime.spawn(async move {
+        let _alone = drained.changing.lock().await;
+        drain_alone(&drained, &request).await
+    });
+    draining.await.unwrap_or(Err(DrainError::Stopping(state)))
+}
+
+async fn drain_alone(running: &Arc<Running>, request: &DrainRequest) -> Result<Drain, DrainError> {
+    let (kind, state) = (request.kind, running.state());
+    if state != State::Running {
+        return Err(DrainError::Stopping(state));
     }
-
-    async fn drain_alone(&self, request: &DrainRequest) -> Result<Drain, DrainError> {
-        let (kind, state) = (request.kind, self.state());
-        if state != State::Running {
-            return Err(DrainError::Stopping(state));
-        }
-        let proxy = self.proxy();
-        let name: Arc<str> = self.named(&proxy, request)?.into();
-        if request.undo {
-            return self.undo(&proxy, kind, &name).await;
-        }
-        let ends_at = request.end_after_s.map(time).transpose()?.map(|after| Instant::now() + after);
-        self.begin(&proxy, kind, &name, ends_at, false);
-        match kind {
-            DrainKind::Listener => self.parts().doors.shut(&[Arc::clone(&name)]).await,
-            DrainKind::Everything => self.parts().doors.shut(&self.parts().doors.labels()).await,
-            DrainKind::Route | DrainKind::Target => {}
-        }
-        self.drain_of(kind, &name).ok_or_else(|| DrainError::NotDraining { what: say(kind, &name) })
+    let proxy = running.proxy();
+    let name: Arc<str> = named(running, &proxy, request)?.into();
+    if request.undo {
+        return undo(running, &proxy, kind, &name).await;
     }
+    let ends_at = request.end_after_s.map(time).transpose()?.map(|after| Instant::now() + after);
+    begin(running, &proxy, kind, &name, ends_at, false);
+    match kind {
+        DrainKind::Listener => running.listeners.close(&[Arc::clone(&name)]).await,
+        DrainKind::Everything => running.listeners.close(&running.listeners.labels()).await,
+        DrainKind::Route | DrainKind::Target => {}
+    }
+    drain_of(running, kind, &name).ok_or_else(|| DrainError::NotDraining { what: say(kind, &name) })
+}
 
-    /// Notes a drain, and sees to its end.
-    fn begin(
-        &self,
-        proxy: &Proxy<TcpDialer>,
-        kind: DrainKind,
-        name: &Arc<str>,
-        ends_at: Option<Instant>,
-        by_reload: bool,
-    ) {
-        let connections = self.connections_of(kind, name);
-        info!(connections = connections.len(), "draining {}", say(kind, name));
-        let entry = Entry {
-            kind,
-            name: Arc::clone(name),
-            since: Instant::now(),
-            began_with: connections.len() as u64,
-            ends_at,
-            over: CancellationToken::new(),
-            by_reload,
-        };
-        let over = entry.over.clone();
-        self.parts().drains.put(entry);
-        if !by_reload {
-            self.parts().drains.mark(proxy);
+/// Notes a drain, and sees to its end.
+fn begin(
+    running: &Arc<Running>,
+    proxy: &Proxy<TcpDialer>,
+    kind: DrainKind,
+    name: &Arc<str>,
+    ends_at: Option<Instant>,
+    by_reload: bool,
+) {
+    let connections = connections_of(running, kind, name);
+    info!(connections = connections.len(), "draining {}", say(kind, name));
+    let entry = Entry {
+        kind,
+        name: Arc::clone(name),
+        since: Instant::now(),
+        began_with: connections.len() as u64,
+        ends_at,
+        over: CancellationToken::new(),
+        by_reload,
+    };
+    let over = entry.over.clone();
+    running.drains.put(entry);
+    if !by_reload {
+        running.drains.mark(proxy);
+    }
+    if let Some(at) = ends_at {
+        end_at(running, kind, name, at, over);
+    }
+}
+
+/// Ends whoever is left at `at`, unless it is `over` before.
+fn end_at(running: &Arc<Running>, kind: DrainKind, name: &Arc<str>, at: Instant, over: CancellationToken) {
+    let (weak, name, quit) = (Arc::downgrade(running), Arc::clone(name), running.quit.clone());
+    drop(running.runtime.spawn(async move {
+        tokio::select! {
+            biased;
+            () = quit.cancelled() => return,
+            () = over.cancelled() => return,
+            () = tokio::time::sleep_until(at) => {}
         }
-        if let Some(at) = ends_at {
-            self.end_at(kind, name, at, over);
+        let Some(running) = weak.upgrade() else { return };
+        let left = connections_of(&running, kind, &name);
+        let ended = left.iter().filter(|one| one.cancel(Reason::Drained)).count();
+        info!(ended, "the time to finish is over for {}", say(kind, &name));
+    }));
+}
+
+/// Connections of routes that a reload has removed may finish for so long.
+pub(crate) fn drain_removed(running: &Arc<Running>, routes: &[Arc<str>], grace: Duration) {
+    let proxy = running.proxy();
+    for route in routes {
+        let asked_for = running.drains.has(DrainKind::Route, route);
+        if !asked_for && !connections_of(running, DrainKind::Route, route).is_empty() {
+            let ends_at = Instant::now() + grace.min(LATEST);
+            begin(running, &proxy, DrainKind::Route, route, Some(ends_at), true);
         }
     }
+}
 
-    /// Ends whoever is left at `at`, unless it is `over` before.
-    fn end_at(&self, kind: DrainKind, name: &Arc<str>, at: Instant, over: CancellationToken) {
-        let (parts, name, quit) = (Arc::downgrade(self.parts()), Arc::clone(name), self.parts().quit.clone());
-        drop(self.parts().runtime.spawn(async move {
-            tokio::select! {
-                biased;
-                () = quit.cancelled() => return,
-                () = over.cancelled() => return,
-                () = tokio::time::sleep_until(at) => {}
+async fn undo(
+    running: &Arc<Running>,
+    proxy: &Arc<Proxy<TcpDialer>>,
+    kind: DrainKind,
+    name: &Arc<str>,
+) -> Result<Drain, DrainError> {
+    let Some(drain) = drain_of(running, kind, name) else {
+        return Err(DrainError::NotDraining { what: say(kind, name) });
+    };
+    let drains = &running.drains;
+    let stays_shut = |label: &str| match kind {
+        DrainKind::Everything => drains.has(DrainKind::Listener, label),
+        DrainKind::Listener => *label != **name || drains.has(DrainKind::Everything, ""),
+        DrainKind::Route | DrainKind::Target => true,
+    };
+    let listeners = &running.listeners;
+    let shut = |label: &str| !stays_shut(label) && !listeners.is_open(label);
+    let closed = proxy.listeners.iter().filter(|at| shut(&at.label));
+    let bound =
+        closed.map(|at| Ok((at, listeners.bind(&proxy.config, &at.config, &mut Inherited::new(), false)?)));
+    for (at, sockets) in bound.collect::<Result<Vec<_>, ListenError>>()? {
+        listeners.open(at, proxy, sockets);
+    }
+    drains.take(kind, name);
+    drains.mark(proxy);
+    info!("no longer draining {}", say(kind, name));
+    Ok(drain)
+}
+
+/// The drains under way, in the order in which they were asked for. One of something that is no longer configured is
+/// forgotten when its connections are gone.
+#[must_use]
+pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
+    let entries = running.drains.all();
+    if entries.is_empty() {
+        return Vec::new();
+    }
+    let (now, proxy) = (Instant::now(), running.proxy());
+    let views: Vec<_> = running.tracker.snapshot();
+    let mut drains = Vec::new();
+    for entry in entries {
+        let of = Of::new(&proxy, entry.kind, &entry.name);
+        let left = views.iter().filter(|view| of.includes(view)).count() as u64;
+        if left == 0 && !is_known(&proxy, entry.kind, &entry.name) {
+            running.drains.take(entry.kind, &entry.name);
+            continue;
+        }
+        drains.push(entry.told(left, now));
+    }
+    drains
+}
+
+fn drain_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Option<Drain> {
+    let entries = running.drains.all();
+    let entry = entries.into_iter().find(|entry| entry.kind == kind && *entry.name == *name)?;
+    Some(entry.told(connections_of(running, kind, name).len() as u64, Instant::now()))
+}
+
+/// The connections of something.
+fn connections_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Vec<Tracked> {
+    let (proxy, now) = (running.proxy(), Instant::now());
+    let of = Of::new(&proxy, kind, name);
+    let mut all = running.tracker.connections();
+    all.retain(|one| of.includes(&one.view(now)));
+    all
+}
+
+/// The name that a request means.
+fn named(
+    running: &Arc<Running>,
+    proxy: &Proxy<TcpDialer>,
+    request: &DrainRequest,
+) -> Result<String, DrainError> {
+    let (kind, what) = (request.kind, word(request.kind));
+    match &request.name {
+        Some(name) if kind == DrainKind::Everything => Err(DrainError::Named { name: name.clone() }),
+        None if kind == DrainKind::Everything => Ok(String::new()),
+        None => Err(DrainError::Nameless { what, known: listed(proxy, kind) }),
+        Some(name) => {
+            // What is no longer configured may still be draining.
+            if is_known(proxy, kind, name) || running.drains.has(kind, name) {
+                return Ok(name.clone());
             }
-            let Some(control) = parts.upgrade().map(Self::of) else { return };
-            let left = control.connections_of(kind, &name);
-            let ended = left.iter().filter(|one| one.cancel(Reason::Drained)).count();
-            info!(ended, "the time to finish is over for {}", say(kind, &name));
-        }));
-    }
-
-    /// Connections of routes that a reload has removed may finish for so long.
-    pub(crate) fn drain_removed(&self, routes: &[Arc<str>], grace: Duration) {
-        let proxy = self.proxy();
-        for route in routes {
-            let asked_for = self.is_draining_route(route);
-            if !asked_for && !self.connections_of(DrainKind::Route, route).is_empty() {
-                let ends_at = Instant::now() + grace.min(LATEST);
-                self.begin(&proxy, DrainKind::Route, route, Some(ends_at), true);
-            }
+            Err(Unknown::new(what, name, names(proxy, kind)).into())
         }
-    }
-
-    async fn undo(
-        &self,
-        proxy: &Arc<Proxy<TcpDialer>>,
-        kind: DrainKind,
-        name: &Arc<str>,
-    ) -> Result<Drain, DrainError> {
-        let Some(drain) = self.drain_of(kind, name) else {
-            return Err(DrainError::NotDraining { what: say(kind, name) });
-        };
-        let drains = &self.parts().drains;
-        let stays_shut = |label: &str| match kind {
-            DrainKind::Everything => drains.has(DrainKind::Listener, label),
-            DrainKind::Listener => *label != **name || drains.has(DrainKind::Everything, ""),
-            DrainKind::Route | DrainKind::Target => true,
-        };
-        let doors = &self.parts().doors;
-        let shut = |label: &str| !stays_shut(label) && !doors.is_open(label);
-        let closed = proxy.listeners.iter().filter(|at| shut(&at.label));
-        let bound =
-            closed.map(|at| Ok((at, doors.bind(&proxy.config, &at.config, &mut Bound::new(), false)?)));
-        for (at, sockets) in bound.collect::<Result<Vec<_>, ListenError>>()? {
-            doors.open(at, proxy, sockets);
-        }
-        drains.take(kind, name);
-        drains.mark(proxy);
-        info!("no longer draining {}", say(kind, name));
-        Ok(drain)
-    }
-
-    /// The drains under way, in the order in which they were asked for. One of something that is no longer configured is
-    /// forgotten when its connections are gone.
-    #[must_use]
-    pub fn drains(&self) -> Vec<Drain> {
-        let entries = self.parts().drains.all();
-        if entries.is_empty() {
-            return Vec::new();
-        }
-        let (now, proxy) = (Instant::now(), self.proxy());
-        let views: Vec<_> = self.tracker().snapshot();
-        let mut drains = Vec::new();
-        for entry in entries {
-            let of = Of::new(&proxy, entry.kind, &entry.name);
-            let left = views.iter().filter(|view| of.includes(view)).count() as u64;
-            if left == 0 && !is_known(&proxy, entry.kind, &entry.name) {
-                self.parts().drains.take(entry.kind, &entry.name);
-                continue;
-            }
-            drains.push(entry.told(left, now));
-        }
-        drains
-    }
-
-    fn drain_of(&self, kind: DrainKind, name: &str) -> Option<Drain> {
-        let entries = self.parts().drains.all();
-        let entry = entries.into_iter().find(|entry| entry.kind == kind && *entry.name == *name)?;
-        Some(entry.told(self.connections_of(kind, name).len() as u64, Instant::now()))
-    }
-
-    /// The connections of something.
-    fn connections_of(&self, kind: DrainKind, name: &str) -> Vec<Tracked> {
-        let (proxy, now) = (self.proxy(), Instant::now());
-        let of = Of::new(&proxy, kind, name);
-        let mut all = self.tracker().connections();
-        all.retain(|one| of.includes(&one.view(now)));
-        all
-    }
-
-    /// The name that a request means.
-    fn named(&self, proxy: &Proxy<TcpDialer>, request: &DrainRequest) -> Result<String, DrainError> {
-        let (kind, what) = (request.kind, word(request.kind));
-        match &request.name {
-            Some(name) if kind == DrainKind::Everything => Err(DrainError::Named { name: name.clone() }),
-            None if kind == DrainKind::Everything => Ok(String::new()),
-            None => Err(DrainError::Nameless { what, known: listed(proxy, kind) }),
-            Some(name) => {
-                // What is no longer configured may still be draining.
-                if is_known(proxy, kind, name) || self.parts().drains.has(kind, name) {
-                    return Ok(name.clone());
-                }
-                Err(Unknown::new(what, name, names(proxy, kind)).into())
-            }
-        }
-    }
-
-    /// Whether nothing is accepted, since everything is drained.
-    #[must_use]
-    pub fn is_draining_everything(&self) -> bool {
-        self.parts().drains.has(DrainKind::Everything, "")
-    }
-
-    /// Whether this listener takes no new connections.
-    #[must_use]
-    pub fn is_draining_listener(&self, label: &str) -> bool {
-        self.parts().drains.keep_shut(label)
-    }
-
-    /// Whether this route takes no new connections.
-    #[must_use]
-    pub fn is_draining_route(&self, name: &str) -> bool {
-        self.parts().drains.has(DrainKind::Route, name)
-    }
-
-    /// Whether this target is not dialled.
-    #[must_use]
-    pub fn is_draining_target(&self, name: &str) -> bool {
-        self.parts().drains.has(DrainKind::Target, name)
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::packet::{Packet, PacketError, receive, send_sockets};
 use super::recall::{Came, Recall};
 use super::{HandoverError, Passed, VARIABLE};
-use crate::service::{KEPT, Service};
+use crate::systemd::{KEPT, Manager};
 
 /// What was said to the process about itself and is not true of another one (`sd_listen_fds(3)`, `sd_watchdog_enabled(3)`).
 const OF_THIS_PROCESS: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"];
@@ -64,7 +64,7 @@ impl Program {
     fn start(&self, input: OwnedFd) -> Result<Child, HandoverError> {
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).env(VARIABLE, "1").stdin(Stdio::from(input));
-        if Service::of_this_process().keeps_sockets() {
+        if Manager::of_this_process().keeps_sockets() {
             command.env(KEPT, "1");
         }
         for variable in OF_THIS_PROCESS {

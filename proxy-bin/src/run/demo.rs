@@ -7,8 +7,9 @@ use proxy_bin::admin::{AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::audit::Sockets as Audited;
 use proxy_bin::config::{Admin, Config, Ink};
 use proxy_bin::demo::{self, Backend, Ports, PrivateFolder, Sockets, Wishes};
+use proxy_bin::listeners::Inherited;
 use proxy_bin::logging::Logs;
-use proxy_bin::server::{Bound, Server};
+use proxy_bin::server::Server;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -59,8 +60,8 @@ fn embedded(text: &str, name: &str) -> anyhow::Result<Config> {
     Config::parse(text, name).map_err(|errors| anyhow::anyhow!("{}", errors.render(Ink::Plain)))
 }
 
-fn bound_to(port: u16, socket: std::net::TcpListener) -> Bound {
-    let mut bound = Bound::new();
+fn bound_to(port: u16, socket: std::net::TcpListener) -> Inherited {
+    let mut bound = Inherited::new();
     bound.insert(demo::address(port), socket);
     bound
 }
@@ -68,7 +69,7 @@ fn bound_to(port: u16, socket: std::net::TcpListener) -> Bound {
 /// Starts one hop with its admin API, which may have a socket for TCP already.
 fn start(
     mut config: Config,
-    bound: Bound,
+    bound: Inherited,
     (admin, dashboard): (Admin, Option<std::net::TcpListener>),
     logs: &Logs,
 ) -> anyhow::Result<(Server, AdminServer)> {

@@ -7,8 +7,9 @@ use std::path::Path;
 use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
+use proxy_bin::listeners::Inherited;
 use proxy_bin::model::{Connection, Connections, Status};
-use proxy_bin::server::{Bound, Server};
+use proxy_bin::server::Server;
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_core::{Congestion, KeepAlive};
 use tempfile::TempDir;
@@ -98,7 +99,7 @@ impl Hop {
         let config = Config::load(&file).unwrap_or_else(|error| panic!("{error}"));
         let sockets = AdminSockets::bind(config.admin.as_ref().unwrap()).unwrap();
         let traces = Traces::default();
-        let mut bound = Bound::new();
+        let mut bound = Inherited::new();
         bound.insert(addr, socket);
         let server =
             Server::start_with(config, bound, runtime.handle(), Sockets::Shared, traces.clone()).unwrap();

@@ -221,7 +221,7 @@ fn of_audit(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
 }
 
 fn of_workers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
-    let workers: Vec<_> = api.control().workers().iter().map(crate::server::Worker::view).collect();
+    let workers: Vec<_> = api.control().workers().iter().map(crate::workers::Worker::view).collect();
     let named = || workers.iter().enumerate().map(|(number, view)| (number.to_string(), view));
     let help = "How long a worker did something other than wait for events";
     let mut family = scrape.counter("worker_busy_seconds", help)?;

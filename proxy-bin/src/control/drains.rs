@@ -17,21 +17,21 @@ pub(crate) struct Drains(Mutex<Vec<Entry>>);
 
 /// A drain.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) kind: DrainKind,
+pub(crate) struct Entry {
+    pub(crate) kind: DrainKind,
     /// Empty for everything.
-    pub(super) name: Arc<str>,
-    pub(super) since: Instant,
-    pub(super) began_with: u64,
-    pub(super) ends_at: Option<Instant>,
+    pub(crate) name: Arc<str>,
+    pub(crate) since: Instant,
+    pub(crate) began_with: u64,
+    pub(crate) ends_at: Option<Instant>,
     /// Ends the task that waits for that time.
-    pub(super) over: CancellationToken,
+    pub(crate) over: CancellationToken,
     /// A reload began it, since it removed the route: it is over when the route is back.
-    pub(super) by_reload: bool,
+    pub(crate) by_reload: bool,
 }
 
 impl Drains {
-    pub(super) fn has(&self, kind: DrainKind, name: &str) -> bool {
+    pub(crate) fn has(&self, kind: DrainKind, name: &str) -> bool {
         self.0.lock().iter().any(|entry| entry.kind == kind && *entry.name == *name)
     }
 
@@ -61,7 +61,7 @@ impl Drains {
         }
     }
 
-    pub(super) fn put(&self, entry: Entry) {
+    pub(crate) fn put(&self, entry: Entry) {
         let mut entries = self.0.lock();
         match entries.iter_mut().find(|known| known.kind == entry.kind && known.name == entry.name) {
             // Asked for again: only when it ends is new.
@@ -74,11 +74,11 @@ impl Drains {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Vec<Entry> {
+    pub(crate) fn all(&self) -> Vec<Entry> {
         self.0.lock().clone()
     }
 
-    pub(super) fn take(&self, kind: DrainKind, name: &str) -> Option<Entry> {
+    pub(crate) fn take(&self, kind: DrainKind, name: &str) -> Option<Entry> {
         let mut entries = self.0.lock();
         let place = entries.iter().position(|entry| entry.kind == kind && *entry.name == *name)?;
         let entry = entries.remove(place);
@@ -88,7 +88,7 @@ impl Drains {
 }
 
 impl Entry {
-    pub(super) fn told(&self, left: u64, now: Instant) -> Drain {
+    pub(crate) fn told(&self, left: u64, now: Instant) -> Drain {
         Drain {
             kind: self.kind,
             name: Some(self.name.to_string()).filter(|name| !name.is_empty()),

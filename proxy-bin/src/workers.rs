@@ -26,7 +26,7 @@ pub struct Worker {
 
 /// A runtime without a thread, and its reactor.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(crate) struct Idle {
     runtime: Parked,
     reactor: Opened,
 }
@@ -55,7 +55,7 @@ pub struct WorkerView {
 
 impl Worker {
     /// The runtime of a worker that has no thread yet.
-    pub(super) fn new() -> std::io::Result<(Self, Idle)> {
+    pub(crate) fn new() -> std::io::Result<(Self, Idle)> {
         let runtime = Parked::new()?;
         let entered = runtime.handle().enter();
         let reactor = reactor::open()?;
@@ -63,12 +63,12 @@ impl Worker {
         Ok((Self { handle: runtime.handle().clone(), beat: Arc::default() }, Idle { runtime, reactor }))
     }
 
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// Gives it its thread, which ends with `quit`, and with it all that runs there.
-    pub(super) fn start(
+    pub(crate) fn start(
         &self,
         number: usize,
         idle: Idle,

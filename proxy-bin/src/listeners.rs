@@ -1,8 +1,10 @@
 //! The listening sockets of a process: one for each worker behind each listener that is open.
 //!
-//! A door is opened in two steps, so that a reload can have all that it needs before it changes anything: the sockets are
-//! bound and handed to the workers' reactors, then the accept loops begin. A door that is shut accepts what is queued, then
+//! A listener is opened in two steps, so that a reload can have all that it needs before it changes anything: the sockets are
+//! bound and handed to the workers' reactors, then the accept loops begin. One that is closed accepts what is queued, then
 //! closes its sockets: whoever comes later is refused by the kernel, and waits in no queue that nobody serves.
+
+mod inherited;
 
 use std::collections::{HashMap, HashSet};
 use std::net::TcpListener as TcpListenerStd;
@@ -19,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-use super::bound::{Bound, address, bind_each, options};
 use crate::accept::{Accepting, accept_loop};
 use crate::config::{Config, ListenerConfig};
 use crate::proxy::{CurrentListener, Listener, ListenerInForce, Proxy};
+
+pub use inherited::Inherited;
+use inherited::{address, bind_each, options};
 
 /// How long accept loops that were told to end may take to accept what is queued (a second at most) and to end.
 const ENDING: Duration = Duration::from_secs(2);
@@ -43,27 +47,27 @@ pub(crate) struct Sockets(Vec<Vec<Arc<TcpListener>>>);
 
 /// The open listeners.
 #[derive(Debug)]
-pub(crate) struct Doors {
+pub(crate) struct Listeners {
     workers: Box<[Handle]>,
     /// Connections' tasks.
     tasks: TaskTracker,
-    open: Mutex<HashMap<Arc<str>, Door>>,
+    open: Mutex<HashMap<Arc<str>, OpenListener>>,
     /// Somebody else has the sockets too, and accepts from them or will: whoever is queued is theirs.
     shared: Arc<AtomicBool>,
 }
 
 /// An open listener.
 #[derive(Debug)]
-struct Door {
+struct OpenListener {
     current: Arc<CurrentListener<TcpDialer>>,
     /// They belong to the accept loops, and are closed with them.
     sockets: Vec<Weak<TcpListener>>,
     /// Ends the accept loops.
-    shut: CancellationToken,
+    close: CancellationToken,
     loops: TaskTracker,
 }
 
-impl Doors {
+impl Listeners {
     pub(crate) fn new(workers: Vec<Handle>, tasks: TaskTracker) -> Self {
         Self { workers: workers.into(), tasks, open: Mutex::default(), shared: Arc::default() }
     }
@@ -74,53 +78,53 @@ impl Doors {
         &self,
         config: &Config,
         at: &ListenerConfig,
-        bound: &mut Bound,
+        inherited: &mut Inherited,
         ours: bool,
     ) -> Result<Sockets, ListenError> {
         let failed = |(step, source)| ListenError { addr: address(at), step, source };
         let count = self.workers.len();
-        let found = bound.take(at);
+        let found = inherited.take(at);
         let sockets = if found.is_empty() {
             let workers = u32::try_from(count).unwrap_or(u32::MAX);
-            bind_each(config, at, ours || bound.has_port(at.port), workers)?
+            bind_each(config, at, ours || inherited.has_port(at.port), workers)?
         } else {
             for socket in &found {
                 adopt(socket, &options(config, at, true))?;
             }
             for_each(found, count).map_err(|source| failed((ListenStep::Socket, source)))?
         };
-        let mut seats: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        let mut by_worker: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for (number, socket) in sockets.into_iter().enumerate() {
-            let (Some(seat), Some(worker)) =
-                (seats.get_mut(number % count), self.workers.get(number % count))
+            let (Some(own), Some(worker)) =
+                (by_worker.get_mut(number % count), self.workers.get(number % count))
             else {
                 continue;
             };
             let _in = worker.enter();
             let socket =
                 TcpListener::from_std(socket).map_err(|error| failed((ListenStep::Register, error)))?;
-            seat.push(Arc::new(socket));
+            own.push(Arc::new(socket));
         }
-        Ok(Sockets(seats))
+        Ok(Sockets(by_worker))
     }
 
     /// Begins to accept.
     pub(crate) fn open(&self, at: &Arc<Listener>, proxy: &Arc<Proxy<TcpDialer>>, sockets: Sockets) {
         let in_force = ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) };
-        let door = Door {
+        let listener = OpenListener {
             current: Arc::new(CurrentListener::from_pointee(in_force)),
             sockets: sockets.0.iter().flatten().map(Arc::downgrade).collect(),
-            shut: CancellationToken::new(),
+            close: CancellationToken::new(),
             loops: TaskTracker::new(),
         };
         for (worker, (handle, sockets)) in self.workers.iter().zip(sockets.0).enumerate() {
             for socket in sockets {
-                let (current, shared) = (Arc::clone(&door.current), Arc::clone(&self.shared));
+                let (current, shared) = (Arc::clone(&listener.current), Arc::clone(&self.shared));
                 let accepting = Accepting { current, worker, tasks: self.tasks.clone(), shared };
-                door.loops.spawn_on(accept_loop(socket, accepting, door.shut.clone()), handle);
+                listener.loops.spawn_on(accept_loop(socket, accepting, listener.close.clone()), handle);
             }
         }
-        self.open.lock().insert(Arc::clone(&at.label), door);
+        self.open.lock().insert(Arc::clone(&at.label), listener);
     }
 
     /// Whether the listener of this name is open.
@@ -136,18 +140,18 @@ impl Doors {
     /// The listeners that are open, each with a copy of each of its sockets, in the order of the workers.
     pub(crate) fn sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
         let open = self.open.lock();
-        let copies = |door: &Door| {
+        let copies = |listener: &OpenListener| {
             // Workers may share one.
             let mut seen = HashSet::new();
             let mut copies = Vec::new();
-            for socket in door.sockets.iter().filter_map(Weak::upgrade) {
+            for socket in listener.sockets.iter().filter_map(Weak::upgrade) {
                 if seen.insert(rustix::fs::fstat(&*socket)?.st_ino) {
                     copies.push(socket.as_fd().try_clone_to_owned()?);
                 }
             }
             std::io::Result::Ok(copies)
         };
-        open.iter().map(|(label, door)| Ok((Arc::clone(label), copies(door)?))).collect()
+        open.iter().map(|(label, listener)| Ok((Arc::clone(label), copies(listener)?))).collect()
     }
 
     /// From now on somebody else has the sockets too: closing them here turns nobody away, and whoever is queued is left
@@ -160,9 +164,10 @@ impl Doors {
     pub(crate) fn follow(&self, proxy: &Arc<Proxy<TcpDialer>>, before: &Config) {
         let open = self.open.lock();
         for at in &proxy.listeners {
-            let Some(door) = open.get(&at.label) else { continue };
-            let was =
-                door.current.swap(Arc::new(ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
+            let Some(listener) = open.get(&at.label) else { continue };
+            let was = listener
+                .current
+                .swap(Arc::new(ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) }));
             let same = was.at.config.backlog == at.config.backlog
                 && was.at.config.congestion == at.config.congestion
                 && before.keep_alive == proxy.config.keep_alive;
@@ -170,7 +175,7 @@ impl Doors {
                 continue;
             }
             let options = options(&proxy.config, &at.config, true);
-            for socket in door.sockets.iter().filter_map(Weak::upgrade) {
+            for socket in listener.sockets.iter().filter_map(Weak::upgrade) {
                 if let Err(error) = socket.set_options(&options) {
                     warn!(listener = %at.label, %error, "the listening socket may keep its backlog, keepalive and congestion control");
                 }
@@ -179,27 +184,27 @@ impl Doors {
     }
 
     /// Accepts what is queued at these listeners, then closes their sockets; returns when they are closed.
-    pub(crate) async fn shut(&self, labels: &[Arc<str>]) {
-        let doors: Vec<_> = {
+    pub(crate) async fn close(&self, labels: &[Arc<str>]) {
+        let listeners: Vec<_> = {
             let mut open = self.open.lock();
             labels.iter().filter_map(|label| open.remove_entry(label)).collect()
         };
-        for (_, door) in &doors {
-            door.shut.cancel();
-            door.loops.close();
+        for (_, listener) in &listeners {
+            listener.close.cancel();
+            listener.loops.close();
         }
         let until = tokio::time::Instant::now() + ENDING;
-        for (label, door) in &doors {
-            if tokio::time::timeout_at(until, door.loops.wait()).await.is_err() {
+        for (label, listener) in &listeners {
+            if tokio::time::timeout_at(until, listener.loops.wait()).await.is_err() {
                 error!(listener = %label, "a worker does not answer: its listening socket is not closed yet");
             }
         }
     }
 
     /// Tells every listener to close, and does not wait.
-    pub(crate) fn slam(&self) {
-        for (_, door) in self.open.lock().drain() {
-            door.shut.cancel();
+    pub(crate) fn abort(&self) {
+        for (_, listener) in self.open.lock().drain() {
+            listener.close.cancel();
         }
     }
 }

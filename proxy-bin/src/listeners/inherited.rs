@@ -15,13 +15,13 @@ use crate::descriptors;
 /// Listening sockets that somebody has bound, by the listener that the configuration would give them to. A listener may
 /// have several, and each has a queue of its own: all of them have to be accepted from.
 #[derive(Debug, Default)]
-pub struct Bound {
+pub struct Inherited {
     by_listener: HashMap<String, Vec<TcpListener>>,
     /// Those of them that a service manager has made or kept.
     given: HashSet<String>,
 }
 
-impl Bound {
+impl Inherited {
     /// None.
     #[must_use]
     pub fn new() -> Self {
@@ -141,9 +141,9 @@ mod tests {
     use super::*;
 
     fn listener_of(socket: impl Into<OwnedFd>) -> Result<String, String> {
-        let mut bound = Bound::new();
-        bound.insert_as_it_is(socket.into()).map_err(|error| error.to_string())?;
-        Ok(bound.listeners().collect())
+        let mut inherited = Inherited::new();
+        inherited.insert_as_it_is(socket.into()).map_err(|error| error.to_string())?;
+        Ok(inherited.listeners().collect())
     }
 
     #[test]

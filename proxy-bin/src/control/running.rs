@@ -1,0 +1,146 @@
+//! What a running proxy consists of.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use proxy_conn::{Audit, Tracker};
+use proxy_core::TcpDialer;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::aside::Aside;
+use super::drains::Drains;
+use super::file_watch::FileWatch;
+use super::state::State;
+use super::upgrading::Upgrading;
+use crate::audit::{Sockets, audit};
+use crate::listeners::Listeners;
+use crate::logging::Logs;
+use crate::model;
+use crate::proxy::Proxy;
+use crate::systemd::Manager;
+use crate::workers::Worker;
+
+/// A running proxy, as the parts of the control plane share it. It knows none of them.
+pub(crate) struct Running {
+    pub(crate) in_force: Arc<ArcSwap<Proxy<TcpDialer>>>,
+    pub(crate) tracker: Arc<Tracker>,
+    pub(crate) listeners: Listeners,
+    pub(crate) workers: Box<[Worker]>,
+    /// Connections' tasks, and nothing else.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) audit: Audit,
+    /// Ends the workers, and the control plane's own tasks.
+    pub(crate) quit: CancellationToken,
+    /// Somebody wants it to stop.
+    asked_to_stop: CancellationToken,
+    /// The control plane's.
+    pub(crate) runtime: Handle,
+    pub(crate) began: Instant,
+    pub(crate) standing: Mutex<Standing>,
+    /// Held by whoever changes something.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) drains: Drains,
+    /// None where somebody else has the process's log.
+    pub(crate) logs: Mutex<Option<Logs>>,
+    /// None where nobody is to be told.
+    pub(crate) manager: Mutex<Option<Manager>>,
+    pub(crate) upgrading: Upgrading,
+    pub(crate) file: Mutex<Option<FileWatch>>,
+    /// Reading the configuration.
+    pub(crate) reading: Aside,
+    /// Opening the log's files.
+    pub(crate) opening: Aside,
+}
+
+/// What it does, and how its configuration came to be in force.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    pub(crate) state: State,
+    pub(crate) generation: u64,
+    pub(crate) loaded_at: f64,
+    pub(crate) last_reload: Option<model::Reload>,
+}
+
+impl Running {
+    pub(crate) fn new(
+        proxy: Arc<Proxy<TcpDialer>>,
+        listeners: Listeners,
+        workers: Vec<Worker>,
+        tasks: TaskTracker,
+        runtime: Handle,
+        sockets_are: Sockets,
+    ) -> Self {
+        let tracker = Arc::clone(&proxy.tracker);
+        let in_force = Arc::new(ArcSwap::new(proxy));
+        let standing =
+            Standing { state: State::Running, generation: 1, loaded_at: unix_time(), last_reload: None };
+        Self {
+            audit: audit(&in_force, workers.len(), &tasks, sockets_are),
+            in_force,
+            tracker,
+            listeners,
+            workers: workers.into(),
+            tasks,
+            quit: CancellationToken::new(),
+            asked_to_stop: CancellationToken::new(),
+            runtime,
+            began: Instant::now(),
+            standing: Mutex::new(standing),
+            changing: tokio::sync::Mutex::default(),
+            drains: Drains::default(),
+            logs: Mutex::default(),
+            manager: Mutex::default(),
+            upgrading: Upgrading::default(),
+            file: Mutex::default(),
+            reading: Aside::default(),
+            opening: Aside::default(),
+        }
+    }
+
+    /// The generation in force.
+    pub(crate) fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
+        self.in_force.load_full()
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.standing.lock().state
+    }
+
+    /// Says what it does from now on. Once it has begun to stop nothing else is said any more.
+    pub(crate) fn enter(&self, state: State) {
+        let mut standing = self.standing.lock();
+        match (standing.state, state) {
+            (State::Draining, _) | (State::Leaving, State::Running | State::HandingOver) => {}
+            (State::Leaving | State::Running | State::HandingOver, _) => standing.state = state,
+        }
+    }
+
+    /// The process's log, where it may be changed.
+    pub(crate) fn logs(&self) -> Option<Logs> {
+        self.logs.lock().clone()
+    }
+
+    /// The service manager that is told, if there is one.
+    pub(crate) fn manager(&self) -> Option<Manager> {
+        *self.manager.lock()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.asked_to_stop.cancel();
+    }
+
+    /// Resolves when somebody has called [`stop`](Self::stop). Cancel-safe.
+    pub(crate) async fn asked_to_stop(&self) {
+        self.asked_to_stop.cancelled().await;
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
