@@ -16,7 +16,7 @@ use proxy_conn::audit::{
     AuditOptions, Claim, Expectations, Kernel, OwnSocket, Table, TableEntry, TcpState, compare,
     kernel::read_table,
 };
-use proxy_conn::{ConnGuard, ConnId, DeadlineKind, Opening, Phase, Tracker};
+use proxy_conn::{ConnGuard, ConnId, DeadlineKind, Opening, Phase, Talk, Tracker};
 use proxy_core::{PeerAddr, Side};
 use tokio::time::Instant;
 
@@ -78,8 +78,7 @@ fn entry(nth: u32, at: Instant) -> TableEntry {
         age,
         in_phase: age,
         idle: age,
-        from_client: 1,
-        from_backend: 1,
+        talk: Talk::Answered,
         deadline: Some((at + age, DeadlineKind::Dial)),
         client: claim(fd),
         backend: claim(fd + 1),

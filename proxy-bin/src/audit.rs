@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use proxy_conn::audit::{Expectations, Finding, Holders, Kernel, OwnSocket, PermitsInUse};
+use proxy_conn::audit::{Expectations, Finding, Gauge, Holders, Kernel, OwnSocket, PermitsInUse};
 use proxy_conn::{Audit, AuditReport, AuditSubscriber, Phase};
 use proxy_core::Dial;
 use tokio_util::task::TaskTracker;
@@ -77,18 +77,19 @@ fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
     permits
 }
 
-/// Each finding is a line: a defect is an error, what only looks odd a warning.
+/// Each defect is a line, an error. What only looks odd is a warning, a line a target: a backend that hangs has many clients.
 struct Log;
 
 impl AuditSubscriber for Log {
     fn audited(&self, report: &AuditReport) {
-        for finding in &report.findings {
+        let defects = report.findings.iter().filter(|finding| !matches!(finding, Finding::Stuck(_)));
+        for finding in defects {
             let (gauge, id) = (finding.gauge(), finding.connection().map(tracing::field::display));
-            if matches!(finding, Finding::Stuck(_)) {
-                warn!(%gauge, id, "audit: {finding}");
-            } else {
-                error!(%gauge, id, "audit: {finding}");
-            }
+            error!(%gauge, id, "audit: {finding}");
+        }
+        for at in &report.stuck {
+            let (gauge, connections) = (Gauge::Stuck, at.connections);
+            warn!(%gauge, connections, route = at.route.as_deref(), target = at.target.as_deref(), "audit: {at}");
         }
     }
 

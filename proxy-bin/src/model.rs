@@ -11,7 +11,7 @@ mod problem;
 mod routes;
 mod status;
 
-pub use audit::{Audit, AuditFinding, AuditSummary};
+pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
 pub use change::{Change, ChangeKind, Diff, Reload, Upgrade};
 pub use connections::{
     Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,

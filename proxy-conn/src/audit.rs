@@ -9,7 +9,7 @@
 //! | `orphan_sockets` | an open TCP socket, connected or closing or closed by the peer, is in no entry: something kept a stream beyond its connection, or opened one without a guard | find by its addresses who opened it; tell the audit of it if it is right ([`Expectations::known`]) |
 //! | `zombies` | an entry's sockets are all gone: the guard outlived its streams, or its task does not run | the id's log lines; a task that never runs means a blocked worker |
 //! | `half_zombies` | one of an entry's two sockets is gone and the relay goes on as if it were not | the same; it is a reset that was not noticed |
-//! | `stuck` (warning) | the client sent, and the backend never answered | look at the backend; usual for one-way protocols |
+//! | `stuck` (warning) | the backend never answered: it has said nothing after the client's first words (what it said before is a greeting), or neither side has ever said a word | look at the backend; usual for one-way protocols |
 //! | `overdue` | an entry is still there although its deadline has passed: a timer was lost, or a worker is blocked. It is ended, with [`Cause::Overdue`](crate::Cause::Overdue) | look at the phase and deadline it names; many at once are a worker that lags |
 //! | `tasks` | there are more or fewer connection tasks than entries | more: a task goes on after its guard is gone; fewer: a guard is kept outside any task |
 //! | `permits` | a limit's permits in use are not those of its entries | more: a permit outlives its connection, and the limit shrinks; fewer: a permit is given back too early |
@@ -32,6 +32,7 @@ pub mod looks;
 mod proc;
 mod report;
 mod state;
+mod stuck;
 mod table;
 
 use std::collections::HashSet;
@@ -50,6 +51,7 @@ pub use compare::{Difference, Holding, Suspect, Suspects, compare};
 pub use kernel::{Kernel, OwnSocket, TcpState};
 pub use report::{AuditReport, FINDINGS_OF_A_KIND, Finding, Gauge};
 pub use state::AuditState;
+pub use stuck::StuckAt;
 pub use table::{Claim, Expectations, Holders, PermitsInUse, Table, TableEntry};
 
 use crate::cancel::Reason;
@@ -73,7 +75,8 @@ pub struct AuditOptions {
     /// How long after its deadline a connection may still be there before it is ended: longer than a loaded worker's
     /// timers may be late. Default 1s.
     pub overdue_tick: Bound,
-    /// How old a connection must be, on which the client has sent and the backend has not, to be warned of. Default 5m.
+    /// How old a connection must be, on which the backend has said nothing after the client's first words, or nobody has said
+    /// anything, to be warned of. Default 5m.
     pub stuck_after: Bound,
     /// The pause before whatever is odd is looked at again. Default 200ms.
     pub second_look: Bound,
@@ -225,6 +228,7 @@ impl Audit {
         };
         report.rescued = end(tracker, &lasting.overdue);
         let now = Instant::now();
+        report.stuck = stuck::places(tracker, &lasting.stuck, now);
         report.fill(lasting, |suspect| suspect.late(now));
         (report.looks, report.took) = (looks.taken(), now.saturating_duration_since(started));
         if state.note(&report) {

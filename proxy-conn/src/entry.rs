@@ -12,6 +12,7 @@
 mod deadline;
 mod known;
 mod mark;
+mod talk;
 
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::future::poll_fn;
@@ -35,8 +36,10 @@ use crate::phase::Phase;
 use self::deadline::Deadline;
 use self::known::{Known, Packed};
 use self::mark::Mark;
+use self::talk::Spoken;
 
 pub use self::deadline::DeadlineKind;
+pub use self::talk::Talk;
 
 /// What is learnt of a connection as it goes.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +92,7 @@ pub(crate) struct Entry {
     pool: AtomicU8,
     /// Whether it may be silent for ever.
     immortal: AtomicBool,
+    spoken: Spoken,
     cancel: Cancel,
 }
 
@@ -110,6 +114,7 @@ impl Entry {
             phase: AtomicU8::new(Phase::Header as u8),
             pool: AtomicU8::new(NO_POOL),
             immortal: AtomicBool::new(false),
+            spoken: Spoken::nothing(),
             cancel: Cancel::default(),
         }
     }
@@ -193,6 +198,17 @@ impl Entry {
         // Only this connection's task writes: a plain add, readable by others.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
         self.last_activity.set(age);
+        if bytes > 0 && !self.spoken.is_over() {
+            self.hear(from);
+        }
+    }
+
+    /// Notes that `from` has said something, if it is to the other side: what came before the relay may be a PROXY header.
+    #[cold]
+    pub(crate) fn hear(&self, from: Side) {
+        if self.phase() >= Phase::Relay {
+            self.spoken.hear(from);
+        }
     }
 
     pub(crate) fn join(&self, pool: u8, immortal: bool) {
@@ -292,7 +308,7 @@ impl Entry {
     /// What the audit compares: no lock, no allocation.
     pub(crate) fn audited(&self, home: Home, now: Instant) -> TableEntry {
         let (opened, age) = (self.opened(home), self.age(home, now));
-        let (phase, (from_client, from_backend)) = (self.phase(), self.bytes());
+        let phase = self.phase();
         // The backend's descriptor is noted just before the relay phase is entered.
         let connected = if phase < Phase::Relay {
             Duration::ZERO
@@ -308,8 +324,7 @@ impl Entry {
             age,
             in_phase: self.in_phase(age),
             idle: self.idle(age),
-            from_client,
-            from_backend,
+            talk: self.spoken.talk(),
             deadline: self.deadline.nearest(&self.last_activity).map(|(due, kind)| (opened + due, kind)),
             client: client.map(|fd| Claim { fd, held_for: age }),
             backend: backend.map(|fd| Claim { fd, held_for: connected }),

@@ -100,6 +100,11 @@ impl ConnGuard {
         self.entry.hold(side, descriptor);
     }
 
+    /// Notes that the client's first words are on their way to the backend: they were read before the relay began.
+    pub fn has_spoken(&self) {
+        self.entry.hear(Side::Client);
+    }
+
     /// Resolves when somebody ends the connection from outside. Cancel-safe.
     pub async fn cancelled(&self) -> Reason {
         self.entry.cancelled().await

@@ -15,13 +15,12 @@ use proxy_conn::audit::{
     Audit, AuditOptions, AuditReport, AuditSubscriber, Expectations, Finding, Gauge, Holding, Kernel,
     OwnSocket, TcpState,
 };
-use proxy_conn::{Cause, DeadlineKind, Opening, Phase, Reason, Tracker};
+use proxy_conn::{Cause, DeadlineKind, Opening, Reason, Tracker};
 use proxy_core::relay::{Meter as _, Side};
 use proxy_core::{Bound, PeerAddr};
 use tokio::time::Instant;
 use world::{
-    OPTIONS, Task, World, amid_churn, connect, gauges, grown, in_a_minute, listen, pair, reset, run,
-    serve_accepted, until,
+    OPTIONS, Task, World, amid_churn, connect, gauges, grown, listen, pair, reset, run, serve_accepted, until,
 };
 
 #[test]
@@ -147,23 +146,43 @@ fn a_connection_past_its_deadline_is_ended_and_counted() {
 }
 
 #[test]
-fn a_client_that_was_never_answered_is_a_warning() {
+fn a_client_that_was_never_answered_is_a_warning_also_after_a_greeting_and_before_one() {
+    use Side::{Backend, Client};
     let world = World::new();
-    let stuck_after = Bound::millis(100);
-    let _answered = world.open();
-    let (client, far) = pair(&listen());
-    let peer = PeerAddr::new(client.peer_addr().unwrap());
-    let guard = world.tracker.open(1, Opening { peer, listener: "test".into() });
-    let (task, permit) = (Task::new(&world.tasks), world.limit.acquire());
-    guard.hold(Side::Client, Some(client.as_raw_fd()));
-    guard.enter(Phase::Dial, in_a_minute(), DeadlineKind::Dial).unwrap();
-    guard.enter(Phase::Relay, in_a_minute(), DeadlineKind::Dial).unwrap();
-    guard.moved(Side::Client, 100, Instant::now());
-    until(|| guard.opened().elapsed() > Duration::from_millis(150));
-    let report = world.run(AuditOptions { stuck_after, ..OPTIONS });
-    assert_eq!((gauges(&report), report.is_clean()), (vec![(Gauge::Stuck, 1)], true));
-    assert_eq!(report.findings[0].connection(), Some(guard.id()));
-    drop((permit, client, far, guard, task));
+    let with = |words: &[Side]| world.talking("web", "10.0.0.1:80", words);
+    let answered = [with(&[Client, Backend]), with(&[Backend, Client, Backend])];
+    let its_turn = with(&[Backend]);
+    let stuck = [with(&[]), with(&[Client]), with(&[Backend, Client, Client])];
+    until(|| stuck[2].guard.opened().elapsed() > Duration::from_millis(150));
+    let report = world.run(AuditOptions { stuck_after: Bound::millis(100), ..OPTIONS });
+    assert_eq!((gauges(&report), report.is_clean()), (vec![(Gauge::Stuck, 3)], true));
+    let ids: Vec<_> = report.findings.iter().filter_map(Finding::connection).collect();
+    assert_eq!(ids, stuck.each_ref().map(|conn| conn.guard.id()));
+    let told: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert!(told[0].ends_with("neither side has said a word"), "{}", told[0]);
+    assert!(told[2].ends_with("the client was never answered"), "{}", told[2]);
+    drop((answered, its_turn, stuck));
+}
+
+#[test]
+fn the_stuck_are_told_by_target_the_most_first_and_all_of_them() {
+    let world = World::new();
+    let mut stuck = vec![world.talking("web", "10.0.0.1:80", &[Side::Client])];
+    let oldest = stuck[0].guard.opened();
+    stuck.extend((0..101).map(|_| world.talking("hooks", "10.0.0.2:80", &[Side::Client])));
+    stuck.extend((0..2).map(|_| world.talking("mail", "10.0.0.2:80", &[])));
+    until(|| stuck[103].guard.opened().elapsed() > Duration::from_millis(150));
+    let report = world.run(AuditOptions { stuck_after: Bound::millis(100), ..OPTIONS });
+    let told: Vec<_> =
+        report.stuck.iter().map(|at| (at.route.as_deref(), at.connections, at.silent)).collect();
+    assert_eq!(told, [(Some("hooks"), 101, 0), (Some("mail"), 2, 2), (Some("web"), 1, 0)]);
+    assert!(
+        report.stuck[2].oldest > Duration::from_millis(150) && report.stuck[2].oldest <= oldest.elapsed()
+    );
+    let line = report.stuck[1].to_string();
+    assert!(line.starts_with("stuck: 2 on 10.0.0.2:80, route mail, the oldest "), "{line}");
+    assert!(line.ends_with("never answered (2 of them without a word from either side)"), "{line}");
+    assert_eq!(world.run(OPTIONS).stuck, []);
 }
 
 #[test]

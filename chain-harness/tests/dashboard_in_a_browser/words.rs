@@ -108,10 +108,7 @@ const CASES: &[(&str, (&str, &str))] = &[
         "Object.assign(now.status.audit, { clean: false }).gauges.zombies = 2",
         ("bad", "the audit finds zombies: 2. A fault of the proxy: please report it with its log"),
     ),
-    (
-        "now.status.audit.gauges.stuck = 1",
-        ("warn", "1 connection is stuck: the client sent, and its backend never answered"),
-    ),
+    ("now.status.audit.gauges.stuck = 1", ("warn", "1 connection is stuck: the backend never answered")),
     (
         "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
         ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),

@@ -135,5 +135,16 @@ pub(super) fn audited(report: &proxy_conn::AuditReport) -> model::Audit {
         rescued: report.rescued as u64,
         blind: report.blind.as_deref().map(str::to_owned),
         findings: report.findings.iter().map(finding).collect(),
+        stuck: report.stuck.iter().map(stuck_at).collect(),
+    }
+}
+
+fn stuck_at(at: &audit::StuckAt) -> model::StuckAt {
+    model::StuckAt {
+        target: at.target.as_deref().map(str::to_owned),
+        route: at.route.as_deref().map(str::to_owned),
+        connections: at.connections as u64,
+        silent: at.silent as u64,
+        oldest_s: secs(at.oldest),
     }
 }

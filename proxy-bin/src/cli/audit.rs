@@ -8,12 +8,18 @@ use super::access::Access;
 use super::format::{Align, Table, age, count, known, plain};
 use super::output::{self, Failure, Outcome};
 use super::status::audit_line;
-use crate::model::{Audit, AuditFinding, AuditSummary};
+use crate::model::{Audit, AuditFinding, AuditSummary, StuckAt};
 
 /// Which audit.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1 where it is not clean: that is a defect of the proxy, please report it.")]
+#[command(after_help = "\
+Exit code 1 where it is not clean: that is a defect of the proxy, please report it. `stuck` is none:
+connections whose backend has said nothing after the client's first words (what a server says before
+is a greeting), or on which neither side has ever said a word, for `[audit] stuck_after` (5m) or longer.")]
 pub struct Args {
+    /// Name each connection that is stuck.
+    #[arg(long, short, conflicts_with = "last")]
+    verbose: bool,
     /// Tell the last one instead of looking now.
     #[arg(long)]
     last: bool,
@@ -33,7 +39,7 @@ impl Args {
             last.clean
         } else {
             let audit: Audit = client.ask(Method::POST, "/v1/audit").await?;
-            tell(out, self.json, &audit, &told(&audit))?;
+            tell(out, self.json, &audit, &told(&audit, self.verbose))?;
             audit.clean
         };
         Ok(if clean { Outcome::Done } else { Outcome::No })
@@ -44,7 +50,7 @@ fn tell(out: &mut dyn Write, json: bool, audit: &impl serde::Serialize, text: &s
     if json { output::json(out, audit) } else { output::text(out, text) }
 }
 
-fn told(audit: &Audit) -> String {
+fn told(audit: &Audit, verbose: bool) -> String {
     let sockets =
         audit.sockets.map_or_else(|| "sockets not seen".to_owned(), |n| count(n, "socket", "sockets"));
     let mut text = format!(
@@ -61,7 +67,9 @@ fn told(audit: &Audit) -> String {
         text.push_str(&format!("{} were overdue, and were ended\n", audit.rescued));
     }
     text.push_str(&gauges(&audit.gauges));
-    text.push_str(&findings(&audit.findings));
+    text.push_str(&stuck(audit, verbose));
+    let defects = audit.findings.iter().filter(|finding| verbose || finding.gauge != STUCK);
+    text.push_str(&findings(defects));
     text
 }
 
@@ -70,46 +78,124 @@ fn gauges(gauges: &std::collections::BTreeMap<String, u64>) -> String {
     gauges.iter().map(|(gauge, count)| format!("  {gauge:<width$}  {count}\n")).collect()
 }
 
-fn findings(findings: &[AuditFinding]) -> String {
-    if findings.is_empty() {
+/// The gauge of what is no defect.
+const STUCK: &str = "stuck";
+
+/// A line for each target that does not answer, and how to see whom.
+fn stuck(audit: &Audit, verbose: bool) -> String {
+    if audit.stuck.is_empty() {
         return String::new();
     }
+    let width = audit.stuck.iter().map(|at| at.connections.to_string().len()).max().unwrap_or(0);
+    let hint = if verbose { "" } else { "; -v names each" };
+    let mut text = format!("stuck: their backend has never answered (a warning about it{hint})\n");
+    text.extend(audit.stuck.iter().map(|at| format!("  {}\n", stuck_at(at, width))));
+    let all = audit.gauges.get(STUCK).copied().unwrap_or(0);
+    let named = audit.findings.iter().filter(|finding| finding.gauge == STUCK).count() as u64;
+    if verbose && named < all {
+        text.push_str(&format!(
+            "the first {named} of {all}; `smartproxy conns --target` lists all of one target\n"
+        ));
+    }
+    text
+}
+
+fn stuck_at(at: &StuckAt, width: usize) -> String {
+    let (target, route) = (plain(known(at.target.as_deref())), plain(known(at.route.as_deref())));
+    let silent = match at.silent {
+        0 => String::new(),
+        silent if silent == at.connections => ", neither side has said a word".to_owned(),
+        silent => format!(", on {silent} neither side has said a word"),
+    };
+    format!("{:>width$} on {target}, route {route}, the oldest {}{silent}", at.connections, age(at.oldest_s))
+}
+
+fn findings<'a>(findings: impl Iterator<Item = &'a AuditFinding>) -> String {
     let columns = [("GAUGE", Align::Left), ("ID", Align::Left), ("FINDING", Align::Left)];
     let mut table = Table::new(&columns);
     for finding in findings {
         table.row([&*finding.gauge, known(finding.id.as_deref()), &*finding.text]);
     }
-    table.to_string()
+    if table.is_empty() { String::new() } else { table.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn findings_are_told_with_what_they_are_about() {
-        let audit = Audit {
-            clean: false,
+    fn finding(gauge: &str, id: &str, text: &str) -> AuditFinding {
+        AuditFinding { gauge: gauge.to_owned(), id: Some(id.to_owned()), text: text.to_owned() }
+    }
+
+    fn audit(findings: Vec<AuditFinding>, stuck: Vec<StuckAt>) -> Audit {
+        let of = |gauge| findings.iter().filter(|finding| finding.gauge == gauge).count() as u64;
+        let all = stuck.iter().map(|at| at.connections).sum();
+        Audit {
+            clean: of("zombies") == 0,
             entries: 3,
             sockets: Some(7),
             looks: 2,
             took_s: 0.25,
-            gauges: [("orphan_sockets".to_owned(), 0), ("zombies".to_owned(), 1)].into(),
+            gauges: [("stuck".to_owned(), all), ("zombies".to_owned(), of("zombies"))].into(),
             rescued: 1,
             blind: None,
-            findings: vec![AuditFinding {
-                gauge: "zombies".to_owned(),
-                id: Some("a-1".to_owned()),
-                text: "in relay, without sockets".to_owned(),
-            }],
-        };
-        insta::assert_snapshot!(told(&audit), @r"
+            findings,
+            stuck,
+        }
+    }
+
+    #[test]
+    fn findings_are_told_with_what_they_are_about() {
+        let audit = audit(vec![finding("zombies", "a-1", "in relay, without sockets")], Vec::new());
+        insta::assert_snapshot!(told(&audit, false), @r"
         NOT CLEAN: 3 entries, 7 sockets, 2 looks in 0.2s
         1 were overdue, and were ended
-          orphan_sockets  0
-          zombies         1
+          stuck    0
+          zombies  1
         GAUGE    ID   FINDING
         zombies  a-1  in relay, without sockets
+        ");
+    }
+
+    #[test]
+    fn the_stuck_are_a_line_a_target_and_named_when_asked_for() {
+        let at = |target: &str, connections, silent, oldest_s| StuckAt {
+            target: Some(target.to_owned()),
+            route: Some("hooks".to_owned()),
+            connections,
+            silent,
+            oldest_s,
+        };
+        let stuck = vec![
+            at("127.0.0.1:19501", 101, 0, 361.0),
+            at("127.0.0.1:19502", 4, 3, 400.0),
+            at("127.0.0.1:25", 2, 2, 301.0),
+        ];
+        let audit =
+            audit((1..=2).map(|n| finding("stuck", &format!("a-{n}"), "never answered")).collect(), stuck);
+        insta::assert_snapshot!(told(&audit, false), @r"
+        clean: 3 entries, 7 sockets, 2 looks in 0.2s
+        1 were overdue, and were ended
+          stuck    107
+          zombies  0
+        stuck: their backend has never answered (a warning about it; -v names each)
+          101 on 127.0.0.1:19501, route hooks, the oldest 6m01s
+            4 on 127.0.0.1:19502, route hooks, the oldest 6m40s, on 3 neither side has said a word
+            2 on 127.0.0.1:25, route hooks, the oldest 5m01s, neither side has said a word
+        ");
+        insta::assert_snapshot!(told(&audit, true), @r"
+        clean: 3 entries, 7 sockets, 2 looks in 0.2s
+        1 were overdue, and were ended
+          stuck    107
+          zombies  0
+        stuck: their backend has never answered (a warning about it)
+          101 on 127.0.0.1:19501, route hooks, the oldest 6m01s
+            4 on 127.0.0.1:19502, route hooks, the oldest 6m40s, on 3 neither side has said a word
+            2 on 127.0.0.1:25, route hooks, the oldest 5m01s, neither side has said a word
+        the first 2 of 107; `smartproxy conns --target` lists all of one target
+        GAUGE  ID   FINDING
+        stuck  a-1  never answered
+        stuck  a-2  never answered
         ");
     }
 }

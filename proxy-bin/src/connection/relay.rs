@@ -53,6 +53,9 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
         backend_keep_alive: Some(dialled.keep_alive),
     };
     let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
+    if !ahead.bytes().is_empty() {
+        conn.has_spoken();
+    }
     Ok((Established { backend, at_target, permits, limits }, Preamble { header, ahead, screened }))
 }
 

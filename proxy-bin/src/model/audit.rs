@@ -37,8 +37,26 @@ pub struct Audit {
     pub rescued: u64,
     /// Why the kernel could not be asked; null if it could.
     pub blind: Option<String>,
-    /// What it found.
+    /// What it found, at most a hundred of a kind.
     pub findings: Vec<AuditFinding>,
+    /// Where connections are stuck, the most first.
+    #[serde(default)]
+    pub stuck: Vec<StuckAt>,
+}
+
+/// The connections of a route to a target that it has never answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StuckAt {
+    /// The target.
+    pub target: Option<String>,
+    /// The route.
+    pub route: Option<String>,
+    /// How many there are.
+    pub connections: u64,
+    /// Of these, those on which the client has said nothing either: it waits for a server that is to speak first.
+    pub silent: u64,
+    /// The age of the oldest.
+    pub oldest_s: f64,
 }
 
 /// One thing that an audit found.

@@ -14,6 +14,7 @@ mod demo;
 mod loopback;
 mod pile_up;
 mod seeing;
+mod stuck;
 mod world;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::AuditOptions;
 use super::kernel::{Kernel, OwnSocket, TcpState};
 use super::table::{Claim, Expectations, PermitsInUse, Table, TableEntry};
-use crate::entry::DeadlineKind;
+use crate::entry::{DeadlineKind, Talk};
 use crate::phase::Phase;
 use proxy_core::relay::RelayDeadline;
 
@@ -103,7 +103,7 @@ pub struct Suspects {
     pub zombies: Vec<Suspect>,
     /// Entries of which one socket of two is gone.
     pub half_zombies: Vec<Suspect>,
-    /// Entries whose client spoke and whose backend never did.
+    /// Entries whose backend has never answered.
     pub stuck: Vec<Suspect>,
     /// Entries past their deadline.
     pub overdue: Vec<Suspect>,
@@ -185,9 +185,10 @@ fn is_half_zombie(suspect: &Suspect, options: &AuditOptions) -> bool {
     conn.age >= options.grace.get() && one && !delivering
 }
 
+/// It is the backend's turn, and was from the start: a client that has only been greeted may take its time.
 fn is_stuck(conn: &TableEntry, options: &AuditOptions) -> bool {
-    let answered = conn.from_client == 0 || conn.from_backend > 0;
-    conn.phase >= Phase::Relay && !answered && conn.age >= options.stuck_after.get()
+    let waits_for_backend = matches!(conn.talk, Talk::Silent | Talk::Unanswered);
+    conn.phase >= Phase::Relay && waits_for_backend && conn.age >= options.stuck_after.get()
 }
 
 /// An entry that has told no deadline (its task has not run yet) has the grace to do so.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::compare::{Difference, Suspect, Suspects};
 use super::kernel::OwnSocket;
-use crate::entry::DeadlineKind;
+use super::stuck::StuckAt;
+use crate::entry::{DeadlineKind, Talk};
 use crate::id::ConnId;
 
 /// Findings of a kind that a report holds at most; the counts are of all. A defect shows in its first case, and a log is
@@ -22,7 +23,8 @@ pub enum Gauge {
     Zombies,
     /// Entries of which one socket of two is gone.
     HalfZombies,
-    /// Entries whose client spoke, and whose backend never did. A warning, not a defect: some protocols are so.
+    /// Entries whose backend has said nothing after the client's first words, or on which nobody has said anything. A warning,
+    /// not a defect: some protocols are so.
     Stuck,
     /// Entries past their deadline.
     Overdue,
@@ -132,8 +134,11 @@ impl fmt::Display for Finding {
                 write!(f, "half zombie: {} has lost a socket; {}", named(suspect), held(suspect))
             }
             Self::Stuck(suspect) => {
-                let bytes = suspect.conn.from_client;
-                write!(f, "stuck: {} sent {bytes} bytes and was never answered", named(suspect))
+                let waits = match suspect.conn.talk {
+                    Talk::Silent => "neither side has said a word",
+                    Talk::Greeted | Talk::Unanswered | Talk::Answered => "the client was never answered",
+                };
+                write!(f, "stuck: {}: {waits}", named(suspect))
             }
             Self::Overdue(suspect, late) => {
                 let kind = suspect.conn.deadline.map(|(_, kind)| kind);
@@ -185,6 +190,8 @@ pub struct AuditReport {
     pub rescued: usize,
     /// The findings, at most [`FINDINGS_OF_A_KIND`] of a kind.
     pub findings: Vec<Finding>,
+    /// Where connections are stuck, the most first: at most [`FINDINGS_OF_A_KIND`] places, and all connections of each.
+    pub stuck: Vec<StuckAt>,
     pub(super) counts: [u64; Gauge::ALL.len()],
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::kernel::OwnSocket;
 use crate::end::Cause;
-use crate::entry::DeadlineKind;
+use crate::entry::{DeadlineKind, Talk};
 use crate::id::ConnId;
 use crate::phase::Phase;
 use crate::tracker::Tracker;
@@ -42,10 +42,8 @@ pub struct TableEntry {
     pub in_phase: Duration,
     /// Since bytes last moved.
     pub idle: Duration,
-    /// Bytes read from the client.
-    pub from_client: u64,
-    /// Bytes read from the backend.
-    pub from_backend: u64,
+    /// Who has spoken.
+    pub talk: Talk,
     /// When its nearest deadline is, and which; None while it has told none.
     pub deadline: Option<(Instant, DeadlineKind)>,
     /// The accepted socket.

@@ -76,6 +76,24 @@ impl World {
         serve(&self.tracker, &self.limit, &self.tasks, &listen())
     }
 
+    /// A connection of this route to this target, on which these have spoken, in this order.
+    pub(crate) fn talking(&self, route: &str, target: &str, words: &[Side]) -> Conn {
+        let (client, far) = pair(&listen());
+        let peer = PeerAddr::new(client.peer_addr().unwrap());
+        let guard = self.tracker.open(1, Opening { peer, listener: "test".into() });
+        let (task, permit) = (Task::new(&self.tasks), self.limit.acquire());
+        guard.hold(Side::Client, Some(client.as_raw_fd()));
+        // A PROXY header, which is no word of the client's.
+        guard.moved(Side::Client, 56, Instant::now());
+        guard.enter(Phase::Dial, in_a_minute(), DeadlineKind::Dial).unwrap();
+        guard.learn(|facts| (facts.route, facts.target) = (Some(route.into()), Some(target.into())));
+        guard.enter(Phase::Relay, in_a_minute(), DeadlineKind::Dial).unwrap();
+        for side in words {
+            guard.moved(*side, 100, Instant::now());
+        }
+        Conn { backend: None, permit, client: Some(client), guard, _task: task, far: [Some(far), None] }
+    }
+
     pub(crate) fn audit(&self, options: AuditOptions) -> Audit {
         Audit::new(options, Arc::clone(&self.tracker), self.expectations(), ())
     }

@@ -30,7 +30,7 @@ const FAULTY_ENDS = ["panicked", "aborted", "illegal_transition", "overdue"];
 function* faults({ audit, config, ended_total, last_upgrade }) {
   for (const [gauge, n] of Object.entries(audit.gauges)) {
     if (n === 0) continue;
-    if (NOT_A_FAULT.includes(gauge)) yield warn(`${many(n, "connection")} ${n === 1 ? "is" : "are"} stuck: the client sent, and its backend never answered`);
+    if (NOT_A_FAULT.includes(gauge)) yield warn(`${many(n, "connection")} ${n === 1 ? "is" : "are"} stuck: the backend never answered`);
     else yield bad(`the audit finds ${gauge.replace("_", " ")}: ${whole(n)}. A fault of the proxy: please report it with its log`);
   }
   for (const cause of FAULTY_ENDS) {

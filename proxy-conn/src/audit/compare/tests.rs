@@ -23,8 +23,7 @@ fn relaying(count: u64, at: Instant) -> TableEntry {
         age: secs(100),
         in_phase: secs(90),
         idle: secs(5),
-        from_client: 7,
-        from_backend: 9,
+        talk: Talk::Answered,
         deadline: Some((at + secs(60), DeadlineKind::Relay(RelayDeadline::Idle))),
         client: Some(Claim { fd: 10, held_for: secs(100) }),
         backend: Some(Claim { fd: 11, held_for: secs(90) }),
@@ -144,10 +143,17 @@ fn overdue_and_stuck_on_both_sides_of_their_bounds() {
     let untold = TableEntry { deadline: None, ..conn };
     assert_eq!(on(TableEntry { age: secs(2) + limit, ..untold }, at, &all), "");
     assert_eq!(on(TableEntry { age: secs(2) + limit + ns, ..untold }, at, &all), "overdue 1;");
-    let unanswered = TableEntry { from_backend: 0, age: secs(300), ..conn };
+    let unanswered = TableEntry { talk: Talk::Unanswered, age: secs(300), ..conn };
     assert_eq!(on(unanswered, at, &all), "stuck 1;");
     assert_eq!(on(TableEntry { age: secs(300) - ns, ..unanswered }, at, &all), "");
-    assert_eq!(on(TableEntry { from_client: 0, ..unanswered }, at, &all), "");
+    assert_eq!(
+        on(TableEntry { talk: Talk::Silent, ..unanswered }, at, &all),
+        "stuck 1;",
+        "a server is to speak first"
+    );
+    assert_eq!(on(TableEntry { talk: Talk::Greeted, ..unanswered }, at, &all), "", "it is the client's turn");
+    assert_eq!(on(TableEntry { talk: Talk::Answered, ..unanswered }, at, &all), "");
+    assert_eq!(on(TableEntry { phase: Phase::Dial, ..unanswered }, at, &all), "");
 }
 
 #[test]
@@ -193,12 +199,12 @@ fn without_the_kernel_only_what_does_not_need_it_is_suspected() {
 fn any_conn(at: Instant) -> impl Strategy<Value = TableEntry> {
     let claim = || proptest::option::weighted(0.8, (0..10, 0..5_u64));
     let due = proptest::option::of((0..4_u64, any::<bool>()));
-    (0..5_usize, 0..400_u64, claim(), claim(), due, 0..2_u64, 0..2_u64).prop_map(
-        move |(phase, age, client, backend, due, from_client, from_backend)| TableEntry {
+    let talks = [Talk::Silent, Talk::Greeted, Talk::Unanswered, Talk::Answered];
+    (0..5_usize, 0..400_u64, claim(), claim(), due, 0..4_usize).prop_map(
+        move |(phase, age, client, backend, due, talk)| TableEntry {
             phase: Phase::ALL[phase],
             age: secs(age),
-            from_client,
-            from_backend,
+            talk: talks[talk],
             client: client.map(|(fd, held)| Claim { fd, held_for: secs(held) }),
             backend: backend.map(|(fd, held)| Claim { fd, held_for: secs(held) }),
             deadline: due.map(|(late, half_closed)| {
@@ -265,7 +271,7 @@ mod naive {
             let kind = conn.deadline.map(|(_, kind)| kind);
             let ending =
                 conn.phase == Phase::Drain || kind == Some(DeadlineKind::Relay(RelayDeadline::HalfClosed));
-            let stuck = conn.from_client > 0 && conn.from_backend == 0 && conn.age >= secs(300);
+            let stuck = !matches!(conn.talk, Talk::Greeted | Talk::Answered) && conn.age >= secs(300);
             let overdue = match conn.deadline {
                 Some((deadline, _)) => at > deadline + secs(1) + SETTLE,
                 None => conn.age > secs(3) + SETTLE,

@@ -1,0 +1,82 @@
+//! Who has spoken, in the order of first words: whether the backend has ever answered.
+//!
+//! ```text
+//!            client                  backend
+//!  Silent ──────────► Unanswered ──────────► Answered
+//!     │                   ▲
+//!     └──────► Greeted ───┘
+//!      backend       client
+//! ```
+//! What a server says first is a greeting, and answers nothing. Words count from the relay on: a PROXY header is none.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use proxy_core::relay::Side;
+
+/// How far a conversation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Talk {
+    /// Neither side has said a word.
+    Silent,
+    /// The backend has, and the client has not yet.
+    Greeted,
+    /// The client has, and the backend has said nothing since.
+    Unanswered,
+    /// The backend has said something after the client's first words.
+    Answered,
+}
+
+/// Where it is told how far it is. Only the connection's own task changes it.
+#[derive(Debug)]
+pub(super) struct Spoken(AtomicU8);
+
+impl Spoken {
+    pub(super) const fn nothing() -> Self {
+        Self(AtomicU8::new(Talk::Silent as u8))
+    }
+
+    pub(super) fn talk(&self) -> Talk {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Talk::Silent,
+            1 => Talk::Greeted,
+            2 => Talk::Unanswered,
+            _ => Talk::Answered,
+        }
+    }
+
+    /// Whether nothing that is said changes it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Talk::Answered as u8
+    }
+
+    /// Somebody has said something.
+    pub(super) fn hear(&self, from: Side) {
+        let next = match (self.talk(), from) {
+            (Talk::Silent, Side::Backend) => Talk::Greeted,
+            (Talk::Silent | Talk::Greeted, Side::Client) => Talk::Unanswered,
+            (Talk::Unanswered, Side::Backend) => Talk::Answered,
+            (same, _) => same,
+        };
+        self.0.store(next as u8, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_answers_nothing() {
+        let after = |said: &str| {
+            let spoken = Spoken::nothing();
+            said.chars().for_each(|c| spoken.hear(if c == 'c' { Side::Client } else { Side::Backend }));
+            assert_eq!(spoken.is_over(), spoken.talk() == Talk::Answered);
+            spoken.talk()
+        };
+        assert_eq!(after(""), Talk::Silent);
+        assert_eq!([after("b"), after("bbb")], [Talk::Greeted; 2]);
+        assert_eq!([after("c"), after("cc"), after("bc"), after("bbcc")], [Talk::Unanswered; 4]);
+        assert_eq!([after("cb"), after("bcb"), after("ccbbc")], [Talk::Answered; 3]);
+    }
+}
