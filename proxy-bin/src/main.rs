@@ -96,7 +96,7 @@ fn schema() -> anyhow::Result<ExitCode> {
 fn man(folder: Option<&Path>) -> anyhow::Result<ExitCode> {
     let command = cli::command();
     if let Some(folder) = folder {
-        let written = man::write(command, folder)?;
+        let written = man::write(command, folder).context("cannot write the manual pages")?;
         return printed(format!("{} pages in {}\n", written.len(), folder.display()).as_bytes());
     }
     let first = man::pages(command)?.into_iter().next();
@@ -124,27 +124,40 @@ fn operate(command: Operate, access: &Access) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// An error of starting, with what to do about it on a line of its own.
+/// An error of starting, with what to do about it on a line of its own; `hint` is that for what somebody else has.
+fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
+    let error = error.into();
+    match advice(&error, hint) {
+        Some(advice) => anyhow::anyhow!("{error}\n  {advice}"),
+        None => error.into(),
+    }
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "StartError is open-ended; whatever else it is needs no hint"
 )]
-fn taken(error: impl Into<StartError>, hint: &str) -> anyhow::Error {
-    let error = error.into();
-    match &error {
-        StartError::Admin(AdminError::Address { source, .. }) if source.kind() == ErrorKind::AddrInUse => {
-            anyhow::anyhow!("{error}\n  {hint}")
-        }
-        StartError::Listen(listen) if listen.is_taken() => anyhow::anyhow!("{error}\n  {hint}"),
-        StartError::Listen(listen) if listen.is_privileged() => {
-            anyhow::anyhow!(
-                "{error}\n  ports below 1024 need root (which [process] user gives up again) or CAP_NET_BIND_SERVICE"
-            )
-        }
-        StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => {
-            anyhow::anyhow!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
-        }
-        _ => error.into(),
+fn advice<'h>(error: &StartError, hint: &'h str) -> Option<&'h str> {
+    const RIGHT: &str =
+        "ports below 1024 need root (which [process] user gives up again) or CAP_NET_BIND_SERVICE";
+    const MORE_FILES: &str = "raise the limit of open files (ulimit -n), or listen on fewer ports";
+    let of_address = |source: &std::io::Error, elsewhere: &'static str| match source.kind() {
+        ErrorKind::AddrInUse => Some(hint),
+        ErrorKind::AddrNotAvailable => Some(elsewhere),
+        _ => None,
+    };
+    match error {
+        StartError::Admin(AdminError::Address { addr, source }) => match source.kind() {
+            ErrorKind::PermissionDenied if addr.port() < 1024 => Some(RIGHT),
+            _ => of_address(source, "no interface of this machine has this address: change [admin] listen"),
+        },
+        StartError::Listen(listen) if listen.is_privileged() => Some(RIGHT),
+        StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => Some(MORE_FILES),
+        StartError::Listen(listen) => of_address(
+            &listen.source,
+            "no interface of this machine has this address: change `bind` in [[listeners]]",
+        ),
+        _ => None,
     }
 }
 

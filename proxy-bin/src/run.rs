@@ -35,6 +35,7 @@ use crate::{control_runtime, load, serving, taken};
 pub(crate) use demo::demo;
 
 const PORT_HINT: &str = "change the route's match.ports, or stop the process that has it";
+const ADMIN_HINT: &str = "change [admin] listen, or stop the process that has it";
 
 /// Runs a configuration until somebody stops it.
 ///
@@ -210,6 +211,7 @@ impl Admin {
         let port = self.port.as_ref().map(std::net::TcpListener::try_clone).transpose()?;
         let owner = identity.map(|identity| (identity.user(), identity.group()));
         let given = AdminGiven { tcp: port, predecessor: self.waits_for, owner };
-        Ok(config.admin.as_ref().map(|options| AdminSockets::bind_with(options, given)).transpose()?)
+        let bound = config.admin.as_ref().map(|options| AdminSockets::bind_with(options, given));
+        bound.transpose().map_err(|error| taken(error, ADMIN_HINT))
     }
 }

@@ -1,6 +1,6 @@
 //! The start: what comes while it is under way, what it is given, and where it is started from.
 
-use std::net::{Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
@@ -94,6 +94,39 @@ fn a_socket_for_another_address_is_said_to_be_why_the_port_is_taken() {
     proxy.says(&format!("the service manager has given a socket for *:{port}, which is no listener here"));
     assert!(!proxy.output().contains("stop the process"), "{}", proxy.output());
     assert_eq!(proxy.output().matches("Address already in use").count(), 1, "{}", proxy.output());
+}
+
+#[test]
+fn what_cannot_be_listened_on_is_said_once_and_with_what_to_do() {
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = other.local_addr().unwrap().port().to_string();
+    let admin = format!("{CONFIG}[admin]\nlisten = \"127.0.0.1:{taken}\"\n");
+    for (config, said, advice) in [
+        (
+            CONFIG.replace("PORT", &taken),
+            format!("cannot listen on 127.0.0.1:{taken}: Address already in use (os error 98)"),
+            "change the route's match.ports, or stop the process that has it",
+        ),
+        (
+            admin,
+            format!(
+                "cannot listen on 127.0.0.1:{taken} for the admin API: Address already in use (os error 98)"
+            ),
+            "change [admin] listen, or stop the process that has it",
+        ),
+        (
+            // For documentation (RFC 5737): no machine has it.
+            CONFIG.replace("\"127.0.0.1\"", "\"192.0.2.9\""),
+            ": Cannot assign requested address (os error 99)".to_owned(),
+            "no interface of this machine has this address: change `bind` in [[listeners]]",
+        ),
+    ] {
+        let mut proxy = Running::start_by(Command::new(BINARY), &config);
+        assert_eq!(proxy.exit_code(), 1, "{}", proxy.output());
+        proxy.says(&said);
+        proxy.says(advice);
+        assert_eq!(proxy.output().matches("os error").count(), 1, "{}", proxy.output());
+    }
 }
 
 /// The paths are absolute: nothing of the folder is needed, for an upgrade neither.

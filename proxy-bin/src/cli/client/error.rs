@@ -19,7 +19,8 @@ pub enum ClientError {
     /// There is no socket of that name.
     #[error(
         "{0}: there is no such socket\n  \
-         is the proxy running, and does its configuration say `[admin] socket = \"{0}\"`?"
+         is the proxy running, and does its configuration say `[admin] socket = \"{path}\"`?",
+        path = absolute(.0)
     )]
     NoSocket(Place),
     /// There is a file of that name, which is no socket.
@@ -86,6 +87,14 @@ pub enum ClientError {
     /// The proxy says no.
     #[error("{}", .0.detail)]
     Problem(Problem),
+}
+
+/// As a configuration has to name it.
+fn absolute(place: &Place) -> String {
+    match place {
+        Place::Unix(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+        Place::Http(_) => place.to_string(),
+    }
 }
 
 impl ClientError {
