@@ -17,8 +17,8 @@ fn where_few_are_to_be_had_it_takes_in_fewer_and_the_others_wait() {
         let backend = Backend::echo();
         let config = config::single("workers = 1", &[&backend.addr()]);
         let proxy = Smartproxy::run_with_descriptors(149, &config).await;
-        // 149, less 29 of its own, one that listens and two pipes, and a quarter of the rest to spare, at two a connection.
-        const ROOM: usize = 43;
+        // 149, less 18 of its own, one that listens and two pipes, and a quarter of the rest to spare, at two a connection.
+        const ROOM: usize = 47;
         let mut clients = Vec::new();
         for _ in 0..2 * ROOM {
             let mut client = Wire::connect(proxy.addr()).await;

@@ -9,7 +9,7 @@ use chain_harness::{Backend, PATIENCE, Smartproxy, Wire, eventually};
 const ADDRESSES: usize = 60;
 
 /// As many as these addresses take, what two workers and the process itself need, and a few for a connection.
-const FITS: u64 = 2 * ADDRESSES as u64 + 34 + 8;
+const FITS: u64 = 2 * ADDRESSES as u64 + 23 + 8;
 
 fn listening_on(addresses: usize, backend: &Backend) -> String {
     let mut binds = String::new();
@@ -61,7 +61,7 @@ fn what_does_not_fit_is_refused_alike_by_check_start_and_reload() {
     Smartproxy::scenario(async {
         let backend = Backend::echo();
         let (fits, too_many) = (listening_on(ADDRESSES - 1, &backend), listening_on(ADDRESSES, &backend));
-        let why = "listening takes 122 descriptors (addresses: 61, workers: 2), the process itself 34";
+        let why = "listening takes 122 descriptors (addresses: 61, workers: 2), the process itself 23";
         for command in ["check", "run"] {
             let refused = with_descriptors(FITS, command, &too_many);
             assert_eq!(refused.status.code(), Some(1), "{command}: {}", said(&refused));

@@ -55,6 +55,7 @@ use tracing::{error, info};
 
 use crate::config::{Admin, AdminAddr};
 use crate::control::Control;
+use crate::descriptors::{self, reserve_of_the_api};
 use crate::parked::Parked;
 use accept::{Serving, accept_loop};
 use door::Door;
@@ -197,7 +198,7 @@ impl AdminSockets {
             kept,
             runtime,
             process: Process::new(),
-            reserve: Reserve::new(),
+            reserve: Reserve::new(reserve_of_the_api(descriptors::limit())),
             name: name.unwrap_or_else(view::host_name),
         })
     }

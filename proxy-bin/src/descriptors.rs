@@ -7,18 +7,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use proxy_core::listen::accept_error_is_shortage;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
-use crate::config::Config;
+use crate::config::{AccessTo, Config};
 
 /// Kept back from connections, beside the listening sockets: logs, the runtimes' own, names, and room to spare. Where that
 /// would be more than a quarter of what there is, less is spare.
 const RESERVE: u64 = 128;
 /// What is spare of it, however much the process itself takes.
 const LEAST_SPARE: u64 = 32;
-/// The standard streams, the control plane's runtimes with their signals, the admin API's sockets, a log file, `/proc`: 20 are
-/// open in a process with all of them.
-const OWN: u64 = 24;
-/// A worker's runtime: two epoll instances, their wakers, its end of the signals. Counted in a running process.
+/// The standard streams, the runtimes of the control plane and of names, and what signals need. This and what follows was
+/// counted in running processes (`tests/operated/held_descriptors.rs`).
+const ALWAYS: u64 = 13;
+/// A worker's runtime: two epoll instances, their wakers, its end of the signals.
 const OF_A_WORKER: u64 = 5;
+/// The admin API's runtime, and how much memory there is.
+const OF_THE_API: u64 = 5;
+/// Its Unix socket.
+const OF_ITS_SOCKET: u64 = 1;
+/// Its socket for HTTP, and a copy to hand over.
+const OF_ITS_PORT: u64 = 2;
+/// What watches the file of the configuration.
+const OF_THE_WATCH: u64 = 3;
 /// With fewer than these beside what it keeps, nothing can be served: one connection, and a file that is read again.
 const LEAST: u64 = 8;
 /// Room for fewer connections than these is worth a warning: more is kept back than they get.
@@ -92,6 +100,16 @@ pub fn pipes(descriptors: u64) -> usize {
     usize::try_from(descriptors / 64).map_or(MOST_PIPES, |pipes| pipes.min(MOST_PIPES))
 }
 
+/// How many descriptors the admin API keeps for the time when there are no others, where there are so many: of what is spare,
+/// and so few of a small limit that connections have what they are promised.
+#[must_use]
+pub fn reserve_of_the_api(descriptors: u64) -> usize {
+    /// More than can be asked at a time takes, since a worker that tries to accept may be faster than whoever has closed one
+    /// for itself.
+    const MOST: usize = 16;
+    usize::try_from(descriptors / 16).map_or(MOST, |part| part.clamp(1, MOST))
+}
+
 /// The descriptors that a configuration keeps open whoever comes or goes. What it says holds alike for whoever checks it,
 /// starts with it, or reloads it. Its text is the beginning of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,13 +118,23 @@ pub struct Needs {
     listeners: u64,
     /// Threads that listen on each with a socket of its own.
     workers: u64,
+    /// What it asks for beside that: the admin API, a log file, a watch.
+    extras: u64,
 }
 
 impl Needs {
     /// What `config` keeps open.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        Self { listeners: config.listeners.len() as u64, workers: config.workers.get().into() }
+        let (listeners, workers) = (config.listeners.len() as u64, config.workers.get().into());
+        let api = config.admin.as_ref().map_or(0, |admin| {
+            let doors = [(admin.socket.is_some(), OF_ITS_SOCKET), (admin.listen.is_some(), OF_ITS_PORT)];
+            OF_THE_API + doors.iter().filter(|(open, _)| *open).map(|(_, each)| each).sum::<u64>()
+        });
+        let log_file = u64::from(matches!(config.log.access, AccessTo::File(_)));
+        let watch = if config.reload.watch { OF_THE_WATCH } else { 0 };
+        let memory = u64::from(config.limits.max_memory.is_some());
+        Self { listeners, workers, extras: api + log_file + watch + memory }
     }
 
     /// All of them.
@@ -131,7 +159,7 @@ impl Needs {
     }
 
     const fn own(self) -> u64 {
-        OWN + OF_A_WORKER * self.workers
+        ALWAYS + OF_A_WORKER * self.workers + self.extras
     }
 
     const fn listening(self) -> u64 {
@@ -141,7 +169,7 @@ impl Needs {
 
 impl fmt::Display for Needs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listeners, workers } = self;
+        let Self { listeners, workers, .. } = self;
         let (listening, own) = (self.listening(), self.own());
         write!(
             f,
@@ -186,10 +214,10 @@ mod tests {
     /// The numbers of the manual, and what is left of small limits.
     #[test]
     fn two_descriptors_a_connection_after_a_reserve() {
-        let room = |descriptors, listeners| Needs { listeners, workers: 2 }.room(descriptors);
+        let room = |descriptors, listeners| Needs { listeners, workers: 2, extras: 0 }.room(descriptors);
         assert_eq!((room(1024, 0), room(1024, 200)), ((1024 - 128 - 32) / 2, (1024 - 128 - 32 - 400) / 2));
-        assert_eq!([64, 128, 256].map(|descriptors| room(descriptors, 1)), [10, 33, 79]);
-        assert_eq!(room(1024, 470), 7, "what listening leaves is for connections");
+        assert_eq!([64, 128, 256].map(|descriptors| room(descriptors, 1)), [14, 37, 84]);
+        assert_eq!(room(1024, 470), 11, "what listening leaves is for connections");
         assert_eq!(room(20, 1), 1, "a proxy that can serve nobody is no use");
     }
 
@@ -202,9 +230,9 @@ mod tests {
 
     #[test]
     fn what_fits_leaves_room_for_somebody() {
-        let needs = |listeners| Needs { listeners, workers: 2 };
-        assert_eq!((needs(491).fit(1024), needs(492).fit(1024)), (true, false));
-        insta::assert_snapshot!(needs(491), @"listening takes 982 descriptors (addresses: 491, workers: 2), the process itself 34");
+        let needs = |listeners| Needs { listeners, workers: 2, extras: 0 };
+        assert_eq!((needs(496).fit(1024), needs(497).fit(1024)), (true, false));
+        insta::assert_snapshot!(needs(496), @"listening takes 992 descriptors (addresses: 496, workers: 2), the process itself 23");
     }
 
     /// The configuration of the demo, with what somebody wrote before it.
@@ -217,7 +245,7 @@ mod tests {
     fn whoever_gets_fewer_connections_than_they_want_is_told_why() {
         let limited = "[limits]\nmax_connections = 500\n";
         assert_eq!((told("", 1024), told(limited, 2048)), (None, None));
-        insta::assert_snapshot!(told("", 64).unwrap(), @"there are descriptors for 10 connections only, since the limit of open files is 64: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 34. To serve more, raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
-        insta::assert_snapshot!(told(limited, 1024).unwrap(), @"max_connections = 500, but there are descriptors for 431 connections only, since the limit of open files is 1024: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 34. Lower max_connections, or raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
+        insta::assert_snapshot!(told("", 64).unwrap(), @"there are descriptors for 14 connections only, since the limit of open files is 64: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 23. To serve more, raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
+        insta::assert_snapshot!(told(limited, 1024).unwrap(), @"max_connections = 500, but there are descriptors for 431 connections only, since the limit of open files is 1024: listening takes 2 descriptors (addresses: 1, workers: 2), the process itself 23. Lower max_connections, or raise it (`ulimit -Hn`, `LimitNOFILE=` of a unit) and start anew");
     }
 }

@@ -304,7 +304,7 @@ mod tests {
         let router = Router::new().route("/", get(async || "fine"));
         let serving = Serving {
             router,
-            reserve: Reserve::new(),
+            reserve: Reserve::new(16),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             until: stop.clone(),

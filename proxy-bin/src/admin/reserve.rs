@@ -7,10 +7,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How many connections can be served at a time while there is no descriptor to be had. More than that takes, since a worker
-/// that tries to accept may be faster than whoever has closed one for itself.
-const KEPT: usize = 16;
-
 /// Descriptors that are open for no other use than to be closed. Cheap to clone; clones are the same.
 #[derive(Debug, Clone)]
 pub(super) struct Reserve(Arc<Mutex<Kept>>);
@@ -18,6 +14,8 @@ pub(super) struct Reserve(Arc<Mutex<Kept>>);
 /// What is kept.
 #[derive(Debug, Default)]
 struct Kept {
+    /// How many connections can be served at a time while there is no descriptor to be had.
+    most: usize,
     files: Vec<File>,
     /// Never lent: what comes back is made another one of it.
     spare: Option<File>,
@@ -28,9 +26,9 @@ struct Kept {
 pub(super) struct Lent(Reserve);
 
 impl Reserve {
-    /// As many as there are to be had.
-    pub(super) fn new() -> Self {
-        let reserve = Self(Arc::default());
+    /// `most`, or as many as there are to be had.
+    pub(super) fn new(most: usize) -> Self {
+        let reserve = Self(Arc::new(Mutex::new(Kept { most, ..Kept::default() })));
         reserve.refill();
         reserve
     }
@@ -38,7 +36,7 @@ impl Reserve {
     /// Takes back what is missing, if it is to be had.
     pub(super) fn refill(&self) {
         let mut kept = self.0.lock();
-        while kept.files.len() < KEPT || kept.spare.is_none() {
+        while kept.files.len() < kept.most || kept.spare.is_none() {
             let Ok(file) = File::open("/dev/null") else { return };
             if kept.spare.is_none() {
                 kept.spare = Some(file);
@@ -79,10 +77,10 @@ mod tests {
 
     #[test]
     fn what_is_lent_comes_back() {
-        let reserve = Reserve::new();
+        let reserve = Reserve::new(3);
         let lent: Vec<_> = std::iter::from_fn(|| reserve.lend()).collect();
-        assert_eq!(lent.len(), KEPT);
+        assert_eq!(lent.len(), 3);
         drop(lent);
-        assert_eq!(reserve.0.lock().files.len(), KEPT);
+        assert_eq!(reserve.0.lock().files.len(), 3);
     }
 }

@@ -13,6 +13,7 @@ mod access_log;
 mod admin_socket;
 mod few_descriptors;
 mod hanging;
+mod held_descriptors;
 mod leaving;
 #[path = "../shared/loopback.rs"]
 mod loopback;
