@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::spelling;
+use proxy_values::spelling;
 
 /// As many names as are listed: more nobody reads.
 const LISTED: usize = 20;

@@ -2,7 +2,8 @@
 //!
 //! Names and defaults are SmartProxy's. Every phase has a deadline: there is no way to leave one out, only to make it very long.
 
-use proxy_core::{Bound, layered};
+use proxy_core::Bound;
+use proxy_values::layered;
 
 /// How silence is judged on an established connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -40,7 +41,7 @@ impl Switch {
 }
 
 impl std::str::FromStr for Switch {
-    type Err = proxy_core::bound::BoundError;
+    type Err = proxy_values::bound::BoundError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::After) }
@@ -56,7 +57,7 @@ impl std::fmt::Display for Switch {
     }
 }
 
-proxy_core::text_form!(
+proxy_values::text_form!(
     Switch,
     "DurationOrOff",
     r"^(off|([0-9]+(ms|s|m|h|d))+)$",
@@ -91,7 +92,7 @@ impl TryFrom<i64> for Multiplier {
     }
 }
 
-proxy_core::number_form!(Multiplier, "Multiplier", 1, 1000, "a multiplier");
+proxy_values::number_form!(Multiplier, "Multiplier", 1, 1000, "a multiplier");
 
 /// How far deadlines are spread against herds: up to this many percent, either way; 0 to 50.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -122,7 +123,7 @@ impl TryFrom<i64> for Jitter {
     }
 }
 
-proxy_core::number_form!(Jitter, "Jitter", 0, 50, "a percentage");
+proxy_values::number_form!(Jitter, "Jitter", 0, 50, "a percentage");
 
 layered! {
     /// The deadlines of one connection.

@@ -164,7 +164,7 @@ impl fmt::Display for BindAddr {
     }
 }
 
-crate::text_form!(
+proxy_values::text_form!(
     BindAddr,
     "BindAddress",
     r"^(dual|[0-9.]+|[0-9a-fA-F:.]+)$",

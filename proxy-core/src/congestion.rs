@@ -223,7 +223,7 @@ impl FromStr for Congestion {
     }
 }
 
-crate::text_form!(
+proxy_values::text_form!(
     Congestion,
     "Congestion",
     r"^[A-Za-z0-9_.-]{1,15}$",

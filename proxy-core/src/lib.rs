@@ -21,14 +21,11 @@
 
 pub mod addr;
 pub mod ahead;
-pub mod bound;
 pub mod congestion;
 pub mod dial;
 pub mod header;
 pub mod hello;
 pub mod late;
-#[doc(hidden)]
-pub mod layered;
 pub mod listen;
 pub mod mem;
 pub mod memory;
@@ -47,11 +44,11 @@ pub mod unix;
 
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
 pub use ahead::ReadAhead;
-pub use bound::{Bound, ByteSize};
 pub use congestion::Congestion;
 pub use dial::{Dial, DialError, TcpDialer};
 pub use listen::{Listen, ListenError, ListenStep, TcpListener};
 pub use options::{KeepAlive, KeepAliveOverrides, Probes};
+pub use proxy_values::{Bound, ByteSize};
 pub use relay::{Relay, RelayEnd, Side};
 pub use resolve::Resolver;
 pub use socket::Socket;

@@ -1,6 +1,6 @@
 //! Kernel help: keepalive and user timeout, which end a connection whose peer vanished without a packet.
 
-use crate::bound::Bound;
+use crate::Bound;
 
 /// How many keepalive probes may go unanswered: 1 to 127, as the kernel takes (tcp(7), `TCP_KEEPCNT`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,9 +31,9 @@ impl TryFrom<i64> for Probes {
     }
 }
 
-crate::number_form!(Probes, "Probes", 1, 127, "a number of probes");
+proxy_values::number_form!(Probes, "Probes", 1, 127, "a number of probes");
 
-crate::layered! {
+proxy_values::layered! {
     /// Keepalive probes and `TCP_USER_TIMEOUT`, set on both sockets of a connection.
     ///
     /// The defaults probe often enough to keep middle boxes from forgetting the flow (the shortest common one is 350 s), and

@@ -25,7 +25,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::bound::Bound;
+use crate::Bound;
 use lookups::Lookups;
 use order::Laggards;
 

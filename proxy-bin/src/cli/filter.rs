@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use proxy_core::Bound;
-use proxy_core::bound::BoundError;
+use proxy_values::bound::BoundError;
 
 use crate::model::{Filter, SortBy};
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use super::document::Document;
 use super::file::ConfigFile;
 use super::finding::Finding;
-use super::spelling;
+use proxy_values::spelling;
 
 /// Which connections a rule is about, and what it says of their lines.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

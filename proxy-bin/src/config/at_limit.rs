@@ -5,8 +5,8 @@ use proxy_core::Bound;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::bounded::Whole;
-use super::choice::{self, Choice};
+use proxy_values::Whole;
+use proxy_values::choice::{self, Choice};
 
 /// What happens to a connection that meets the limit of its pool, its listener or its route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
@@ -24,7 +24,7 @@ pub enum AtLimit {
 /// How many connections may wait, and for how long. Both have to be set; those that may not wait are reset.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct QueueFile {
+pub struct QueueFile {
     /// How many may wait at one time; from 1 to 1048576.
     most_waiting: Whole<1, { 1 << 20 }>,
     /// How long one may wait.

@@ -5,11 +5,11 @@ use proxy_core::Bound;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounded::Whole;
 use super::document::{Document, Place};
 use super::file::ConfigFile;
 use super::finding::Finding;
 use super::route;
+use proxy_values::Whole;
 
 /// When a backend that can not be reached is left alone, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]

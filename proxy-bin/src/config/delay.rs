@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use proxy_core::Bound;
-use proxy_core::bound::BoundError;
+use proxy_values::bound::BoundError;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::file::ConfigFile;
-use super::{schema, spelling};
+use proxy_values::spelling;
+
+use super::schema;
 
 /// What stands in a path for a name that the file chooses, as in `pools.NAME`.
 const ANY: &str = "NAME";

@@ -6,7 +6,7 @@
 use super::document::Document;
 use super::elsewhere;
 use super::finding::{Finding, Span};
-use super::spelling;
+use proxy_values::spelling;
 
 /// A syntax error in this text.
 pub(super) fn syntax(error: &toml::de::Error, text: &str) -> Finding {

@@ -17,15 +17,15 @@ use serde::{Deserialize, Deserializer};
 
 use super::admin::Admin;
 use super::at_limit::AtLimit;
-use super::bounded::Whole;
 use super::breaker::BreakerFile;
-use super::choice::{self, Choice};
 use super::delay::Delay;
 use super::limits::{Connections, Limits};
 use super::log::Log;
 use super::process::Process;
 use super::send_proxy::{NextHop, ProxyV1File, ProxyV2File, SendProxyFile};
 use super::settings::{Dns, ProxyProtocol, Reload};
+use proxy_values::Whole;
+use proxy_values::choice::{self, Choice};
 
 /// How many threads serve connections.
 pub type Workers = Whole<1, 256>;

@@ -9,12 +9,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::at_limit::AtLimit;
-use super::bounded::{Size, Whole};
 use super::cap::Cap;
 use super::document::Document;
 use super::file::ConfigFile;
 use super::finding::Finding;
 use super::memory::Memory;
+use proxy_values::{Size, Whole};
 
 /// A number of connections, of which there is at least one.
 pub type Connections = Whole<1, { u32::MAX }>;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::access_rule::AccessRule;
-use super::choice::{self, Choice};
+use proxy_values::choice::{self, Choice};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, JsonSchema)]

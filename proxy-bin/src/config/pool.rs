@@ -22,7 +22,9 @@ use super::file::{ConfigFile, PoolFile, RouteFile};
 use super::finding::Finding;
 use super::limits::Connections;
 use super::send_proxy::SendProxyFile;
-use super::{early, route, spelling};
+use proxy_values::spelling;
+
+use super::{early, route};
 
 /// Pools at most: the tracker keeps a connection's as one byte, and metrics have a series for each.
 const MOST: usize = 64;

@@ -8,13 +8,13 @@ use proxy_route::{PortRange, RouteTable};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounded::Size;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
 use super::listener::ListenerConfig;
 use super::route::{self, RouteConfig};
 use super::settings::LONGEST_HEADER;
+use proxy_values::Size;
 
 /// The PROXY header that a backend gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use proxy_core::resolve::ResolverOptions;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::bounded::Size;
+use proxy_values::Size;
 
 /// The longest header of version 2: 16 bytes, and a length of 16 bits (PROXY protocol, section 2.2).
 pub(super) const LONGEST_HEADER: usize = 16 + 65_535;

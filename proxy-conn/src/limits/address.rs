@@ -47,7 +47,7 @@ impl TryFrom<i64> for V6Prefix {
     }
 }
 
-proxy_core::number_form!(V6Prefix, "V6Prefix", 32, 128, "bits of an IPv6 prefix");
+proxy_values::number_form!(V6Prefix, "V6Prefix", 32, 128, "bits of an IPv6 prefix");
 
 /// One client as far as counting goes: an IPv4 address, or the prefix of an IPv6 address.
 ///

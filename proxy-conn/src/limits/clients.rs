@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use proxy_core::layered;
+use proxy_values::layered;
 use tokio::time::Instant;
 
 use super::address::{AddressKey, V6Prefix};

@@ -76,7 +76,7 @@ impl serde::Serialize for Percent {
     }
 }
 
-proxy_core::number_form!(Percent, "Percent", 1, 100, "a percentage");
+proxy_values::number_form!(Percent, "Percent", 1, 100, "a percentage");
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use super::gate::Closed;
+use crate::Bound;
 use crate::addr::{Endpoint, TargetAddr};
-use crate::bound::Bound;
 use crate::resolve::ResolveError;
 
 /// Why one attempt failed.

@@ -26,8 +26,8 @@ use super::error::{DialError, DialErrorKind, FailedAttempt};
 use super::flights::Flights;
 use super::gate::{Closed, Gate};
 use super::standing::{Record, Standing};
+use crate::Bound;
 use crate::addr::{Endpoint, TargetAddr};
-use crate::bound::Bound;
 use crate::reactor;
 use crate::resolve::{ResolveError, Resolver};
 

@@ -1,8 +1,8 @@
 //! Dials over scripted endpoints on a paused clock, and a few on real sockets.
 
 use super::*;
+use crate::Bound;
 use crate::addr::TargetAddr;
-use crate::bound::Bound;
 use crate::mem;
 use crate::resolve::{Resolver, ResolverOptions};
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::bound::Bound;
+use crate::Bound;
 use crate::options::KeepAlive;
 
 /// The deadlines of a relay. None is optional: one that should not matter is very long.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lane::Lane;
-use crate::bound::Bound;
+use crate::Bound;
 use crate::stream::Stream;
 
 /// Without progress for this long the other side is taken not to want the rest: resets have to travel within a second.

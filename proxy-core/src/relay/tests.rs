@@ -6,7 +6,7 @@ use std::sync::Mutex as StdMutex;
 use std::time::Duration;
 
 use super::*;
-use crate::bound::Bound;
+use crate::Bound;
 use crate::mem::{self, MemStream};
 use crate::stream::{read, write_all};
 

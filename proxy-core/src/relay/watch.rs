@@ -36,7 +36,7 @@ use tokio::time::Instant;
 
 use super::Side;
 use super::deadline::{Due, NextTo, RelayDeadline, RelayLimits};
-use crate::bound::Bound;
+use crate::Bound;
 use crate::late::grace;
 
 /// The part of a deadline after which silent sockets are looked at, and looked at again while they owe something. It bounds

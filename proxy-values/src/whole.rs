@@ -1,11 +1,14 @@
-//! Numbers and sizes that cannot hold a value the proxy could not work with.
+//! Numbers and sizes within a range that is part of their type.
 
 use std::fmt;
 use std::num::NonZeroU32;
 
-use proxy_core::ByteSize;
+#[cfg(feature = "schemars")]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+#[cfg(feature = "serde")]
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::ByteSize;
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,7 @@ impl<const MIN: u32, const MAX: u32> fmt::Display for Whole<MIN, MAX> {
     }
 }
 
+#[cfg(feature = "serde")]
 impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Number<const MIN: u32, const MAX: u32>;
@@ -81,6 +85,7 @@ impl<'de, const MIN: u32, const MAX: u32> Deserialize<'de> for Whole<MIN, MAX> {
     }
 }
 
+#[cfg(feature = "schemars")]
 impl<const MIN: u32, const MAX: u32> JsonSchema for Whole<MIN, MAX> {
     fn inline_schema() -> bool {
         true
@@ -124,6 +129,7 @@ impl<const MIN: usize, const MAX: usize> fmt::Display for Size<MIN, MAX> {
     }
 }
 
+#[cfg(feature = "serde")]
 impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Size<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let size = ByteSize::deserialize(deserializer)?;
@@ -136,10 +142,12 @@ impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Size<MIN, MAX
 }
 
 /// A constant of this module as a size prints: `64KiB`.
+#[cfg(feature = "serde")]
 fn in_bytes(bytes: usize) -> String {
     format!("{bytes}B").parse::<ByteSize>().map_or_else(|_| format!("{bytes}B"), |size| size.to_string())
 }
 
+#[cfg(feature = "schemars")]
 impl<const MIN: usize, const MAX: usize> JsonSchema for Size<MIN, MAX> {
     fn inline_schema() -> bool {
         true

@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::spelling;
+use crate::spelling;
 
 /// A type that is written as a word, or as a table with one key.
-pub(super) trait Choice: Sized {
+pub trait Choice: Sized {
     /// What the key of the table form holds.
     type Body: for<'de> Deserialize<'de>;
     /// What that is, as in "needs a list".
@@ -31,7 +31,10 @@ pub(super) trait Choice: Sized {
 }
 
 /// Reads a [`Choice`].
-pub(super) fn read<'de, T: Choice, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+///
+/// # Errors
+/// What may be written, where what is written is something else; the deserializer adds where.
+pub fn read<'de, T: Choice, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(Either(PhantomData))
 }
 

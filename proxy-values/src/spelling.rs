@@ -4,7 +4,8 @@
 ///
 /// `connectionTimeout` and `connection-timeout` count as `connection_timeout`: the first is how SmartProxy's settings
 /// were written before there was a file.
-pub(crate) fn nearest<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
+#[must_use]
+pub fn nearest<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
     let name = snake(name);
     // One slip for each three letters, as cargo allows its subcommands.
     let most = (name.chars().count() / 3).max(1);
@@ -18,7 +19,8 @@ pub(crate) fn nearest<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'
 }
 
 /// The known name that this one is, perhaps in another case or with another separator.
-pub(crate) fn same<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
+#[must_use]
+pub fn same<'n>(name: &str, known: &'n [impl AsRef<str>]) -> Option<&'n str> {
     let name = snake(name);
     known.iter().map(AsRef::as_ref).find(|candidate| *candidate == name)
 }

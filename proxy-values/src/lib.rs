@@ -1,0 +1,22 @@
+//! Values that cannot hold what nothing could work with, and their written forms.
+//!
+//! - [`bound`]: durations that are never zero and never absent, and sizes;
+//! - [`whole`]: numbers and sizes within a range that is part of their type;
+//! - [`choice`]: a word, or a table with one key;
+//! - [`spelling`]: what was probably meant;
+//! - `layered!`, `text_form!`, `number_form!`: parameters set in layers, and how values are read.
+//!
+//! What it is not: it reads no file, and knows nothing of proxies.
+
+pub mod bound;
+#[cfg(feature = "serde")]
+pub mod choice;
+#[doc(hidden)]
+pub mod layered;
+pub mod spelling;
+pub mod whole;
+
+pub use bound::{Bound, ByteSize};
+#[cfg(feature = "serde")]
+pub use choice::Choice;
+pub use whole::{Size, Whole};
