@@ -179,6 +179,9 @@ fn the_stuck_are_told_by_target_the_most_first_and_all_of_them() {
     assert!(
         report.stuck[2].oldest > Duration::from_millis(150) && report.stuck[2].oldest <= oldest.elapsed()
     );
+    let named: Vec<_> = report.stuck.iter().map(|at| at.ids.len()).collect();
+    assert_eq!(named, [100, 0, 0], "a log is not a table of connections");
+    assert_eq!(report.stuck[0].ids[0], stuck[1].guard.id(), "the oldest first");
     let line = report.stuck[1].to_string();
     assert!(line.starts_with("stuck: 2 on 10.0.0.2:80, route mail, the oldest "), "{line}");
     assert!(line.ends_with("never answered (2 of them without a word from either side)"), "{line}");

@@ -146,5 +146,6 @@ fn stuck_at(at: &audit::StuckAt) -> model::StuckAt {
         connections: at.connections as u64,
         silent: at.silent as u64,
         oldest_s: secs(at.oldest),
+        ids: at.ids.iter().map(ToString::to_string).collect(),
     }
 }

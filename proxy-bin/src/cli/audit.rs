@@ -67,9 +67,8 @@ fn told(audit: &Audit, verbose: bool) -> String {
         text.push_str(&format!("{} were overdue, and were ended\n", audit.rescued));
     }
     text.push_str(&gauges(&audit.gauges));
-    text.push_str(&stuck(audit, verbose));
-    let defects = audit.findings.iter().filter(|finding| verbose || finding.gauge != STUCK);
-    text.push_str(&findings(defects));
+    text.push_str(&stuck(&audit.stuck, verbose));
+    text.push_str(&findings(audit.findings.iter().filter(|finding| finding.gauge != STUCK)));
     text
 }
 
@@ -81,23 +80,34 @@ fn gauges(gauges: &std::collections::BTreeMap<String, u64>) -> String {
 /// The gauge of what is no defect.
 const STUCK: &str = "stuck";
 
-/// A line for each target that does not answer, and how to see whom.
-fn stuck(audit: &Audit, verbose: bool) -> String {
-    if audit.stuck.is_empty() {
+/// A line for each target that does not answer; below it whom, or how to see that.
+fn stuck(places: &[StuckAt], verbose: bool) -> String {
+    if places.is_empty() {
         return String::new();
     }
-    let width = audit.stuck.iter().map(|at| at.connections.to_string().len()).max().unwrap_or(0);
+    let width = places.iter().map(|at| at.connections.to_string().len()).max().unwrap_or(0);
     let hint = if verbose { "" } else { "; -v names each" };
     let mut text = format!("stuck: their backend has never answered (a warning about it{hint})\n");
-    text.extend(audit.stuck.iter().map(|at| format!("  {}\n", stuck_at(at, width))));
-    let all = audit.gauges.get(STUCK).copied().unwrap_or(0);
-    let named = audit.findings.iter().filter(|finding| finding.gauge == STUCK).count() as u64;
-    if verbose && named < all {
-        text.push_str(&format!(
-            "the first {named} of {all}; `smartproxy conns --target` lists all of one target\n"
-        ));
+    for at in places {
+        text.push_str(&format!("  {}\n", stuck_at(at, width)));
+        if verbose {
+            text.extend(at.ids.iter().map(|id| format!("      {}\n", plain(id))));
+            text.push_str(&not_named(at));
+        }
     }
     text
+}
+
+/// How many are not named, and how to see them.
+fn not_named(at: &StuckAt) -> String {
+    let more = at.connections.saturating_sub(at.ids.len() as u64);
+    match (more, &at.target) {
+        (0, _) => String::new(),
+        (more, Some(target)) => {
+            format!("      and {more} more: smartproxy conns --target {}\n", plain(target))
+        }
+        (more, None) => format!("      and {more} more\n"),
+    }
 }
 
 fn stuck_at(at: &StuckAt, width: usize) -> String {
@@ -165,6 +175,7 @@ mod tests {
             connections,
             silent,
             oldest_s,
+            ids: (1..=2).map(|n| format!("{connections:x}-{n}")).collect(),
         };
         let stuck = vec![
             at("127.0.0.1:19501", 101, 0, 361.0),
@@ -190,12 +201,16 @@ mod tests {
           zombies  0
         stuck: their backend has never answered (a warning about it)
           101 on 127.0.0.1:19501, route hooks, the oldest 6m01s
+              65-1
+              65-2
+              and 99 more: smartproxy conns --target 127.0.0.1:19501
             4 on 127.0.0.1:19502, route hooks, the oldest 6m40s, on 3 neither side has said a word
+              4-1
+              4-2
+              and 2 more: smartproxy conns --target 127.0.0.1:19502
             2 on 127.0.0.1:25, route hooks, the oldest 5m01s, neither side has said a word
-        the first 2 of 107; `smartproxy conns --target` lists all of one target
-        GAUGE  ID   FINDING
-        stuck  a-1  never answered
-        stuck  a-2  never answered
+              2-1
+              2-2
         ");
     }
 }

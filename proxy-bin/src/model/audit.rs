@@ -57,6 +57,8 @@ pub struct StuckAt {
     pub silent: u64,
     /// The age of the oldest.
     pub oldest_s: f64,
+    /// Their ids, the oldest first; at most a hundred of all targets together.
+    pub ids: Vec<String>,
 }
 
 /// One thing that an audit found.

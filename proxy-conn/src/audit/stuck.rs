@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::compare::Suspect;
 use super::report::FINDINGS_OF_A_KIND;
 use crate::entry::Talk;
+use crate::id::ConnId;
 use crate::tracker::Tracker;
 
 /// The connections of a route to a target that it has never answered. Its `Display` is a whole line.
@@ -26,11 +27,13 @@ pub struct StuckAt {
     pub silent: usize,
     /// The age of the oldest.
     pub oldest: Duration,
+    /// Their ids, the oldest first; at most [`FINDINGS_OF_A_KIND`] of all places together.
+    pub ids: Vec<ConnId>,
 }
 
 impl fmt::Display for StuckAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { target, route, connections, silent, oldest } = self;
+        let Self { target, route, connections, silent, oldest, ids: _ } = self;
         let known = |name: &Option<Arc<str>>| name.clone().unwrap_or_else(|| "-".into());
         let (target, route) = (known(target), known(route));
         write!(
@@ -59,10 +62,12 @@ pub(super) fn places(tracker: &Tracker, stuck: &[Suspect], now: Instant) -> Vec<
             connections: 0,
             silent: 0,
             oldest: Duration::ZERO,
+            ids: Vec::new(),
         });
         place.connections += 1;
         place.silent += usize::from(silent.contains(&one.id()));
         place.oldest = place.oldest.max(one.age(now));
+        place.ids.push(one.id());
     }
     let mut places: Vec<_> = places.into_values().collect();
     places.sort_by(|a, b| {
@@ -70,5 +75,11 @@ pub(super) fn places(tracker: &Tracker, stuck: &[Suspect], now: Instant) -> Vec<
         key(a).cmp(&key(b)).then_with(|| (&a.target, &a.route).cmp(&(&b.target, &b.route)))
     });
     places.truncate(FINDINGS_OF_A_KIND);
+    let mut room = FINDINGS_OF_A_KIND;
+    for place in &mut places {
+        place.ids.sort_unstable_by_key(|id| id.count);
+        place.ids.truncate(room);
+        room -= place.ids.len();
+    }
     places
 }
