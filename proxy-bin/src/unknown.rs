@@ -33,9 +33,9 @@ impl std::error::Error for Unknown {}
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, name, near, listed } = self;
-        write!(f, "there is no {what} \"{name}\"; ")?;
+        write!(f, "there is no {what} {name:?}; ")?;
         match near {
-            Some(near) => write!(f, "did you mean \"{near}\"? There {listed}"),
+            Some(near) => write!(f, "did you mean {near:?}? There {listed}"),
             None => write!(f, "there {listed}"),
         }
     }
@@ -75,6 +75,7 @@ mod tests {
             "there is no route \"wep\"; did you mean \"web\"? There are: shop, web"
         );
         assert_eq!(told("nosuch", &["web", "shop"]), "there is no route \"nosuch\"; there are: shop, web");
+        assert_eq!(told("\u{1b}[2J\n", &[]), "there is no route \"\\u{1b}[2J\\n\"; there are none");
         assert_eq!(told("nosuch", &[]), "there is no route \"nosuch\"; there are none");
         let many: Vec<_> = (100..150).map(|n| format!("r{n}")).collect();
         let many: Vec<_> = many.iter().map(String::as_str).collect();

@@ -70,6 +70,13 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same of a text of several lines, which may show a piece of a file.
+#[must_use]
+pub fn plain_lines(text: &str) -> String {
+    let is_layout = |c: char| matches!(c, '\n' | '\t');
+    text.chars().map(|c| if c.is_control() && !is_layout(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// What is known, or a dash.
 #[must_use]
 pub fn known(text: Option<&str>) -> &str {
@@ -178,6 +185,11 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    #[test]
+    fn an_error_keeps_its_lines_and_passes_no_escape_sequence_on() {
+        assert_eq!(plain_lines("a\n\tb \u{1b}[2J\r\u{7}"), "a\n\tb \u{fffd}[2J\u{fffd}\u{fffd}");
     }
 
     #[test]

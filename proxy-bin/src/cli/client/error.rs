@@ -10,6 +10,7 @@ use proxy_core::DialError;
 use proxy_core::dial::DialErrorKind;
 
 use crate::cli::access::Place;
+use crate::cli::format::plain_lines;
 use crate::model::Problem;
 
 /// Why there is no answer, or no good one.
@@ -85,7 +86,7 @@ pub enum ClientError {
         detail: String,
     },
     /// The proxy says no.
-    #[error("{}", .0.detail)]
+    #[error("{}", plain_lines(&.0.detail))]
     Problem(Problem),
 }
 
@@ -130,7 +131,10 @@ impl ClientError {
         match (status, problem) {
             (StatusCode::UNAUTHORIZED, problem) => Self::Unauthorised {
                 place: place.clone(),
-                detail: problem.map_or_else(|_| "it asks for a token".to_owned(), |problem| problem.detail),
+                detail: problem.map_or_else(
+                    |_| "it asks for a token".to_owned(),
+                    |problem| plain_lines(&problem.detail),
+                ),
             },
             (_, Ok(problem)) => Self::Problem(problem),
             (_, Err(_)) => Self::Foreign {
