@@ -51,6 +51,7 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
             inner: Hop { config: inner, text: &inner_text },
             proxies,
             said: HashSet::new(),
+            compared: deadlines::Compared::default(),
             of_outer: &mut of_outer,
             of_inner: &mut of_inner,
         };
@@ -113,6 +114,8 @@ struct Pair<'a> {
     proxies: usize,
     /// What was said of what: a hundred routes to one listener that wants something are one finding.
     said: HashSet<(&'static str, String)>,
+    /// Which deadlines were compared.
+    compared: deadlines::Compared,
     of_outer: &'a mut Vec<Finding>,
     of_inner: &'a mut Vec<Finding>,
 }
@@ -123,6 +126,11 @@ impl Pair<'_> {
             deadlines::compare(self, link);
         }
         crowd::compare(self, link);
+    }
+
+    /// Whether `what` was said, of nobody in particular.
+    fn has_said(&self, what: &'static str) -> bool {
+        self.said.contains(&(what, String::new()))
     }
 
     /// Whether `what` is to be said of `whom`: once.

@@ -215,6 +215,7 @@ fn hops_that_are_no_neighbours() {
     assert_eq!(routes("192.0.2.2:8002", INNER), 0, "another address");
     assert_eq!(routes("unix:/run/x.sock", INNER), 0);
     assert_eq!(routes("localhost:8002", INNER), 1);
+    assert_eq!(routes("[::ffff:127.0.0.1]:8002", INNER), 1, "which is an IPv4 address");
     assert_eq!(routes("inner.test:8002", INNER), 1, "whatever the name leads to");
     assert_eq!(routes("192.0.2.2:8002", &INNER.replace("\"127.0.0.1\"", "\"0.0.0.0\"")), 1);
     assert_eq!(routes("[2001:db8::1]:8002", &INNER.replace("\"127.0.0.1\"", "\"0.0.0.0\"")), 0);
@@ -233,4 +234,33 @@ fn what_many_routes_have_in_common_is_said_once() {
     let more: String = (2..40).map(|n| format!("[[routes]]\nname = \"to-inner-{n}\"\nmatch = {{ ports = [{}] }}\naction = {{ forward = [\"127.0.0.1:8002\"] }}\n{SENDS}", 9000 + n)).collect();
     let between = compared(&format!("{OUTER}{SENDS}{more}"), &INNER.replace("127.0.0.1/32", "10.0.0.0/8"));
     assert_eq!((between.routes, between.outer.len(), between.inner.len()), (39, 0, 1));
+}
+
+/// Routes with names of their own, as many as that.
+fn named_routes(count: usize, port: u16, target: u16, more: &str) -> String {
+    let route = |n: usize| {
+        format!(
+            "[[routes]]\nname = \"r{n}\"\nmatch = {{ ports = [{port}], domains = [\"h{n}.test\"] }}\n\
+             action = {{ forward = [\"127.0.0.1:{target}\"] }}\n{more}\n"
+        )
+    };
+    (0..count).map(route).collect()
+}
+
+#[test]
+fn thousands_of_routes_are_not_each_compared_with_thousands() {
+    let listener =
+        "[[listeners]]\nbind = [\"127.0.0.1\"]\naccept_proxy = { required = [\"127.0.0.1/32\"] }\n";
+    let outer = named_routes(1100, 8443, 9443, SENDS);
+    let fits = named_routes(1100, 9443, 10443, "");
+    let late = named_routes(1100, 9443, 10443, "timeouts = { inactivity_timeout = \"10m\" }");
+    // More than a million pairs of names.
+    let between = compared(&outer, &format!("{listener}{fits}"));
+    assert_eq!((between.routes, between.outer.len(), between.inner.len()), (1100, 0, 0));
+    let between = compared(&outer, &format!("{listener}{late}"));
+    assert_eq!((between.outer.len(), between.inner.len()), (0, 51), "more than fifty, and which");
+    let elsewhere = late.replace(".test", ".example");
+    let between = compared(&outer, &format!("{listener}{elsewhere}"));
+    assert_eq!(between.inner.len(), 0);
+    assert!(between.outer.iter().next().unwrap().title.starts_with("there are too many routes to compare"));
 }

@@ -5,11 +5,13 @@
 //! begins: what waits for the latter, and for a name, are the outer one's deadlines of silence. What waits to be written
 //! waits on the hop next to whoever does not read first: there the same deadline on both is in order.
 
+use std::rc::Rc;
+
 use proxy_conn::{Deadlines, KeepAliveTreatment};
 use proxy_core::Bound;
 use proxy_route::{DomainPattern, Matched};
 
-use super::super::finding::Finding;
+use super::super::finding::{self, Finding};
 use super::super::route::{Action, RouteConfig};
 use super::Pair;
 use super::link::Link;
@@ -24,36 +26,96 @@ struct Twice {
     wanted: String,
 }
 
+/// What is compared at most, of deadlines and of names: a second's worth. Two files of a hundred thousand routes have more
+/// pairs than anybody waits for, unless most of their routes have the same deadlines.
+const MOST: usize = 1_000_000;
+
+/// The routes of the inner hop that are late behind a route of the outer one, whatever its names: worked out once for all
+/// routes that have its deadlines.
+struct Late {
+    outer: Deadlines,
+    port: u16,
+    sends: bool,
+    proxies: usize,
+    routes: Rc<[(usize, Vec<Twice>)]>,
+}
+
+/// What was compared so far.
+#[derive(Default)]
+pub(super) struct Compared {
+    known: Vec<Late>,
+    pairs: usize,
+}
+
 /// One finding for each pair of routes of which one is behind the other.
 pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
     let before = pair.proxies;
     let outer = link.route.pool(before > 0 || link.sends()).behind(before);
-    let (inner_config, proxies) = (pair.inner.config, link.proxies(before));
     let Some(names) = pair.outer.config.routes.route(link.index).map(|route| &route.spec.matches.domains)
     else {
         return;
     };
-    let behind = inner_config.routes.routes().filter(|route| takes(route, link.listener.port, names));
-    for route in behind {
-        let inner = route.payload.pool(link.sends()).behind(proxies);
-        let late = too_late(&outer, &inner);
-        if !late.is_empty() && pair.says("deadlines", format!("{} {}", link.index, route.index)) {
-            let finding = finding(pair, link, &route, &late);
-            pair.of_inner.push(finding);
+    for (index, late) in late_behind(pair, link, outer).iter() {
+        let Some(route) = pair.inner.config.routes.route(*index) else { continue };
+        pair.compared.pairs += names.len().max(1) * route.spec.matches.domains.len().max(1);
+        // Of more findings than these nobody is shown.
+        if pair.compared.pairs > MOST || pair.of_inner.len() > finding::MOST {
+            break;
         }
+        if takes(&route, names) && pair.says("deadlines", format!("{} {index}", link.index)) {
+            let late = told_late(pair, link, &route, late);
+            pair.of_inner.push(late);
+        }
+    }
+    if pair.compared.pairs > MOST && pair.says("too many", "") {
+        let title =
+            "there are too many routes to compare the deadlines of each with those of each route behind it";
+        let place = pair.outer.text.document.root().key("routes").index(link.index);
+        pair.of_outer
+            .push(Finding::new(place.key("name").span(), title).label("they are compared up to here"));
     }
     hello(pair, link, &outer);
 }
 
-/// Whether a connection of these names may come to a route on this port.
-fn takes(route: &Matched<'_, RouteConfig>, port: u16, names: &[DomainPattern]) -> bool {
-    let matches = &route.spec.matches;
+/// Those that are late behind a route with these deadlines.
+fn late_behind(pair: &mut Pair<'_>, link: &Link<'_>, outer: Deadlines) -> Rc<[(usize, Vec<Twice>)]> {
+    let (port, sends, proxies) = (link.listener.port, link.sends(), link.proxies(pair.proxies));
+    let Compared { known, pairs } = &mut pair.compared;
+    let same =
+        |late: &&Late| (late.outer, late.port, late.sends, late.proxies) == (outer, port, sends, proxies);
+    *pairs += known.len();
+    if let Some(late) = known.iter().find(same) {
+        return Rc::clone(&late.routes);
+    }
+    let mut routes = Vec::new();
+    for route in pair.inner.config.routes.routes() {
+        *pairs += 1;
+        if *pairs > MOST {
+            break;
+        }
+        if is_on(&route, port) {
+            let late = too_late(&outer, &route.payload.pool(sends).behind(proxies));
+            routes.extend((!late.is_empty()).then_some((route.index, late)));
+        }
+    }
+    let routes: Rc<[_]> = routes.into();
+    known.push(Late { outer, port, sends, proxies, routes: Rc::clone(&routes) });
+    routes
+}
+
+/// Whether connections on this port may go somewhere by a route.
+fn is_on(route: &Matched<'_, RouteConfig>, port: u16) -> bool {
     route.spec.enabled
         && matches!(route.payload.action, Action::Forward { .. })
-        && matches.ports.iter().any(|range| range.contains(port))
-        && (names.is_empty()
-            || matches.domains.is_empty()
-            || names.iter().any(|name| matches.domains.iter().any(|other| meet(name, other))))
+        && route.spec.matches.ports.iter().any(|range| range.contains(port))
+}
+
+/// Whether a connection of these names may come to a route.
+fn takes(route: &Matched<'_, RouteConfig>, names: &[DomainPattern]) -> bool {
+    let domains = &route.spec.matches.domains;
+    names.is_empty()
+        || domains.is_empty()
+        || names.iter().any(|name| domains.iter().any(|other| meet(name, other)))
 }
 
 /// Whether there is a name that both take.
@@ -142,7 +204,7 @@ fn told(bound: Bound) -> String {
     if bound == Bound::MAX { "never".to_owned() } else { bound.to_string() }
 }
 
-fn finding(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>, late: &[Twice]) -> Finding {
+fn told_late(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>, late: &[Twice]) -> Finding {
     let outer = pair.outer.name();
     let title = format!(
         "deadlines of route \"{}\" do not pass before those of route \"{}\" of {outer}, in front of it",
@@ -169,11 +231,11 @@ fn finding(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>, l
 /// A name that the inner hop waits for and the outer one does not.
 fn hello(pair: &mut Pair<'_>, link: &Link<'_>, outer: &Deadlines) {
     let waits = pair.inner.config.routes.needs_hello(link.listener.port);
-    let has = |port: u16| pair.outer.config.routes.needs_hello(port);
-    let known = link.ports.iter().all(|range| (range.first()..=range.last()).all(has));
     let (key, silence) = shortest_silence(outer);
     let own = pair.inner.config.deadlines.initial_data_timeout;
-    if !waits || known || own < silence || !pair.says("hello", pair.inner.name()) {
+    let has = |port: u16| pair.outer.config.routes.needs_hello(port);
+    let knows = || link.ports.iter().all(|range| (range.first()..=range.last()).all(has));
+    if !waits || own < silence || pair.has_said("hello") || knows() || !pair.says("hello", "") {
         return;
     }
     let title = format!(

@@ -80,7 +80,10 @@ fn on(listeners: &[ListenerConfig], first: u16, last: u16) -> &[ListenerConfig] 
 /// As whom a connection to `host` comes to `listener`; None if it does not.
 fn as_whom(host: &Host, listener: &ListenerConfig) -> Option<Peer> {
     match host {
-        Host::Ip(ip) => reaches(*ip, listener.bind).then(|| from(*ip)),
+        Host::Ip(ip) => {
+            let ip = ip.to_canonical();
+            reaches(ip, listener.bind).then(|| from(ip))
+        }
         // The one name that is this machine everywhere (RFC 6761, section 6.3).
         Host::Name(name) if matches!(name.trim_end_matches('.'), "localhost") => {
             let local = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
