@@ -171,6 +171,36 @@ async fn of_those_without_a_route_the_oldest_gives_way_and_who_has_one_does_not(
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_many_may_be_waited_for_is_what_the_configuration_in_force_says() {
+    let limits = |most: u32| format!("max_unrouted_connections = {most}\nconnections_per_client = \"off\"");
+    let mut rig = waiting(&limits(2));
+    let reload = |rig: &mut Rig, most| {
+        let config = Config::parse(&format!("[limits]\n{}\n{BY_NAME}", limits(most)), "test.toml");
+        let next = rig.proxy.after(config.unwrap_or_else(|errors| panic!("{}", errors.render(Ink::Plain))));
+        rig.proxy = Arc::new(next.unwrap());
+        rig.proxy.take_force();
+    };
+    let _first = rig.at_the_door("192.0.2.1", b"\x16").await;
+    let _second = rig.at_the_door("192.0.2.2", b"\x16").await;
+    reload(&mut rig, 3);
+    let _third = rig.at_the_door("192.0.2.3", b"\x16").await;
+    assert_eq!((rig.counted(), rig.proxy.lobby.waiting()), (vec![], 3), "there is room for one more at once");
+    reload(&mut rig, 1);
+    assert_eq!((rig.counted(), rig.proxy.lobby.waiting()), (vec![], 3), "who was let in stays");
+    let _fourth = rig.at_the_door("192.0.2.4", b"\x16").await;
+    let ends = rig.counted();
+    assert_eq!(
+        (ends.len(), ends[0].1, rig.proxy.lobby.waiting()),
+        (1, 3, 1),
+        "until somebody comes: {ends:?}"
+    );
+    assert!(
+        ends[0].0.contains("unrouted_limit") && ends[0].0.contains("max_unrouted_connections 1 "),
+        "{ends:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn by_default_half_of_all_places_may_be_waited_for() {
     let rig = waiting("max_connections = 10\nconnections_per_client = \"off\"");
     let mut held = Vec::new();
