@@ -43,7 +43,8 @@ impl Writer {
         tick: Option<Tick>,
     ) -> Result<Self, LogError> {
         let (jobs, waiting) = sync_channel(LINES_WAITING);
-        let thread = Thread { waiting, sink: Arc::clone(&sink), lost: Arc::clone(&lost), tick, due: None };
+        let thread =
+            Thread { waiting, sink: Arc::clone(&sink), lost: Arc::clone(&lost), tick, due: None, losing: 0 };
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(|| thread.run());
         spawned.map_err(LogError::Thread)?;
         Ok(Self { jobs, sink, lost })
@@ -79,6 +80,8 @@ struct Thread {
     lost: Arc<AtomicU64>,
     tick: Option<Tick>,
     due: Option<Instant>,
+    /// Lines that were lost since the place last took some.
+    losing: u64,
 }
 
 /// Lines that are about to be written.
@@ -117,14 +120,20 @@ impl Thread {
         }
     }
 
-    /// Writes these lines. That some are lost is said elsewhere: a log that fails cannot say so itself.
-    fn write(&self, lines: &[u8]) {
+    /// Writes these lines. That some are lost, and that none is any more, is said elsewhere: a log that fails cannot say so
+    /// itself.
+    fn write(&mut self, lines: &[u8]) {
         let lost = self.sink.write(lines);
         self.lost.fetch_add(lost, Ordering::Relaxed);
-        if let Some(place) = self.sink.place().filter(|_| lost > 0) {
+        let before = self.losing;
+        self.losing = if lost > 0 { before + lost } else { 0 };
+        let Some(place) = self.sink.place() else { return };
+        if lost > 0 {
             warn!(
                 "log lines cannot be written to {place} and are lost: is its disk full, or has its reader stopped?"
             );
+        } else if before > 0 {
+            warn!(lost = before, "log lines are written to {place} again");
         }
     }
 
