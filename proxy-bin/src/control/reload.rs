@@ -15,6 +15,7 @@ mod refusal;
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -313,6 +314,8 @@ fn explained(error: &ListenError) -> String {
         format!("{error}\n  raise the limit of open files (ulimit -n), or listen on fewer ports")
     } else if error.is_privileged() {
         format!("{error}\n  {NO_RIGHT}")
+    } else if error.source.kind() == io::ErrorKind::AddrNotAvailable {
+        format!("{error}\n  no interface of this machine has this address: change `bind` in [[listeners]]")
     } else {
         error.to_string()
     }

@@ -129,6 +129,17 @@ fn what_cannot_be_listened_on_is_said_once_and_with_what_to_do() {
     }
 }
 
+#[test]
+fn what_cannot_be_listened_on_is_said_by_a_reload_too() {
+    let mut proxy = Running::start(CONFIG);
+    proxy.rewrite(&CONFIG.replace("\"127.0.0.1\"", "\"192.0.2.9\""));
+    proxy.signal(Signal::HUP);
+    proxy.says("not reloaded, nothing has changed: cannot listen on 192.0.2.9:");
+    proxy.says("no interface of this machine has this address");
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.exit_code(), 0, "{}", proxy.output());
+}
+
 /// The paths are absolute: nothing of the folder is needed, for an upgrade neither.
 #[test]
 fn a_folder_that_is_gone_is_not_needed() {
