@@ -355,6 +355,9 @@ impl State {
         if *filter == Filter::default() {
             return self.say("that would be all of them: set a filter first (/)");
         }
+        if self.page.matched == 0 {
+            return self.say("no connection matches the filter");
+        }
         let question = format!("end all {} that match {}?", self.page.matched, filter::told(&filter));
         self.mode = Mode::Confirm { victims: Victims::Matching(filter), question };
     }

@@ -41,19 +41,23 @@ impl<'n> Of<'n> {
 /// name itself, which those name that came before a reload.
 pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String> {
     let mut addresses = HashSet::from([name.to_owned()]);
-    for target in targets(proxy).filter(|target| target.to_string() == name) {
-        let ports = proxy.listeners.iter().map(|at| at.config.port);
-        addresses.extend(ports.map(|port| address(target, port).to_string()));
+    // Those that are called the same lead to the same.
+    if let Some(target) = targets(proxy).find(|target| target.to_string() == name) {
+        addresses.extend(ports(proxy).map(|port| address(target, port).to_string()));
     }
     addresses
 }
 
 /// Whether a connection may name this as its target.
 pub(crate) fn is_an_address(proxy: &Proxy<TcpDialer>, name: &str) -> bool {
-    let on = |target: &Target| {
-        proxy.listeners.iter().any(|at| address(target, at.config.port).to_string() == name)
-    };
-    targets(proxy).any(on)
+    let port = name.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+    let Some(port) = port.filter(|port| ports(proxy).any(|listened| listened == *port)) else { return false };
+    targets(proxy).any(|target| address(target, port).to_string() == name)
+}
+
+/// The ports that are listened on.
+fn ports(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = u16> {
+    proxy.listeners.iter().map(|at| at.config.port)
 }
 
 fn targets(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = &Target> {

@@ -166,7 +166,9 @@ fn a_filter_that_is_refused_leaves_no_list_of_another() {
     let screen = drawn(&mut state, 80, 24);
     assert!(screen.contains("\nroute=wep\nthere is no route \"wep\"; did you mean \"web\"?\n"), "{screen}");
     assert!(!screen.contains("a-1"), "{screen}");
-    assert_eq!(press(&mut state, "k"), None);
+    for key in ["k", "K"] {
+        assert_eq!((press(&mut state, key), &state.mode), (None, &Mode::List), "there is nobody to end");
+    }
     code(&mut state, KeyCode::Esc);
     state.take(page(&[("a-1", "dial", 0)], Instant::now()));
     assert!(drawn(&mut state, 80, 24).contains("a-1"));
