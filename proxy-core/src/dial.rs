@@ -7,6 +7,7 @@
 mod error;
 mod flights;
 mod gate;
+mod race;
 mod reach;
 mod standing;
 #[cfg(test)]

@@ -37,6 +37,7 @@ pub mod resolve;
 mod scratch;
 pub mod screen;
 pub mod socket;
+mod standstill;
 pub mod stream;
 mod sys;
 pub mod tcp_info;

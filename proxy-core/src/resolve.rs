@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Bound;
+use crate::standstill;
 use lookups::Lookups;
 use order::Laggards;
 
@@ -169,8 +170,8 @@ impl Resolver {
                 (flight, Some(addrs), (patience / 2).min(GRACE_IN_DOUBT))
             }
         };
-        let answer =
-            tokio::time::timeout(patience, landed(flight)).await.unwrap_or(Err(ResolveError::TimedOut));
+        let answer = standstill::within(patience, landed(flight)).await;
+        let answer = answer.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
             (Err(_), Some(stale)) => Ok(stale),
             (answer, _) => answer,
@@ -233,13 +234,13 @@ impl Resolver {
         self.shared.runtime.spawn(async move {
             let looked_up = (this.shared.lookup)(name.clone());
             let timeout = this.shared.options.lock().timeout.get();
-            let answer = match tokio::time::timeout(timeout, looked_up).await {
-                Err(_) => Err(ResolveError::TimedOut),
-                Ok(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
-                Ok(Ok(addrs)) if addrs.is_empty() => {
+            let answer = match standstill::within(timeout, looked_up).await {
+                None => Err(ResolveError::TimedOut),
+                Some(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
+                Some(Ok(addrs)) if addrs.is_empty() => {
                     Err(ResolveError::Failed("the name has no address".into()))
                 }
-                Ok(Ok(addrs)) => Ok(addrs.into()),
+                Some(Ok(addrs)) => Ok(addrs.into()),
             };
             this.land(&name, &answer);
             land.send_replace(Some(answer));

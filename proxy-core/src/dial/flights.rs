@@ -31,6 +31,10 @@ impl<'p, F: Future, L> Flights<'p, F, L> {
         self.label.iter().chain(self.more.iter().map(|(label, _)| label))
     }
 
+    pub(super) fn labels_mut(&mut self) -> impl Iterator<Item = &mut L> {
+        self.label.iter_mut().chain(self.more.iter_mut().map(|(label, _)| label))
+    }
+
     /// One that has landed, in the order in which they were begun where several have. Pending while none has, also where
     /// there is none.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(L, F::Output)> {

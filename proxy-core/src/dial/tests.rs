@@ -1,5 +1,8 @@
 //! Dials over scripted endpoints on a paused clock, and a few on real sockets.
 
+mod race;
+mod standstill;
+
 use super::*;
 use crate::Bound;
 use crate::addr::TargetAddr;
@@ -13,8 +16,8 @@ use tokio::time::Instant;
 enum Does {
     Accepts(Duration),
     Refuses,
-    /// Refuses, and so late that no time is left for anybody else.
-    Stalls,
+    /// Refuses after that time, in which nobody else has his turn.
+    Stalls(Duration),
     Nothing,
 }
 
@@ -29,8 +32,8 @@ impl Dial for Script {
                 tokio::time::sleep(after).await;
                 Ok(mem::pair(1024).0)
             }
-            Does::Stalls => {
-                tokio::time::advance(1000 * SECOND).await;
+            Does::Stalls(time) => {
+                tokio::time::advance(time).await;
                 Err(io::ErrorKind::ConnectionRefused.into())
             }
             Does::Refuses => Err(io::ErrorKind::ConnectionRefused.into()),
@@ -57,6 +60,7 @@ async fn reach_scripted(script: &[(u16, Does)], within: Bound) -> (Result<u16, D
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+const AT_ONCE: Does = Does::Accepts(Duration::ZERO);
 
 #[tokio::test(start_paused = true)]
 async fn just_under_the_deadline_connects_and_just_over_it_does_not() {
@@ -151,11 +155,11 @@ async fn closed_targets_are_skipped_and_outcomes_are_told_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_no_time_is_left_for_is_neither_tried_nor_blamed() {
-    let endpoints = [(1, Does::Stalls), (2, Does::Accepts(Duration::ZERO))];
+    let endpoints = [(1, Does::Stalls(Duration::from_millis(90))), (2, AT_ONCE)];
     let dialer = Script(endpoints.iter().map(|(port, does)| (Endpoint::Ip(addr(*port)), *does)).collect());
     let targets = [1, 2].map(|port| TargetAddr::Ip(addr(port)));
     let (resolver, gate) = (Resolver::fixed([]), Ledger::default());
-    let error = reach(&dialer, &resolver, &targets, &gate, Bound::secs(9)).await.unwrap_err();
+    let error = reach(&dialer, &resolver, &targets, &gate, Bound::millis(90)).await.unwrap_err();
     assert_eq!((gate.outcomes.into_inner(), error.attempts.len()), (vec![(0, false)], 2));
     assert!(error.timed_out());
 }
@@ -251,119 +255,4 @@ async fn an_unknown_name_is_an_error_of_its_own() {
         "{error}"
     );
     assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
-}
-
-/// The gate and the outcome of a dial to targets that do this.
-async fn raced(script: &[Does], gate: &Ledger, within: Bound) -> (Result<usize, DialError>, Duration) {
-    let ports = 1..=u16::try_from(script.len()).unwrap();
-    let targets: Vec<_> = ports.clone().map(|port| TargetAddr::Ip(addr(port))).collect();
-    let dialer = Script(ports.map(|port| Endpoint::Ip(addr(port))).zip(script.iter().copied()).collect());
-    let (resolver, started) = (Resolver::fixed([]), Instant::now());
-    let outcome = reach(&dialer, &resolver, &targets, gate, within).await;
-    (outcome.map(|dialled| dialled.nth), started.elapsed())
-}
-
-const AT_ONCE: Does = Does::Accepts(Duration::ZERO);
-
-#[tokio::test(start_paused = true)]
-async fn who_is_merely_slow_goes_on_and_may_win_yet() {
-    let gate = Ledger::default();
-    let slow = [Does::Accepts(2 * SECOND), Does::Accepts(10 * SECOND), Does::Nothing];
-    let (nth, took) = raced(&slow, &gate, Bound::secs(9)).await;
-    assert_eq!((nth.unwrap(), took), (0, 2 * SECOND));
-    assert_eq!(gate.outcomes.into_inner(), [(0, true)], "nobody else is blamed");
-    assert!(gate.overtaken.into_inner().is_empty(), "whoever began later was overtaken by nobody");
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_is_overtaken_is_told_so_and_has_not_failed() {
-    let gate = Ledger::default();
-    let (nth, took) = raced(&[Does::Nothing, AT_ONCE], &gate, Bound::secs(9)).await;
-    assert_eq!((nth.unwrap(), took), (1, STAGGER));
-    assert_eq!((gate.outcomes.into_inner(), gate.overtaken.into_inner()), (vec![(1, true)], vec![0]));
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_more_than_four_are_tried_at_once_and_each_has_its_time() {
-    let mut script = [Does::Nothing; 12];
-    script[11] = AT_ONCE;
-    let gate = Ledger::default();
-    let (nth, took) = raced(&script, &gate, Bound::secs(9)).await;
-    assert_eq!(nth.unwrap(), 11);
-    assert!(took > 2 * STAGGER * 4 && took < 9 * SECOND, "{took:?}");
-    let failed = gate.outcomes.into_inner().iter().filter(|(_, reached)| !reached).count();
-    assert!(failed >= 8, "those who had their share have failed: {failed}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_nobody_else_left_a_target_that_failed_before_is_tried_all_the_same() {
-    let closed = || vec![(0, Closed::Breaker(Some(SECOND)))];
-    for (script, expected) in [([AT_ONCE, Does::Refuses], 0), ([AT_ONCE, AT_ONCE], 1)] {
-        let gate = Ledger { closed: closed(), yields: Some(Duration::ZERO), ..Ledger::default() };
-        let (nth, took) = raced(&script, &gate, Bound::secs(9)).await;
-        assert_eq!((nth.unwrap(), took), (expected, Duration::ZERO));
-    }
-    let gate = Ledger { closed: closed(), yields: Some(SECOND / 2), ..Ledger::default() };
-    let (nth, took) = raced(&[AT_ONCE], &gate, Bound::secs(9)).await;
-    assert_eq!((nth.unwrap(), took), (0, SECOND / 2), "somebody else's answer is waited for");
-    let gate = Ledger { closed: closed(), yields: Some(9 * SECOND), ..Ledger::default() };
-    let (nth, took) = raced(&[AT_ONCE], &gate, Bound::secs(9)).await;
-    assert_eq!(took, SECOND, "for a moment");
-    insta::assert_snapshot!(nth.unwrap_err(), @"cannot connect to 127.0.0.1:1: skipped: it failed too often, it is being tried");
-}
-
-/// A resolver that says that `pair.test` is 127.0.0.1 and 127.0.0.2, and then, if it is asked again, 127.0.0.3.
-fn pair() -> (Resolver, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let counts = std::sync::Arc::clone(&asked);
-    let resolver = Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
-        let first = counts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
-        let last: &[u8] = if first { &[1, 2] } else { &[3] };
-        let addrs = last.iter().map(|last| [127, 0, 0, *last].into()).collect();
-        Box::pin(async move { Ok(addrs) })
-    });
-    (resolver, asked)
-}
-
-fn numbered(last: u8) -> Endpoint {
-    Endpoint::Ip(([127, 0, 0, last], 80).into())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dead_address_of_a_name_costs_one_dial_a_moment_and_the_next_ones_nothing() {
-    let (resolver, _) = pair();
-    let dialer = Script([(numbered(2), AT_ONCE)].into());
-    let target = [TargetAddr::Name("pair.test".into(), 80)];
-    for expected in [STAGGER, Duration::ZERO, Duration::ZERO] {
-        let started = Instant::now();
-        let dialled = reach(&dialer, &resolver, &target, &AllOpen, Bound::secs(30)).await.unwrap();
-        assert_eq!((dialled.endpoint, started.elapsed()), (numbered(2), expected));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_name_all_of_whose_addresses_refuse_is_looked_up_again() {
-    let (resolver, asked) = pair();
-    let dialer =
-        Script([(numbered(1), Does::Refuses), (numbered(2), Does::Refuses), (numbered(3), AT_ONCE)].into());
-    let target = [TargetAddr::Name("pair.test".into(), 80)];
-    let dial = async || reach(&dialer, &resolver, &target, &AllOpen, Bound::secs(30)).await;
-    let error = dial().await.unwrap_err();
-    insta::assert_snapshot!(error, @"cannot connect to any of 2 addresses: pair.test:80 (127.0.0.1:80): connection refused after 0.000s; pair.test:80 (127.0.0.2:80): connection refused after 0.000s");
-    dial().await.unwrap_err();
-    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1, "not more than once a second");
-    tokio::time::sleep(SECOND).await;
-    assert_eq!(dial().await.unwrap().endpoint, numbered(3));
-}
-
-/// The reactor knows nothing of what came while this thread stood still beyond the dial's deadline.
-#[tokio::test]
-async fn a_dial_that_was_answered_while_the_worker_stood_still_has_succeeded() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let begun = TcpDialer::default().begin(listener.local_addr().unwrap()).unwrap();
-    begun.forget_what_is_known();
-    let mut connected = tokio_test::task::spawn(begun.connected());
-    tokio_test::assert_pending!(connected.poll());
-    crate::reactor::catch_up();
-    tokio_test::assert_ready!(connected.poll()).unwrap();
 }

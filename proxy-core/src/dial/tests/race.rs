@@ -1,0 +1,150 @@
+//! Several targets, and several addresses of a name, on a paused clock.
+
+use super::*;
+
+/// The gate and the outcome of a dial to targets that do this.
+async fn raced(script: &[Does], gate: &Ledger, within: Bound) -> (Result<usize, DialError>, Duration) {
+    let ports = 1..=u16::try_from(script.len()).unwrap();
+    let targets: Vec<_> = ports.clone().map(|port| TargetAddr::Ip(addr(port))).collect();
+    let dialer = Script(ports.map(|port| Endpoint::Ip(addr(port))).zip(script.iter().copied()).collect());
+    let (resolver, started) = (Resolver::fixed([]), Instant::now());
+    let outcome = reach(&dialer, &resolver, &targets, gate, within).await;
+    (outcome.map(|dialled| dialled.nth), started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_merely_slow_goes_on_and_may_win_yet() {
+    let gate = Ledger::default();
+    let slow = [Does::Accepts(2 * SECOND), Does::Accepts(10 * SECOND), Does::Nothing];
+    let (nth, took) = raced(&slow, &gate, Bound::secs(9)).await;
+    assert_eq!((nth.unwrap(), took), (0, 2 * SECOND));
+    assert_eq!(gate.outcomes.into_inner(), [(0, true)], "nobody else is blamed");
+    assert!(gate.overtaken.into_inner().is_empty(), "whoever began later was overtaken by nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_overtaken_is_told_so_and_has_not_failed() {
+    let gate = Ledger::default();
+    let (nth, took) = raced(&[Does::Nothing, AT_ONCE], &gate, Bound::secs(9)).await;
+    assert_eq!((nth.unwrap(), took), (1, STAGGER));
+    assert_eq!((gate.outcomes.into_inner(), gate.overtaken.into_inner()), (vec![(1, true)], vec![0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_four_are_tried_at_once_and_each_has_its_time() {
+    let mut script = [Does::Nothing; 12];
+    script[11] = AT_ONCE;
+    let gate = Ledger::default();
+    let (nth, took) = raced(&script, &gate, Bound::secs(9)).await;
+    assert_eq!(nth.unwrap(), 11);
+    assert!(took > 2 * STAGGER * 4 && took < 9 * SECOND, "{took:?}");
+    let failed = gate.outcomes.into_inner().iter().filter(|(_, reached)| !reached).count();
+    assert!(failed >= 8, "those who had their share have failed: {failed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_nobody_else_left_a_target_that_failed_before_is_tried_all_the_same() {
+    let closed = || vec![(0, Closed::Breaker(Some(SECOND)))];
+    for (script, expected) in [([AT_ONCE, Does::Refuses], 0), ([AT_ONCE, AT_ONCE], 1)] {
+        let gate = Ledger { closed: closed(), yields: Some(Duration::ZERO), ..Ledger::default() };
+        let (nth, took) = raced(&script, &gate, Bound::secs(9)).await;
+        assert_eq!((nth.unwrap(), took), (expected, Duration::ZERO));
+    }
+    let gate = Ledger { closed: closed(), yields: Some(SECOND / 2), ..Ledger::default() };
+    let (nth, took) = raced(&[AT_ONCE], &gate, Bound::secs(9)).await;
+    assert_eq!((nth.unwrap(), took), (0, SECOND / 2), "somebody else's answer is waited for");
+    let gate = Ledger { closed: closed(), yields: Some(9 * SECOND), ..Ledger::default() };
+    let (nth, took) = raced(&[AT_ONCE], &gate, Bound::secs(9)).await;
+    assert_eq!(took, SECOND, "for a moment");
+    insta::assert_snapshot!(nth.unwrap_err(), @"cannot connect to 127.0.0.1:1: skipped: it failed too often, it is being tried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_that_failed_before_a_silent_one_holds_up_the_next_for_a_moment_only() {
+    let closed = || (0..3).map(|n| (n, Closed::Breaker(Some(SECOND)))).collect();
+    let gate = Ledger { closed: closed(), yields: Some(Duration::ZERO), ..Ledger::default() };
+    let (nth, took) = raced(&[Does::Nothing, Does::Nothing, AT_ONCE], &gate, Bound::secs(9)).await;
+    assert_eq!((nth.unwrap(), took), (2, 2 * STAGGER));
+    // And beside one that did not fail, but says nothing.
+    let gate = Ledger {
+        closed: vec![(0, Closed::Breaker(None))],
+        yields: Some(Duration::ZERO),
+        ..Ledger::default()
+    };
+    let (nth, took) = raced(&[AT_ONCE, Does::Nothing], &gate, Bound::secs(9)).await;
+    assert_eq!((nth.unwrap(), took), (0, STAGGER));
+    // Each is tried once, whoever waits for whom.
+    let gate = Ledger { closed: closed(), yields: Some(SECOND / 2), ..Ledger::default() };
+    let (nth, _) = raced(&[Does::Refuses; 3], &gate, Bound::secs(9)).await;
+    assert_eq!(nth.unwrap_err().attempts.len(), 3);
+    let mut tried = gate.outcomes.into_inner();
+    tried.sort_unstable();
+    assert_eq!(tried, [(0, false), (1, false), (2, false)]);
+}
+
+/// A resolver that says that `pair.test` is 127.0.0.1 and 127.0.0.2, and then, if it is asked again, 127.0.0.3.
+fn pair() -> (Resolver, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counts = std::sync::Arc::clone(&asked);
+    let resolver = Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
+        let first = counts.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+        let last: &[u8] = if first { &[1, 2] } else { &[3] };
+        let addrs = last.iter().map(|last| [127, 0, 0, *last].into()).collect();
+        Box::pin(async move { Ok(addrs) })
+    });
+    (resolver, asked)
+}
+
+fn numbered(last: u8) -> Endpoint {
+    Endpoint::Ip(([127, 0, 0, last], 80).into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_address_of_a_name_costs_one_dial_a_moment_and_the_next_ones_nothing() {
+    let (resolver, _) = pair();
+    let dialer = Script([(numbered(2), AT_ONCE)].into());
+    let target = [TargetAddr::Name("pair.test".into(), 80)];
+    for expected in [STAGGER, Duration::ZERO, Duration::ZERO] {
+        let started = Instant::now();
+        let dialled = reach(&dialer, &resolver, &target, &AllOpen, Bound::secs(30)).await.unwrap();
+        assert_eq!((dialled.endpoint, started.elapsed()), (numbered(2), expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_all_of_whose_addresses_refuse_is_looked_up_again() {
+    let (resolver, asked) = pair();
+    let dialer =
+        Script([(numbered(1), Does::Refuses), (numbered(2), Does::Refuses), (numbered(3), AT_ONCE)].into());
+    let target = [TargetAddr::Name("pair.test".into(), 80)];
+    let dial = async || reach(&dialer, &resolver, &target, &AllOpen, Bound::secs(30)).await;
+    let error = dial().await.unwrap_err();
+    insta::assert_snapshot!(error, @"cannot connect to any of 2 addresses: pair.test:80 (127.0.0.1:80): connection refused after 0.000s; pair.test:80 (127.0.0.2:80): connection refused after 0.000s");
+    dial().await.unwrap_err();
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 1, "not more than once a second");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(dial().await.unwrap().endpoint, numbered(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_in_doubt_is_used_while_there_is_time_to_dial_it() {
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let resolver = Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
+        let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(async move {
+            if again {
+                std::future::pending::<()>().await;
+            }
+            Ok(vec![[127, 0, 0, 1].into()])
+        })
+    });
+    let target = [TargetAddr::Name("be.test".into(), 80)];
+    let dial = async |does, within| {
+        reach(&Script([(numbered(1), does)].into()), &resolver, &target, &AllOpen, within).await
+    };
+    dial(Does::Refuses, Bound::secs(1)).await.unwrap_err();
+    tokio::time::sleep(2 * SECOND).await;
+    let started = Instant::now();
+    assert_eq!(dial(AT_ONCE, Bound::millis(500)).await.unwrap().endpoint, numbered(1));
+    assert_eq!(started.elapsed().as_millis(), 250, "half of the time is for the new one");
+}
