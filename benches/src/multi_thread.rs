@@ -23,7 +23,8 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     let descriptors = descriptors::raise_limit();
     pipe::at_most(descriptors::pipes(descriptors));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
-    let resolver = Resolver::system(runtime.handle().clone(), config.dns.options());
+    let resolver =
+        Resolver::system(runtime.handle().clone(), descriptors::look_ups(descriptors), config.dns.options());
     let dialer = TcpDialer::new(config.congestion);
     let proxy = Arc::new(Proxy::new(config, Tracker::new(workers, logs.access_log()), dialer, resolver));
     let _inside = runtime.enter();

@@ -173,7 +173,10 @@ impl<D: Dial> Proxy<D> {
 
     /// Tries targets that are left alone, or tried last, until they are well, as a [`Server`](crate::server::Server) does; until
     /// `stop`.
-    pub async fn recover(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn recover(self: Arc<Self>, stop: CancellationToken)
+    where
+        D: Clone,
+    {
         recover(Arc::new(ArcSwap::new(self)), stop).await;
     }
 

@@ -5,12 +5,13 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_core::listen::accept_error_is_shortage;
+use proxy_core::resolve::MOST_LOOK_UPS;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::config::{AccessTo, Config};
 
 /// Kept back from connections, beside the listening sockets: logs, the runtimes' own, names, and room to spare. Where that
-/// would be more than a quarter of what there is, less is spare.
+/// would be more than a quarter of what there is, less is spare; where there is much, names get more ([`look_ups`]).
 const RESERVE: u64 = 128;
 /// What is spare of it, however much the process itself takes.
 const LEAST_SPARE: u64 = 32;
@@ -110,6 +111,17 @@ pub fn reserve_of_the_api(descriptors: u64) -> usize {
     usize::try_from(descriptors / 16).map_or(MOST, |part| part.clamp(1, MOST))
 }
 
+/// Of the reserve, what names can count on.
+const FOR_NAMES: u64 = RESERVE / 2;
+
+/// How many names may be looked up at once, by the system, which opens a socket for each name server that it asks. With one of
+/// those they fit into what is kept back. More are not planned for: they are asked where the first one is silent, and those
+/// that wait for them are connections that have one of their two descriptors.
+#[must_use]
+pub fn look_ups(descriptors: u64) -> usize {
+    usize::try_from(descriptors / 16).map_or(MOST_LOOK_UPS, |threads| threads.min(MOST_LOOK_UPS))
+}
+
 /// The descriptors that a configuration keeps open whoever comes or goes. What it says holds alike for whoever checks it,
 /// starts with it, or reloads it. Its text is the beginning of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +166,8 @@ impl Needs {
     #[must_use]
     pub fn room(self, descriptors: u64) -> usize {
         let left = descriptors.saturating_sub(self.kept() + 2 * pipes(descriptors) as u64);
-        let spare = RESERVE.saturating_sub(self.own()).max(LEAST_SPARE).min(left / 4);
+        let reserve = RESERVE + (look_ups(descriptors) as u64).saturating_sub(FOR_NAMES);
+        let spare = reserve.saturating_sub(self.own()).max(LEAST_SPARE).min(left / 4);
         usize::try_from((left - spare) / 2).unwrap_or(usize::MAX).max(1)
     }
 
@@ -219,6 +232,18 @@ mod tests {
         assert_eq!([64, 128, 256].map(|descriptors| room(descriptors, 1)), [14, 37, 84]);
         assert_eq!(room(1024, 470), 11, "what listening leaves is for connections");
         assert_eq!(room(20, 1), 1, "a proxy that can serve nobody is no use");
+    }
+
+    /// Each waits for one name server, and no connection waits for it any more.
+    #[test]
+    fn look_ups_that_hang_fit_into_what_is_spare() {
+        for descriptors in [128, 256, 512, 1024, 2048, 4096, 1 << 20] {
+            let needs = Needs { listeners: 1, workers: 2, extras: 0 };
+            let planned = needs.kept() + 2 * (needs.room(descriptors) + pipes(descriptors)) as u64;
+            let others = (look_ups(descriptors) + reserve_of_the_api(descriptors)) as u64;
+            assert!(planned + others <= descriptors, "{descriptors}: {others} beside {planned}");
+        }
+        assert_eq!([64, 1024, 1 << 20].map(look_ups), [4, 64, 192]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use proxy_conn::{Audit, Reason, Subscriber, Tracker};
 use proxy_core::{ListenError, Resolver, TcpDialer, pipe};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
@@ -75,6 +76,8 @@ pub enum Stopped {
 #[derive(Debug)]
 pub struct Server {
     control: Control,
+    /// Cancelled once nobody is accepted any more: from then on no target need be found in order again.
+    accepts: CancellationToken,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -117,19 +120,23 @@ impl Server {
         let sockets = config.listeners.iter().map(|at| listeners.bind(&config, at, &mut inherited, false));
         let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
         drop(inherited);
-        let resolver = Resolver::system(control.clone(), config.dns.options());
+        let resolver =
+            Resolver::system(control.clone(), descriptors::look_ups(descriptors), config.dns.options());
         let dialer = TcpDialer::new(config.congestion);
         let proxy = Arc::new(Proxy::new(config, Tracker::new(count, ends), dialer, resolver));
         let running =
             Running::new(Arc::clone(&proxy), listeners, workers, tasks, control.clone(), sockets_are);
-        let mut server = Self { control: Control::new(running), threads: Vec::with_capacity(count) };
+        let accepts = running.quit.child_token();
+        let mut server = Self { control: Control::new(running), accepts, threads: Vec::with_capacity(count) };
         let quit = &server.control.running().quit;
         // The control plane's own tasks end with the workers.
         drop(control.spawn(watch::watch(Arc::clone(server.control.in_force()), quit.clone())));
         drop(control.spawn(server.audit().clone().watch(quit.clone().cancelled_owned())));
         // On a worker, whose reactor is there for sockets.
         if let Some(worker) = server.control.workers().first() {
-            drop(worker.handle().spawn(recover(Arc::clone(server.control.in_force()), quit.clone())));
+            drop(
+                worker.handle().spawn(recover(Arc::clone(server.control.in_force()), server.accepts.clone())),
+            );
         }
         for (number, runtime) in runtimes.into_iter().enumerate() {
             let Some(worker) = server.control.workers().get(number) else { continue };
@@ -196,12 +203,13 @@ impl Server {
             }
         }
         let until = Instant::now() + self.control.proxy().config.graceful_shutdown_timeout.get();
-        let running = Arc::clone(self.control.running());
+        let (running, accepts) = (Arc::clone(self.control.running()), self.accepts.clone());
         let closing = async {
             // A reload or a drain under way would open listeners anew. One that hangs is not waited for longer than clients are.
             let alone = tokio::time::timeout_at(until, running.changing.lock()).await;
             // What a loop has just accepted has its entry before anybody looks whether all are gone.
             running.listeners.close(&running.listeners.labels()).await;
+            accepts.cancel();
             drop(alone);
         };
         let tracker = Arc::clone(self.tracker());

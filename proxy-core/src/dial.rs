@@ -47,19 +47,30 @@ pub trait Dial: Send + Sync + 'static {
     /// # Errors
     /// What the network says.
     fn dial(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The same for connections that are to show whether an endpoint answers, and are dropped as soon as they are there: where
+    /// it can be, no more than the endpoint's kernel takes notice.
+    #[must_use]
+    fn unnoticed(&self) -> Self
+    where
+        Self: Clone,
+    {
+        self.clone()
+    }
 }
 
 /// Dials over TCP and Unix sockets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TcpDialer {
     congestion: Congestion,
+    unnoticed: bool,
 }
 
 impl TcpDialer {
     /// One whose TCP sockets have this congestion control.
     #[must_use]
     pub const fn new(congestion: Congestion) -> Self {
-        Self { congestion }
+        Self { congestion, unnoticed: false }
     }
 
     /// A socket that does not block, with all that it is to have before it connects.
@@ -72,6 +83,11 @@ impl TcpDialer {
         // Whatever happens to this process, it resets; see `Socket`.
         socket.set_linger(Some(Duration::ZERO))?;
         self.congestion.begin(&socket, addr.ip())?;
+        if self.unnoticed {
+            // The last word of the handshake waits for company, and a reset comes in its place: the listener's program is never
+            // told. HAProxy's checks do the same.
+            rustix::net::sockopt::set_tcp_quickack(&socket, false)?;
+        }
         Ok(socket)
     }
 
@@ -95,6 +111,10 @@ impl Dial for TcpDialer {
             }
             Endpoint::Unix(path) => connect_unix(path).await,
         }
+    }
+
+    fn unnoticed(&self) -> Self {
+        Self { unnoticed: true, ..*self }
     }
 }
 

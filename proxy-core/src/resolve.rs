@@ -30,6 +30,10 @@ use crate::standstill;
 use lookups::Lookups;
 use order::Laggards;
 
+/// More look-ups than these never run at once, each on a thread. Names that nobody answers for, begun at the pace at which they
+/// are, take 158 in thirty seconds: glibc's longest wait, with three name servers.
+pub const MOST_LOOK_UPS: usize = 192;
+
 /// After a failed look-up the next one waits this long, so that a resolver that is down is not hammered and dials
 /// do not each wait for it.
 const RETRY: Duration = Duration::from_secs(2);
@@ -115,10 +119,11 @@ impl std::fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks the system, on threads of its own; `runtime` keeps its time.
+    /// A resolver that asks the system, on threads of its own, of which there are so many at most (but always a few); `runtime`
+    /// keeps its time.
     #[must_use]
-    pub fn system(runtime: Handle, options: ResolverOptions) -> Self {
-        let lookups = Lookups::new(lookups::getaddrinfo);
+    pub fn system(runtime: Handle, threads: usize, options: ResolverOptions) -> Self {
+        let lookups = Lookups::new(threads.min(MOST_LOOK_UPS), lookups::getaddrinfo);
         Self::new(runtime, options, move |name| {
             let looked_up = lookups.ask(name);
             Box::pin(looked_up)

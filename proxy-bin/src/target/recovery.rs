@@ -2,14 +2,14 @@
 //! can be, whoever else is dialled meanwhile, and no client is the one who finds out.
 //!
 //! ```text
-//!  breaker opens, or overtaken ──► Ailing ──► every `EVERY`: connect, close ── well again: dialled as before
+//!  breaker opens, or overtaken ──► Ailing ──► every `EVERY`: connect, reset ── well again: dialled as before
 //!                                                  └ gone from the configuration: forgotten
 //! ```
-//! A try is a TCP connection and nothing more: no PROXY header, no byte. It is made as any dial is, within a deadline, and
-//! reset at once when it has come to be.
+//! A try is made as any dial is, within a deadline, and reset at once when the target's kernel has answered: no PROXY header, no
+//! byte, and over TCP nothing that the target's program is told of ([`Dial::unnoticed`]).
 
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use proxy_conn::BreakerState;
-use proxy_core::dial::{Closed, DialErrorKind, Gate, reach};
+use proxy_core::dial::{Closed, DialErrorKind, Gate, STAGGER, reach};
 use proxy_core::{Bound, Dial, TargetAddr};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
@@ -37,8 +37,16 @@ const ANSWERS_WITHIN: Bound = Bound::millis(600);
 /// How long one that merely lags may take before that counts as a failure: with time for a SYN that was lost.
 const LAGGARD_WITHIN: Bound = Bound::secs(3);
 
-/// Tries at one time, each with a socket. Where more targets are ill they take turns.
+/// The longest from one try to the next where a target does answer, but too late to be tried in its turn: that is how it is, and
+/// asking it all the time makes it no nearer.
+const SELDOM: Duration = Duration::from_secs(60);
+
+/// Tries at one time, each with a socket. Where more targets are silent they take turns.
 const AT_ONCE: usize = 32;
+
+/// Where there are so many that it matters, each is tried as much later as makes it no more than a thousand tries a second: a
+/// twentieth of what a worker could do.
+const OF_EACH: Duration = Duration::from_millis(1);
 
 /// The targets that are to be looked after. One for all generations.
 #[derive(Debug)]
@@ -46,6 +54,8 @@ pub(crate) struct Ailing {
     new: Mutex<Vec<Patient>>,
     told: Notify,
     places: Semaphore,
+    /// How many are looked after.
+    crowd: AtomicU32,
 }
 
 /// A target that is not well, and where it was when that was found.
@@ -58,7 +68,8 @@ struct Patient {
 
 impl Default for Ailing {
     fn default() -> Self {
-        Self { new: Mutex::default(), told: Notify::new(), places: Semaphore::new(AT_ONCE) }
+        let (new, crowd) = (Mutex::default(), AtomicU32::new(0));
+        Self { new, told: Notify::new(), places: Semaphore::new(AT_ONCE), crowd }
     }
 }
 
@@ -69,6 +80,11 @@ impl Ailing {
         self.told.notify_one();
     }
 
+    /// How long after a try the next one of the same target is due at the soonest.
+    fn every(&self) -> Duration {
+        EVERY.max(OF_EACH * self.crowd.load(Ordering::Relaxed))
+    }
+
     /// Tries under way.
     pub(crate) fn tries(&self) -> usize {
         AT_ONCE - self.places.available_permits()
@@ -76,13 +92,14 @@ impl Ailing {
 }
 
 /// Looks after the targets of whatever configuration is in force, until `quit`.
-pub(crate) async fn recover<D: Dial>(in_force: Arc<ArcSwap<Proxy<D>>>, quit: CancellationToken) {
+pub(crate) async fn recover<D: Dial + Clone>(in_force: Arc<ArcSwap<Proxy<D>>>, quit: CancellationToken) {
     let ailing = Arc::clone(&in_force.load().ailing);
     let looking_after = async {
         let mut patients = FuturesUnordered::new();
         loop {
             let new = std::mem::take(&mut *ailing.new.lock());
             patients.extend(new.into_iter().map(|patient| look_after(&in_force, &ailing, patient)));
+            ailing.crowd.store(u32::try_from(patients.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
             tokio::select! {
                 () = ailing.told.notified() => {}
                 Some(()) = patients.next() => {}
@@ -93,10 +110,10 @@ pub(crate) async fn recover<D: Dial>(in_force: Arc<ArcSwap<Proxy<D>>>, quit: Can
 }
 
 /// Tries one target until it is well, or no more.
-async fn look_after<D: Dial>(in_force: &ArcSwap<Proxy<D>>, ailing: &Ailing, patient: Patient) {
-    let mut due = Instant::now();
+async fn look_after<D: Dial + Clone>(in_force: &ArcSwap<Proxy<D>>, ailing: &Ailing, patient: Patient) {
+    let (mut due, mut wait) = (Instant::now(), EVERY);
     loop {
-        due = Instant::now().max(due + EVERY);
+        due = Instant::now().max(due + wait.max(ailing.every()));
         tokio::time::sleep_until(due).await;
         let Some(target) = patient.target.upgrade() else { return };
         if !target.is_ailing(Instant::now()) {
@@ -110,20 +127,38 @@ async fn look_after<D: Dial>(in_force: &ArcSwap<Proxy<D>>, ailing: &Ailing, pati
         if !target.draining.is_on()
             && let Ok(_place) = ailing.places.acquire().await
         {
-            attempt(&in_force.load_full(), &target, &patient).await;
+            let found = attempt(&in_force.load_full(), &target, &patient).await;
+            wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
+            if let Some(until) = &mut *target.lags_until.lock() {
+                *until = Instant::now() + wait + LAST_FOR;
+            }
         }
     }
 }
 
+/// What a try has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Well,
+    /// It answers, and others would answer sooner.
+    Late,
+    Ill,
+}
+
 /// Tries a target once.
-async fn attempt<D: Dial>(proxy: &Proxy<D>, target: &TargetState, patient: &Patient) {
+async fn attempt<D: Dial + Clone>(proxy: &Proxy<D>, target: &TargetState, patient: &Patient) -> Found {
     let began = Instant::now();
     // The breaker of one that merely lags is closed: what is found counts as a client's dial does.
     let is_open = target.breaker.view(began).state != BreakerState::Closed;
     let ticket = if is_open { None } else { target.breaker.admit(began).ticket() };
     let within = if is_open { ANSWERS_WITHIN } else { LAGGARD_WITHIN };
     let (heard, at) = (Heard::default(), std::slice::from_ref(&patient.at));
-    let reached = reach(&proxy.dialer, &proxy.resolver, at, &heard, within).await;
+    let reached = reach(&proxy.dialer.unnoticed(), &proxy.resolver, at, &heard, within).await;
+    let found = match &reached {
+        Ok(_) if began.elapsed() <= STAGGER => Found::Well,
+        Ok(_) => Found::Late,
+        Err(_) => Found::Ill,
+    };
     let change = match (reached, ticket) {
         (Ok(_), ticket) => {
             target.is_well(began.elapsed());
@@ -134,9 +169,7 @@ async fn attempt<D: Dial>(proxy: &Proxy<D>, target: &TargetState, patient: &Pati
         (Err(_), ticket) => ticket.and_then(|ticket| ticket.failed(Instant::now())),
     };
     target.log(&patient.route, change);
-    if let Some(until) = &mut *target.lags_until.lock() {
-        *until = Instant::now() + LAST_FOR;
-    }
+    found
 }
 
 /// Lets everybody in, and remembers what the name stood for that failed.

@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use super::Dial;
 use super::error::{DialError, FailedAttempt};
 use super::gate::{Closed, Gate};
-use crate::Bound;
 use super::race::Race;
+use crate::Bound;
 use crate::addr::{Endpoint, TargetAddr};
 use crate::resolve::{ResolveError, Resolver};
 

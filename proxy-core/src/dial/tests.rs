@@ -209,6 +209,19 @@ async fn an_abandoned_dial_resets_what_the_kernel_has_connected() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }
 
+/// A database counts connections that come to nothing, and shuts out who makes too many; a try is none of them.
+#[tokio::test]
+async fn a_try_that_is_dropped_was_never_there_for_the_listeners_program() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
+    for _ in 0..20 {
+        drop(TcpDialer::default().unnoticed().dial(&endpoint).await.unwrap());
+    }
+    let noticed = TcpDialer::default().dial(&endpoint).await.unwrap();
+    let (_, first) = listener.accept().unwrap();
+    assert_eq!(Some(first), noticed.local_addr());
+}
+
 #[tokio::test]
 async fn a_full_backlog_of_a_unix_socket_is_waited_for_and_is_no_shortage() {
     let path = std::env::temp_dir().join(format!("smartproxy-backlog-{}.sock", std::process::id()));

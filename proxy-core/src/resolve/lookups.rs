@@ -57,15 +57,20 @@ struct Desk {
 }
 
 impl Lookups {
-    pub(super) fn new(look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
-        Self::with_hosts(PathBuf::from("/etc/hosts"), look_up)
+    /// Look-ups by so many threads at most, none of which there is before somebody asks.
+    pub(super) fn new(
+        most: usize,
+        look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_hosts(PathBuf::from("/etc/hosts"), most, look_up)
     }
 
     fn with_hosts(
         hosts: PathBuf,
+        most: usize,
         look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
     ) -> Self {
-        let (queue, hosts, look_up) = (Mutex::default(), HostsFile::at(hosts), Box::new(look_up));
+        let (queue, hosts, look_up) = (Mutex::new(Queue::new(most)), HostsFile::at(hosts), Box::new(look_up));
         Self { desk: Arc::new(Desk { queue, bell: Condvar::new(), hosts, look_up }) }
     }
 

@@ -114,6 +114,6 @@ async fn other_options_hold_for_what_is_cached_already() {
 
 #[tokio::test]
 async fn the_system_resolver_knows_localhost() {
-    let resolver = Resolver::system(Handle::current(), ResolverOptions::default());
+    let resolver = Resolver::system(Handle::current(), 1, ResolverOptions::default());
     assert!(resolver.resolve("localhost", LONG).await.unwrap().iter().all(IpAddr::is_loopback));
 }

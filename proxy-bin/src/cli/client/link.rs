@@ -29,7 +29,7 @@ impl Link {
         place: &Place,
         within: Bound,
     ) -> Result<(SendRequest<Full<Bytes>>, Self), ClientError> {
-        let resolver = Resolver::system(Handle::current(), ResolverOptions::default());
+        let resolver = Resolver::system(Handle::current(), 1, ResolverOptions::default());
         let dialled = reach(&TcpDialer::default(), &resolver, &[place.target()], &AllOpen, within)
             .await
             .map_err(|error| ClientError::unreachable(place, error))?;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// Threads at one time. With `AT_ONCE` and `EXTRA_EVERY` thirty seconds of names that nobody answers for, glibc's longest
-/// wait with three name servers, need 158.
-pub(super) const MOST: usize = 192;
+/// With fewer threads than these there would be none for some rank.
+const LEAST: usize = 4;
 
-/// Threads that are left for those of a better rank: for names of the hosts file, and for names that were answered before.
-const FOR_HOSTS: usize = 8;
-const FOR_HEALTHY: usize = 24;
+/// Of so many threads one is left for names of the hosts file, and of so many one for names that were answered before: 8 and 24
+/// of 192.
+const ONE_FOR_HOSTS: usize = 24;
+const ONE_FOR_HEALTHY: usize = 8;
 
 /// Look-ups of names of which nothing good is known that may run at once, without any pace.
 const AT_ONCE: usize = 8;
@@ -53,6 +53,8 @@ pub(super) enum Work {
 
 #[derive(Default)]
 pub(super) struct Queue {
+    /// Threads at one time.
+    most: usize,
     /// Of which not even that is known.
     unsifted: VecDeque<Job>,
     hosts: VecDeque<Job>,
@@ -76,6 +78,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// One that so many threads may work on.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(LEAST), ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, job: Job) {
         match self.remembered.get(&job.name) {
             Some(true) => self.healthy.push_back(job),
@@ -99,14 +106,15 @@ impl Queue {
         if let Some(job) = wanted(|| self.hosts.pop_front()) {
             return Some(self.begin(job, Rank::Hosts));
         }
-        if self.busy < MOST - FOR_HOSTS
+        let but_hosts = self.most - self.most.div_ceil(ONE_FOR_HOSTS);
+        if self.busy < but_hosts
             && let Some(job) = wanted(|| self.healthy.pop_front())
         {
             return Some(self.begin(job, Rank::Healthy));
         }
         let is_extra = self.unproven >= AT_ONCE;
-        if self.busy >= MOST - FOR_HOSTS - FOR_HEALTHY || (is_extra && !self.until_next_extra(now).is_zero())
-        {
+        let but_better = but_hosts - self.most.div_ceil(ONE_FOR_HEALTHY);
+        if self.busy >= but_better || (is_extra && !self.until_next_extra(now).is_zero()) {
             return None;
         }
         // The newest: who has waited for long is about to give up.
@@ -140,7 +148,7 @@ impl Queue {
 
     /// Whether one thread more may be started; it counts from now on.
     pub(super) fn hire(&mut self) -> bool {
-        let may = self.threads < MOST;
+        let may = self.threads < self.most;
         self.threads += usize::from(may);
         self.arriving += usize::from(may);
         may

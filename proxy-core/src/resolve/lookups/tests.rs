@@ -1,6 +1,7 @@
 //! Look-ups that hang, and others meanwhile.
 
 use super::*;
+use crate::resolve::MOST_LOOK_UPS;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Longer than `EXTRA_EVERY`, on a machine that does other things too.
@@ -15,11 +16,15 @@ struct System {
 
 impl System {
     fn new(hosts: &str) -> Self {
+        Self::of(hosts, MOST_LOOK_UPS)
+    }
+
+    fn of(hosts: &str, most: usize) -> Self {
         let path = std::env::temp_dir().join(format!("smartproxy-lookups-{}-{hosts}", std::process::id()));
         std::fs::write(&path, format!("10.0.0.1 {hosts}\n")).unwrap();
         let (hangs, asked) = (Arc::new((Mutex::new(false), Condvar::new())), Arc::new(AtomicUsize::new(0)));
         let (holds, counts) = (Arc::clone(&hangs), Arc::clone(&asked));
-        let lookups = Lookups::with_hosts(path, move |name| {
+        let lookups = Lookups::with_hosts(path, most, move |name| {
             counts.fetch_add(1, Ordering::Relaxed);
             if name.starts_with("silent") {
                 let (hangs, told) = &*holds;
@@ -55,7 +60,27 @@ async fn six_hundred_names_that_nobody_answers_for_leave_room_for_others() {
     for answer in waiting {
         assert!(answer.await.is_ok(), "they are all served when the system is well again");
     }
-    assert!(system.lookups.desk.queue.lock().threads() <= queue::MOST);
+    assert!(system.lookups.desk.queue.lock().threads() <= MOST_LOOK_UPS);
+}
+
+/// Where there are descriptors for few threads only, some are kept for names of which something good is known.
+#[tokio::test]
+async fn of_few_threads_too_some_are_left_for_others() {
+    for most in [0, 4, 9, 20] {
+        let system = System::of(&format!("pinned-{most}.test"), most);
+        assert!(system.answers("known.test").await);
+        system.hangs(true);
+        let waiting: Vec<_> =
+            (0..100).map(|n| system.lookups.ask(format!("silent-{n}.test").into())).collect();
+        for name in ["known.test", &format!("pinned-{most}.test")] {
+            assert!(system.answers(name).await, "{name} of {most}");
+        }
+        system.hangs(false);
+        for answer in waiting {
+            assert!(answer.await.is_ok());
+        }
+        assert!(system.lookups.desk.queue.lock().threads() <= most.max(4));
+    }
 }
 
 #[tokio::test]
@@ -92,7 +117,7 @@ async fn a_thread_ends_with_what_it_was_made_for() {
 /// The pace holds however many are waiting: pure, on a clock made by hand.
 #[tokio::test]
 async fn beyond_the_first_eight_a_name_of_which_nothing_is_known_begins_every_so_often() {
-    let (mut queue, start) = (Queue::default(), Instant::now());
+    let (mut queue, start) = (Queue::new(MOST_LOOK_UPS), Instant::now());
     let mut waiting = Vec::new();
     for n in 0..200 {
         let (answer, answered) = oneshot::channel();
