@@ -7,6 +7,7 @@ mod deadlines;
 mod door;
 mod greeted;
 mod limits;
+mod looked_after;
 mod names;
 mod shown;
 
