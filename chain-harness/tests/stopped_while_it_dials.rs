@@ -18,7 +18,7 @@ fn a_backend_that_took_it_meanwhile_is_served() {
         let before = proxy.process.descriptors();
         let mut client = Wire::connect(proxy.addr()).await;
         eventually(PATIENCE, || proxy.process.descriptors() >= before + 2).await;
-        proxy.process.freeze();
+        proxy.process.freeze().await;
         client.send("hello").await;
         // The kernel's next SYN, a second after the first, gets through; there is nobody to see it.
         let backend = hole.opens_up(|mut wire| async move {
@@ -44,7 +44,7 @@ fn a_backend_that_did_not_is_given_up() {
         let before = proxy.process.descriptors();
         let mut client = Wire::connect(proxy.addr()).await;
         eventually(PATIENCE, || proxy.process.descriptors() >= before + 2).await;
-        proxy.process.freeze();
+        proxy.process.freeze().await;
         tokio::time::sleep(STILL).await;
         proxy.process.thaw();
         assert!(client.read_to_end().await.is_only_a_reset());

@@ -37,7 +37,6 @@ pub mod resolve;
 mod scratch;
 pub mod screen;
 pub mod socket;
-mod standstill;
 pub mod stream;
 mod sys;
 pub mod tcp_info;

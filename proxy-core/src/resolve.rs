@@ -15,7 +15,7 @@ mod order;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Bound;
-use crate::standstill;
+use crate::late::grace;
 use lookups::Lookups;
 use order::Laggards;
 
@@ -175,7 +175,7 @@ impl Resolver {
                 (flight, Some(addrs), (patience / 2).min(GRACE_IN_DOUBT))
             }
         };
-        let answer = standstill::within(patience, landed(flight)).await;
+        let answer = within(patience, landed(flight)).await;
         let answer = answer.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
             (Err(_), Some(stale)) => Ok(stale),
@@ -239,7 +239,7 @@ impl Resolver {
         self.shared.runtime.spawn(async move {
             let looked_up = (this.shared.lookup)(name.clone());
             let timeout = this.shared.options.lock().timeout.get();
-            let answer = match standstill::within(timeout, looked_up).await {
+            let answer = match within(timeout, looked_up).await {
                 None => Err(ResolveError::TimedOut),
                 Some(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
                 Some(Ok(addrs)) if addrs.is_empty() => {
@@ -291,6 +291,16 @@ enum Known {
 async fn landed(mut flight: watch::Receiver<Option<Answer>>) -> Answer {
     let answer = flight.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
     answer.unwrap_or_else(|| Err(ResolveError::Failed("the look-up was abandoned".into())))
+}
+
+/// What `future` comes to within `patience`, or a moment later where this process stood still when that was over: who looks names
+/// up did so as well. Cancel-safe if the future is.
+async fn within<F: Future>(patience: Duration, future: F) -> Option<F::Output> {
+    let (began, mut future) = (Instant::now(), pin!(future));
+    match tokio::time::timeout(patience, &mut future).await {
+        Ok(output) => Some(output),
+        Err(_) => tokio::time::timeout(grace(began.elapsed().saturating_sub(patience))?, future).await.ok(),
+    }
 }
 
 /// Forgets the name whose last answer is oldest (never one in flight) when there is no room for another.

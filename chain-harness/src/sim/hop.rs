@@ -39,6 +39,9 @@ pub enum Build {
 const LOOK: Duration = Duration::from_millis(100);
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
+/// For so long at most a hop that stood still waits for what it finds overdue (`proxy_core::late`).
+const EXCUSED: Duration = Duration::from_millis(500);
+
 /// A hop as the world sees it from outside its host.
 pub(super) struct Site {
     hop: Hop,
@@ -112,8 +115,8 @@ impl Site {
             let jump = std::mem::take(&mut self.state.lock().jump);
             if jump > Duration::ZERO {
                 tokio::time::advance(jump).await;
-                // What is due by then is done first.
-                tokio::time::sleep(LOOK).await;
+                // What is due by then is done first; what it was late with has a moment more.
+                tokio::time::sleep(EXCUSED + LOOK).await;
             }
             self.look(&running);
         }

@@ -17,9 +17,9 @@ use super::gate::{Closed, Gate};
 use super::reach::{Dialled, Errand, News, STAGGER};
 use super::standing::{Record, Standing};
 use crate::addr::{Endpoint, TargetAddr};
+use crate::late::grace;
 use crate::reactor;
 use crate::resolve::{ResolveError, Resolver};
-use crate::standstill::{self, ANEW};
 
 /// Attempts under way at one time, each with a socket. Enough for one black hole or two among several good ones never to
 /// hold up a dial; and no crowd of clients takes more descriptors than four times its number.
@@ -133,10 +133,8 @@ where
     /// Where this worker has noticed much too late that it was time to look, what was to come meanwhile gets a little more
     /// time; the whole does so once.
     fn excuse(&mut self, wake: Instant, now: Instant) {
-        if !standstill::is_late(now.saturating_duration_since(wake)) {
-            return;
-        }
-        let anew = now + ANEW;
+        let Some(grace) = grace(now.saturating_duration_since(wake)) else { return };
+        let anew = now + grace;
         if !self.excused && self.deadline < anew {
             (self.deadline, self.excused) = (anew, true);
         }
