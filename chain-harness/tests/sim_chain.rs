@@ -142,6 +142,16 @@ fn a_clock_that_jumps_takes_no_byte_of_those_who_go_on_speaking() {
 }
 
 #[test]
+fn a_clock_that_jumps_over_the_end_of_a_dial_ends_it() {
+    let settings =
+        Settings { connection_timeout: 2740, targets: Targets::AfterBlackHole, ..Settings::default() };
+    let client = Client::new(Script::of(&[]), Backend::Refuses);
+    let scenario = with(vec![client], 1500, What::ClockJump(Hop::Inner, 3_600_000));
+    let outcome = check(&Scenario { inner: settings, ..scenario }, Build::Product);
+    assert_eq!(ends(&outcome, "dial_timeout"), 1, "{outcome:?}");
+}
+
+#[test]
 fn a_blip_that_is_shorter_than_every_deadline_costs_nobody_a_byte() {
     for link in [Link::Front, Link::Middle, Link::Back] {
         for what in [What::Hold(link, 2000), What::Cut(link, 2000)] {
