@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 use super::finding::{Finding, Findings, Severity, Source};
 use super::peel::{self, Peeled};
-use super::{Config, listener, route};
+use super::{AcceptProxy, Config, listener, route};
 use link::Link;
 
 mod crowd;
@@ -41,6 +41,7 @@ pub struct Between {
 pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
     let (mut of_outer, mut of_inner) = (Vec::new(), Vec::new());
     let links = link::between(outer, inner);
+    let proxies = proxies.max(usize::from(has_one_before(outer)));
     let mut behind = 0;
     // Where it is written, for which the texts have to be read again.
     let texts =
@@ -70,6 +71,11 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
         inner: findings(inner, of_inner),
         proxies: behind,
     }
+}
+
+/// Whether all connections of a hop come from another proxy, which is in none of the files.
+fn has_one_before(hop: &Config) -> bool {
+    hop.listeners.iter().all(|at| matches!(at.accept_proxy, AcceptProxy::Required(_)))
 }
 
 /// One of the two, with its text.

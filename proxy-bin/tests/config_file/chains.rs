@@ -57,6 +57,19 @@ fn the_built_in_deadlines_of_two_hops_fit() {
     assert_eq!(first.proxies, 1);
     let second = between(&named(&inner, "inner.toml"), &named(&third, "third.toml"), first.proxies);
     assert_eq!((second.routes, second.proxies, second.outer.len(), second.inner.len()), (1, 2, 0, 0));
+    // Who demands a header has another one before it, whether its file is there or not.
+    let alone = between(&named(&inner, "inner.toml"), &named(&third, "third.toml"), 0);
+    assert_eq!(alone.proxies, 2);
+}
+
+#[test]
+fn a_hop_that_takes_a_header_and_sends_none_has_the_deadlines_of_a_chain() {
+    let last =
+        INNER.replace("8002", "8003").replace("accept_proxy = { required = [\"127.0.0.1/32\"] }\n", "");
+    let timeouts = "timeouts = { inactivity_timeout = \"30m\", half_closed_timeout = \"8s\", no_data_timeout = \"50s\", max_connection_lifetime = \"1h\" }";
+    let said = said(&INNER.replace("8080", "8003"), &format!("{last}{timeouts}"));
+    assert!(said.contains("inactivity_timeout is 30m here and 9m there"), "{said}");
+    assert!(said.contains("write timeouts = { inactivity_timeout = \"8m6s\" }"), "{said}");
 }
 
 #[test]
