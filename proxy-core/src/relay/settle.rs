@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lane::Lane;
+use super::lane::{Lane, LaneError};
 use crate::Bound;
-use crate::stream::Stream;
+use crate::stream::{Stream, gone};
 
 /// Without progress for this long the other side is taken not to want the rest: resets have to travel within a second.
 const PATIENCE: Duration = Duration::from_millis(400);
@@ -37,14 +37,14 @@ pub(super) async fn finish<T: Stream>(to: &T, patience: Bound, told: impl Fn(Ins
             return;
         }
         last = left;
-        let gone = crate::stream::gone(to);
-        if tokio::time::timeout(patience.get() / FINISH_LOOKS, gone).await.is_ok() {
+        if tokio::time::timeout(patience.get() / FINISH_LOOKS, gone(to)).await.is_ok() {
             return;
         }
     }
 }
 
-/// Delivers what is left in `lane` and in the kernel of `to`, within `limit` and for as long as there is progress.
+/// Delivers what is left in `lane` and in the kernel of `to`, within `limit` and for as long as there is progress, and not for one
+/// who is known to be gone.
 pub(super) async fn settle<F: Stream, T: Stream>(lane: &mut Lane, from: &F, to: &T, limit: Bound) {
     lane.mark_broken();
     let deadline = Instant::now() + limit.get();
@@ -52,7 +52,11 @@ pub(super) async fn settle<F: Stream, T: Stream>(lane: &mut Lane, from: &F, to: 
     let mut last = (lane.pending(), usize::MAX);
     loop {
         // A look, not a wait: what cannot be moved now is looked at again after a moment.
-        let stuck = std::future::poll_fn(|cx| Poll::Ready(lane.poll(cx, from, to, false).is_pending())).await;
+        let stuck = match std::future::poll_fn(|cx| Poll::Ready(lane.poll(cx, from, to, false))).await {
+            Poll::Ready(Err(LaneError::Sink(_))) => return,
+            Poll::Ready(Ok(()) | Err(LaneError::Source(_))) => false,
+            Poll::Pending => true,
+        };
         let (left, now) = ((lane.pending(), to.unacknowledged()), Instant::now());
         let moved = lane.take_moved().any();
         if !stuck && left.1 == 0 {
@@ -65,7 +69,13 @@ pub(super) async fn settle<F: Stream, T: Stream>(lane: &mut Lane, from: &F, to: 
             return;
         }
         last = left;
-        tokio::time::sleep(wait).await;
+        // Nobody is left to take the rest: what the kernel says of a socket that was reset never becomes less.
+        if tokio::time::timeout(wait, gone(to)).await.is_ok() {
+            return;
+        }
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
+
+#[cfg(test)]
+mod tests;
