@@ -69,8 +69,8 @@ pub struct AuditOptions {
     /// From the end of one audit to the next. A look at 100 000 connections costs about 0.9s of one
     /// core, and there are up to three. Default 30s.
     pub interval: Bound,
-    /// How long a socket or an entry may be without the other, and a count wrong, before it is reported: longer than a
-    /// loaded worker may take to come to it. Default 2s.
+    /// How long a socket or an entry may be without the other, a count wrong, and a deadline passed by more than
+    /// `overdue_tick`, before it is reported: longer than a loaded worker may take to come to it. Default 2s.
     pub grace: Bound,
     /// How long after its deadline a connection may still be there before it is ended: longer than a loaded worker's
     /// timers may be late. Default 1s.

@@ -121,13 +121,14 @@ impl Suspects {
     /// Whether there is nothing.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.stuck.is_empty() && self.overdue.is_empty() && !self.any_passing()
+        self.stuck.is_empty() && !self.any_passing()
     }
 
     /// Whether there is something that a worker may just not have come to yet: everything but what has a bound of its own.
     #[must_use]
     pub const fn any_passing(&self) -> bool {
         !(self.orphans.is_empty()
+            && self.overdue.is_empty()
             && self.zombies.is_empty()
             && self.half_zombies.is_empty()
             && self.tasks.is_none()

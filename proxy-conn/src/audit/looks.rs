@@ -5,13 +5,14 @@
 //!    │ something
 //!    ▼ second_look (200 ms)
 //! look 2 ──► nothing, or only what has a bound of its own ─────────► done
-//!    │ orphans, zombies, tasks, permits                               ▲
+//!    │ orphans, zombies, overdue, tasks, permits                      ▲
 //!    ▼ the rest of grace (2 s since look 1)                           │
 //! look 3 ─────────────────────────────────────────────────────────────┘
 //! ```
 //! Workers go on while the audit looks. What lasts has to be the same socket (inode), the same entry (id), the same
 //! deadline, or a count that differs in the same direction. A loaded worker may take longer than the second look to come
-//! to a socket that was just accepted, connected or reset: what could be that has to last for the whole grace.
+//! to a socket that was just accepted, connected or reset, and one that stood still with the whole process to what came
+//! meanwhile, which moves a deadline that this thread finds passed: what could be that has to last for the whole grace.
 
 use std::collections::HashSet;
 use std::hash::Hash;

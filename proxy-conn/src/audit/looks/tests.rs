@@ -1,7 +1,16 @@
 //! Which differences last, and how often they are looked at.
 
 use super::*;
+use proxy_core::PeerAddr;
+use proxy_core::relay::RelayDeadline;
+use tokio::time::Instant;
+
+use crate::audit::compare::{Holding, Suspect};
 use crate::audit::kernel::{OwnSocket, TcpState};
+use crate::audit::table::TableEntry;
+use crate::entry::{DeadlineKind, Talk};
+use crate::id::ConnId;
+use crate::phase::Phase;
 
 fn orphan(inode: u64) -> OwnSocket {
     OwnSocket { fd: 5, inode, tcp: Some(TcpState::Established), addresses: None }
@@ -27,6 +36,37 @@ fn after(found: impl IntoIterator<Item = Suspects>) -> (Suspects, u8) {
         }
     }
     panic!("it wants to look on");
+}
+
+/// An entry whose deadline was `at`.
+fn overdue(at: Instant) -> Suspects {
+    let conn = TableEntry {
+        id: ConnId { instance: 1, count: 1 },
+        peer: PeerAddr::new(([127, 0, 0, 1], 1).into()),
+        pool: None,
+        phase: Phase::Relay,
+        age: Duration::from_secs(60),
+        in_phase: Duration::from_secs(60),
+        idle: Duration::from_secs(60),
+        talk: Talk::Answered,
+        deadline: Some((at, DeadlineKind::Relay(RelayDeadline::Idle))),
+        client: None,
+        backend: None,
+    };
+    let suspect = Suspect { conn, client: Holding::None, backend: Holding::None };
+    Suspects { overdue: vec![suspect], ..Suspects::default() }
+}
+
+/// The whole process stood still: this thread may be the first to run again, and on a busy machine the worker is not the next.
+#[test]
+fn who_is_past_a_deadline_has_the_grace_for_what_came_meanwhile() {
+    let (passed, moved) = (Instant::now(), Instant::now() + Duration::from_secs(20));
+    let mut looks = Looks::new(&AuditOptions::default());
+    assert_eq!(looks.look(overdue(passed)), Step::Again(Duration::from_millis(200)));
+    assert_eq!(looks.look(overdue(passed)), Step::Again(Duration::from_millis(1800)));
+    assert_eq!(looks.look(Suspects::default()), Step::Done(Box::default()), "a byte was read");
+    assert_eq!(after([overdue(passed), overdue(passed), overdue(moved)]).0, Suspects::default());
+    assert_eq!(after([overdue(passed), overdue(passed), overdue(passed)]), (overdue(passed), 3));
 }
 
 #[test]
