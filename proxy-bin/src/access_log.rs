@@ -6,7 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnView, Ended, Phase, Subscriber};
+use proxy_conn::{ConnView, Ended, Phase, Subscriber};
 use proxy_core::relay::RelayDeadline;
 use tokio::time::Instant;
 use tracing::{Level, info, warn};
@@ -17,23 +17,6 @@ use crate::logging::{Fate, Kind, Labels, Shared};
 
 /// Lines of connections that are alike, of those that are counted, which are written in 5 s.
 const BURST: u32 = 10;
-
-/// Ends that come in storms: a limit is met, and everybody tries again. All others that come before a connection has a route
-/// are like them: whoever makes them is at no cost.
-const REFUSALS: &[Cause] = &[
-    Cause::GlobalLimit,
-    Cause::PoolLimit,
-    Cause::ListenerLimit,
-    Cause::RouteLimit,
-    Cause::ClientLimit,
-    Cause::ClientRate,
-    Cause::ClientTable,
-    Cause::QueueFull,
-    Cause::QueueTimeout,
-    Cause::Shed,
-    Cause::TargetsDown,
-    Cause::TargetLimit,
-];
 
 /// Writes ends as `tracing` events with the target `smartproxy::access`: all of them, unless it comes from
 /// [`Logs::access_log`](crate::logging::Logs::access_log).
@@ -53,7 +36,8 @@ impl AccessLog {
         if !outputs.has_access() {
             return None;
         }
-        let refused = ended.facts.route.is_none() || REFUSALS.contains(&ended.end.cause);
+        // Whatever ends before it has a route is like a refusal: whoever makes such connections is at no cost.
+        let refused = ended.facts.route.is_none() || ended.end.cause.is_refusal();
         let rule = outputs.config.access_rules.iter().find(|rule| rule.fits(ended));
         match rule.map(|rule| rule.keep) {
             Some(Keep::None) => None,

@@ -63,7 +63,7 @@ fn permits<D>(proxy: &Proxy<D>) -> Vec<PermitsInUse> {
     let some = |pool| Holders { from: Phase::Dial, pool, each: false };
     for pool in &proxy.pools {
         let (limit, in_use) = (format!("pool {}", pool.name).into(), pool.limit.in_use());
-        permits.push(PermitsInUse { limit, in_use, holders: some(Some(pool.number)) });
+        permits.push(PermitsInUse { limit, in_use, holders: some(Some(pool.id)) });
     }
     let routes = proxy.routes.iter().map(|route| route.limit.in_use()).sum();
     permits.push(PermitsInUse { limit: "routes".into(), in_use: routes, holders: some(None) });

@@ -36,7 +36,7 @@ pub use listener::{Greeting, ListenerConfig};
 pub use log::{AccessTo, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
-pub use pool::{PoolChoice, PoolConfig, RoutePools};
+pub use pool::{PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use process::{Process, Umask, UmaskError};
 pub use proxy_values::{Size, Whole};
 pub use route::{Action, RouteConfig, address};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proxy_conn::overload::{Refusal, Signal, Usage};
-use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions};
+use proxy_conn::{Deadlines, LevelCell, Limit, OverloadOptions, PoolId};
 use proxy_core::Bound;
 
 use crate::config::{AtLimit, PoolConfig};
@@ -24,8 +24,8 @@ const FEWEST: usize = 20;
 pub struct Pool {
     /// Its name in logs and metrics.
     pub name: Arc<str>,
-    /// Its number in the tracker, for as long as the process lives.
-    pub number: u8,
+    /// What the tracker knows it by, for as long as the process lives.
+    pub id: PoolId,
     /// Its connections, and how many it may have.
     pub limit: Limit,
     /// What happens at the limit.
@@ -46,11 +46,11 @@ pub struct Pool {
 impl Pool {
     /// A pool in a process that may have `most` connections; it goes on counting where `before` is.
     #[must_use]
-    pub fn new(config: &PoolConfig, number: u8, most: usize, before: Option<&Self>) -> Self {
+    pub fn new(config: &PoolConfig, id: PoolId, most: usize, before: Option<&Self>) -> Self {
         let own = config.max_connections.map(|most| most.get() as usize);
         Self {
             name: Arc::clone(&config.name),
-            number,
+            id,
             limit: before.map_or_else(|| limit(config.max_connections), |before| before.limit.clone()),
             at_limit: config.at_limit,
             pressure: before.map(|before| Arc::clone(&before.pressure)).unwrap_or_default(),
@@ -127,7 +127,7 @@ mod tests {
     /// A pool of which the watch has last seen that it sheds because of `signal`.
     fn shedding(signal: Signal, most: usize) -> Pool {
         let config = crate::config::Config::parse(crate::demo::OUTER, "outer.toml").unwrap();
-        let pool = Pool::new(&config.pools[0], 0, most, None);
+        let pool = Pool::new(&config.pools[0], PoolId::new(0).unwrap(), most, None);
         pool.pressure.store(Pressure { level: Level::Shed, signal, ..Pressure::default() });
         pool
     }

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use proxy_conn::{AddressLimits, Limit, Tracker};
+use proxy_conn::{AddressLimits, Limit, PoolId, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
 use tracing::warn;
 
@@ -53,7 +53,7 @@ pub struct Proxy<D> {
     pub(crate) preparing: Preparing,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
-    /// The pools, by their places in the configuration. The tracker knows each by [`Pool::number`].
+    /// The pools, by their places in the configuration. The tracker knows each by [`Pool::id`].
     pub pools: Vec<Pool>,
     /// The names of all pools that there ever were, by number.
     pub numbers: Numbers,
@@ -140,8 +140,8 @@ impl<D: Dial> Proxy<D> {
         let most = max_connections(&config);
         let connections = Limit::new(most);
         let numbers = Numbers::of(&config.pools);
-        let number = (0..).zip(&config.pools);
-        let pools = number.map(|(number, pool)| Pool::new(pool, number, most, None)).collect();
+        let ids = (0..).map_while(PoolId::new).zip(&config.pools);
+        let pools = ids.map(|(id, pool)| Pool::new(pool, id, most, None)).collect();
         let (ailing, routes) = (Arc::<Ailing>::default(), config.routes.routes());
         let routes = routes.map(|route| RouteState::new(route.payload, None, &ailing)).collect();
         let clients = config.clients.map(AddressLimits::new);
@@ -252,10 +252,10 @@ pub(crate) fn is_same_table(
 }
 
 impl<D> Proxy<D> {
-    /// The pool that the tracker knows by `number`, if it is in the configuration.
+    /// The pool that the tracker knows by `id`, if it is in the configuration.
     #[must_use]
-    pub fn pool(&self, number: u8) -> Option<&Pool> {
-        self.pools.iter().find(|pool| pool.number == number)
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.id == id)
     }
 }
 

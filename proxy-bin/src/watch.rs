@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use proxy_conn::overload::{Candidate, Usage};
-use proxy_conn::{Level, Overload, Phase, Readings, Reason, Tracked};
+use proxy_conn::{Level, Overload, Phase, PoolId, Readings, Reason, Tracked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
@@ -195,8 +195,8 @@ impl<D> Watch<D> {
             // Read once: who gets on meanwhile must not be both counted in dial and taken for settled.
             let phase = one.phase();
             settled &= phase >= Phase::Relay;
-            let number = one.pool();
-            if let Some(breaker) = self.breakers.iter_mut().find(|breaker| Some(breaker.number) == number) {
+            let id = one.pool();
+            if let Some(breaker) = self.breakers.iter_mut().find(|breaker| Some(breaker.id) == id) {
                 breaker.seen.add(phase, one.in_phase(now));
             }
         }
@@ -207,8 +207,8 @@ impl<D> Watch<D> {
 /// A pool's breaker, and what it was last shown.
 struct Breaker {
     pool: Arc<str>,
-    /// The pool's number in the tracker.
-    number: u8,
+    /// What the tracker knows the pool by.
+    id: PoolId,
     overload: Overload,
     seen: Seen,
     /// How many were turned away since somebody was last ended for them.
@@ -235,11 +235,11 @@ fn followed(pools: &[Pool], mut before: Vec<Breaker>) -> Vec<Breaker> {
         Some(n) => {
             let mut known = before.swap_remove(n);
             known.overload.reconfigure(pool.overload);
-            Breaker { number: pool.number, ..known }
+            Breaker { id: pool.id, ..known }
         }
         None => Breaker {
             pool: Arc::clone(&pool.name),
-            number: pool.number,
+            id: pool.id,
             overload: Overload::new(pool.overload),
             seen: Seen::default(),
             wanted: 0,
@@ -252,7 +252,7 @@ fn followed(pools: &[Pool], mut before: Vec<Breaker>) -> Vec<Breaker> {
 /// Ends the pool's connections of least use, among all `connections`.
 fn relieve(pool: &Pool, breaker: &mut Overload, connections: &[Tracked]) {
     let now = Instant::now();
-    let mortal = connections.iter().filter(|one| one.pool() == Some(pool.number) && !one.is_immortal());
+    let mortal = connections.iter().filter(|one| one.pool() == Some(pool.id) && !one.is_immortal());
     let candidates: Vec<_> = mortal.clone().map(|one| candidate(one, now)).collect();
     let victims = breaker.victims(&candidates);
     if victims.is_empty() {

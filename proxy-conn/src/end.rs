@@ -176,6 +176,68 @@ causes! {
 }
 
 impl Cause {
+    /// The limit that it met, where it ended since one was met. The names are stable: they are metric labels.
+    #[must_use]
+    pub const fn limit(self) -> Option<&'static str> {
+        Some(match self {
+            Self::GlobalLimit => "global",
+            Self::UnroutedLimit => "unrouted",
+            Self::PoolLimit => "pool",
+            Self::ListenerLimit => "listener",
+            Self::RouteLimit => "route",
+            Self::ClientLimit => "client",
+            Self::ClientRate => "client_rate",
+            Self::ClientTable => "client_table",
+            Self::QueueFull => "queue",
+            Self::QueueTimeout => "queue_time",
+            Self::TargetLimit => "target",
+            Self::Shed => "overload",
+            Self::Finished
+            | Self::ClientLeft
+            | Self::ClientReset
+            | Self::ClientVanished
+            | Self::BackendReset
+            | Self::BackendVanished
+            | Self::HeaderTimeout
+            | Self::HeaderMalformed
+            | Self::HeaderUntrusted
+            | Self::HelloTimeout
+            | Self::HelloUnreadable
+            | Self::NoRoute
+            | Self::RouteRefused
+            | Self::TargetsDown
+            | Self::DialRefused
+            | Self::DialUnreachable
+            | Self::DialTimeout
+            | Self::DialReset
+            | Self::DialUnresolved
+            | Self::DialShortage
+            | Self::DialFailed
+            | Self::Idle
+            | Self::NoData
+            | Self::HalfClosed
+            | Self::WriteStall
+            | Self::Lifetime
+            | Self::Shutdown
+            | Self::Killed
+            | Self::Draining
+            | Self::Drained
+            | Self::Overload
+            | Self::CallFailed
+            | Self::Overdue
+            | Self::Panicked
+            | Self::Aborted
+            | Self::IllegalTransition => return None,
+        })
+    }
+
+    /// Whether it comes in storms: the connection was turned away for what others do or have done, and whoever is turned away
+    /// tries again.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        self.limit().is_some() || matches!(self, Self::TargetsDown)
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -253,6 +315,12 @@ mod tests {
         let names: std::collections::HashSet<_> = Cause::ALL.iter().map(|cause| cause.name()).collect();
         assert_eq!(names.len(), Cause::ALL.len(), "names are unique");
         assert!(Cause::ALL.iter().enumerate().all(|(n, cause)| cause.index() == n));
+        let limits: Vec<_> = Cause::ALL.iter().filter_map(|cause| cause.limit()).collect();
+        assert_eq!(
+            limits.iter().collect::<std::collections::HashSet<_>>().len(),
+            limits.len(),
+            "so are those of limits"
+        );
         insta::assert_snapshot!(Cause::ALL.iter().map(row).collect::<String>());
     }
 }

@@ -32,6 +32,7 @@ use crate::cancel::{Cancel, Reason};
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
 use crate::phase::Phase;
+use crate::pool_id::{NO_POOL, PoolId};
 
 use self::deadline::Deadline;
 use self::known::{Known, Packed};
@@ -57,9 +58,6 @@ pub struct Facts {
     /// The target it reached, or was last trying to reach.
     pub target: Option<Arc<str>>,
 }
-
-/// The number that stands for no pool.
-pub(crate) const NO_POOL: u8 = u8::MAX;
 
 /// What all entries of a tracker have in common, so that none has to hold it.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +86,7 @@ pub(crate) struct Entry {
     known: Mutex<Known>,
     peer: Packed,
     phase: AtomicU8,
-    /// The number of its pool; [`NO_POOL`] until it is known.
+    /// The number of its pool; `NO_POOL` until it is known.
     pool: AtomicU8,
     /// Whether it may be silent for ever.
     immortal: AtomicBool,
@@ -211,8 +209,8 @@ impl Entry {
         }
     }
 
-    pub(crate) fn join(&self, pool: u8, immortal: bool) {
-        self.pool.store(pool, Ordering::Relaxed);
+    pub(crate) fn join(&self, pool: PoolId, immortal: bool) {
+        self.pool.store(pool.byte(), Ordering::Relaxed);
         self.immortal.store(immortal, Ordering::Relaxed);
     }
 
@@ -220,8 +218,8 @@ impl Entry {
         self.immortal.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn pool(&self) -> Option<u8> {
-        Some(self.pool.load(Ordering::Relaxed)).filter(|pool| *pool != NO_POOL)
+    pub(crate) fn pool(&self) -> Option<PoolId> {
+        PoolId::from_byte(self.pool.load(Ordering::Relaxed))
     }
 
     /// Since it entered its phase, at the age of `age`.
@@ -369,7 +367,7 @@ pub struct ConnView {
     /// What is known of it.
     pub facts: Facts,
     /// The number of its pool, once it is known.
-    pub pool: Option<u8>,
+    pub pool: Option<PoolId>,
     /// Where it is in its life.
     pub phase: Phase,
     /// Since it was accepted.

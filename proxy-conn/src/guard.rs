@@ -14,6 +14,7 @@ use crate::end::{Cause, End};
 use crate::entry::{DeadlineKind, Entry, Facts};
 use crate::id::ConnId;
 use crate::phase::Phase;
+use crate::pool_id::PoolId;
 use crate::tracker::{Key, Tracker};
 
 /// A connection's entry in the tracker. It is there from [`Tracker::open`] until this is dropped, and `Drop` is the only
@@ -85,8 +86,8 @@ impl ConnGuard {
         self.entry.set_deadline(self.age(at), kind);
     }
 
-    /// Counts the connection to a pool, by its number. An `immortal` one is never ended for its silence.
-    pub fn join(&self, pool: u8, immortal: bool) {
+    /// Counts the connection to a pool. An `immortal` one is never ended for its silence.
+    pub fn join(&self, pool: PoolId, immortal: bool) {
         self.entry.join(pool, immortal);
     }
 

@@ -26,6 +26,7 @@ mod id;
 pub mod limits;
 pub mod overload;
 mod phase;
+mod pool_id;
 mod tracker;
 
 pub use audit::{Audit, AuditOptions, AuditReport, AuditState, AuditSubscriber};
@@ -44,4 +45,5 @@ pub use limits::{
 };
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
+pub use pool_id::PoolId;
 pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};

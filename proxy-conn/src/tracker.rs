@@ -25,6 +25,7 @@ use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
 use crate::phase::Phase;
+use crate::pool_id::PoolId;
 
 use self::places::{Place, Places};
 
@@ -140,9 +141,9 @@ impl Tracked {
         self.entry.phase()
     }
 
-    /// The number of its pool, once it is known.
+    /// Its pool, once it is known.
     #[must_use]
-    pub fn pool(&self) -> Option<u8> {
+    pub fn pool(&self) -> Option<PoolId> {
         self.entry.pool()
     }
 

@@ -63,7 +63,7 @@ impl Process {
         let permit = self.addresses.admit(ip, guard.opened()).unwrap();
         let due = guard.opened() + Duration::from_secs(30);
         guard.learn(|facts| facts.client = Some(ClientAddr::new((ip, 50_000).into())));
-        guard.join(1, false);
+        guard.join(proxy_conn::PoolId::new(1).unwrap(), false);
         guard.hold(Side::Client, Some(10));
         guard.enter(Phase::Dial, due, DeadlineKind::Dial).unwrap();
         guard.learn(|facts| facts.route = Some(Arc::clone(&self.route)));

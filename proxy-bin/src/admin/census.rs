@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_conn::histogram::Bounds;
-use proxy_conn::{Phase, Tracked, Tracker};
+use proxy_conn::{Phase, PoolId, Tracked, Tracker};
 use tokio::time::Instant;
 
 use super::view::secs;
@@ -43,7 +43,7 @@ pub(super) struct Census {
     /// All of them.
     pub(super) all: Group,
     /// By the number of the pool; those whose pool is not known yet are in none.
-    pub(super) pools: HashMap<u8, Phases>,
+    pub(super) pools: HashMap<PoolId, Phases>,
     /// Those whose pool is not known yet.
     pub(super) poolless: Phases,
     pub(super) listeners: HashMap<Arc<str>, u64>,
@@ -129,7 +129,7 @@ mod tests {
         let guard = tracker.open(0, Opening { peer, listener: "*:80".into() });
         if let Some(route) = route {
             guard.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();
-            guard.join(1, false);
+            guard.join(PoolId::new(1).unwrap(), false);
             guard.learn(|facts| {
                 facts.route = Some(route.into());
                 facts.target = Some("127.0.0.1:3000".into());
@@ -149,7 +149,7 @@ mod tests {
         let census = Census::take(&tracker);
         assert_eq!(census.all.phases, Phases { header: 1, dial: 31, ..Phases::default() });
         assert_eq!(census.all.phases.total(), 32);
-        assert_eq!((census.pools[&1].dial, census.poolless.header), (31, 1));
+        assert_eq!((census.pools[&PoolId::new(1).unwrap()].dial, census.poolless.header), (31, 1));
         assert_eq!(census.listeners["*:80"], 32);
         assert_eq!((census.routes["a"].phases.dial, census.routes["b"].phases.dial), (1, 30));
         assert_eq!(census.routes["a"].oldest, Some(Duration::from_secs(9)));

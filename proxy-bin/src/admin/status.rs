@@ -122,7 +122,7 @@ pub(super) fn log(api: &Api) -> model::LogStatus {
 fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
     let pool = |pool: &crate::pool::Pool| {
         let pressure = pool.pressure.load();
-        let used = census.pools.get(&pool.number).map_or(0, model::Phases::total);
+        let used = census.pools.get(&pool.id).map_or(0, model::Phases::total);
         Pool {
             name: pool.name.to_string(),
             connections: usage(used, &pool.limit),

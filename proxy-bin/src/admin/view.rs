@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use proxy_conn::{AuditState, ConnView, Limit, Phase, audit};
+use proxy_conn::{AuditState, ConnView, Limit, Phase, PoolId, audit};
 use tokio::time::Instant;
 
 use crate::model;
@@ -26,7 +26,7 @@ pub(super) fn host_name() -> String {
 
 /// The names of the pools, by their numbers: also of those that are no longer configured.
 pub(super) fn pool_names<D>(proxy: &Proxy<D>) -> Vec<std::sync::Arc<str>> {
-    (0..=u8::MAX).map_while(|number| proxy.numbers.name(number)).collect()
+    (0..).map_while(PoolId::new).map_while(|id| proxy.numbers.name(id)).collect()
 }
 
 /// A connection, as a list says it.
@@ -37,7 +37,7 @@ pub(crate) fn connection<P: AsRef<str>>(
     now: Instant,
 ) -> model::Connection {
     let facts = &view.facts;
-    let pool = view.pool.and_then(|number| pools.get(usize::from(number)));
+    let pool = view.pool.and_then(|id| pools.get(id.number()));
     let until = view.deadline_at.saturating_duration_since(now);
     let past = now.saturating_duration_since(view.deadline_at);
     model::Connection {

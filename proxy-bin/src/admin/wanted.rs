@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use proxy_conn::{ConnView, Phase, Tracked};
+use proxy_conn::{ConnView, Phase, PoolId, Tracked};
 use proxy_core::TcpDialer;
 use proxy_route::ClientNet;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ pub(super) const KEYS: [&str; 10] = [
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     phase: Option<Phase>,
-    pool: Option<u8>,
+    pool: Option<PoolId>,
     min_age: Option<Duration>,
     min_idle: Option<Duration>,
     client: Option<ClientNet>,
@@ -141,11 +141,10 @@ fn phase(name: &str) -> Result<Phase, Problem> {
     })
 }
 
-fn pool<P: AsRef<str>>(name: &str, pools: &[P]) -> Result<u8, Problem> {
-    let number =
-        pools.iter().position(|pool| pool.as_ref() == name).and_then(|number| u8::try_from(number).ok());
+fn pool<P: AsRef<str>>(name: &str, pools: &[P]) -> Result<PoolId, Problem> {
+    let id = pools.iter().position(|pool| pool.as_ref() == name).and_then(PoolId::new);
     let unknown = || Unknown::new("pool", name, pools.iter().map(AsRef::as_ref));
-    number.ok_or_else(|| Problem::bad_request(unknown().to_string()))
+    id.ok_or_else(|| Problem::bad_request(unknown().to_string()))
 }
 
 /// Whether there is something of this kind and name, or was for one of these connections.
@@ -182,7 +181,7 @@ mod tests {
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
         let guard = tracker.open(0, Opening { peer, listener: "*:80".into() });
         guard.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();
-        guard.join(1, false);
+        guard.join(PoolId::new(1).unwrap(), false);
         guard.learn(|facts| {
             facts.client = Some(ClientAddr::new(([10, 1, 2, 3], 4).into()));
             facts.previous = Trail::from_header(b"aaaa-1/bbbb-2");

@@ -48,7 +48,7 @@ pub(super) fn warnings(
             continue;
         }
         let (root, place) = (document.root(), route::place(document, index));
-        let pool = pools.get(usize::from(choice.number)).map_or("", |pool| &*pool.name);
+        let pool = pools.get(choice.place.index()).map_or("", |pool| &*pool.name);
         let users = [&place, &root].map(|layer| layer.key("keep_alive").key("user_timeout"));
         let stalls = [&place, &root.key("pools").key(pool), &root]
             .map(|layer| layer.key("timeouts").key("write_stall_timeout"));

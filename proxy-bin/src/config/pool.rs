@@ -46,17 +46,29 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
-    /// The number of the pool `direct`: its place in [`Config::pools`](super::Config::pools).
-    pub const DIRECT: u8 = 0;
-    /// The number of the pool `chain`.
-    pub const CHAIN: u8 = 1;
+    /// The pool `direct`.
+    pub const DIRECT: PoolPlace = PoolPlace(0);
+    /// The pool `chain`.
+    pub const CHAIN: PoolPlace = PoolPlace(1);
+}
+
+/// A pool's place in [`Config::pools`](super::Config::pools). Another configuration may have it elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolPlace(u8);
+
+impl PoolPlace {
+    /// The place, from 0.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// A pool that a route's connections may be in, and what holds for them there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolChoice {
-    /// Its place in [`Config::pools`](super::Config::pools).
-    pub number: u8,
+    /// Which one.
+    pub place: PoolPlace,
     /// The deadlines, every layer applied, for a connection that came straight from its client.
     pub deadlines: Deadlines,
     /// Which of them are those built into the pool `chain`, and so depend on the place in the chain.
@@ -162,11 +174,11 @@ impl<'f> Pools<'f> {
 
     /// Those of a route. One that it names and that is not there, which is an error, counts as not named.
     pub(super) fn of_route(&self, route: &RouteFile) -> RoutePools {
-        let named = route.pool.as_ref().and_then(|name| self.number(name.as_str()));
+        let named = route.pool.as_ref().and_then(|name| self.place(name.as_str()));
         let choice = |unnamed| {
-            let number = named.unwrap_or(unnamed);
-            let deadlines = self.deadlines(number).with(&route.timeouts);
-            PoolChoice { number, deadlines, built_in: self.built_in(number, &route.timeouts) }
+            let place = named.unwrap_or(unnamed);
+            let deadlines = self.deadlines(place).with(&route.timeouts);
+            PoolChoice { place, deadlines, built_in: self.built_in(place, &route.timeouts) }
         };
         let sends = route.send_proxy != SendProxyFile::Off;
         RoutePools {
@@ -175,26 +187,26 @@ impl<'f> Pools<'f> {
         }
     }
 
-    fn number(&self, name: &str) -> Option<u8> {
+    fn place(&self, name: &str) -> Option<PoolPlace> {
         let position = self.list.iter().position(|(one, _)| *one == name);
-        position.and_then(|position| u8::try_from(position).ok())
+        position.and_then(|position| u8::try_from(position).ok()).map(PoolPlace)
     }
 
-    fn deadlines(&self, number: u8) -> Deadlines {
-        let built_in = if number == PoolConfig::CHAIN { of_chain() } else { DeadlineOverrides::default() };
-        Deadlines::default().with(&built_in).with(self.timeouts).with(&self.own(number))
+    fn deadlines(&self, place: PoolPlace) -> Deadlines {
+        let built_in = if place == PoolConfig::CHAIN { of_chain() } else { DeadlineOverrides::default() };
+        Deadlines::default().with(&built_in).with(self.timeouts).with(&self.own(place))
     }
 
     /// What is written for the pool itself.
-    fn own(&self, number: u8) -> DeadlineOverrides {
-        let file = self.list.get(usize::from(number)).and_then(|(_, file)| *file);
+    fn own(&self, place: PoolPlace) -> DeadlineOverrides {
+        let file = self.list.get(place.index()).and_then(|(_, file)| *file);
         file.map(|file| file.timeouts).unwrap_or_default()
     }
 
-    fn built_in(&self, number: u8, route: &DeadlineOverrides) -> OfChain {
-        let own = self.own(number);
+    fn built_in(&self, place: PoolPlace, route: &DeadlineOverrides) -> OfChain {
+        let own = self.own(place);
         let layers = [self.timeouts, &own, route];
-        let chain = number == PoolConfig::CHAIN;
+        let chain = place == PoolConfig::CHAIN;
         OfChain {
             inactivity: chain && layers.iter().all(|layer| layer.inactivity_timeout.is_none()),
             half_closed: chain && layers.iter().all(|layer| layer.half_closed_timeout.is_none()),

@@ -58,9 +58,8 @@ pub(super) fn route<'p, S: Stream, D>(
     }
     let chained = origin.chained || route.send_proxy != SendProxy::Off;
     let choice = route.pool(chained);
-    let pool =
-        proxy.pools.get(usize::from(choice.number)).ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
-    conn.join(pool.number, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
+    let pool = proxy.pools.get(choice.place.index()).ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
+    conn.join(pool.id, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
     let course =
         state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
     let deadlines = pool.pressed(&choice.behind(origin.proxies()));

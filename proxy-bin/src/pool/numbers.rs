@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use proxy_conn::Tracker;
+use proxy_conn::{PoolId, Tracker};
 
 use super::Pool;
 use crate::config::PoolConfig;
@@ -18,22 +18,20 @@ pub struct Numbers(Arc<Mutex<Vec<Arc<str>>>>);
 /// Every number that the tracker can keep stands for a pool that has connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{MOST_NUMBERS} pools that are no longer configured still have connections: end these, or keep the pools' names"
+    "{} pools that are no longer configured still have connections: end these, or keep the pools' names",
+    PoolId::COUNT
 )]
 pub struct NoNumber;
-
-/// The tracker keeps a pool as one byte, of which the last value stands for none.
-const MOST_NUMBERS: usize = 255;
 
 impl Numbers {
     pub(crate) fn of(pools: &[PoolConfig]) -> Self {
         Self(Arc::new(Mutex::new(pools.iter().map(|pool| Arc::clone(&pool.name)).collect())))
     }
 
-    /// The name of the pool with this number.
+    /// The name of a pool.
     #[must_use]
-    pub fn name(&self, number: u8) -> Option<Arc<str>> {
-        self.0.lock().get(usize::from(number)).cloned()
+    pub fn name(&self, id: PoolId) -> Option<Arc<str>> {
+        self.0.lock().get(id.number()).cloned()
     }
 
     /// The numbers of `pools`, which are to follow those `in_force`.
@@ -42,7 +40,7 @@ impl Numbers {
         pools: &[PoolConfig],
         in_force: &[Pool],
         tracker: &Tracker,
-    ) -> Result<Vec<u8>, NoNumber> {
+    ) -> Result<Vec<PoolId>, NoNumber> {
         let mut names = self.0.lock();
         let mut living = None;
         pools.iter().map(|pool| number(&mut names, pool, pools, in_force, tracker, &mut living)).collect()
@@ -56,25 +54,26 @@ fn number(
     pools: &[PoolConfig],
     in_force: &[Pool],
     tracker: &Tracker,
-    living: &mut Option<Vec<u8>>,
-) -> Result<u8, NoNumber> {
+    living: &mut Option<Vec<PoolId>>,
+) -> Result<PoolId, NoNumber> {
     if let Some(known) = names.iter().position(|name| *name == pool.name) {
-        return u8::try_from(known).map_err(|_| NoNumber);
+        return PoolId::new(known).ok_or(NoNumber);
     }
-    if names.len() < MOST_NUMBERS {
+    if names.len() < PoolId::COUNT {
         names.push(Arc::clone(&pool.name));
-        return u8::try_from(names.len() - 1).map_err(|_| NoNumber);
+        return PoolId::new(names.len() - 1).ok_or(NoNumber);
     }
     let living = living
         .get_or_insert_with(|| tracker.connections().iter().filter_map(proxy_conn::Tracked::pool).collect());
-    let is_free = |(name, number): (&Arc<str>, u8)| {
-        let is_used = living.contains(&number)
-            || in_force.iter().any(|pool| pool.number == number)
+    let is_free = |(number, name): (usize, &Arc<str>)| {
+        let id = PoolId::new(number)?;
+        let is_used = living.contains(&id)
+            || in_force.iter().any(|pool| pool.id == id)
             || pools.iter().any(|pool| pool.name == *name);
-        (!is_used).then_some(number)
+        (!is_used).then_some(id)
     };
-    let free = names.iter().zip(0..).find_map(is_free).ok_or(NoNumber)?;
-    if let Some(name) = names.get_mut(usize::from(free)) {
+    let free = names.iter().enumerate().find_map(is_free).ok_or(NoNumber)?;
+    if let Some(name) = names.get_mut(free.number()) {
         *name = Arc::clone(&pool.name);
     }
     Ok(free)
@@ -99,19 +98,25 @@ mod tests {
         };
         // All but the first two, which are always configured, are of pools that are gone and have connections.
         let mut open = Vec::new();
-        for n in 2..MOST_NUMBERS {
+        for n in 2..PoolId::COUNT {
             let name = if n == 2 { "first".to_owned() } else { format!("p{n}") };
             let assigned = numbers.assign(&configured(&name), &[], &tracker).unwrap();
-            assert_eq!(assigned.iter().map(|number| usize::from(*number)).collect::<Vec<_>>(), [0, 1, n]);
+            assert_eq!(assigned.iter().map(|id| id.number()).collect::<Vec<_>>(), [0, 1, n]);
             let guard = tracker.open(0, opening.clone());
             guard.join(assigned[2], false);
             open.push(guard);
         }
-        assert_eq!(numbers.assign(&configured("p7"), &[], &tracker), Ok(vec![0, 1, 7]));
+        assert_eq!(
+            numbers.assign(&configured("p7"), &[], &tracker),
+            Ok([0, 1, 7].map(|n| PoolId::new(n).unwrap()).to_vec())
+        );
         assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Err(NoNumber));
-        assert_eq!(numbers.name(7).as_deref(), Some("p7"));
+        assert_eq!(numbers.name(PoolId::new(7).unwrap()).as_deref(), Some("p7"));
         drop(open.remove(5));
-        assert_eq!(numbers.assign(&configured("one more"), &[], &tracker), Ok(vec![0, 1, 7]));
-        assert_eq!(numbers.name(7).as_deref(), Some("one more"));
+        assert_eq!(
+            numbers.assign(&configured("one more"), &[], &tracker),
+            Ok([0, 1, 7].map(|n| PoolId::new(n).unwrap()).to_vec())
+        );
+        assert_eq!(numbers.name(PoolId::new(7).unwrap()).as_deref(), Some("one more"));
     }
 }

@@ -11,9 +11,9 @@ use crate::{ROUTE, before_route, good, in_route, refusal};
 
 /// The pools of each route: of a connection without a PROXY header, and of one with.
 fn picture(config: &Config) -> String {
-    let name = |number: u8| config.pools.get(usize::from(number)).map_or("none", |pool| &*pool.name);
+    let name = |place: usize| config.pools.get(place).map_or("none", |pool| &*pool.name);
     let of_route = |route: proxy_route::Matched<'_, proxy_bin::config::RouteConfig>| {
-        let pools = [false, true].map(|chained| name(route.payload.pool(chained).number));
+        let pools = [false, true].map(|chained| name(route.payload.pool(chained).place.index()));
         format!("{}: {}", route.name(), pools.join(", with a header "))
     };
     config.routes.routes().map(of_route).collect::<Vec<_>>().join("\n")
@@ -76,7 +76,7 @@ fn two_pools_are_always_there_and_the_others_follow_by_name() {
     assert_eq!(names(good(ROUTE)), ["direct", "chain"]);
     let text = format!("[pools]\nzoo = {{}}\nchain = {{}}\nant = {{}}\n{ROUTE}");
     assert_eq!(names(good(&text)), ["direct", "chain", "ant", "zoo"]);
-    assert_eq!((PoolConfig::DIRECT, PoolConfig::CHAIN), (0, 1));
+    assert_eq!((PoolConfig::DIRECT.index(), PoolConfig::CHAIN.index()), (0, 1));
 }
 
 #[test]

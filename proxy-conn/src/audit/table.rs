@@ -13,6 +13,7 @@ use crate::end::Cause;
 use crate::entry::{DeadlineKind, Talk};
 use crate::id::ConnId;
 use crate::phase::Phase;
+use crate::pool_id::PoolId;
 use crate::tracker::Tracker;
 
 /// An entry's claim to a descriptor.
@@ -32,8 +33,8 @@ pub struct TableEntry {
     pub id: ConnId,
     /// Who is on the accepted socket.
     pub peer: PeerAddr,
-    /// The number of its pool, once it is known.
-    pub pool: Option<u8>,
+    /// Its pool, once it is known.
+    pub pool: Option<PoolId>,
     /// Where it is in its life.
     pub phase: Phase,
     /// Since it was accepted.
@@ -89,7 +90,7 @@ pub struct Holders {
     /// Those that have come to this phase.
     pub from: Phase,
     /// Of these, those of this pool; None for those of all.
-    pub pool: Option<u8>,
+    pub pool: Option<PoolId>,
     /// Whether each of them holds one. Otherwise some do (others are exempt, or still wait for one): there may then be
     /// fewer permits than entries, never more.
     pub each: bool,

@@ -18,21 +18,6 @@ use crate::target::TargetState;
 const MILLIS: f64 = 1e3;
 const MICROS: f64 = 1e6;
 
-/// Causes by which a connection is refused since a limit is met, and the limit.
-const REFUSALS: [(Cause, &str); 11] = [
-    (Cause::GlobalLimit, "global"),
-    (Cause::UnroutedLimit, "unrouted"),
-    (Cause::PoolLimit, "pool"),
-    (Cause::ListenerLimit, "listener"),
-    (Cause::RouteLimit, "route"),
-    (Cause::TargetLimit, "target"),
-    (Cause::ClientLimit, "client"),
-    (Cause::ClientRate, "client_rate"),
-    (Cause::ClientTable, "client_table"),
-    (Cause::QueueFull, "queue"),
-    (Cause::QueueTimeout, "queue_time"),
-];
-
 /// What every process has.
 pub(super) fn of_process(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let (descriptors, memory) = (api.process.descriptors(), api.process.memory());
@@ -91,10 +76,10 @@ fn of_connections(api: &Api, census: &Census, scrape: &mut Scrape<'_>) -> fmt::R
     of_pool("", &census.poolless)?;
     let none = Phases::default();
     for pool in &proxy.pools {
-        of_pool(&pool.name, census.pools.get(&pool.number).unwrap_or(&none))?;
+        of_pool(&pool.name, census.pools.get(&pool.id).unwrap_or(&none))?;
     }
-    for (number, phases) in census.pools.iter().filter(|(number, _)| proxy.pool(**number).is_none()) {
-        of_pool(&proxy.numbers.name(*number).unwrap_or_default(), phases)?;
+    for (id, phases) in census.pools.iter().filter(|(id, _)| proxy.pool(**id).is_none()) {
+        of_pool(&proxy.numbers.name(*id).unwrap_or_default(), phases)?;
     }
     scrape.counter("connections_opened", "Connections accepted")?.count(&[], tracker.opened())?;
     let help = "How old open connections are. It is as it is now, not added up: no rate() of it";
@@ -112,7 +97,7 @@ fn of_ends(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     }
     let help = "Connections refused since a limit was met, or since their pool sheds load";
     let mut family = scrape.counter("refusals", help)?;
-    for (cause, limit) in REFUSALS.into_iter().chain([(Cause::Shed, "overload")]) {
+    for (cause, limit) in Cause::ALL.iter().filter_map(|cause| Some((*cause, cause.limit()?))) {
         family.count(&[("limit", limit)], tracker.ended(cause))?;
     }
     Ok(())

@@ -15,8 +15,8 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
 /// What the outer hop may have open over this link at one time; None where no number is written.
 fn brought(pair: &Pair<'_>, link: &Link<'_>) -> Option<u32> {
     let config = pair.outer.config;
-    let pool = link.route.pool(pair.proxies > 0 || link.sends()).number;
-    let pool = config.pools.get(usize::from(pool)).and_then(|pool| pool.max_connections);
+    let pool = link.route.pool(pair.proxies > 0 || link.sends()).place;
+    let pool = config.pools.get(pool.index()).and_then(|pool| pool.max_connections);
     let all = [config.limits.max_connections, link.route.max_connections, pool];
     let all = all.into_iter().flatten().map(Connections::get).min();
     // Targets take turns.
@@ -31,7 +31,7 @@ fn in_all(pair: &mut Pair<'_>, link: &Link<'_>) {
     let inner = pair.inner;
     let root = inner.text.document.root();
     let listener = inner.listener(link.listener);
-    let pool = inner.config.pools.get(usize::from(super::super::PoolConfig::CHAIN)).filter(|_| link.sends());
+    let pool = inner.config.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
     let limits = [
         (inner.config.limits.max_connections, root.key("limits").key("max_connections")),
         (link.listener.max_connections, listener.key("max_connections")),
