@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::proc::open_files;
 
 /// No scenario may take longer.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// One scenario at a time in a process, so that its descriptors can be counted.
 static ALONE: Mutex<()> = Mutex::new(());

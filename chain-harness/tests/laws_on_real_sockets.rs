@@ -283,8 +283,28 @@ fn an_end_that_is_not_counted_is_caught() {
     is_caught_at_a_closed_port(Leak::EndNotCounted);
 }
 
-/// Three MiB behind the backend's end, and a client that reads two of them a second, in steps of 10 ms: what both saw.
+/// How often a reader may be kept from reading steadily by a machine that has other things to do.
+const TRIES: usize = 8;
+
+/// What a steady reader and its backend saw: one that this machine has let read within the deadline, every time.
 async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journey {
+    let mut tried = 0;
+    loop {
+        let (journey, pause) = reads(proxy, desk).await;
+        if journey.silence.is_some_and(|silence| pause < silence) {
+            return journey;
+        }
+        tried += 1;
+        assert!(
+            tried < TRIES,
+            "this machine has kept a reader from reading for longer than the deadline, {tried} times"
+        );
+    }
+}
+
+/// Three MiB behind the backend's end, and a client that reads two of them a second, in steps of 10 ms: what both saw, and the
+/// longest time between two reads.
+async fn reads(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> (Journey, Duration) {
     const SENT: usize = 3 << 20;
     let since = Instant::now();
     let mut client = Wire::connect(proxy.addr()).await;
@@ -296,10 +316,13 @@ async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journe
         backend.half_close().await;
         far.did = Did::Fin(since.elapsed());
     };
+    let mut pause = Duration::ZERO;
     let reads = async {
         while let bytes @ 1.. = client.read_at_most(20 << 10).await.len() {
             party.received += bytes as u64;
-            party.took = since.elapsed();
+            let now = since.elapsed();
+            pause = pause.max(now - party.took);
+            party.took = now;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let at = since.elapsed();
@@ -307,14 +330,15 @@ async fn reads_steadily(proxy: &impl Proxy, desk: &mut Receiver<Wire>) -> Journe
         party.saw = if fin { Saw::Fin(at) } else { Saw::Reset(at) };
     };
     tokio::join!(sends, reads);
-    Journey {
+    let journey = Journey {
         name: "a steady reader".into(),
         client: party,
         backend: Some(far),
         patience: ON_THE_WAY,
         excused: false,
         silence: Some(DEADLINE / 2),
-    }
+    };
+    (journey, pause)
 }
 
 #[test]

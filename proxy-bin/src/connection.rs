@@ -136,12 +136,12 @@ async fn establish<S: Stream, D: Dial>(
     let Start { permit, listener } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
     let passage = Passage::new(conn, client, &listener.at, &listener.proxy);
     if may_wait(conn, &listener) {
-        let (process, peeked) = Box::pin(identify(conn, passage, permit, counted)).await?;
-        Box::pin(connect(conn, process, peeked)).await
+        let (process, peeked, passage) = Box::pin(identify(conn, passage, permit, counted)).await?;
+        Box::pin(connect(conn, process, peeked, passage)).await
     } else {
         Box::pin(async {
-            let (process, peeked) = identify(conn, passage, permit, counted).await?;
-            connect(conn, process, peeked).await
+            let (process, peeked, passage) = identify(conn, passage, permit, counted).await?;
+            connect(conn, process, peeked, passage).await
         })
         .await
     }
@@ -160,23 +160,24 @@ async fn identify<'p, S: Stream, D>(
     mut passage: Passage<'p, S, D>,
     permit: Option<Permit>,
     counted: &mut Option<AddressPermit>,
-) -> Result<(Permit, Peeked<'p, S, D>), Verdict> {
+) -> Result<(Permit, Peeked, Passage<'p, S, D>), Verdict> {
     let proxy = passage.proxy;
     let process = admit::to_the_process(conn, permit, &mut passage).await?;
     let mut wait = proxy.lobby.wait();
-    let greeted = header::greet(conn, passage, &mut wait).await?;
-    admit::the_client(conn, counted, greeted.0.origin.counted, proxy)?;
-    let peeked = peek::peek(conn, greeted, &mut wait).await?;
-    Ok((process, peeked))
+    let greeted = header::greet(conn, &mut passage, &mut wait).await?;
+    admit::the_client(conn, counted, passage.origin.counted, proxy)?;
+    let peeked = peek::peek(conn, greeted, &mut passage, &mut wait).await?;
+    Ok((process, peeked, passage))
 }
 
 /// The stages from its route to its backend.
 async fn connect<S: Stream, D: Dial>(
     conn: &ConnGuard,
     process: Permit,
-    peeked: Peeked<'_, S, D>,
+    peeked: Peeked,
+    passage: Passage<'_, S, D>,
 ) -> Result<(Established<D::Stream>, Preamble), Verdict> {
-    let routed = route::route(conn, peeked)?;
+    let routed = route::route(conn, peeked, passage)?;
     let admitted = admit::admit(conn, process, routed).await?;
     let dialled = dial::dial(conn, admitted).await?;
     Ok(relay::begin(conn, dialled)?)

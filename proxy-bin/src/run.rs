@@ -121,6 +121,8 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let server = Server::start_with(config, bound, &Handle::current(), Sockets::ItsOwn, told)
         .map_err(|error| taken(error, PORT_HINT))?;
     let control = server.control().clone();
+    // It accepts: from now on a signal ends nobody who lives.
+    signals.serving(vec![control.clone()], logs.clone())?;
     let wanted = control.open_listeners();
     for listener in given.iter().filter(|listener| !wanted.iter().any(|one| **one == ***listener)) {
         info!(listener, "a socket that was handed to this process is for no listener: it is closed");
@@ -154,7 +156,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
         std::future::pending().await
     };
     tokio::select! {
-        ending = serving::until_stopped(signals, vec![server], &logs) => ending,
+        ending = serving::until_stopped(signals, vec![server]) => Ok(ending),
         ending = leaving => ending,
     }
 }

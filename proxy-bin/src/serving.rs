@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use proxy_bin::control::Control;
-use proxy_bin::logging::Logs;
 use proxy_bin::server::{Server, Stopped};
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
@@ -15,17 +14,10 @@ use crate::signals::{Asked, Ending, Signals};
 
 /// Serves until somebody wants it to stop, then stops the servers, the first one first (an outer hop before the inner one, so
 /// that what is on its way still gets through).
-///
-/// # Errors
-/// Where nobody takes signals.
-pub(crate) async fn until_stopped(
-    signals: &Signals,
-    servers: Vec<Server>,
-    logs: &Logs,
-) -> anyhow::Result<Ending> {
+/// [`Signals::serving`] has been told of them.
+pub(crate) async fn until_stopped(signals: &Signals, servers: Vec<Server>) -> Ending {
     let asked = &signals.asked;
     let controls: Vec<Control> = servers.iter().map(|server| server.control().clone()).collect();
-    signals.serving(controls.clone(), logs.clone())?;
     // Beside each other: what hangs in one of them holds up none of the others. Dropped when it is to stop.
     let mut doing = JoinSet::new();
     doing.spawn(reload(Arc::clone(asked), controls.clone()));
@@ -47,7 +39,7 @@ pub(crate) async fn until_stopped(
     }
     let ending = Ending { ended, at_once: asked.hurry.is_cancelled() };
     signals.ended(ending);
-    Ok(ending)
+    ending
 }
 
 /// Reads the configuration again at each SIGHUP.

@@ -12,16 +12,16 @@ use super::verdict::Verdict;
 use crate::config::Greeting;
 use crate::proxy::{Listener, Proxy, Wait};
 
-/// A connection whose header phase is over.
-pub(super) struct Greeted<'p, S, D>(pub(super) Passage<'p, S, D>);
+/// Its header phase is over: who it is from is known.
+pub(super) struct Greeted(());
 
 /// Reads the PROXY header, where one is due from this peer.
-pub(super) async fn greet<'p, S: Stream, D>(
+pub(super) async fn greet<S: Stream, D>(
     conn: &ConnGuard,
-    mut passage: Passage<'p, S, D>,
+    passage: &mut Passage<'_, S, D>,
     wait: &mut Wait<'_>,
-) -> Result<Greeted<'p, S, D>, Verdict> {
-    let Passage { client, ahead, origin, at, proxy, .. } = &mut passage;
+) -> Result<Greeted, Verdict> {
+    let Passage { client, ahead, origin, at, proxy, .. } = passage;
     let header = match due(conn, at)? {
         Greeting::Header => Some(in_time(conn, *client, ahead, proxy, wait).await?),
         Greeting::Either => one_or_none(conn, *client, ahead, proxy, wait).await?,
@@ -34,7 +34,7 @@ pub(super) async fn greet<'p, S: Stream, D>(
         facts.client = origin.client;
         facts.previous = origin.previous.clone();
     });
-    Ok(Greeted(passage))
+    Ok(Greeted(()))
 }
 
 /// What this peer has to do; a verdict where it may not even connect.

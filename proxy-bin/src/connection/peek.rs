@@ -22,8 +22,8 @@ use super::verdict::Verdict;
 use crate::config::UnreadableHello;
 use crate::proxy::Wait;
 
-/// A connection that has said what it is going to say before it is routed.
-pub(super) struct Peeked<'p, S, D>(pub(super) Passage<'p, S, D>);
+/// It has said what it is going to say before it is routed.
+pub(super) struct Peeked(());
 
 /// What a client has begun with.
 enum Head {
@@ -36,12 +36,13 @@ enum Head {
 
 /// Reads the ClientHello, only where some route of the port needs a name: a service whose server speaks first works on
 /// any other port.
-pub(super) async fn peek<'p, S: Stream, D>(
+pub(super) async fn peek<S: Stream, D>(
     conn: &ConnGuard,
-    Greeted(mut passage): Greeted<'p, S, D>,
+    _: Greeted,
+    passage: &mut Passage<'_, S, D>,
     wait: &mut Wait<'_>,
-) -> Result<Peeked<'p, S, D>, Verdict> {
-    let Passage { client, ahead, origin, hello, at, proxy } = &mut passage;
+) -> Result<Peeked, Verdict> {
+    let Passage { client, ahead, origin, hello, at, proxy } = passage;
     if proxy.config.routes.needs_hello(at.config.port) {
         let timeout = proxy.config.deadlines.initial_data_timeout;
         let deadline = enter(conn, Phase::Peek, timeout, DeadlineKind::Hello)?;
@@ -57,7 +58,7 @@ pub(super) async fn peek<'p, S: Stream, D>(
         return Err(forbidden_header(conn));
     }
     conn.learn(|facts| facts.server_name = hello.as_ref().and_then(|hello| hello.server_name.clone()));
-    Ok(Peeked(passage))
+    Ok(Peeked(()))
 }
 
 /// A PROXY header from a peer that is not trusted to send one.

@@ -30,7 +30,8 @@ pub(super) struct Routed<'p, S, D> {
 /// Looks the connection up in the table.
 pub(super) fn route<'p, S: Stream, D>(
     conn: &ConnGuard,
-    Peeked(mut passage): Peeked<'p, S, D>,
+    _: Peeked,
+    mut passage: Passage<'p, S, D>,
 ) -> Result<Routed<'p, S, D>, Verdict> {
     let Passage { origin, hello, at, proxy, .. } = &mut passage;
     let port = at.config.port;

@@ -32,17 +32,18 @@ pub(crate) fn demo(wishes: Wishes) -> anyhow::Result<ExitCode> {
         let inner_bound = bound_to(ports.inner, sockets.inner);
         let (outer, outer_admin) = start(outer, outer_bound, (admins.0, Some(sockets.dashboard)), &logs)?;
         let (inner, inner_admin) = start(inner, inner_bound, (admins.1, None), &logs)?;
+        signals.serving([&outer, &inner].map(|hop| hop.control().clone()).to_vec(), logs.clone())?;
         let backend = Backend::on(sockets.backend)?;
         // Whoever reads it may have had enough (`| head`): the chain is there all the same.
         print::out(told(ports, wishes, &outer_admin, &inner_admin).as_bytes())?;
         let stop = CancellationToken::new();
         let stopping = async {
-            let ending = serving::until_stopped(&signals, vec![outer, inner], &logs).await;
+            let ending = serving::until_stopped(&signals, vec![outer, inner]).await;
             stop.cancel();
             ending
         };
         let (ending, ()) = tokio::join!(stopping, backend.serve(stop.clone()));
-        ending
+        Ok(ending)
     });
     serving::over(runtime, outcome)
 }

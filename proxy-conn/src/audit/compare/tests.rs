@@ -171,7 +171,8 @@ fn counts_are_compared_as_far_as_nothing_moved() {
         (found.tasks.map(|d| d.excess()), found.permits.first().map(Difference::excess))
     };
     let each = Holders { from: Phase::Dial, pool: None, each: true };
-    let (some, other_pool) = (Holders { each: false, ..each }, Holders { pool: crate::PoolId::new(4), ..each });
+    let (some, other_pool) =
+        (Holders { each: false, ..each }, Holders { pool: crate::PoolId::new(4), ..each });
     assert_eq!(excess(&table, &counts(2, 1, each)), (None, None));
     assert_eq!(excess(&table, &counts(3, 2, each)), (Some(1), Some(1)));
     assert_eq!(excess(&table, &counts(0, 0, each)), (Some(-2), Some(-1)));
