@@ -46,11 +46,8 @@ pub(crate) struct Omissions {
 
 impl Omissions {
     /// Those of the same route in the next generation: they go on counting, and are told anew.
-    pub(crate) fn after(before: Option<&Self>) -> Self {
-        Self {
-            counts: before.map(|before| Arc::clone(&before.counts)).unwrap_or_default(),
-            ..Self::default()
-        }
+    pub(crate) fn after(before: &Self) -> Self {
+        Self { counts: Arc::clone(&before.counts), ..Self::default() }
     }
 
     /// Counts what one header went without; whether that is to be told.

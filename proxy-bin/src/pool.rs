@@ -20,7 +20,7 @@ pub use numbers::{NoNumber, Numbers};
 const FEWEST: usize = 20;
 
 /// A pool of connections: its limit, and how hard pressed it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pool {
     /// Its name in logs and metrics.
     pub name: Arc<str>,

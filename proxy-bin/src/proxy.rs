@@ -7,15 +7,16 @@
 //! ```
 //! A connection looks its generation up when it is accepted, and lets go of it once it has its backend: what it needs from
 //! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long
-//! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name.
+//! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name, also where
+//! one reload removes that and a later one brings it back ([`Counted`]).
 
+mod counted;
 mod draining;
 mod listener_in_force;
 mod lobby;
 mod preparing;
 mod room;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,12 +29,14 @@ use crate::omissions::Omissions;
 use crate::pool::{NoNumber, Numbers, Pool};
 use crate::target::{Ailing, RouteTargets};
 
+pub(crate) use counted::Counted;
 pub use draining::Draining;
 pub(crate) use listener_in_force::{CurrentListener, ListenerInForce};
 pub(crate) use lobby::Wait;
 pub(crate) use preparing::Preparing;
 pub(crate) use room::{Room, too_few_descriptors};
 
+use counted::OfRoute;
 use lobby::Lobby;
 use room::max_connections;
 
@@ -65,6 +68,8 @@ pub struct Proxy<D> {
     pub dialer: D,
     /// How their names are resolved.
     pub resolver: Resolver,
+    /// What is counted under each name, also under those that are in no configuration any more.
+    pub(crate) counted: Counted,
     /// Their targets that are not well.
     pub(crate) ailing: Arc<Ailing>,
     /// The most connections of the process, once this generation is in force.
@@ -89,15 +94,15 @@ pub struct RouteState {
 }
 
 impl RouteState {
-    fn new(route: &RouteConfig, before: Option<&Self>, ailing: &Arc<Ailing>) -> Self {
+    fn new(route: &RouteConfig, counted: &mut OfRoute, ailing: &Arc<Ailing>) -> Self {
         Self {
             name: Arc::clone(&route.name),
-            limit: before.map_or_else(|| limit(route.max_connections), |before| before.limit.clone()),
-            targets: RouteTargets::new(route, before.map(|before| &before.targets), ailing),
-            draining: before.map(|before| before.draining.clone()).unwrap_or_default(),
+            limit: counted.limit.clone(),
+            targets: RouteTargets::new(route, &mut counted.targets, ailing),
+            draining: counted.draining.clone(),
             keep_alive: Arc::new(route.keep_alive),
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
-                .then(|| Omissions::after(before.and_then(|before| before.omissions.as_ref()))),
+                .then(|| Omissions::after(&counted.omissions)),
         }
     }
 }
@@ -141,11 +146,11 @@ impl<D: Dial> Proxy<D> {
         let connections = Limit::new(most);
         let numbers = Numbers::of(&config.pools);
         let ids = (0..).map_while(PoolId::new).zip(&config.pools);
-        let pools = ids.map(|(id, pool)| Pool::new(pool, id, most, None)).collect();
-        let (ailing, routes) = (Arc::<Ailing>::default(), config.routes.routes());
-        let routes = routes.map(|route| RouteState::new(route.payload, None, &ailing)).collect();
+        let (ailing, counted) = (Arc::<Ailing>::default(), Counted::default());
+        let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
+        let routes = routes(&config, &counted, &ailing);
         let clients = config.clients.map(AddressLimits::new);
-        let listeners = config.listeners.iter().map(Listener::new).collect();
+        let listeners = config.listeners.iter().map(|at| counted.listener(at)).collect();
         let room = Arc::new(Room::new(connections.clone()));
         let lobby = Arc::new(Lobby::new(config.limits.unrouted(most)));
         Self {
@@ -161,14 +166,15 @@ impl<D: Dial> Proxy<D> {
             routes,
             dialer,
             resolver,
+            counted,
             ailing,
             most,
             config,
         }
     }
 
-    /// The generation after this one: what has the same name goes on counting where it is. Nothing changes before
-    /// [`take_force`](Self::take_force).
+    /// The generation after this one: what has the name of something that is, or was and has connections, goes on counting where
+    /// that is. Nothing changes before [`take_force`](Self::take_force).
     ///
     /// # Errors
     /// Where there have been more pools than there are numbers, and all of them still have connections.
@@ -177,16 +183,10 @@ impl<D: Dial> Proxy<D> {
         D: Clone,
     {
         let most = max_connections(&config);
+        self.counted.forget();
         let pools = self.pools_after(&config, most)?;
-        let states: HashMap<&str, _> = self.routes.iter().map(|state| (&*state.name, state)).collect();
-        let routes = config.routes.routes().map(|route| route.payload);
-        let routes = routes
-            .map(|route| RouteState::new(route, states.get(&*route.name).copied(), &self.ailing))
-            .collect();
-        let before: HashMap<&str, _> = self.listeners.iter().map(|at| (&*at.label, at)).collect();
-        let listeners = config.listeners.iter();
-        let listeners =
-            listeners.map(|at| Listener::after(at, before.get(at.label.as_str()).copied())).collect();
+        let routes = routes(&config, &self.counted, &self.ailing);
+        let listeners = config.listeners.iter().map(|at| self.counted.listener(at)).collect();
         Ok(Self {
             tracker: Arc::clone(&self.tracker),
             connections: self.connections.clone(),
@@ -200,6 +200,7 @@ impl<D: Dial> Proxy<D> {
             routes,
             dialer: self.dialer.clone(),
             resolver: self.resolver.clone(),
+            counted: self.counted.clone(),
             ailing: Arc::clone(&self.ailing),
             most,
             config,
@@ -208,9 +209,8 @@ impl<D: Dial> Proxy<D> {
 
     fn pools_after(&self, config: &Config, most: usize) -> Result<Vec<Pool>, NoNumber> {
         let numbers = self.numbers.assign(&config.pools, &self.pools, &self.tracker)?;
-        let before = |name: &str| self.pools.iter().find(|pool| *pool.name == *name);
         let pools = config.pools.iter().zip(numbers);
-        Ok(pools.map(|(pool, number)| Pool::new(pool, number, most, before(&pool.name))).collect())
+        Ok(pools.map(|(pool, number)| self.counted.pool(pool, number, most)).collect())
     }
 
     /// The same table of clients, unless it has to be another one.
@@ -232,6 +232,7 @@ impl<D: Dial> Proxy<D> {
         for at in &self.listeners {
             at.limit.set_most(most(at.config.max_connections));
         }
+        self.counted.set_aside();
         for (state, route) in self.routes.iter().zip(self.config.routes.routes()) {
             state.limit.set_most(most(route.payload.max_connections));
             state.targets.take_force(route.payload);
@@ -241,6 +242,12 @@ impl<D: Dial> Proxy<D> {
         }
         self.resolver.set_options(dns.options());
     }
+}
+
+/// What is counted for each route of `config`, by its place in the table.
+fn routes(config: &Config, counted: &Counted, ailing: &Arc<Ailing>) -> Vec<RouteState> {
+    let routes = config.routes.routes().map(|route| route.payload);
+    routes.map(|route| counted.route(route, |known| RouteState::new(route, known, ailing))).collect()
 }
 
 /// Whether clients that were counted by one configuration can be counted on by another one.

@@ -50,6 +50,8 @@ pub struct TargetState {
     failed_at: Mutex<Vec<IpAddr>>,
     /// Whether the proxy tries it by itself until it is well.
     is_looked_after: AtomicBool,
+    /// Whether it is in the configuration in force; else it is not tried.
+    is_in_force: AtomicBool,
 }
 
 impl TargetState {
@@ -64,7 +66,16 @@ impl TargetState {
             lags_until: Mutex::default(),
             failed_at: Mutex::default(),
             is_looked_after: AtomicBool::new(false),
+            is_in_force: AtomicBool::new(true),
         })
+    }
+
+    pub(crate) fn set_in_force(&self, is: bool) {
+        self.is_in_force.store(is, Ordering::Relaxed);
+    }
+
+    fn is_in_force(&self) -> bool {
+        self.is_in_force.load(Ordering::Relaxed)
     }
 
     /// Its breaker, as it is now. The proxy tries a target that is left alone by itself, however long others are to leave it
@@ -123,16 +134,21 @@ pub struct RouteTargets {
 }
 
 impl RouteTargets {
-    /// The targets of `route`; those that it had `before` are the same, with all that is counted.
+    /// The targets of `route`; those that are `known` of it are the same, with all that is counted, and those that are new are
+    /// known from then on.
     #[must_use]
-    pub(crate) fn new(route: &RouteConfig, before: Option<&Self>, ailing: &Arc<Ailing>) -> Self {
-        let mut known = before.map(|before| before.targets.clone()).unwrap_or_default();
+    pub(crate) fn new(route: &RouteConfig, known: &mut Vec<Arc<TargetState>>, ailing: &Arc<Ailing>) -> Self {
+        let mut free = known.clone();
         let state = |target: &Target| {
             let name = target.to_string();
-            match known.iter().position(|known| *known.name == *name) {
+            match free.iter().position(|known| *known.name == *name) {
                 // Taken out: a target that is listed twice has two states.
-                Some(n) => known.swap_remove(n),
-                None => TargetState::new(&name, target, route),
+                Some(n) => free.remove(n),
+                None => {
+                    let new = TargetState::new(&name, target, route);
+                    known.push(Arc::clone(&new));
+                    new
+                }
             }
         };
         let targets = match &route.action {
@@ -145,6 +161,7 @@ impl RouteTargets {
     /// Makes the targets obey the configuration of `route`.
     pub(crate) fn take_force(&self, route: &RouteConfig) {
         for target in &self.targets {
+            target.set_in_force(true);
             target.limit.set_most(most(route.max_connections_per_target));
             target.breaker.set_options(route.breaker);
         }

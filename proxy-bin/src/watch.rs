@@ -101,6 +101,7 @@ impl<D> Watch<D> {
     /// no reason: its deadlines are the workers' business.
     fn look(&mut self, proxy: &Arc<Proxy<D>>) -> usize {
         let now = Instant::now();
+        proxy.counted.forget();
         self.follow(proxy, now);
         let process = self.process(proxy, now);
         let walk = OnceCell::new();

@@ -88,6 +88,12 @@ impl Limit {
         self.0.word.most()
     }
 
+    /// Whether anybody else has it: a permit that is out, or another clone.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// The most that were ever out at once.
     #[must_use]
     pub fn high_water(&self) -> usize {
@@ -191,6 +197,16 @@ mod tests {
         let _both = (limit.acquire().unwrap(), limit.acquire().unwrap());
         assert!(limit.acquire().is_none());
         assert_eq!(limit.high_water(), 3);
+    }
+
+    #[test]
+    fn a_limit_is_shared_for_as_long_as_somebody_has_a_permit_or_a_clone() {
+        let limit = Limit::new(1);
+        let (permit, clone) = (limit.acquire(), limit.clone());
+        drop(clone);
+        assert!(limit.is_shared());
+        drop(permit);
+        assert!(!limit.is_shared());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod absent_backend;
 mod announced;
+mod back_again;
 mod chain;
 mod deadlines;
 mod door;

@@ -124,7 +124,9 @@ async fn look_after<D: Dial + Clone>(in_force: &ArcSwap<Proxy<D>>, ailing: &Aili
                 return;
             }
         }
-        if !target.draining.is_on()
+        // One that was removed is kept while it has connections: it may come back.
+        if target.is_in_force()
+            && !target.draining.is_on()
             && let Ok(_place) = ailing.places.acquire().await
         {
             let found = attempt(&in_force.load_full(), &target, &patient).await;

@@ -234,7 +234,7 @@ fn it_is_told_once_a_generation_and_counted_on() {
     let first = Omissions::default();
     assert!(first.count([Omission::Alpn].into_iter()), "told");
     assert!(!first.count([Omission::Alpn, Omission::Authority].into_iter()), "and not again");
-    let next = Omissions::after(Some(&first));
+    let next = Omissions::after(&first);
     assert!(next.count([Omission::Alpn].into_iter()), "with another configuration it is");
     let counts: Vec<_> = next.counts().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counts, [("alpn", 3), ("authority", 1)]);

@@ -1,0 +1,118 @@
+//! A name that one reload removes and a later one brings back, while its connections live.
+
+use proxy_conn::BreakerState;
+use proxy_core::dial::Gate;
+
+use super::*;
+use crate::config::Action;
+
+const LIMITED: &str = r#"
+[pools.small]
+max_connections = 5
+[[listeners]]
+ports = [8000]
+bind = ["127.0.0.1"]
+max_connections = 5
+[[routes]]
+name = "plain"
+match = { ports = [8000] }
+action = { forward = ["127.0.0.1:9000"] }
+max_connections = 5
+max_connections_per_target = 5
+pool = "small"
+"#;
+
+impl Rig {
+    fn reload(&mut self, config: &str) {
+        let config = Config::parse(config, "test.toml")
+            .unwrap_or_else(|errors| panic!("{}", errors.render(Ink::Plain)));
+        let next = self.proxy.after(config).unwrap();
+        next.take_force();
+        self.proxy = Arc::new(next);
+    }
+
+    /// What route, target, listener and pool count.
+    fn in_use(&self) -> [usize; 4] {
+        let route = &self.proxy.routes[0];
+        let pool = self.proxy.pools.iter().find(|pool| &*pool.name == "small").unwrap();
+        let at = &self.proxy.listeners[0];
+        [route.limit.in_use(), route.targets.in_use(), at.limit.in_use(), pool.limit.in_use()]
+    }
+
+    fn held(&self) -> Vec<(proxy_conn::Permit, proxy_conn::Permit)> {
+        let route = &self.proxy.routes[0];
+        let target = route.targets.iter().next().unwrap();
+        (0..5).map(|_| (route.limit.acquire().unwrap(), target.limit.acquire().unwrap())).collect()
+    }
+
+    fn course(&self) -> crate::target::Course<'_> {
+        let action: &Action = &self.proxy.config.routes.routes().next().unwrap().payload.action;
+        self.proxy.routes[0].targets.course(action, 8000).unwrap()
+    }
+}
+
+/// The same with every name another one: of route, target, pool, and listener, which goes by its port.
+fn renamed() -> String {
+    let renamed = LIMITED.replace("plain", "other").replace("small", "large");
+    renamed.replace("8000", "8001").replace("127.0.0.1:9000", "127.0.0.1:9001")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_was_away_for_a_while_does_not_admit_as_many_again() {
+    let mut rig = Rig::new(LIMITED);
+    let listener = rig.backend();
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let (client, _) = rig.spawn();
+        open.push((client, listener.accept().await.unwrap()));
+    }
+    let before = rig.in_use();
+    for _ in 0..3 {
+        rig.reload(&renamed());
+        rig.reload(LIMITED);
+    }
+    assert_eq!(rig.in_use(), before);
+    let (_sixth, task) = rig.spawn();
+    task.await.unwrap();
+    let ends = std::mem::take(&mut *rig.ends.0.lock());
+    assert!(ends.len() == 1 && ends[0].contains("5 are open"), "{ends:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_was_away_for_a_while_is_as_drained_and_as_ill_as_it_was() {
+    let mut rig = Rig::new(LIMITED);
+    let _open = rig.held();
+    let target = rig.proxy.routes[0].targets.iter().next().unwrap();
+    target.limit.set_most(6);
+    for _ in 0..5 {
+        let course = rig.course();
+        let leave = course.enter(0).unwrap();
+        course.failed(leave, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
+    }
+    rig.proxy.routes[0].draining.set(true);
+    rig.reload(&LIMITED.replace("9000", "9001"));
+    let state = |rig: &Rig| rig.proxy.routes[0].targets.iter().next().unwrap().breaker().state;
+    assert_eq!(state(&rig), BreakerState::Closed, "it is another one");
+    rig.reload(&renamed());
+    rig.reload(LIMITED);
+    assert_eq!(state(&rig), BreakerState::Open);
+    assert!(rig.proxy.routes[0].draining.is_on());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_without_connections_is_forgotten() {
+    let mut rig = Rig::new(LIMITED);
+    rig.proxy.counted.forget();
+    let usual = rig.proxy.counted.len();
+    let open = rig.held();
+    for n in 0..20 {
+        rig.reload(&renamed().replace("other", &format!("other {n}")).replace("9001", &format!("91{n:02}")));
+        rig.proxy.counted.forget();
+        assert_eq!(rig.proxy.counted.len(), usual + 2, "the route and the target that have connections");
+    }
+    drop(open);
+    rig.proxy.counted.forget();
+    assert_eq!(rig.proxy.counted.len(), usual);
+    rig.reload(LIMITED);
+    assert_eq!(rig.in_use(), [0; 4]);
+}

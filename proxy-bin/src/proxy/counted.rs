@@ -1,0 +1,107 @@
+//! What is counted under each name of a configuration: found again when the name comes back, for as long as somebody is counted.
+//!
+//! ```text
+//!  generation n ──► route "web": limit, targets ◄── generation n + 1, or a later one that has the name again
+//!                        ▲
+//!                   its connections                  neither: forgotten
+//! ```
+//! A name that a reload removes goes on being counted by its connections, which a limit that began at none would not see. Kept is
+//! what some generation or some permit has; the rest is forgotten at the next look of the watch, and before every reload.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proxy_conn::PoolId;
+
+use super::{Draining, Listener, limit};
+use crate::config::{ListenerConfig, PoolConfig, RouteConfig};
+use crate::omissions::Omissions;
+use crate::pool::Pool;
+use crate::target::TargetState;
+
+/// What is counted, by name. Clones are the same; one for all generations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted(Arc<Mutex<Names>>);
+
+/// The names that are in force, or that have connections.
+#[derive(Debug, Default)]
+struct Names {
+    routes: HashMap<Arc<str>, OfRoute>,
+    listeners: HashMap<Arc<str>, Arc<Listener>>,
+    pools: HashMap<Arc<str>, Pool>,
+}
+
+/// What is counted of a route, whatever its configuration says.
+#[derive(Debug)]
+pub(crate) struct OfRoute {
+    pub(super) limit: proxy_conn::Limit,
+    pub(super) draining: Draining,
+    pub(super) omissions: Omissions,
+    /// Every target that it has, or had and that has connections.
+    pub(super) targets: Vec<Arc<TargetState>>,
+}
+
+impl OfRoute {
+    fn new(route: &RouteConfig) -> Self {
+        Self {
+            limit: limit(route.max_connections),
+            draining: Draining::default(),
+            omissions: Omissions::default(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Forgets the targets that nobody has; whether somebody has the route.
+    fn forgets(&mut self) -> bool {
+        self.targets.retain(|target| Arc::strong_count(target) > 1 || target.limit.is_shared());
+        self.limit.is_shared() || !self.targets.is_empty()
+    }
+}
+
+impl Counted {
+    /// What `with` makes of a route's counts.
+    pub(super) fn route<T>(&self, route: &RouteConfig, with: impl FnOnce(&mut OfRoute) -> T) -> T {
+        let mut names = self.0.lock();
+        with(names.routes.entry(Arc::clone(&route.name)).or_insert_with(|| OfRoute::new(route)))
+    }
+
+    /// A listener, which goes on counting where one of its name is.
+    pub(super) fn listener(&self, config: &ListenerConfig) -> Arc<Listener> {
+        let mut names = self.0.lock();
+        let at = Listener::after(config, names.listeners.get(config.label.as_str()));
+        names.listeners.insert(Arc::clone(&at.label), Arc::clone(&at));
+        at
+    }
+
+    /// A pool of a process that may have `most` connections, which goes on counting where one of its name is.
+    pub(super) fn pool(&self, config: &PoolConfig, id: PoolId, most: usize) -> Pool {
+        let mut names = self.0.lock();
+        let pool = Pool::new(config, id, most, names.pools.get(&config.name));
+        names.pools.insert(Arc::clone(&config.name), pool.clone());
+        pool
+    }
+
+    /// Marks all targets as not in force; those that are mark themselves after it.
+    pub(super) fn set_aside(&self) {
+        for target in self.0.lock().routes.values().flat_map(|route| &route.targets) {
+            target.set_in_force(false);
+        }
+    }
+
+    /// Forgets what neither a generation nor a connection has.
+    pub(crate) fn forget(&self) {
+        let Names { routes, listeners, pools } = &mut *self.0.lock();
+        routes.retain(|_, route| route.forgets());
+        listeners.retain(|_, at| at.limit.is_shared());
+        pools.retain(|_, pool| pool.limit.is_shared());
+    }
+
+    /// How many names are kept.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let names = self.0.lock();
+        let targets: usize = names.routes.values().map(|route| route.targets.len()).sum();
+        names.routes.len() + targets + names.listeners.len() + names.pools.len()
+    }
+}
