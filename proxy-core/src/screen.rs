@@ -2,7 +2,9 @@
 //!
 //! Where some peers of a listener must send a header and others must not, one from the others would be a forged client
 //! address to a backend that believes headers from this proxy. On a port whose clients may wait for the backend to speak
-//! first nothing can be waited for, so the first bytes are looked at whenever they come.
+//! first nothing can be waited for, so the first bytes are looked at whenever they come, and passed on at once for as long as
+//! they are no header yet: a client may say "PR" and wait for an answer. So of a header a backend gets the front of its
+//! signature at most, and then a reset.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,19 +19,28 @@ use crate::stream::Stream;
 
 /// A borrowed stream whose first bytes must not be a PROXY header: reading one is an error of kind `InvalidData`.
 ///
-/// Bytes that may still become a header (at most eleven) are held back until the next ones decide.
 #[derive(Debug)]
 pub struct Screened<'a, S> {
     stream: &'a S,
-    /// What is held back; None once the first bytes have turned out harmless.
-    held: Mutex<Option<Vec<u8>>>,
+    first: Mutex<First>,
+}
+
+/// The first bytes.
+#[derive(Debug)]
+enum First {
+    /// They may still become a header: these, at most eleven, were read and passed on.
+    Undecided(Vec<u8>),
+    /// They are none.
+    Harmless,
+    /// They are one. A relay reads on after an error, to deliver what is left, and must not get past it.
+    Header,
 }
 
 impl<'a, S: Stream> Screened<'a, S> {
-    /// Screens what is read from `stream`, which begins with `first`: bytes that were read before and not passed on.
+    /// Screens what is read from `stream` after `first`: bytes that were read before, and may become a header.
     #[must_use]
     pub const fn new(stream: &'a S, first: Vec<u8>) -> Self {
-        Self { stream, held: Mutex::new(Some(first)) }
+        Self { stream, first: Mutex::new(First::Undecided(first)) }
     }
 }
 
@@ -41,33 +52,23 @@ pub fn is_forbidden_header(error: &io::Error) -> bool {
 
 impl<S: Stream> Stream for Screened<'_, S> {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut held = self.held.lock();
-        loop {
-            let Some(first) = held.as_mut() else {
-                return self.stream.poll_read(cx, buf);
-            };
-            let kept = first.len();
-            // INVARIANT: a relay reads into 64 KiB, and at most the prefix of a signature is held.
-            let Some((front, room)) = buf.split_at_mut_checked(kept).filter(|(_, room)| !room.is_empty())
-            else {
-                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-            };
-            front.copy_from_slice(first);
-            let n = ready!(self.stream.poll_read(cx, room))?;
-            let read = buf.get(..kept + n).unwrap_or_default();
-            match could_be_header(read) {
-                Prefix::Yes => {
-                    // Held for good: a relay reads on after an error, to deliver what is left, and must not get past it.
-                    *first = read.to_vec();
-                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
-                }
-                Prefix::Partial if n > 0 => *first = read.to_vec(),
-                Prefix::Partial | Prefix::No => {
-                    *held = None;
-                    return Poll::Ready(Ok(kept + n));
-                }
+        let mut first = self.first.lock();
+        let seen = match &mut *first {
+            First::Harmless => return self.stream.poll_read(cx, buf),
+            First::Header => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            First::Undecided(seen) => seen,
+        };
+        let n = ready!(self.stream.poll_read(cx, buf))?;
+        seen.extend_from_slice(buf.get(..n).unwrap_or_default());
+        match could_be_header(seen) {
+            Prefix::Yes => {
+                *first = First::Header;
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
+            Prefix::Partial if n > 0 => {}
+            Prefix::Partial | Prefix::No => *first = First::Harmless,
         }
+        Poll::Ready(Ok(n))
     }
 
     fn look(&self) {
@@ -144,6 +145,37 @@ mod tests {
         }
     }
 
+    /// Whoever waits for an answer to it gets one.
+    #[tokio::test]
+    async fn what_may_become_a_header_is_passed_on_at_once() {
+        for text in [&b"P"[..], b"PR", b"\r\n\r\n"] {
+            let (near, far) = mem::pair(1024);
+            let screen = Screened::new(&near, Vec::new());
+            let mut buf = [0; 256];
+            write_all(&far, text).await.unwrap();
+            assert_eq!(read(&screen, &mut buf).await.unwrap(), text.len());
+            assert!(buf.starts_with(text));
+        }
+    }
+
+    /// A backend gets the front of a signature at most.
+    #[tokio::test]
+    async fn of_a_header_in_pieces_its_signature_is_never_whole() {
+        for header in [&b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
+            let (near, far) = mem::pair(1024);
+            let screen = Screened::new(&near, header[..2].to_vec());
+            let (mut passed, mut buf) = (header[..2].to_vec(), [0; 256]);
+            for part in header[2..].chunks(1) {
+                write_all(&far, part).await.unwrap();
+                match read(&screen, &mut buf).await {
+                    Ok(n) => passed.extend_from_slice(&buf[..n]),
+                    Err(error) => assert!(is_forbidden_header(&error)),
+                }
+            }
+            assert_eq!(could_be_header(&passed), Prefix::Partial);
+        }
+    }
+
     #[tokio::test]
     async fn a_header_is_an_error_however_it_arrives() {
         for header in [&b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
@@ -158,12 +190,12 @@ mod tests {
         for header in [&b"PROXY TCP4 1.2.3.4 5.6.7.8 9 10\r\n"[..], b"\r\n\r\n\0\r\nQUIT\n\x21\x11"] {
             let (near, far) = mem::pair(1024);
             let screen = Screened::new(&near, Vec::new());
-            let mut buf = [0; 256];
+            let (mut refused, mut buf) = (false, [0; 256]);
             for part in header.chunks(1) {
                 write_all(&far, part).await.unwrap();
-                let mut reading = tokio_test::task::spawn(read(&screen, &mut buf));
-                if let Poll::Ready(outcome) = reading.poll() {
-                    assert!(is_forbidden_header(&outcome.unwrap_err()));
+                match read(&screen, &mut buf).await {
+                    Ok(_) => assert!(!refused),
+                    Err(error) => refused = is_forbidden_header(&error),
                 }
             }
             far.shutdown_write().unwrap();

@@ -137,7 +137,7 @@ async fn relay_screened<S: Stream, B: Stream>(
                 delivered: false,
             };
         }
-        Prefix::Partial if !preamble.ahead.ended() => std::mem::take(&mut preamble.ahead).into_bytes(),
+        Prefix::Partial if !preamble.ahead.ended() => preamble.ahead.bytes().to_vec(),
         Prefix::Partial | Prefix::No => {
             return relay_both(client, backend, preamble.preface(), limits, conn).await;
         }
