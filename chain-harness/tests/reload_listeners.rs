@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -46,8 +45,7 @@ async fn greeted(addr: SocketAddr, text: &str) -> Wire {
 fn inodes(hop: &Hop, label: &str) -> Vec<u64> {
     let all = hop.control().listening_sockets().expect("there are descriptors");
     let (_, sockets) = all.into_iter().find(|(name, _)| **name == *label).expect("it is open");
-    let inode = |fd| std::fs::File::from(fd).metadata().expect("a socket has some").ino();
-    sockets.into_iter().map(inode).collect()
+    sockets.iter().map(|socket| rustix::fs::fstat(&**socket).expect("a socket has some").st_ino).collect()
 }
 
 #[test]

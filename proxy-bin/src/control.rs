@@ -19,7 +19,6 @@ mod upgrade;
 mod upgrading;
 
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +34,7 @@ pub use state::State;
 pub use upgrade::{ADMIN, UpgradeError};
 pub use upgrading::Upgradable;
 
+use crate::listeners::Listening;
 use crate::logging::Logs;
 use crate::model::{self, DrainKind};
 use crate::proxy::Proxy;
@@ -132,12 +132,12 @@ impl Control {
         self.0.listeners.labels()
     }
 
-    /// Copies of the listening sockets that are open, by the listener's name: one for each worker, in their order. For
-    /// another process to take over.
+    /// The listening sockets that are open, by the listener's name: one for each worker, in their order. For another process to
+    /// take over; they stay open for as long as they are held.
     ///
     /// # Errors
-    /// Where there is no descriptor left.
-    pub fn listening_sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
+    /// What the system says of a descriptor.
+    pub fn listening_sockets(&self) -> std::io::Result<Vec<Listening>> {
         self.0.listeners.sockets()
     }
 

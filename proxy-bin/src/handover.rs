@@ -36,11 +36,11 @@ const VARIABLE: &str = "SMARTPROXY_TAKE_OVER";
 
 /// A listening socket, by the name of its listener. A listener may have several.
 #[derive(Debug)]
-pub struct Passed {
+pub struct Passed<S = OwnedFd> {
     /// The listener's name.
     pub name: String,
-    /// Its socket.
-    pub socket: OwnedFd,
+    /// Its socket: owned where it was taken over; whatever has it where it is handed over.
+    pub socket: S,
 }
 
 impl From<io::Error> for HandoverError {

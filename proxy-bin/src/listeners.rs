@@ -8,7 +8,6 @@ mod inherited;
 
 use std::collections::{HashMap, HashSet};
 use std::net::TcpListener as TcpListenerStd;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -44,6 +43,9 @@ fn for_each(mut found: Vec<TcpListenerStd>, workers: usize) -> std::io::Result<V
 /// Sockets of one listener, one or more for each worker, which nobody accepts from yet.
 #[derive(Debug)]
 pub(crate) struct Sockets(Vec<Vec<Arc<TcpListener>>>);
+
+/// An open listener, by its name, and its sockets: one for each worker, but where some share one.
+pub type Listening = (Arc<str>, Vec<Arc<TcpListener>>);
 
 /// The open listeners.
 #[derive(Debug)]
@@ -137,21 +139,22 @@ impl Listeners {
         self.open.lock().keys().cloned().collect()
     }
 
-    /// The listeners that are open, each with a copy of each of its sockets, in the order of the workers.
-    pub(crate) fn sockets(&self) -> std::io::Result<Vec<(Arc<str>, Vec<OwnedFd>)>> {
+    /// The listeners that are open, each with its sockets, in the order of the workers. They stay open for as long as whoever
+    /// asked has them: copies would need as many descriptors again.
+    pub(crate) fn sockets(&self) -> std::io::Result<Vec<Listening>> {
         let open = self.open.lock();
-        let copies = |listener: &OpenListener| {
+        let sockets = |listener: &OpenListener| {
             // Workers may share one.
             let mut seen = HashSet::new();
-            let mut copies = Vec::new();
+            let mut sockets = Vec::new();
             for socket in listener.sockets.iter().filter_map(Weak::upgrade) {
                 if seen.insert(rustix::fs::fstat(&*socket)?.st_ino) {
-                    copies.push(socket.as_fd().try_clone_to_owned()?);
+                    sockets.push(socket);
                 }
             }
-            std::io::Result::Ok(copies)
+            std::io::Result::Ok(sockets)
         };
-        open.iter().map(|(label, listener)| Ok((Arc::clone(label), copies(listener)?))).collect()
+        open.iter().map(|(label, listener)| Ok((Arc::clone(label), sockets(listener)?))).collect()
     }
 
     /// From now on somebody else has the sockets too: closing them here turns nobody away, and whoever is queued is left

@@ -1,6 +1,6 @@
 //! The service manager (systemd), as `sd_notify(3)` speaks to it: the state of the proxy, sockets to keep.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -83,7 +83,7 @@ impl Manager {
     }
 
     /// Gives it copies of a listener's sockets to keep, for a process that comes after this one.
-    pub(crate) fn store(self, listener: &str, sockets: &[OwnedFd]) {
+    pub(crate) fn store(self, listener: &str, sockets: &[impl AsFd]) {
         let name = stored_name(listener);
         for part in sockets.chunks(MOST) {
             let part: Vec<_> = part.iter().map(AsFd::as_fd).collect();

@@ -5,7 +5,6 @@
 
 mod vitals;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, error, info};
 
 use crate::control::{Control, State};
+use crate::listeners::Listening;
 use crate::systemd::Manager;
 use vitals::{Seen, Vitals};
 
@@ -63,7 +63,7 @@ pub async fn attend(manager: Manager, control: Control) {
 }
 
 /// What was opened since, and forgets what was closed.
-fn follow(manager: Manager, control: &Control, stored: &mut Vec<Arc<str>>) -> Vec<(Arc<str>, Vec<OwnedFd>)> {
+fn follow(manager: Manager, control: &Control, stored: &mut Vec<Arc<str>>) -> Vec<Listening> {
     let open = control.open_listeners();
     stored.retain(|listener| {
         let stays = open.contains(listener) || control.state() != State::Running;

@@ -1,7 +1,9 @@
 //! The running proxy's side: what is handed over, and what becomes of it afterwards.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use proxy_core::TcpListener;
 use tracing::{info, warn};
 
 use super::running::{Running, unix_time};
@@ -67,7 +69,7 @@ async fn start_successor(running: &Arc<Running>) -> Result<u32, UpgradeError> {
     if std::process::id() == 1 {
         return Err(UpgradeError::First);
     }
-    let (program, sockets) = heirloom(running)?;
+    let (program, sockets) = handed_on(running)?;
     let recall = Recall::new().map_err(HandoverError::from)?;
     running.enter(State::HandingOver);
     info!(program = %program.path().display(), sockets = sockets.len(), "handing over to a new process");
@@ -92,20 +94,39 @@ async fn start_successor(running: &Arc<Running>) -> Result<u32, UpgradeError> {
     Err(failed)
 }
 
+/// A socket that is handed over.
+enum Handed {
+    /// A worker's own.
+    Listening(Arc<TcpListener>),
+    /// A copy of the admin API's.
+    Admin(OwnedFd),
+}
+
+impl AsFd for Handed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Listening(socket) => socket.as_fd(),
+            Self::Admin(socket) => socket.as_fd(),
+        }
+    }
+}
+
 /// What is handed over.
-fn heirloom(running: &Arc<Running>) -> Result<(Program, Vec<Passed>), UpgradeError> {
+fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), UpgradeError> {
     let ready = running.upgrading.ready.lock();
     let Upgradable { program, admin } = ready.as_ref().ok_or(UpgradeError::Embedded)?;
     let listeners = running.listeners.sockets().map_err(HandoverError::from)?;
     let mut sockets: Vec<_> = listeners
         .into_iter()
         .flat_map(|(name, sockets)| {
-            sockets.into_iter().map(move |socket| Passed { name: name.to_string(), socket })
+            sockets
+                .into_iter()
+                .map(move |socket| Passed { name: name.to_string(), socket: Handed::Listening(socket) })
         })
         .collect();
     if let Some(admin) = admin {
         let socket = admin.try_clone().map_err(HandoverError::from)?;
-        sockets.push(Passed { name: ADMIN.to_owned(), socket });
+        sockets.push(Passed { name: ADMIN.to_owned(), socket: Handed::Admin(socket) });
     }
     Ok((program.clone(), sockets))
 }

@@ -60,7 +60,7 @@ pub(super) enum Packet {
 /// Sends all sockets, then that these were the last; `wait` waits before each packet until there is room for one.
 pub(super) fn send_sockets<E: From<io::Error>>(
     way: impl AsFd,
-    sockets: &[Passed],
+    sockets: &[Passed<impl AsFd>],
     wait: impl Fn() -> Result<(), E>,
 ) -> Result<(), E> {
     for part in sockets.chunks(MOST) {
@@ -174,7 +174,7 @@ mod tests {
     fn more_sockets_than_fit_into_one_packet_arrive_in_order() {
         let (old, new) = pair();
         let listeners: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let sockets: Vec<_> = (0..600)
+        let sockets: Vec<Passed> = (0..600)
             .map(|n| {
                 let socket = listeners[n % 3].try_clone().unwrap().into();
                 Passed { name: listeners[n % 3].local_addr().unwrap().to_string(), socket }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -96,7 +96,7 @@ const DISMISSED: Duration = Duration::from_millis(500);
 /// [`HandoverError`]; then there is no other process any more.
 pub fn hand_over(
     program: &Program,
-    sockets: &[Passed],
+    sockets: &[Passed<impl AsFd>],
     patience: Duration,
     recall: &Recall,
 ) -> Result<Successor, HandoverError> {

@@ -124,6 +124,24 @@ fn nobody_is_refused_or_reset_and_old_connections_go_on() {
     upgrade(&[3, 1], 100);
 }
 
+/// Handing a socket over takes no descriptor: what starts can be upgraded.
+#[test]
+fn there_are_as_many_listeners_as_there_are_descriptors_for() {
+    const DESCRIPTORS: usize = 220;
+    const ADDRESSES: usize = 150;
+    let all: Vec<_> = (1..=ADDRESSES).map(|n| format!("\"127.0.0.{n}\"")).collect();
+    let config = CONFIG.replace("workers = 2", "workers = 1").replace("\"127.0.0.1\"", &all.join(", "));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {DESCRIPTORS} && exec \"$0\" \"$@\""), BINARY]);
+    let mut old = Running::start_by(shell, &config).standing();
+    let socket = old.dir.path().join("admin.sock");
+    let held = std::fs::read_dir(format!("/proc/{}/fd", old.id())).unwrap().count();
+    assert!(held > ADDRESSES && held + ADDRESSES > DESCRIPTORS, "{held} are held");
+    old.signal(Signal::USR2);
+    let _heir = heir_of(old.id(), &socket);
+    assert_eq!(old.exit_code(), 0, "{}", old.output());
+}
+
 /// Run by hand: `cargo test -p proxy-bin --test operated -- --ignored --nocapture`.
 #[test]
 #[ignore = "takes a while; the other one shows the same"]
