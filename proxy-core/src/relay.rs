@@ -80,7 +80,7 @@ pub enum RelayEnd {
         by: Side,
         /// What the kernel said; `TimedOut` where the peer vanished.
         error: io::Error,
-        /// As in [`RelayEnd::Deadline`]: the backend had ended before it reset.
+        /// As in [`RelayEnd::Deadline`].
         delivered: bool,
     },
     /// A deadline passed.
@@ -164,9 +164,9 @@ pub fn relay<'a, C: Stream, B: Stream, M: Meter>(
             let mut timer = pin!(tokio::time::sleep_until(relay.arm()));
             std::future::poll_fn(|cx| relay.poll(cx, timer.as_mut())).await
         };
-        if let RelayEnd::Reset { by, delivered, .. } = &mut end {
+        if let RelayEnd::Reset { by, error, delivered } = &mut end {
             // Boxed: rare, and every relay would have to have room for it.
-            *delivered = Box::pin(relay.settle(*by)).await;
+            *delivered = Box::pin(relay.settle(*by, error.kind())).await;
         }
         end
     }
@@ -181,21 +181,40 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
         Self { client, backend, meter, up, down, watch, helped, first_end: None }
     }
 
-    /// Delivers what was read from the side that reset. It is under a deadline, of which whoever watches is told. Whether the
-    /// client has got everything, the backend's end too.
-    async fn settle(&mut self, by: Side) -> bool {
-        let limit = self.watch.limits().half_closed;
-        if by == Side::Backend && self.down.has_ended() {
-            let told = |until| self.meter.deadline(&Due::at(until, RelayDeadline::HalfClosed));
-            settle::finish(self.client, limit, told).await;
-            return self.client.unacknowledged() == 0;
+    /// Delivers what the side that reset has said. It is under a deadline, of which whoever watches is told. Whether the client
+    /// has got everything, the backend's end too.
+    async fn settle(&mut self, by: Side, error: io::ErrorKind) -> bool {
+        let limits = self.watch.limits();
+        let source_ended = match by {
+            Side::Client => self.up.source_ended(),
+            Side::Backend => self.down.source_ended(),
+        };
+        // A kernel that is reset says so (EPIPE in place of ECONNRESET, tcp_reset) where it has the peer's end already.
+        if source_ended || error == io::ErrorKind::BrokenPipe {
+            self.finish(by).await;
+        } else {
+            let limit = limits.half_closed;
+            self.meter.deadline(&Due::at(Instant::now() + limit.get(), RelayDeadline::HalfClosed));
+            match by {
+                Side::Client => settle::settle(&mut self.up, self.client, self.backend, limit).await,
+                Side::Backend => settle::settle(&mut self.down, self.backend, self.client, limit).await,
+            }
         }
-        self.meter.deadline(&Due::at(Instant::now() + limit.get(), RelayDeadline::HalfClosed));
-        match by {
-            Side::Client => settle::settle(&mut self.up, self.client, self.backend, limit).await,
-            Side::Backend => settle::settle(&mut self.down, self.backend, self.client, limit).await,
+        self.down.has_ended() && self.client.unacknowledged() == 0
+    }
+
+    /// The same where the side that reset had ended before.
+    async fn finish(&mut self, by: Side) {
+        let limits = self.watch.limits();
+        let (patience, lifetime_end) = (limits.half_closed, limits.lifetime_end);
+        let rest = settle::Rest { meter: self.meter, by, patience, lifetime_end };
+        let whole = match by {
+            Side::Client => settle::finish(&mut self.up, self.client, self.backend, &rest).await,
+            Side::Backend => settle::finish(&mut self.down, self.backend, self.client, &rest).await,
+        };
+        if whole && self.first_end.is_none() {
+            self.meter.half_closed(by, Instant::now());
         }
-        false
     }
 
     /// Tells the meter of the deadlines; when the timer has to look.

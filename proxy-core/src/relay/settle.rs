@@ -3,15 +3,18 @@
 //! A socket closed with a reset forgets what its kernel has not sent yet, so bytes that were read from one side and
 //! written to the other would be lost with it. They are given time to arrive for as long as the other side takes them.
 //!
-//! Where the side that reset had ended before, all that it had to say is said, and nobody waits to hear of the reset: then a
-//! slow reader has as long for each byte as it has without one.
+//! Where the side that reset had ended before, nothing that it said is missing: its end may still lie in the kernel, behind bytes
+//! that a slow reader has left there, and a reset takes neither away. Then all of it is delivered, and the reader has as long for
+//! each byte as it has without a reset: nobody waits to hear of one.
 
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::lane::{Lane, LaneError};
+use super::deadline::{Due, RelayDeadline};
+use super::lane::{Lane, LaneError, Moved};
+use super::{Meter, Side};
 use crate::Bound;
 use crate::stream::{Stream, gone};
 
@@ -23,22 +26,61 @@ const LONGEST_WAIT: Duration = Duration::from_millis(20);
 /// How often a slow reader is looked at within its patience.
 const FINISH_LOOKS: u32 = 16;
 
-/// Delivers what the kernel of `to`, which has been sent everything and the end, still holds: for as long as it takes some
-/// within `patience`. `told` is told until when that is.
-pub(super) async fn finish<T: Stream>(to: &T, patience: Bound, told: impl Fn(Instant)) {
-    let (mut last, mut until) = (usize::MAX, Instant::now());
-    loop {
-        let (left, now) = (to.unacknowledged(), Instant::now());
-        if left < last {
-            until = now + patience.get();
-            told(until);
+/// What is told of what is delivered behind a reset, and for how long the other side may take nothing of it.
+pub(super) struct Rest<'a, M> {
+    pub(super) meter: &'a M,
+    /// Who has reset.
+    pub(super) by: Side,
+    pub(super) patience: Bound,
+    /// The end of the connection's life.
+    pub(super) lifetime_end: Instant,
+}
+
+impl<M: Meter> Rest<'_, M> {
+    /// Tells what was moved `now`; until when the next byte has to.
+    fn moved(&self, moved: Moved, now: Instant) -> Instant {
+        if moved.any() {
+            self.meter.moved(self.by, moved.read, now);
         }
-        if left == 0 || now >= until {
-            return;
+        let silent = (now + self.patience.get(), RelayDeadline::HalfClosed);
+        let due = Due { silent, anew: None, fixed: Some((self.lifetime_end, RelayDeadline::Lifetime)) };
+        self.meter.deadline(&due);
+        due.nearest().0
+    }
+}
+
+/// Delivers all that the side that reset has said, with its end: what is left in `lane`, in its kernel, and in that of `to`; for as
+/// long as `to` takes some within the patience. Whether it has acknowledged all of it. Streams that lose with a reset what
+/// nobody had read fail to be read, and what is missing is never passed off as an end.
+pub(super) async fn finish<F: Stream, T: Stream, M: Meter>(
+    lane: &mut Lane,
+    from: &F,
+    to: &T,
+    rest: &Rest<'_, M>,
+) -> bool {
+    let (mut last, mut until) = ((usize::MAX, usize::MAX), Instant::now());
+    let look = rest.patience.get() / FINISH_LOOKS;
+    loop {
+        if !lane.has_ended() {
+            let moving = std::future::poll_fn(|cx| lane.poll(cx, from, to, false));
+            if let Ok(Err(_)) = tokio::time::timeout(look, moving).await {
+                return false;
+            }
+        }
+        let (left, now) = ((lane.pending(), to.unacknowledged()), Instant::now());
+        let moved = lane.take_moved();
+        if moved.any() || left < last {
+            until = rest.moved(moved, now);
+        }
+        if lane.has_ended() && left.1 == 0 {
+            return true;
+        }
+        if now >= until {
+            return false;
         }
         last = left;
-        if tokio::time::timeout(patience.get() / FINISH_LOOKS, gone(to)).await.is_ok() {
-            return;
+        if lane.has_ended() && tokio::time::timeout(look, gone(to)).await.is_ok() {
+            return false;
         }
     }
 }
