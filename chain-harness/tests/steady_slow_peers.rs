@@ -19,9 +19,17 @@ static THREE_MIB: [u8; 3072 * KIB] = [7; 3072 * KIB];
 
 /// Reads to the end, so many bytes a second in eighths of a second; how many came, and the end.
 async fn read_steadily(wire: &mut Wire, per_second: usize) -> (usize, Option<Ending>) {
+    take_steadily(wire, per_second, usize::MAX).await
+}
+
+/// The same, and no more than `most`.
+async fn take_steadily(wire: &mut Wire, per_second: usize, most: usize) -> (usize, Option<Ending>) {
     let (began, mut took) = (Instant::now(), 0);
     for eighth in 1.. {
-        let due = per_second * eighth / 8;
+        if took == most {
+            return (took, wire.received().end);
+        }
+        let due = (per_second * eighth / 8).min(most);
         while took < due {
             let bytes = wire.read_at_most(due - took).await.len();
             if bytes == 0 {
@@ -43,6 +51,31 @@ fn a_steady_reader_behind_the_backends_fin_gets_every_byte() {
         assert_eq!(read_steadily(&mut client, 512 * KIB).await, (THREE_MIB.len(), Some(Ending::Fin)));
         drop(client);
         chain.settles().await;
+    });
+}
+
+/// As clients of HTTP/2 do, which tell of free room.
+#[test]
+fn a_steady_reader_behind_the_backends_fin_may_say_something_meanwhile() {
+    chain_harness::scenario(async {
+        let backend = Backend::serving(|mut wire| async move {
+            wire.try_send(&THREE_MIB).await.unwrap_or_default();
+            wire.half_close().await;
+            wire.read_to_end().await;
+        });
+        let chain = Chain::with(AFTER_AN_END, AFTER_AN_END, &[&backend.addr()]);
+        let mut client = chain.connect().await;
+        let first = take_steadily(&mut client, 512 * KIB, 2 * MIB).await;
+        client.send("x").await;
+        let rest = read_steadily(&mut client, 512 * KIB).await;
+        assert_eq!((first, rest), ((2 * MIB, None), (THREE_MIB.len() - 2 * MIB, Some(Ending::Fin))));
+        client.half_close().await;
+        drop(client);
+        chain.settles().await;
+        assert_eq!(backend.first().text(), "x");
+        for hop in chain.hops() {
+            assert_eq!(hop.the_end().await.cause, Cause::Finished);
+        }
     });
 }
 

@@ -95,13 +95,18 @@ impl<B: Stream> Established<B> {
 }
 
 impl<B> Established<B> {
-    /// What is told of a reset by the next proxy for a deadline of its own; None where it is another end.
+    /// What is told of a reset by a proxy next to this one for a deadline of its own; None where it is another end.
     fn passed_on(&self, conn: &ConnGuard, end: &RelayEnd) -> Option<Verdict> {
-        let RelayEnd::Reset { by: Side::Backend, error, .. } = end else { return None };
-        if !self.limits.proxies.backend || error.kind() != std::io::ErrorKind::ConnectionReset {
+        let RelayEnd::Reset { by, error, delivered } = end else { return None };
+        if error.kind() != std::io::ErrorKind::ConnectionReset {
             return None;
         }
-        let (cause, by, detail) = next_hop::deadline_of(conn, &self.limits)?;
+        let NextTo { client, backend } = self.limits.proxies;
+        let (cause, by, detail) = match by {
+            Side::Backend if backend => next_hop::deadline_of(conn, &self.limits)?,
+            Side::Client if client && *delivered => next_hop::silence_before(conn, &self.limits)?,
+            Side::Backend | Side::Client => return None,
+        };
         Some(Verdict { detail: Some(detail.into()), ..cause.during_by(conn.phase(), by).into() })
     }
 }

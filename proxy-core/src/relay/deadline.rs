@@ -40,8 +40,8 @@ pub struct RelayLimits {
 /// (300 KiB on loopback), and what it has taken in its reader may still take for minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextTo {
-    /// The client: while it has not acknowledged all that was sent before the backend's end, it is given
-    /// [`RelayLimits::write_stall`] for the next byte, not [`RelayLimits::half_closed`].
+    /// The client: after the backend's end it has [`RelayLimits::idle`] for the next byte or its own end, not
+    /// [`RelayLimits::half_closed`]. Who reads behind it may have minutes' worth in its buffers, and may say something yet.
     pub client: bool,
     /// The backend: after the client's end it has [`RelayLimits::idle`] to answer, not [`RelayLimits::half_closed`].
     pub backend: bool,

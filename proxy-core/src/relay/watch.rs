@@ -268,14 +268,9 @@ impl<'a> Watch<'a> {
     /// How long one side may be silent after the other has ended.
     fn half_closed_bound(&self) -> Bound {
         let limits = self.limits;
-        let owes = |owed: &Owed| owed.bytes[0] > 0;
-        match (self.awaits_answer, limits.proxies) {
-            (true, NextTo { backend: true, .. }) => limits.half_closed.max(limits.idle),
-            (false, NextTo { client: true, .. }) if self.owed.as_deref().is_some_and(owes) => {
-                limits.half_closed.max(limits.write_stall)
-            }
-            (true | false, _) => limits.half_closed,
-        }
+        let NextTo { client, backend } = limits.proxies;
+        let judges = if self.awaits_answer { backend } else { client };
+        if judges { limits.half_closed.max(limits.idle) } else { limits.half_closed }
     }
 
     /// The deadline of silence that is the nearest.

@@ -1,9 +1,12 @@
-//! What a reset by the next proxy says: that it resets, and not why.
+//! What a reset by a proxy next to this one says: that it resets, and not why.
 //!
 //! Of the same silence the proxy nearer to the backend is the first to have had enough: by what is built in, and by what
 //! `smartproxy check OUTER INNER` has an operator write, its deadlines are a tenth shorter than the ones here (the life of
 //! a connection a hundredth). It can tell that by a reset alone. So one that comes when such a deadline has just passed is
 //! told as the end of that silence, which nobody reset; at any other time it is told as the reset that it is.
+//!
+//! A client that does not end behind its backend's end is judged by the proxy next to it, which alone knows what it still reads.
+//! By the same rule its deadline for that is no shorter than the one here.
 
 use std::time::Duration;
 
@@ -42,6 +45,17 @@ pub(super) fn deadline_of(conn: &ConnGuard, limits: &RelayLimits) -> Option<(Cau
         let detail = || format!("the next proxy was the first to end it, after {}", told(lasted));
         (applies && passed).then(|| (cause, by, detail()))
     })
+}
+
+/// What ended on the hop before when that has just reset `conn`, to which everything had been delivered, the backend's end too; None
+/// where it came sooner than that hop would for silence. How much later says nothing: what it had taken, its client may have read
+/// for minutes.
+pub(super) fn silence_before(conn: &ConnGuard, limits: &RelayLimits) -> Option<(Cause, By, String)> {
+    let now = Instant::now();
+    let lasted = conn.silent_for(now).min(conn.in_phase_for(now));
+    let detail = || format!("the proxy before this one ended it, after {}", told(lasted));
+    let passed = lasted >= limits.half_closed.get().saturating_sub(EARLY);
+    passed.then(|| (Cause::HalfClosed, By::Client, detail()))
 }
 
 fn told(lasted: Duration) -> String {

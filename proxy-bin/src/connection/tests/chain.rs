@@ -103,12 +103,49 @@ async fn a_client_that_does_not_end_behind_its_backends_end() {
     let through = Through::both().await;
     write_all(&through.backend, b"x").await.unwrap();
     through.backend.shutdown_write().unwrap();
-    // It has got everything, the end too: no reset tells the outer hop, and it need not be told.
+    // It has got everything, the end too, and the outer hop is the one who knows: the inner is told.
     insta::assert_snapshot!(through.ends().await, @"
     cL half_closed by client in drain 0/1
-    cL half_closed by client in drain 46/1
+    cL half_closed by client in drain 46/1: the proxy before this one ended it, after 10s
     10s
     ");
+}
+
+/// The answer's reader has long got all there is to read, and is heard all the same.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_something_to_say_long_after_its_backends_end() {
+    let through = Through::both().await;
+    write_all(&through.backend, b"x").await.unwrap();
+    through.backend.shutdown_write().unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(9_500)).await;
+        write_all(&through.client, b"y").await.unwrap();
+    }
+    through.client.shutdown_write().unwrap();
+    let header_and_all = read_to_end(&through.backend).await;
+    assert!(header_and_all.0.ends_with(b"yyyyy") && header_and_all.1, "{header_and_all:?}");
+    insta::assert_snapshot!(through.ends().await, @"
+    -- finished by backend in drain 5/1
+    -- finished by backend in drain 51/1
+    47s
+    ");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_resets_behind_its_backends_end() {
+    for after in [1, 5, 8] {
+        let through = Through::both().await;
+        write_all(&through.backend, b"x").await.unwrap();
+        through.backend.shutdown_write().unwrap();
+        tokio::time::sleep(Duration::from_secs(after)).await;
+        let Through { outer, inner, client, backend, serving: [at_outer, at_inner], .. } = through;
+        drop(client);
+        at_outer.await.unwrap();
+        assert_eq!(outer.end(), "CL client_reset by client in drain 0/1", "{after}");
+        at_inner.await.unwrap();
+        assert_eq!(inner.end(), "CL client_reset by client in drain 46/1", "{after}");
+        drop(backend);
+    }
 }
 
 #[tokio::test(start_paused = true)]
