@@ -90,8 +90,10 @@ fn silence_of_the_client_after_the_backend_has_ended() {
             wire.half_close().await;
             wire.read_to_end().await;
         });
-        let settings = "timeouts.half_closed_timeout = \"1s\"";
-        let chain = Chain::with("", settings, &[&backend.addr()]);
+        // The hop next to the client judges; the other one is told.
+        let (outer, inner) =
+            ("timeouts.half_closed_timeout = \"1s\"", "timeouts.half_closed_timeout = \"900ms\"");
+        let chain = Chain::with(outer, inner, &[&backend.addr()]);
         let mut client = chain.connect().await;
         assert_eq!(client.read_to_end().await.end, Some(Ending::Fin));
         for _ in 0..3 {
@@ -105,8 +107,10 @@ fn silence_of_the_client_after_the_backend_has_ended() {
         // It has got all there was, and the end: it is not reset for being silent. Nobody is there for what it says now.
         assert_eq!(client.received().end, Some(Ending::Fin));
         drop(client);
-        let end = chain.inner.the_end().await;
-        assert_eq!((end.cause, end.phase, end.by), (Cause::HalfClosed, Phase::Drain, By::Client));
+        for hop in chain.hops() {
+            let end = hop.the_end().await;
+            assert_eq!((end.cause, end.phase, end.by), (Cause::HalfClosed, Phase::Drain, By::Client));
+        }
         chain.settles().await;
     });
 }

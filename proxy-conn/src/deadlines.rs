@@ -140,8 +140,7 @@ layered! {
         inactivity_timeout: Bound = Bound::secs(3600),
         /// For silence after one side has ended (FIN). Any byte starts it anew. Another proxy next to this one
         /// judges who is behind it by deadlines of its own: one that is sent a PROXY header may take `inactivity_timeout` to
-        /// answer a client that has ended, and one that sent a header `write_stall_timeout` for each step in which it takes
-        /// what came before the backend's end. Default 30s.
+        /// answer a client that has ended, and one that sent a header as long to end behind its backend's end. Default 30s.
         half_closed_timeout: Bound = Bound::secs(30),
         /// For bytes that wait for a side that takes none. Default 5m.
         write_stall_timeout: Bound = Bound::secs(300),

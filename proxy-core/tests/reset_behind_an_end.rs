@@ -87,7 +87,7 @@ async fn told(speaker: Side, goes: Goes) -> (usize, bool, RelayEnd) {
         match end {
             RelayEnd::Reset { delivered: true, .. } => near_client.finish(),
             RelayEnd::Reset { .. } | RelayEnd::Finished { .. } | RelayEnd::Deadline { .. } => {
-                drop(near_client)
+                drop(near_client);
             }
         }
         drop(near_backend);
