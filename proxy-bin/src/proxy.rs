@@ -8,7 +8,7 @@
 //! A connection looks its generation up when it is accepted, and lets go of it once it has its backend: what it needs from
 //! then on (permits, keepalive) it holds itself. So a generation is gone soon after the next one is in force, however long
 //! its connections live. What is counted goes on counting: a limit, a breaker, a pool's pressure belongs to its name, also where
-//! one reload removes that and a later one brings it back ([`Counted`]).
+//! one reload removes that and a later one brings it back (`Counted`).
 
 mod counted;
 mod draining;

@@ -1,7 +1,7 @@
 //! Names to addresses, off the workers: cached, one look-up in flight for a name, stale answers when the resolver is down.
 //!
 //! The look-up itself is the system's (`getaddrinfo`, so `/etc/hosts` and `nsswitch.conf` hold), on threads of its own
-//! ([`lookups`]), of which there are never more than so many. The system tells no time to live, so answers are kept for a
+//! (`lookups`), of which there are never more than so many. The system tells no time to live, so answers are kept for a
 //! configured one, or until all their addresses have failed.
 //!
 //! ```text
