@@ -45,6 +45,10 @@ fn one(file: &Path) -> anyhow::Result<Option<Config>> {
         (file, load(file))
     };
     let Some(config) = config else { return Ok(None) };
+    let awaited = config.awaited_at_a_start();
+    if !awaited.is_empty() {
+        print::err(format_args!("{}\n", awaited.render(ink())));
+    }
     if let Some(warning) = descriptors::too_few(&config, descriptors::attainable()) {
         print::err(format_args!("warning: {warning}\n"));
     }
@@ -65,19 +69,26 @@ fn compare(outer: &Config, inner: &Config, proxies: usize) -> anyhow::Result<usi
         print::err(format_args!("{}\n", findings.render(ink())));
     }
     let (first, second) = (&outer.origin.name, &inner.origin.name);
-    let said = match between.routes {
-        0 if config::between(inner, outer, 0).routes > 0 => {
-            format!("it is the other way round: name {second} first: connections come to it first")
-        }
-        0 => "no route leads there, as far as the files show".to_owned(),
-        routes => {
-            let routes = count(routes as u64, "route", "routes");
-            match found.iter().map(|findings| findings.len() as u64).sum() {
-                0 => format!("{routes}, which fit"),
-                warnings => format!("{routes}, {}", count(warnings, "warning", "warnings")),
-            }
-        }
+    if between.routes == 0 {
+        print::err(format_args!("warning: {first} -> {second}: {}\n", unrelated(outer, inner)));
+        return Ok(between.proxies);
+    }
+    let routes = count(between.routes as u64, "route", "routes");
+    let said = match found.iter().map(|findings| findings.len() as u64).sum() {
+        0 => format!("{routes}, which fit"),
+        warnings => format!("{routes}, {}", count(warnings, "warning", "warnings")),
     };
     print::out(format!("{first} -> {second}: {said}\n").as_bytes())?;
     Ok(between.proxies)
+}
+
+/// What there is to say of two files of which the first has no route that leads to the second.
+fn unrelated(outer: &Config, inner: &Config) -> String {
+    let (first, second) = (&outer.origin.name, &inner.origin.name);
+    let turned = config::between(inner, outer, 0);
+    match (turned.routes, turned.outer.is_empty() && turned.inner.is_empty()) {
+        (0, _) => "no route leads there, as far as the files show".to_owned(),
+        (_, true) => format!("the other way round they fit, the client's side first: {second} {first}"),
+        (_, false) => format!("it is the other way round, the client's side first: {second} {first}"),
+    }
 }

@@ -11,6 +11,7 @@ pub mod filter;
 #[cfg(test)]
 mod fixtures;
 pub mod format;
+mod habits;
 mod kill;
 mod list;
 mod operate;
@@ -54,8 +55,10 @@ impl Cli {
     #[must_use]
     pub fn of_this_process() -> Self {
         let mut command = command();
-        let matches = command.get_matches_mut();
-        Self::from_arg_matches(&matches)
+        let line: Vec<_> = std::env::args_os().collect();
+        let matches = command.try_get_matches_from_mut(&line).map_err(|error| habits::told(error, &line));
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
             .and_then(Self::that_uses_what_it_says)
             .unwrap_or_else(|error| error.format(&mut command).exit())
     }

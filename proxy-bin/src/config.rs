@@ -71,6 +71,7 @@ mod log;
 mod machine;
 mod memory;
 mod origin;
+mod other_names;
 mod peel;
 mod pool;
 mod process;
@@ -80,6 +81,7 @@ mod send_proxy;
 mod settings;
 mod start;
 mod stray;
+mod words;
 
 /// The largest file that is read: a hundred thousand routes fit, a device that never ends does not.
 const LARGEST: usize = 16 << 20;

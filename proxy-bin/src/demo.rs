@@ -67,8 +67,11 @@ pub fn admins(folder: Option<&PrivateFolder>, ports: Ports) -> Result<(Admin, Ad
     Ok((Admin { listen: Some(dashboard), ..at(outer)? }, at(inner)?))
 }
 
-/// How long a client of the demo backend has for a header: it is a demonstration, not a server.
+/// How long a client of the demo backend has for a PROXY header: it is a demonstration, not a server.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one may be silent between requests: longer than the proxies before it bear, so that it is they who end it, when they say.
+const SILENCE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// The demo backend, listening.
 #[derive(Debug)]
@@ -123,7 +126,7 @@ async fn answer(mut stream: TcpStream) {
         async move { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(page)))) }
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    server.timer(TokioTimer::new()).header_read_timeout(SILENCE);
     if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
         debug!(%error, "a connection of the demo backend ended badly");
     }

@@ -119,7 +119,15 @@ impl TargetState {
     }
 
     fn log(&self, route: &str, change: Option<Change>) {
-        if let Some(change) = change {
+        let Some(change) = change else { return };
+        if change.to == BreakerState::Open {
+            let every = recovery::EVERY.as_secs_f64();
+            warn!(
+                route,
+                target = %self.name,
+                "breaker: {change} by clients that have another target; the proxy itself tries it every {every}s"
+            );
+        } else {
             warn!(route, target = %self.name, "breaker: {change}");
         }
     }

@@ -57,27 +57,38 @@ fn a_full_disk_is_said() {
     }
 }
 
-/// What `check` says of two of the shipped files, on standard output.
-fn checked(files: [&str; 2]) -> String {
+/// What `check` says of two of the shipped files together, and whether that is a warning.
+fn checked(files: [&str; 2]) -> (String, bool) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
     command.current_dir(format!("{}/../config", env!("CARGO_MANIFEST_DIR"))).arg("check").args(files);
     let output = command.output().unwrap();
     assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().lines().last().unwrap_or_default().to_owned()
+    let of_both = |said: Vec<u8>| {
+        let said = String::from_utf8(said).unwrap();
+        said.lines().find(|line| line.contains(" -> ")).map(str::to_owned)
+    };
+    match of_both(output.stderr) {
+        Some(warning) => (warning, true),
+        None => (of_both(output.stdout).unwrap_or_default(), false),
+    }
 }
 
 #[test]
 fn the_hops_of_the_shipped_chain_fit_each_other() {
     assert_eq!(
         checked(["chain-outer.toml", "chain-inner.toml"]),
-        "chain-outer.toml -> chain-inner.toml: 1 route, which fit"
+        ("chain-outer.toml -> chain-inner.toml: 1 route, which fit".to_owned(), false)
     );
     assert_eq!(
         checked(["chain-inner.toml", "chain-outer.toml"]),
-        "chain-inner.toml -> chain-outer.toml: it is the other way round: name chain-outer.toml first: connections come to it first"
+        ("warning: chain-inner.toml -> chain-outer.toml: the other way round they fit, the client's side first: chain-outer.toml chain-inner.toml".to_owned(), true)
     );
     assert_eq!(
         checked(["chain-outer.toml", "sni-routing.toml"]),
-        "chain-outer.toml -> sni-routing.toml: no route leads there, as far as the files show"
+        (
+            "warning: chain-outer.toml -> sni-routing.toml: no route leads there, as far as the files show"
+                .to_owned(),
+            true
+        )
     );
 }

@@ -38,6 +38,7 @@ pub(super) fn of_all(api: &Api, census: &Census) -> Status {
         workers: u32::try_from(control.workers().len()).unwrap_or(u32::MAX),
         connections: census.all.phases.total(),
         max_connections: proxy.connections.most() as u64,
+        full: proxy.room.view().0,
         opened_total: tracker.opened(),
         ended_total: ended.filter(|(_, count)| *count > 0).collect(),
         phases: census.all.phases,
@@ -219,8 +220,12 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         usage: Usage { used: proxy.lobby.waiting() as u64, most: Some(proxy.lobby.most() as u64) },
         high_water: None,
         waiting: 0,
+        // For one more the oldest gives way.
+        full: false,
     };
-    let mut limits = vec![limit("all connections".to_owned(), &proxy.connections), unrouted];
+    let all =
+        model::Limit { full: proxy.room.view().0, ..limit("all connections".to_owned(), &proxy.connections) };
+    let mut limits = vec![all, unrouted];
     let mut add = |what: String, set: &Limit| limits.extend(set.bound().map(|_| limit(what, set)));
     for pool in &proxy.pools {
         add(format!("pool {}", pool.name), &pool.limit);
@@ -242,6 +247,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         },
         high_water: None,
         waiting: 0,
+        full: false,
     }));
     limits
 }
@@ -252,5 +258,6 @@ fn limit(what: String, set: &Limit) -> model::Limit {
         usage: usage(set.in_use() as u64, set),
         high_water: Some(set.high_water() as u64),
         waiting: waiting(set),
+        full: set.bound().is_some_and(|most| set.in_use() >= most),
     }
 }

@@ -13,6 +13,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::access::{self, Access, AccessError, Place};
 use super::client::{Client, ClientError};
+use super::format::plain;
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
 use crate::model::{Filter, Listener, Route, SortBy, Status};
@@ -55,7 +56,14 @@ impl Args {
             .into_iter()
             .map(|place| Ok(access.client_at(place)?.patient(PATIENCE)))
             .collect::<Result<_, AccessError>>()?;
-        let first = join::join(read_all(out, &clients, self.json).await?);
+        let hops = read_all(out, &clients, self.json).await?;
+        if let Some((outer, inner)) = join::turned(&hops) {
+            let said = format!(
+                "chain takes the client's side first: connections of {inner} have come through {outer}, which is named after it"
+            );
+            return Err(Failure::Usage(plain(&said)));
+        }
+        let first = join::join(hops);
         let joined = if first.is_whole() {
             first
         } else {

@@ -77,6 +77,7 @@ pub(super) fn status() -> Status {
         workers: 2,
         connections: 120,
         max_connections: 4096,
+        full: false,
         opened_total: 1000,
         ended_total: BTreeMap::from([("finished".to_owned(), 870), ("dial_timeout".to_owned(), 10)]),
         phases: Phases { dial: 115, relay: 5, ..Phases::default() },

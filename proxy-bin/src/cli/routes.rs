@@ -118,6 +118,7 @@ fn limits_table(limits: &[Limit]) -> Table {
         ("MOST", Right),
         ("WAITING", Right),
         ("HIGHEST", Right),
+        ("STATE", Left),
     ]);
     for limit in limits {
         let known = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
@@ -127,9 +128,18 @@ fn limits_table(limits: &[Limit]) -> Table {
             known(limit.usage.most),
             limit.waiting.to_string(),
             known(limit.high_water),
+            state_of_limit(limit).to_owned(),
         ]);
     }
     table
+}
+
+fn state_of_limit(limit: &Limit) -> &'static str {
+    match (limit.full, limit.what.as_str()) {
+        (true, "all connections") => "full: newcomers wait in the kernel's backlog",
+        (true, _) => "full",
+        (false, _) => "",
+    }
 }
 
 #[cfg(test)]
@@ -165,11 +175,12 @@ mod tests {
             usage: fixtures::usage(3, most),
             high_water,
             waiting,
+            full: waiting == 0 && most.is_some(),
         };
         let limits = [limit("all connections", Some(4096), Some(120), 0), limit("route web", None, None, 7)];
         insta::assert_snapshot!(limits_table(&limits).to_string(), @r"
-        LIMIT            IN USE  MOST  WAITING  HIGHEST
-        all connections       3  4096        0      120
+        LIMIT            IN USE  MOST  WAITING  HIGHEST  STATE
+        all connections       3  4096        0      120  full: newcomers wait in the kernel's backlog
         route web             3     -        7        -
         ");
     }

@@ -114,7 +114,11 @@ fn connections(screen: &mut Screen, status: &Status) {
     let phases = phases(&status.phases);
     let colon = if phases.is_empty() { "" } else { ": " };
     let line = format!("{} open{colon}{phases}", usage(most));
-    screen.line("connections", &line, is_nearly_full(most));
+    screen.line("connections", &line, status.full || is_nearly_full(most));
+    if status.full {
+        let line = format!("full: {} connections; newcomers wait in the kernel's backlog", usage(most));
+        screen.line("", &line, true);
+    }
     let mut causes: Vec<_> = status.ended_total.iter().collect();
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let ended: u64 = status.ended_total.values().sum();
@@ -160,11 +164,29 @@ fn config(screen: &mut Screen, config: &ConfigStatus, now: f64) {
     );
     screen.line("config", &line, false);
     if let Some(Reload { taken: false, at, error, .. }) = &config.last_reload {
-        let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
-        let line = format!("the last reload was refused {} ago: {first}", age((now - at).max(0.0)));
+        let why = refusal(error.as_deref().unwrap_or_default(), &config.origin);
+        let line = format!("the last reload was refused {} ago: {why}", age((now - at).max(0.0)));
         screen.line("", &line, true);
     }
 }
+
+/// Why a reload was refused: the first error with its place, how many more there are, and what shows all of them.
+fn refusal(error: &str, origin: &str) -> String {
+    let mut lines = error.lines();
+    let first = lines.next().unwrap_or_default();
+    let Some(place) = lines.next().and_then(|line| line.trim_start().strip_prefix("--> ")) else {
+        return first.to_owned();
+    };
+    let what = first.strip_prefix(ERROR).unwrap_or(first);
+    let more = match error.lines().filter(|line| line.starts_with(ERROR)).count() {
+        0 | 1 => String::new(),
+        count => format!(", and {} more", count - 1),
+    };
+    format!("{place}: {what}{more} (in full: smartproxy check {origin})")
+}
+
+/// What an error of a file begins with. The lines of the file that are shown with it begin with their number.
+const ERROR: &str = "error: ";
 
 #[cfg(test)]
 mod tests;

@@ -4,8 +4,8 @@
 //! recognised is shown as it is.
 
 use super::document::Document;
-use super::elsewhere;
 use super::finding::{Finding, Span};
+use super::{elsewhere, other_names, words};
 use proxy_values::spelling;
 
 /// A syntax error in this text.
@@ -39,7 +39,8 @@ pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>, text: &s
     }
     Some(
         unknown(message, &span, document)
-            .or_else(|| wrong_type(message, &span, text.get(span.clone()).unwrap_or_default()))
+            .or_else(|| no_word(message, &span, document))
+            .or_else(|| wrong_type(message, &span, text))
             .unwrap_or_else(|| told(message, span)),
     )
 }
@@ -63,7 +64,7 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
     let (name, expected) = rest.rsplit_once("`, expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let finding = Finding::new(span.clone(), format!("unknown {what} `{name}`"));
-    let near = spelling::nearest(name, &known);
+    let near = other_names::meant(name, &known).or_else(|| spelling::nearest(name, &known));
     if near.is_none()
         && what == "key"
         && let Some((place, form)) = elsewhere::told(name, &document.path_to_key(span))
@@ -80,19 +81,46 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
     }))
 }
 
-/// "invalid type: integer `3`, expected a string" and the same of values; `written` is what the file has there.
-fn wrong_type(message: &str, span: &Span, written: &str) -> Option<Finding> {
-    // What toml says where a unit enum is expected, which takes a string only.
-    let no_word =
+/// What toml says where a unit enum is expected, which takes a string only.
+fn no_word(message: &str, span: &Span, document: &Document<'_>) -> Option<Finding> {
+    let says =
         ["wanted string or table", "wanted exactly 1 element", "expected table, found", "expected empty"];
-    if no_word.iter().any(|start| message.starts_with(start)) {
-        return Some(Finding::new(span.clone(), "expected a word in quotes"));
+    if !says.iter().any(|start| message.starts_with(start)) {
+        return None;
     }
+    let (finding, words) =
+        (Finding::new(span.clone(), "expected a word in quotes"), words::of(document, span));
+    Some(match words.is_empty() {
+        true => finding,
+        false => finding.help(format!("the words here are `{}`", words.join("`, `"))),
+    })
+}
+
+/// "invalid type: integer `3`, expected a string" and the same of values.
+fn wrong_type(message: &str, span: &Span, text: &str) -> Option<Finding> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
     let title = format!("expected {}", plain_expected(expected));
     let finding = Finding::new(span.clone(), title).label(format!("this is {}", plain_found(found)));
-    Some(if expected == "a sequence" { finding.help(format!("write {}", as_list(written))) } else { finding })
+    let written = text.get(span.clone()).unwrap_or_default();
+    Some(match expected {
+        "a sequence" => {
+            let list = as_tables(span, text).unwrap_or_else(|| as_list(written));
+            finding.help(format!("write {list}"))
+        }
+        _ => finding,
+    })
+}
+
+/// The header of one table of a list, where it was written as a table with a name: `[routes.web]`.
+fn as_tables(span: &Span, text: &str) -> Option<String> {
+    let rest = text.get(span.end..)?.strip_prefix('.')?;
+    let key = text.get(span.clone())?.trim_start_matches('[');
+    let name = rest.split([']', '.', ' ', '=', '\n']).next()?.trim_matches(['"', '\'']);
+    Some(match key {
+        "routes" => format!("[[{key}]], and `name = \"{name}\"` below it"),
+        _ => format!("[[{key}]]"),
+    })
 }
 
 /// The list that was meant by one value, or by several in one string.

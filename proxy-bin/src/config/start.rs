@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::document::Place;
-use super::finding::Finding;
+use super::finding::{Finding, Findings, Severity, Source};
 use super::{AccessTo, Config, peel};
 use crate::admin::fit;
 use crate::logging::LogError;
@@ -29,6 +29,17 @@ impl Config {
         let finding =
             |(table, key, title): (&str, &str, String)| Finding::new(root.key(table).key(key).span(), title);
         lacking.into_iter().map(finding).collect()
+    }
+
+    /// What is not there yet, and would be made by whoever starts it; warnings.
+    #[must_use]
+    pub fn awaited_at_a_start(&self) -> Findings {
+        let title = self.admin.as_ref().and_then(fit::awaited);
+        let peeled = title.is_some().then(|| peel::read(&self.origin.text, &mut Vec::new())).flatten();
+        let socket = peeled.map(|peeled| peeled.document.root().key("admin").key("socket").span());
+        let finding = title.map(|title| Finding::new(socket.unwrap_or_default(), title));
+        Source::new(&self.origin.name, &self.origin.text)
+            .findings(Severity::Warning, finding.into_iter().collect())
     }
 
     /// Whoever checks need not be who starts it: that it takes root is no fault of the file.

@@ -53,7 +53,7 @@ fn lists(node: &Spanned<DeValue<'_>>, schema: &Value, whole: &Value, found: &mut
 }
 
 /// The schema of a key: of a table with these keys, of a choice that is written with this key, or of a table of any.
-fn of_key<'s>(key: &str, schema: &'s Value) -> Option<&'s Value> {
+pub(super) fn of_key<'s>(key: &str, schema: &'s Value) -> Option<&'s Value> {
     let named = |schema: &'s Value| schema.get("properties").and_then(|keys| keys.get(key));
     let choices = schema.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     named(schema)

@@ -92,6 +92,9 @@ pub struct Limit {
     pub high_water: Option<u64>,
     /// How many wait for a place.
     pub waiting: u64,
+    /// Whether nobody more is let in. Whoever comes while `all connections` are full waits in the kernel's backlog, and in no count.
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// What to drain.

@@ -30,6 +30,9 @@ pub struct Status {
     pub connections: u64,
     /// The most that may be.
     pub max_connections: u64,
+    /// Whether all places are taken: nothing is accepted until a sixteenth is free again, and newcomers wait in the kernel's backlog.
+    #[serde(default)]
+    pub full: bool,
     /// Connections that were opened since the start.
     pub opened_total: u64,
     /// Connections that have ended since the start, by cause; causes of which there was none are left out.

@@ -114,3 +114,72 @@ error: unknown key `max_connections`
   | ^^^^^^^^^^^^^^^ it belongs into `[limits]`, or into `[[listeners]]`, or into `[[routes]]`
 ");
 }
+
+#[test]
+fn a_list_of_tables_that_is_written_as_a_table_with_a_name() {
+    assert_snapshot!(refusal("[routes.web]\nmatch = { ports = [1] }\naction = \"refuse\""), @r#"
+error: expected a list
+ --> proxy.toml:1:2
+  |
+1 | [routes.web]
+  |  ^^^^^^ this is a table
+  |
+  = help: write [[routes]], and `name = "web"` below it
+"#);
+    assert_snapshot!(refusal("[routes.\"web\".match]\nports = [1]"), @r#"
+error: expected a list
+ --> proxy.toml:1:2
+  |
+1 | [routes."web".match]
+  |  ^^^^^^ this is a table
+  |
+  = help: write [[routes]], and `name = "web"` below it
+"#);
+    assert_snapshot!(before_route("[listeners.public]\nports = [1]"), @r#"
+error: expected a list
+ --> proxy.toml:1:2
+  |
+1 | [listeners.public]
+  |  ^^^^^^^^^ this is a table
+  |
+  = help: write [[listeners]]
+"#);
+}
+
+#[test]
+fn a_key_by_the_name_that_other_proxies_have_for_it() {
+    assert_snapshot!(in_route("timeouts = { idle = \"5s\" }"), @r#"
+error: unknown key `idle`
+ --> proxy.toml:6:14
+  |
+6 | timeouts = { idle = "5s" }
+  |              ^^^^ did you mean `inactivity_timeout`?
+  |
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+"#);
+    assert_snapshot!(before_route("[timeouts]\nclient = \"5s\"\nclient-fin = \"1s\"\nconnect = \"1s\""), @r#"
+error: unknown key `client`
+ --> proxy.toml:2:1
+  |
+2 | client = "5s"
+  | ^^^^^^ did you mean `inactivity_timeout`?
+  |
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+
+error: unknown key `client-fin`
+ --> proxy.toml:3:1
+  |
+3 | client-fin = "1s"
+  | ^^^^^^^^^^ did you mean `half_closed_timeout`?
+  |
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+
+error: unknown key `connect`
+ --> proxy.toml:4:1
+  |
+4 | connect = "1s"
+  | ^^^^^^^ did you mean `connection_timeout`?
+  |
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+"#);
+}

@@ -225,13 +225,15 @@ error: expected a list
 
 #[test]
 fn a_number_for_a_word() {
-    assert_snapshot!(before_route("[log]\nlevel = 3"), @"
+    assert_snapshot!(before_route("[log]\nlevel = 3"), @r#"
 error: expected a word in quotes
  --> proxy.toml:2:9
   |
 2 | level = 3
   |         ^
-");
+  |
+  = help: the words here are `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"`
+"#);
 }
 
 #[test]
@@ -320,4 +322,17 @@ error: a number this large is nowhere taken
 1 | workers = 340282366920938463463374607431768211456
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 ");
+}
+
+#[test]
+fn true_for_a_word() {
+    assert_snapshot!(in_route("send_proxy = true"), @r#"
+error: expected a word in quotes
+ --> proxy.toml:6:14
+  |
+6 | send_proxy = true
+  |              ^^^^
+  |
+  = help: the words here are `"off"`, `"v1"`, `"v2"`
+"#);
 }

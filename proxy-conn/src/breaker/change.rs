@@ -45,8 +45,8 @@ impl fmt::Display for Change {
             Because::Moved => write!(f, "its name has other addresses than those of the {failures} failures"),
         }?;
         match (because, cool_down) {
-            (Because::Failures, Some(time)) => write!(f, ", a probe is in {time}"),
-            (_, Some(time)) => write!(f, ", the next is in {time}"),
+            (Because::Failures, Some(time)) => write!(f, ", left alone for {time}"),
+            (_, Some(time)) => write!(f, ", left alone for another {time}"),
             (_, None) => Ok(()),
         }
     }

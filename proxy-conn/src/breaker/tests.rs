@@ -46,7 +46,7 @@ fn the_last_failure_of_the_row_opens_it_and_a_success_begins_the_row_anew() {
     drop(admitted(&breaker, now));
     assert_eq!(breaker.view(now).failures_in_a_row, 4, "no verdict");
     let change = failed(&breaker, 1, now).unwrap();
-    insta::assert_snapshot!(change, @"closed → open: 5 dials failed in a row, a probe is in 10s");
+    insta::assert_snapshot!(change, @"closed → open: 5 dials failed in a row, left alone for 10s");
     let view =
         BreakerView { state: BreakerState::Open, failures_in_a_row: 5, opened: 1, retry_in: COOL_DOWN };
     assert_eq!(breaker.view(now), view);
@@ -94,19 +94,19 @@ fn every_change_has_its_words_and_the_cool_down_doubles_until_it_closes() {
         }
     }
     insta::assert_snapshot!(told, @r"
-    target 10.0.0.1:80: closed → open: 5 dials failed in a row, a probe is in 10s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 20s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 40s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 1m20s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 2m
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 2m
+    target 10.0.0.1:80: closed → open: 5 dials failed in a row, left alone for 10s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 20s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 40s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 1m20s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 2m
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 2m
     target 10.0.0.1:80: half-open → closed: the probe succeeded, after 10 failures in a row
-    target 10.0.0.1:80: closed → open: 5 dials failed in a row, a probe is in 10s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 20s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 40s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 1m20s
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 2m
-    target 10.0.0.1:80: half-open → open: the probe failed, the next is in 2m
+    target 10.0.0.1:80: closed → open: 5 dials failed in a row, left alone for 10s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 20s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 40s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 1m20s
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 2m
+    target 10.0.0.1:80: half-open → open: the probe failed, left alone for another 2m
     target 10.0.0.1:80: half-open → closed: the probe succeeded, after 10 failures in a row
     ");
     let view = BreakerView {
@@ -398,5 +398,5 @@ fn other_options_hold_from_the_next_failure_on_and_change_no_state() {
     assert_eq!(answer(&breaker, now), "skip for 10s", "the cool-down that has begun");
     admitted(&breaker, now + COOL_DOWN).succeeded();
     let change = failed(&breaker, 5, now + COOL_DOWN).unwrap();
-    insta::assert_snapshot!(change, @"closed → open: 5 dials failed in a row, a probe is in 1s");
+    insta::assert_snapshot!(change, @"closed → open: 5 dials failed in a row, left alone for 1s");
 }

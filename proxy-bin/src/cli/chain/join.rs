@@ -50,6 +50,20 @@ pub(super) enum Kind {
     Moving,
 }
 
+/// Two hops of which the first is named after the second although connections come to it before: by their names.
+pub(super) fn turned(hops: &[Hop]) -> Option<(&str, &str)> {
+    let comes_through = |hop: &Hop, before: &Hop| {
+        let ids: HashSet<&str> = before.connections.iter().map(|connection| connection.id.as_str()).collect();
+        hop.connections.iter().flat_map(|connection| &connection.previous).any(|id| ids.contains(id.as_str()))
+    };
+    let pairs =
+        hops.iter().enumerate().flat_map(|(n, hop)| hops.iter().skip(n + 1).map(move |later| (hop, later)));
+    pairs
+        .filter(|(hop, later)| comes_through(hop, later) && !comes_through(later, hop))
+        .map(|(hop, later)| (later.name.as_str(), hop.name.as_str()))
+        .next()
+}
+
 /// Joins each hop's connections with those of the hops before, by the ids that they had there.
 pub(super) fn join(hops: Vec<Hop>) -> Joined {
     let mut rows: Vec<Vec<Option<usize>>> = Vec::new();

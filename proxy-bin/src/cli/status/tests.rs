@@ -78,10 +78,31 @@ fn everything_that_wants_attention_is_marked() {
     ! resources   1000 of 1024 descriptors; 12 MiB resident, 4.0 MiB allocated
     ! audit       NOT CLEAN: 2 zombies, 12s ago
       config      /etc/smartproxy/outer.toml, generation 3, in force for 5m00s
-    !             the last reload was refused 1m00s ago: error: unknown key `rout`
+    !             the last reload was refused 1m00s ago: outer.toml:3:1: unknown key `rout` (in full: smartproxy check /etc/smartproxy/outer.toml)
     ! upgrade     the last one failed 1m30s ago: the new process is not ready after 30s
     ! log         level info, 3 lines lost
     ");
+}
+
+#[test]
+fn a_refused_reload_has_the_first_error_with_its_place_and_what_shows_the_others() {
+    let errors =
+        crate::config::Config::parse("workers = \"many\"\nrout = 1\nrautes = 2\n", "proxy.toml").unwrap_err();
+    let told = refusal(&errors.to_string(), "/etc/proxy.toml");
+    assert!(told.starts_with("proxy.toml:1:11: "), "{told}");
+    assert!(told.ends_with(", and 2 more (in full: smartproxy check /etc/proxy.toml)"), "{told}");
+    assert_eq!(refusal("cannot listen on 127.0.0.1:80\n  stop it", "x"), "cannot listen on 127.0.0.1:80");
+}
+
+#[test]
+fn a_proxy_that_accepts_nobody_says_where_newcomers_are() {
+    // Also while some have gone, and not yet a sixteenth.
+    let status = Status { full: true, connections: 99, max_connections: 100, ..fixtures::status() };
+    let told = screen(&status, &[], NOW);
+    assert!(
+        told.contains("!             full: 99 of 100 connections; newcomers wait in the kernel's backlog\n"),
+        "{told}"
+    );
 }
 
 #[test]

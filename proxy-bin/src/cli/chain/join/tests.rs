@@ -183,3 +183,12 @@ fn a_chain_that_is_whole_says_so() {
     o-1    relay  1m01s  i-1    relay  1m01s  10.0.0.1:40001  → 127.0.0.1:80
     ");
 }
+
+#[test]
+fn hops_that_are_named_from_the_inside_out_are_not_compared() {
+    let outer = || hop("outer", vec![connection("o-1", "relay")]);
+    let inner = || hop("inner", vec![after("i-1", "relay", &["o-1"])]);
+    assert_eq!(turned(&[inner(), outer()]), Some(("outer", "inner")));
+    assert_eq!(turned(&[outer(), inner()]), None);
+    assert_eq!(turned(&[inner(), hop("other", vec![connection("x-1", "relay")])]), None);
+}
