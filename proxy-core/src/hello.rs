@@ -115,7 +115,8 @@ impl HelloReader {
         }
     }
 
-    /// Whether the stream begins as TLS does, by what has been seen of it: with a record of any type and of its version.
+    /// Whether the stream begins as TLS does, by what has been seen of it: with a record of any type and of its version, or with
+    /// the header of a handshake or an alert of a version that some server takes.
     #[must_use]
     pub fn begins_as_tls(&self) -> bool {
         self.records.are_versioned()
@@ -154,7 +155,9 @@ impl HelloReader {
     /// Remembers the refusal.
     fn refuse(&mut self, why: HelloError) -> Progress {
         self.refused = Some(why);
-        if self.begins_as_tls() { Progress::Unreadable(why) } else { Progress::NotTls(why) }
+        // A message of another protocol may begin with bytes that some server takes for a record's.
+        let other = self.records.are_odd() && matches!(why, HelloError::HandshakeType { .. });
+        if self.begins_as_tls() && !other { Progress::Unreadable(why) } else { Progress::NotTls(why) }
     }
 }
 

@@ -16,7 +16,7 @@ pub enum HelloError {
         /// The first byte of the stream.
         found: u8,
     },
-    /// A record's major version is not 3, which SSL 3.0 and every TLS has.
+    /// A record's major version is one that no server takes. SSL 3.0 and every TLS has 3, and some servers take others below 16.
     #[error("the major version of a record is {found}, all of TLS has 3")]
     RecordVersion {
         /// The major version found.

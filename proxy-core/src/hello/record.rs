@@ -18,6 +18,15 @@ const CONTENT_TYPES: std::ops::RangeInclusive<u8> = 20..=24;
 /// The major version of all of TLS, and of SSL 3.0.
 const MAJOR: u8 = 3;
 
+/// The last major version of a record that some server takes ahead of and with a hello: Go's `crypto/tls` refuses from 0x1000
+/// on (`readRecordOrCCS` in `conn.go`), where OpenSSL and `GnuTLS` want 3. What a server reads a name from is read here, too.
+const LAST_MAJOR: u8 = 0x0f;
+
+const ALERT: u8 = 21;
+
+/// A level and a description (RFC 8446, section 6).
+const ALERT_LENGTH: u16 = 2;
+
 /// Where in the record layer the stream is.
 ///
 /// ```text
@@ -29,10 +38,16 @@ const MAJOR: u8 = 3;
 enum Expect {
     ContentType,
     Major { content_type: u8 },
-    Minor,
-    LengthHigh,
-    LengthLow { high: u8 },
+    Minor(Header),
+    LengthHigh(Header),
+    LengthLow { of: Header, high: u8 },
     Fragment { left: usize },
+}
+
+/// What is known of a header that is not whole yet.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    content_type: u8,
 }
 
 /// Strips record headers, checking each byte of them as it comes.
@@ -41,13 +56,15 @@ pub(super) struct Records {
     expect: Expect,
     /// Whole headers seen.
     headers: usize,
-    /// Whether the first header has the version of TLS.
+    /// Whether the first header is that of a TLS record.
     versioned: bool,
+    /// Whether it has another major version than TLS has, one that some server takes all the same.
+    odd: bool,
 }
 
 impl Default for Records {
     fn default() -> Self {
-        Self { expect: Expect::ContentType, headers: 0, versioned: false }
+        Self { expect: Expect::ContentType, headers: 0, versioned: false, odd: false }
     }
 }
 
@@ -57,9 +74,15 @@ impl Records {
         self.headers
     }
 
-    /// Whether the stream begins with the content type and the major version of a TLS record.
+    /// Whether the stream begins with the content type and the major version of a TLS record, or with a whole header that some
+    /// server takes for one.
     pub(super) fn are_versioned(&self) -> bool {
         self.versioned
+    }
+
+    /// Whether its first major version is another than TLS has: then it is a matter of what is in the record whether it is TLS.
+    pub(super) fn are_odd(&self) -> bool {
+        self.odd
     }
 
     /// Takes the next piece of handshake from the front of `input`, with the header before it if there is one.
@@ -94,9 +117,9 @@ impl Records {
             Expect::ContentType => self.content_type(byte),
             Expect::Major { content_type } => self.major(content_type, byte),
             // Any: RFC 8446, section 5.1, has it ignored, and old clients differ.
-            Expect::Minor => Ok(Expect::LengthHigh),
-            Expect::LengthHigh => Ok(Expect::LengthLow { high: byte }),
-            Expect::LengthLow { high } => self.length(u16::from_be_bytes([high, byte])),
+            Expect::Minor(of) => Ok(Expect::LengthHigh(of)),
+            Expect::LengthHigh(of) => Ok(Expect::LengthLow { of, high: byte }),
+            Expect::LengthLow { of, high } => self.length(of, u16::from_be_bytes([high, byte])),
             // Its bytes are not the header's; `next` hands them out.
             Expect::Fragment { .. } => Ok(self.expect),
         }
@@ -113,17 +136,32 @@ impl Records {
     }
 
     fn major(&mut self, content_type: u8, major: u8) -> Result<Expect, HelloError> {
-        self.versioned |= major == MAJOR;
+        if self.headers == 0 {
+            (self.versioned, self.odd) = (major == MAJOR, major != MAJOR);
+        }
         match (content_type, major) {
-            (HANDSHAKE, MAJOR) => Ok(Expect::Minor),
+            (HANDSHAKE, 0..=LAST_MAJOR) => Ok(Expect::Minor(Header { content_type })),
             (HANDSHAKE, found) => Err(HelloError::RecordVersion { found }),
             (found, MAJOR) => Err(HelloError::Interrupted { found }),
+            // A warning ahead of the hello is dropped by the same servers.
+            (ALERT, 0..=LAST_MAJOR) => Ok(Expect::Minor(Header { content_type })),
             (found, _) => Err(HelloError::FirstByte { found }),
         }
     }
 
-    fn length(&mut self, len: u16) -> Result<Expect, HelloError> {
+    fn length(&mut self, of: Header, len: u16) -> Result<Expect, HelloError> {
+        if of.content_type == ALERT {
+            self.versioned = len == ALERT_LENGTH;
+            let found = of.content_type;
+            let why = if self.versioned {
+                HelloError::Interrupted { found }
+            } else {
+                HelloError::FirstByte { found }
+            };
+            return Err(why);
+        }
         self.headers += 1;
+        self.versioned |= len <= MAX_RECORD;
         match len {
             0 => Err(HelloError::EmptyRecord),
             1..=MAX_RECORD => Ok(Expect::Fragment { left: usize::from(len) }),

@@ -32,7 +32,7 @@ fn other_protocols_are_known_by_their_first_byte() {
 
 #[test]
 fn what_only_begins_like_tls_is_known_soon() {
-    insta::assert_snapshot!(earliest(&[22, 2, 1, 0, 1, 1]), @"byte 2 of 6: the major version of a record is 2, all of TLS has 3");
+    insta::assert_snapshot!(earliest(&[22, 16, 1, 0, 1, 1]), @"byte 2 of 6: the major version of a record is 16, all of TLS has 3");
     insta::assert_snapshot!(earliest(&records(&handshake(2, &[0; 70]), 512)), @"TLS, byte 6 of 79: the first handshake message has type 2, a ClientHello has 1");
     insta::assert_snapshot!(earliest(&records(&handshake(1, &[0; 40]), 512)), @"TLS, byte 9 of 49: malformed ClientHello: message length at byte 1");
 }
@@ -48,9 +48,48 @@ fn what_another_reader_may_take_for_a_hello_is_unreadable() {
         let ahead = [record(kind, &[1, 90]), stream.clone()].concat();
         assert_eq!(read(&ahead), Progress::Unreadable(HelloError::Interrupted { found: kind }));
         // A protocol whose messages begin with their length.
-        assert_eq!(read(&[kind, 0]), Progress::NotTls(HelloError::FirstByte { found: kind }));
+        assert_eq!(read(&[kind, 0, 7, 0, 9]), Progress::NotTls(HelloError::FirstByte { found: kind }));
     }
-    assert_eq!(read(b"\x16\0\x2f\x09localhost"), Progress::NotTls(HelloError::RecordVersion { found: 0 }));
+}
+
+/// Go's `crypto/tls` takes any version below 0x1000 of the first records, and drops warnings ahead of the hello.
+#[test]
+fn a_version_that_some_server_takes_is_no_way_around_the_name() {
+    let hello = Hello::plain().with(server_name(b"a.example"));
+    let with_version = |first: [u8; 2]| {
+        let mut stream = hello.stream(60);
+        stream[1..3].copy_from_slice(&first);
+        stream
+    };
+    for version in [[2, 1], [5, 1], [0, 0], [15, 255]] {
+        let Progress::Hello(read) = read(&with_version(version)) else { panic!("{version:?} is read") };
+        assert_eq!(read.server_name.as_ref().map(ToString::to_string).as_deref(), Some("a.example"));
+        let [major, minor] = version;
+        let warning = [&[21, major, minor, 0, 2, 1, 90][..], &hello.whole()].concat();
+        assert_eq!(self::read(&warning), Progress::Unreadable(HelloError::Interrupted { found: 21 }));
+        let empty = [&[22, major, minor, 0, 0][..], &hello.whole()].concat();
+        assert_eq!(self::read(&empty), Progress::Unreadable(HelloError::EmptyRecord));
+        assert_eq!(
+            self::read(&with_version([16, 0])),
+            Progress::NotTls(HelloError::RecordVersion { found: 16 })
+        );
+    }
+    // Broken behind its first byte it is TLS nevertheless.
+    let mut broken = with_version([2, 1]);
+    broken[43] = 255;
+    assert!(matches!(read(&broken), Progress::Unreadable(_)));
+}
+
+/// A protocol whose messages begin with their length and a kind, here of 22 and of 21 bytes.
+#[test]
+fn a_message_that_begins_like_an_odd_record_is_none() {
+    let message = b"\x16\0\x2f\x09localhost";
+    assert_eq!(read(message), Progress::NotTls(HelloError::HandshakeType { found: b'o' }));
+    assert_eq!(read(b"\x15\0\x2f\x08a.example"), Progress::NotTls(HelloError::FirstByte { found: 21 }));
+    assert_eq!(
+        read(b"\x16\0\x2f\xff\xffocalhost"),
+        Progress::NotTls(HelloError::RecordLength { len: 0xffff })
+    );
 }
 
 #[test]
@@ -60,7 +99,7 @@ fn records_must_be_of_handshake_and_hold_some() {
     insta::assert_snapshot!(earliest(&[record(22, &hello[..60]), record(22, &[]), record(22, &hello[60..])].concat()), @"TLS, byte 70 of 150: a handshake record is empty");
     insta::assert_snapshot!(earliest(&[record(22, &hello[..2]), record(21, &[1, 0])].concat()), @"TLS, byte 8 of 14: a record of type 21 where one of the ClientHello is due, which has type 22");
     insta::assert_snapshot!(earliest(&[record(22, &hello[..2]), record(23, &[1])].concat()), @"TLS, byte 8 of 13: a record of type 23 where one of the ClientHello is due, which has type 22");
-    insta::assert_snapshot!(earliest(&[record(22, &hello[..60]), vec![22, 4]].concat()), @"TLS, byte 67 of 67: the major version of a record is 4, all of TLS has 3");
+    insta::assert_snapshot!(earliest(&[record(22, &hello[..60]), vec![22, 16]].concat()), @"TLS, byte 67 of 67: the major version of a record is 16, all of TLS has 3");
 }
 
 #[test]
