@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chain_harness::{Backend, Hop, PATIENCE, Wire, eventually, scenario};
+use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, scenario};
 use proxy_conn::{Cause, Level};
 use tokio::time::Instant;
 
@@ -68,6 +68,56 @@ fn who_says_nothing_stays_until_somebody_wants_a_place() {
             drop(client);
         }
         drop((clients, newcomer));
+        hop.settles().await;
+        hop.is_clean().await;
+    });
+}
+
+/// What somebody reads who is slow: more than it takes while places are wanted, less than the kernel holds.
+static ANSWER: [u8; 512 * 1024] = [7; 512 * 1024];
+
+/// Echoes, but for who asks for the answer: that gets it, and a FIN.
+fn echo_or_answer() -> Backend {
+    Backend::serving(|mut wire| async move {
+        let asked = wire.read_some().await;
+        let answer = if asked == b"answer" { &ANSWER[..] } else { &asked };
+        wire.try_send(answer).await.unwrap_or_default();
+        if asked == b"answer" {
+            wire.half_close().await;
+        }
+        wire.read_to_end().await;
+    })
+}
+
+#[test]
+fn who_reads_slowly_what_the_kernel_has_for_it_is_not_ended_for_a_place() {
+    scenario(async {
+        let backend = echo_or_answer();
+        let hop = Hop::start(&chain_harness::config::single(SETTINGS, &[&backend.addr()]));
+        let mut reader = Wire::connect_with_room_for(16 * 1024, hop.addr()).await;
+        reader.send("answer").await;
+        let mut clients = Vec::new();
+        for _ in 1..PLACES {
+            clients.push(served(hop.addr()).await);
+        }
+        let reading = async {
+            let began = Instant::now();
+            for eighth in 1..=40 {
+                reader.read_at_most(8 * 1024).await;
+                tokio::time::sleep_until(began + Duration::from_millis(125) * eighth).await;
+            }
+        };
+        let coming = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            for _ in 0..3 {
+                clients.push(served(hop.addr()).await);
+            }
+        };
+        tokio::join!(reading, coming);
+        assert!(hop.ends_of(Cause::Overload) >= 3, "others have made room");
+        let whole = reader.read_to_end().await;
+        assert_eq!((whole.bytes.len(), whole.end), (ANSWER.len(), Some(Ending::Fin)));
+        drop((clients, reader));
         hop.settles().await;
         hop.is_clean().await;
     });

@@ -7,20 +7,20 @@
 mod crowd;
 mod heap;
 mod places;
+mod relief;
 mod seen;
 mod story;
 #[cfg(test)]
 mod tests;
 
 use std::cell::OnceCell;
-use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use proxy_conn::overload::{Candidate, Usage};
-use proxy_conn::{Level, Overload, Phase, PoolId, Readings, Reason, Tracked};
+use proxy_conn::overload::Usage;
+use proxy_conn::{Level, Overload, Phase, PoolId, Readings, Tracked};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{trace, warn};
@@ -32,6 +32,7 @@ use crate::proxy::Proxy;
 use crowd::Crowd;
 use heap::Heap;
 use places::Places;
+use relief::relieve;
 use seen::{Process, Seen};
 use story::Story;
 
@@ -248,28 +249,4 @@ fn followed(pools: &[Pool], mut before: Vec<Breaker>) -> Vec<Breaker> {
         },
     };
     pools.iter().map(breaker).collect()
-}
-
-/// Ends the pool's connections of least use, among all `connections`.
-fn relieve(pool: &Pool, breaker: &mut Overload, connections: &[Tracked]) {
-    let now = Instant::now();
-    let mortal = connections.iter().filter(|one| one.pool() == Some(pool.id) && !one.is_immortal());
-    let candidates: Vec<_> = mortal.clone().map(|one| candidate(one, now)).collect();
-    let victims = breaker.victims(&candidates);
-    if victims.is_empty() {
-        return;
-    }
-    let chosen: HashSet<_> = victims.iter().map(|victim| victim.id).collect();
-    let ended = mortal.filter(|one| chosen.contains(&one.id()) && one.cancel(Reason::Overload)).count();
-    warn!(pool = %pool.name, ended, "overload: ended the connections of least use");
-}
-
-fn candidate(one: &Tracked, now: Instant) -> Candidate {
-    let (from_client, from_backend) = one.bytes();
-    Candidate {
-        id: one.id(),
-        phase: one.phase(),
-        idle: one.idle(now),
-        moved: from_client.saturating_add(from_backend),
-    }
 }

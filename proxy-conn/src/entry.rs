@@ -242,7 +242,7 @@ impl Entry {
     }
 
     /// The client's and the backend's.
-    fn held(&self) -> [Option<RawFd>; 2] {
+    pub(crate) fn held(&self) -> [Option<RawFd>; 2] {
         self.descriptors.each_ref().map(|fd| Some(fd.load(Ordering::Relaxed)).filter(|fd| *fd >= 0))
     }
 

@@ -48,7 +48,7 @@ pub use level::{Level, LevelCell, Pressure, Refusal, Strength};
 pub use options::{OptionsError, OverloadOptions};
 pub use percent::{Percent, PercentError};
 pub use signal::{Readings, Signal, Usage};
-pub use victims::{Candidate, Useless, Victim};
+pub use victims::{Candidate, Sent, Useless, Victim};
 
 use growth::Growth;
 use signal::Observed;
@@ -152,9 +152,12 @@ impl Overload {
     /// In normal there are none, and a second call after one observation has none: the share is for one observation, and
     /// there is one for each second at the most. Nor are there any because of growth or of dials that hang, which the end of
     /// other connections would not help; nor any that have carried bytes, unless their places are wanted.
+    ///
+    /// `sent`: what the kernel knows of the bytes written to one. It is asked of those only that would go next, and whoever may
+    /// be taking some is passed over.
     #[must_use]
-    pub fn victims(&mut self, candidates: &[Candidate]) -> Vec<Victim> {
-        victims::choose(candidates, std::mem::take(&mut self.relief), &self.options)
+    pub fn victims(&mut self, candidates: &[Candidate], sent: impl FnMut(&Candidate) -> Sent) -> Vec<Victim> {
+        victims::choose(candidates, std::mem::take(&mut self.relief), &self.options, sent)
     }
 
     /// How many [`victims`](Self::victims) there are now at the most, in a pool of so many `connections`. Where that is

@@ -6,6 +6,7 @@
 mod places;
 
 use std::fmt;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -186,6 +187,13 @@ impl Tracked {
     /// What the audit compares.
     pub(crate) fn audited(&self, now: Instant) -> TableEntry {
         self.entry.audited(self.home, now)
+    }
+
+    /// The descriptors that it holds: the client's, the backend's. They are numbers: the sockets may be closed at any time, and
+    /// the numbers be other sockets' then.
+    #[must_use]
+    pub fn descriptors(&self) -> [Option<RawFd>; 2] {
+        self.entry.held()
     }
 
     /// Ends it; whether it was not being ended already.

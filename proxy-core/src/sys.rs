@@ -78,10 +78,15 @@ unsafe fn own(descriptor: RawFd) -> OwnedFd {
 /// Bytes in the send queue of a TCP socket that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
 /// 0 where the kernel cannot say.
 pub(crate) fn unacknowledged(fd: BorrowedFd<'_>) -> usize {
+    unacknowledged_of(fd.as_raw_fd())
+}
+
+/// The same of the socket that has this descriptor now, if any has.
+pub(crate) fn unacknowledged_of(descriptor: RawFd) -> usize {
     let mut queued: libc::c_int = 0;
     // SAFETY: SIOCOUTQ (the same number as TIOCOUTQ) writes one c_int to the pointer, which points to one that lives
-    // for the call; the descriptor is borrowed, so it is open.
-    let answer = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut queued) };
+    // for the call. The descriptor is a mere number, as in `socket_address`.
+    let answer = unsafe { libc::ioctl(descriptor, libc::TIOCOUTQ, &raw mut queued) };
     if answer == 0 { usize::try_from(queued).unwrap_or(0) } else { 0 }
 }
 

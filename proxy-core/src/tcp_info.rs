@@ -81,6 +81,20 @@ pub fn of_descriptor(descriptor: RawFd) -> io::Result<SocketInfo> {
     })
 }
 
+/// Bytes that were written to the socket with this descriptor and that the other side has not acknowledged (a Unix socket's:
+/// not read). 0 where the kernel cannot say, and where the descriptor is closed.
+#[must_use]
+pub fn unacknowledged(descriptor: RawFd) -> usize {
+    sys::unacknowledged_of(descriptor)
+}
+
+/// Since data was last put on the wire by the TCP socket with this descriptor; since it was opened, if none was. None where
+/// there is none.
+#[must_use]
+pub fn last_sent(descriptor: RawFd) -> Option<Duration> {
+    sys::tcp_info(descriptor).ok().map(|info| info.last_sent)
+}
+
 fn endpoint(addr: &socket2::SockAddr) -> Option<Endpoint> {
     let ip = addr.as_socket().map(|addr| Endpoint::Ip((addr.ip().to_canonical(), addr.port()).into()));
     ip.or_else(|| addr.as_pathname().map(|path| Endpoint::Unix(path.to_path_buf())))
@@ -111,6 +125,18 @@ mod tests {
         assert!(tcp.mss > 0 && tcp.rto > Duration::ZERO);
         drop(far);
         assert_eq!(of_descriptor(near.as_raw_fd()).unwrap().remote, None, "the other side is gone");
+    }
+
+    #[test]
+    fn what_the_other_side_has_not_taken_is_asked_by_number() {
+        let (mut near, far) = pair();
+        near.set_nonblocking(true).unwrap();
+        assert_eq!(unacknowledged(near.as_raw_fd()), 0);
+        while near.write(&[0; 65_536]).is_ok() {}
+        assert!(unacknowledged(near.as_raw_fd()) > 0);
+        assert_eq!(unacknowledged(far.as_raw_fd()), 0, "it has sent nothing");
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!([file.as_raw_fd(), -1, 1 << 20].map(unacknowledged), [0; 3]);
     }
 
     #[test]

@@ -276,33 +276,34 @@ fn victims_are_for_one_observation_and_for_what_their_end_relieves() {
         phase: Phase::Relay,
         idle: Duration::from_secs(60),
         moved: 1,
+        descriptors: [None; 2],
     };
     let candidates: Vec<_> = (0..1000).map(idle).collect();
     let now = Instant::now();
     let mut overload = Overload::new(options());
     overload.observe(&open(799), now);
-    assert!(overload.victims(&candidates).is_empty(), "normal");
+    assert!(overload.victims(&candidates, |_| Sent::NOTHING).is_empty(), "normal");
     assert_eq!(overload.most_victims(1000), 0, "and nobody has to be looked at");
     overload.observe(&Readings { wanted: 49, ..open(950) }, now);
     assert_eq!([0, 19, 20, 1000].map(|open| overload.most_victims(open)), [0, 0, 1, 50]);
-    assert_eq!(overload.victims(&candidates).len(), 50);
-    assert!(overload.victims(&candidates).is_empty(), "the share is for one observation");
+    assert_eq!(overload.victims(&candidates, |_| Sent::NOTHING).len(), 50);
+    assert!(overload.victims(&candidates, |_| Sent::NOTHING).is_empty(), "the share is for one observation");
     assert_eq!(overload.most_victims(1000), 0);
     overload.observe(&open(950), now + Duration::from_millis(999));
     assert_eq!(overload.most_victims(1000), 0, "and there is one for each second");
     overload.observe(&open(950), now + Duration::from_secs(1));
     assert_eq!(overload.most_victims(1000), 50);
     assert!(
-        overload.victims(&candidates).is_empty(),
+        overload.victims(&candidates, |_| Sent::NOTHING).is_empty(),
         "nobody wants the places of those that are merely idle"
     );
     let memory = Readings { memory: Usage::new(95, 100), ..open(0) };
     overload.observe(&memory, now + Duration::from_secs(2));
-    assert_eq!(overload.victims(&candidates).len(), 50, "but memory has to be given back");
+    assert_eq!(overload.victims(&candidates, |_| Sent::NOTHING).len(), 50, "but memory has to be given back");
     let mut overload = Overload::new(options());
     overload.observe(&Readings { dialling: 900, oldest_dial: Duration::from_secs(9), ..open(799) }, now);
     assert_eq!(overload.level(), Level::Shed);
-    assert!(overload.victims(&candidates).is_empty(), "dials that hang are not helped");
+    assert!(overload.victims(&candidates, |_| Sent::NOTHING).is_empty(), "dials that hang are not helped");
     assert_eq!(overload.most_victims(1000), 0, "at any level");
 }
 

@@ -1,7 +1,9 @@
 //! Which connections of an overloaded pool are ended first.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::level::Strength;
@@ -21,12 +23,40 @@ pub struct Candidate {
     pub idle: Duration,
     /// Bytes that have moved, both ways together.
     pub moved: u64,
+    /// The descriptors it holds: the client's, the backend's. By the time that one is asked it may be another socket's.
+    pub descriptors: [Option<RawFd>; 2],
 }
 
 impl From<&ConnView> for Candidate {
     fn from(view: &ConnView) -> Self {
         let moved = view.from_client.saturating_add(view.from_backend);
-        Self { id: view.id, phase: view.phase, idle: view.idle, moved }
+        let descriptors = [view.client_descriptor, view.backend_descriptor];
+        Self { id: view.id, phase: view.phase, idle: view.idle, moved, descriptors }
+    }
+}
+
+/// What the kernel knows of the bytes that were written to a connection's two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// How many of them were not acknowledged yet.
+    pub owed: usize,
+    /// Since some were last put on the wire: a reader that is slow makes room for them long after they were written.
+    pub ago: Duration,
+}
+
+impl Sent {
+    /// Nothing, ever.
+    pub const NOTHING: Self = Self { owed: 0, ago: Duration::MAX };
+
+    /// Of two sides.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { owed: self.owed.saturating_add(other.owed), ago: self.ago.min(other.ago) }
+    }
+
+    /// Whether a peer may have been taking some within this time, although nothing was read or written.
+    fn may_be_taken(self, within: Duration) -> bool {
+        self.owed > 0 || self.ago < within
     }
 }
 
@@ -100,24 +130,41 @@ pub(super) fn most(candidates: usize, strength: Strength, options: &OverloadOpti
 }
 
 /// The victims among `candidates`, in the order in which they should go: those without data, the half-closed, the idle;
-/// among each the longest silent first. At most [`most`] of them, and of those with data no more than are wanted.
-pub(super) fn choose(candidates: &[Candidate], relief: Relief, options: &OverloadOptions) -> Vec<Victim> {
+/// among each the longest silent first. At most [`most`] of them, of those with data no more than are wanted, and nobody who is
+/// still taking what was `sent`: which is asked last, since it costs system calls.
+///
+/// Silence is measured by what the proxy reads and writes. Whoever has not acknowledged yet what was written to it may be
+/// taking it from the kernel's buffers all the time; whether it is, its own deadlines judge.
+pub(super) fn choose(
+    candidates: &[Candidate],
+    relief: Relief,
+    options: &OverloadOptions,
+    mut sent: impl FnMut(&Candidate) -> Sent,
+) -> Vec<Victim> {
     let most = most(candidates.len(), relief.strength, options);
     if most == 0 {
         return Vec::new();
     }
-    let order = |victim: &Victim| (victim.why, Reverse(victim.idle), victim.id);
-    let as_victim =
-        |one: &Candidate| one.useless(options).map(|why| Victim { id: one.id, why, idle: one.idle });
-    let mut victims: Vec<_> = candidates.iter().filter_map(as_victim).collect();
-    if victims.len() > most {
-        // Of a hundred thousand, only those that go are sorted.
-        victims.select_nth_unstable_by_key(most, order);
-        victims.truncate(most);
+    let ranked = |(n, one): (usize, &Candidate)| {
+        one.useless(options).map(|why| Reverse((why, Reverse(one.idle), one.id, n)))
+    };
+    // Of a hundred thousand, only those that go are sorted, and whom they are chosen before.
+    let mut in_order: BinaryHeap<_> = candidates.iter().enumerate().filter_map(ranked).collect();
+    let mut is_busy = |one: &Candidate| sent(one).may_be_taken(options.victims_idle.get());
+    let (mut victims, mut with_data) = (Vec::new(), 0);
+    while victims.len() < most
+        && let Some(Reverse((why, Reverse(idle), id, n))) = in_order.pop()
+    {
+        let has_data = why != Useless::NoData;
+        if has_data && with_data >= relief.wanted {
+            break;
+        }
+        if candidates.get(n).is_some_and(&mut is_busy) {
+            continue;
+        }
+        with_data += u64::from(has_data);
+        victims.push(Victim { id, why, idle });
     }
-    victims.sort_unstable_by_key(order);
-    let without_data = victims.partition_point(|victim| victim.why == Useless::NoData);
-    victims.truncate(without_data.saturating_add(usize::try_from(relief.wanted).unwrap_or(usize::MAX)));
     victims
 }
 
@@ -134,7 +181,11 @@ mod tests {
 
     fn candidate(count: u64, phase: Phase, idle_secs: u64, moved: u64) -> Candidate {
         let id = ConnId { instance: 0, count };
-        Candidate { id, phase, idle: Duration::from_secs(idle_secs), moved }
+        Candidate { id, phase, idle: Duration::from_secs(idle_secs), moved, descriptors: [None; 2] }
+    }
+
+    fn nothing(_: &Candidate) -> Sent {
+        Sent::NOTHING
     }
 
     fn greedy() -> OverloadOptions {
@@ -158,7 +209,7 @@ mod tests {
             candidate(12, Phase::Drain, 9, 5),
         ];
         let line = |v: Victim| format!("{:>2} {:<11} {:>4}s\n", v.id.count, v.why, v.idle.as_secs());
-        let chosen = choose(&candidates, relief(1000), &greedy());
+        let chosen = choose(&candidates, relief(1000), &greedy(), nothing);
         insta::assert_snapshot!(chosen.into_iter().map(line).collect::<String>(), @r"
         8 no data       40s
         6 no data       10s
@@ -167,7 +218,7 @@ mod tests {
         1 idle        9000s
         3 idle          10s
         ");
-        let half: Vec<_> = choose(&candidates, relief(250), &greedy());
+        let half: Vec<_> = choose(&candidates, relief(250), &greedy(), nothing);
         assert_eq!(half.iter().map(|v| v.id.count).collect::<Vec<_>>(), [8, 6, 5]);
     }
 
@@ -176,7 +227,7 @@ mod tests {
         let silent = [Phase::Relay, Phase::Drain].map(|phase| candidate(1, phase, 9000, 5));
         let candidates = [&silent[..], &[candidate(2, Phase::Relay, 10, 0)]].concat();
         let gone = |wanted| {
-            let chosen = choose(&candidates, Relief { wanted, ..relief(1000) }, &greedy());
+            let chosen = choose(&candidates, Relief { wanted, ..relief(1000) }, &greedy(), nothing);
             chosen.into_iter().map(|victim| victim.why).collect::<Vec<_>>()
         };
         assert_eq!(gone(0), [Useless::NoData]);
@@ -184,11 +235,36 @@ mod tests {
         assert_eq!(gone(2), [Useless::NoData, Useless::HalfClosed, Useless::Idle]);
     }
 
+    /// A slow reader has megabytes in the kernel's buffers, and the proxy nothing to do for it.
+    #[test]
+    fn who_has_not_taken_yet_what_was_written_is_not_idle() {
+        let [reader, half_closed] = [Phase::Relay, Phase::Drain].map(|phase| candidate(1, phase, 9000, 5));
+        let candidates =
+            [reader, half_closed, candidate(2, Phase::Relay, 20, 5), candidate(3, Phase::Relay, 10, 5)];
+        let (mut asked, relief) = (Vec::new(), Relief { wanted: 1, ..relief(1000) });
+        let chosen = choose(&candidates, relief, &greedy(), |one| {
+            asked.push(one.id.count);
+            Sent { owed: usize::from(one.id.count == 1), ago: Duration::MAX }
+        });
+        assert_eq!(
+            chosen.iter().map(|victim| victim.id.count).collect::<Vec<_>>(),
+            [2],
+            "another goes instead"
+        );
+        assert_eq!(asked, [1, 1, 2], "and no more of them are asked than that takes");
+        let ended = |owed, ago| {
+            let sent = Sent { owed: 0, ago: Duration::from_millis(ago) };
+            choose(&candidates, relief, &greedy(), |_| sent.and(Sent { owed, ago: Duration::MAX })).len()
+        };
+        assert_eq!([ended(0, 10_000), ended(1, 10_000)], [1, 0]);
+        assert_eq!(ended(0, 9_999), 0, "it has taken the last of it just now");
+    }
+
     #[test]
     fn the_share_rounds_down_and_follows_the_strength() {
         let idle = |n| (0..n).map(|id| candidate(id, Phase::Relay, 60, 1)).collect::<Vec<_>>();
         let options = OverloadOptions::default();
-        let number = |n, strength| choose(&idle(n), relief(strength), &options).len();
+        let number = |n, strength| choose(&idle(n), relief(strength), &options, nothing).len();
         assert_eq!([19, 20, 39, 40, 1000].map(|n| number(n, 1000)), [0, 1, 1, 2, 50]);
         assert_eq!([0, 19, 20, 500, 1000].map(|strength| number(1000, strength)), [0, 0, 1, 25, 50]);
     }
@@ -207,7 +283,7 @@ mod tests {
             candidates in candidates(), share in 1_i64..=100, strength in 0_u64..=1000
         ) {
             let options = OverloadOptions { victims_share: Percent::try_from(share).unwrap(), ..greedy() };
-            let victims = choose(&candidates, relief(strength), &options);
+            let victims = choose(&candidates, relief(strength), &options, nothing);
             prop_assert!(victims.len() * 100 <= candidates.len() * usize::try_from(share).unwrap());
             let chosen = |c: &&Candidate| victims.iter().any(|v| v.id == c.id);
             let (gone, kept): (Vec<&Candidate>, Vec<_>) = candidates.iter().partition(chosen);
