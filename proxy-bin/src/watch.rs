@@ -161,11 +161,11 @@ impl<D> Watch<D> {
         }
         let under_way = proxy.preparing.is_under_way();
         if under_way {
-            self.heap.changes(now);
+            self.heap.prepares(now);
         }
         let most = proxy.config.limits.max_memory.map_or(0, Memory::bytes);
         let memory = if most > 0 {
-            self.heap.usage(most, proxy.tracker.is_empty(), passed && !under_way, now)
+            self.heap.usage(most, proxy.tracker.len(), passed && !under_way, now)
         } else {
             Usage::default()
         };

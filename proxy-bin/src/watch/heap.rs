@@ -27,11 +27,37 @@ pub(super) struct Heap {
     resident: Option<Resident>,
     /// What is allocated whoever comes or goes: the least there was in this generation.
     own: Option<u64>,
-    /// What was allocated when last looked.
-    last: u64,
-    /// When what is the process's own was last changing, and what was not before.
-    passing: Option<(Instant, u64)>,
+    /// What was allocated when last looked, and for how many connections.
+    last: Held,
+    /// What is the process's own is changing.
+    passing: Option<Passing>,
     released: Option<Released>,
+}
+
+/// What connections hold, and how many there are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    bytes: u64,
+    connections: usize,
+}
+
+impl Held {
+    /// What so many connections hold, if each holds as much as these do.
+    fn by(self, connections: usize) -> u64 {
+        let bytes = u128::from(self.bytes) * connections as u128 / self.connections.max(1) as u128;
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+}
+
+/// A change of what is the process's own, while it lasts.
+#[derive(Debug, Clone, Copy)]
+struct Passing {
+    /// When it was last seen to go on.
+    since: Instant,
+    /// Whether another generation has come into force: otherwise nothing of it stays.
+    stays: bool,
+    /// What connections held before.
+    others: Held,
 }
 
 /// The last time that memory was given back.
@@ -61,29 +87,40 @@ impl Heap {
     /// are descriptors later or not.
     pub(super) fn new(watched: bool) -> Self {
         let resident = if watched { Resident::new() } else { None };
-        Self { resident, own: memory::allocated(), last: 0, passing: None, released: None }
+        Self { resident, own: memory::allocated(), last: Held::default(), passing: None, released: None }
     }
 
-    /// What is the process's own changes: a configuration is being read, or another one has come into force. Connections are
-    /// taken to hold what they held before.
+    /// Another generation has come into force, and what it takes is the process's own.
     pub(super) fn changes(&mut self, now: Instant) {
-        let others =
-            self.passing.map_or(self.last.saturating_sub(self.own.unwrap_or(0)), |(_, others)| others);
-        self.passing = Some((now, others));
+        self.pass(true, now);
     }
 
-    /// What of `most` bytes is in use, and what the process itself has of it. Where they are nearly used up, what was freed is
-    /// given back first; and it never counts.
+    /// A configuration is being read or compared, which takes memory for as long as that lasts.
+    pub(super) fn prepares(&mut self, now: Instant) {
+        self.pass(false, now);
+    }
+
+    /// Until it has passed each connection is taken to hold what it held before, and what is the process's own to be what it
+    /// was: what the change takes is held against nobody, and moves no mark.
+    fn pass(&mut self, stays: bool, now: Instant) {
+        let before = Held { bytes: self.last.bytes.saturating_sub(self.own.unwrap_or(0)), ..self.last };
+        let (stayed, others) =
+            self.passing.map_or((false, before), |passing| (passing.stays, passing.others));
+        self.passing = Some(Passing { since: now, stays: stays || stayed, others });
+    }
+
+    /// What of `most` bytes is in use by so many `connections`, and what the process itself has of it. Where they are nearly
+    /// used up, what was freed is given back first; and it never counts.
     ///
-    /// `nobody`: there are no connections. `passed`: nothing changes any more, and the generation before is gone.
-    pub(super) fn usage(&mut self, most: u64, nobody: bool, passed: bool, now: Instant) -> Usage {
+    /// `passed`: nothing changes any more, and the generation before is gone.
+    pub(super) fn usage(&mut self, most: u64, connections: usize, passed: bool, now: Instant) -> Usage {
         let mut read = self.read();
         if self.is_worth_it(read, most, now) {
             read = self.release(now);
         }
         let allocated = read.allocated.min(read.resident);
-        self.learn(allocated, nobody, passed, now);
-        Usage::new(allocated, most).beside(self.own.unwrap_or(0))
+        let used = self.learn(allocated, connections, passed, now);
+        Usage::new(used, most).beside(self.own.unwrap_or(0))
     }
 
     /// Whether what is the process's own is known, and does not change.
@@ -116,20 +153,23 @@ impl Heap {
         read.spare() >= last.left + worth && now.saturating_duration_since(last.at) >= LOOK_EVERY
     }
 
-    /// Finds out what of it is the process's own.
-    fn learn(&mut self, allocated: u64, nobody: bool, passed: bool, now: Instant) {
-        self.last = allocated;
-        if nobody {
-            (self.own, self.passing) = (Some(allocated), None);
-        } else if let Some((since, others)) = self.passing {
-            self.own = Some(allocated.saturating_sub(others));
-            let passing = if passed { SETTLING } else { PASSING };
-            if now.saturating_duration_since(since) >= passing {
-                self.passing = None;
-            }
-        } else {
-            self.own = Some(self.own.map_or(allocated, |own| own.min(allocated)));
+    /// Finds out what of it is the process's own; what of it is in use by that.
+    fn learn(&mut self, allocated: u64, connections: usize, passed: bool, now: Instant) -> u64 {
+        self.last = Held { bytes: allocated, connections };
+        let Some(Passing { since, stays, others }) = self.passing else {
+            let least = self.own.filter(|_| connections > 0).map_or(allocated, |own| own.min(allocated));
+            self.own = Some(least);
+            return allocated;
+        };
+        let others = others.by(connections);
+        if now.saturating_duration_since(since) >= if passed { SETTLING } else { PASSING } {
+            self.passing = None;
+            let own = self.own.filter(|_| !stays && connections > 0);
+            self.own = Some(own.map_or(allocated.saturating_sub(others), |own| own.min(allocated)));
+            return allocated;
         }
+        let own = self.own.unwrap_or(0).min(allocated);
+        own.saturating_add(others).min(allocated)
     }
 
     fn read(&mut self) -> Read {
@@ -155,11 +195,11 @@ mod tests {
     #[test]
     fn own_is_what_is_there_when_nobody_is() {
         let (mut heap, now) = heap(10 * MIB);
-        heap.learn(30 * MIB, false, true, now);
+        heap.learn(30 * MIB, 9, true, now);
         assert_eq!(heap.own, Some(10 * MIB));
-        heap.learn(12 * MIB, true, true, now);
+        heap.learn(12 * MIB, 0, true, now);
         assert_eq!(heap.own, Some(12 * MIB));
-        heap.learn(8 * MIB, false, true, now);
+        heap.learn(8 * MIB, 9, true, now);
         assert_eq!(heap.own, Some(8 * MIB), "all of it can be no more than there is");
     }
 
@@ -167,29 +207,45 @@ mod tests {
     #[test]
     fn what_another_generation_takes_is_its_own() {
         let (mut heap, now) = heap(10 * MIB);
-        heap.learn(30 * MIB, false, true, now);
-        heap.changes(now);
-        heap.learn(430 * MIB, false, false, now);
-        assert_eq!(heap.own, Some(410 * MIB));
+        heap.learn(30 * MIB, 9, true, now);
+        heap.prepares(now);
+        assert_eq!(heap.learn(430 * MIB, 9, false, now), 30 * MIB);
         // A large file takes long to read.
         let read = now + 20 * LOOK_EVERY;
         heap.changes(read);
-        heap.learn(600 * MIB, false, false, read);
-        assert_eq!(heap.own, Some(580 * MIB));
+        assert_eq!(heap.learn(600 * MIB, 9, false, read), 30 * MIB);
+        assert_eq!(heap.own, Some(10 * MIB));
         // The one before is gone, and so is what the change was answered with.
-        heap.learn(420 * MIB, false, true, read + SETTLING);
+        assert_eq!(heap.learn(420 * MIB, 9, true, read + SETTLING), 420 * MIB);
         assert_eq!((heap.own, heap.is_settled()), (Some(400 * MIB), true));
-        heap.learn(500 * MIB, false, true, read + SETTLING);
+        heap.learn(500 * MIB, 9, true, read + SETTLING);
         assert_eq!(heap.own, Some(400 * MIB), "from then on it is connections that take more");
+    }
+
+    #[test]
+    fn what_a_comparison_takes_is_held_against_nobody_and_moves_no_mark() {
+        let (mut heap, now) = heap(10 * MIB);
+        heap.learn(50 * MIB, 100, true, now);
+        heap.prepares(now);
+        let mut seen = |allocated, connections, since| {
+            (heap.learn(allocated * MIB, connections, true, now + since) / MIB, heap.own.unwrap_or(0) / MIB)
+        };
+        let soon = Duration::from_secs(1);
+        assert_eq!(seen(200, 100, soon), (50, 10));
+        assert_eq!(seen(200, 50, soon), (30, 10), "who goes gives back what it had");
+        assert_eq!(seen(200, 200, soon), (90, 10), "and a crowd that comes takes as much each");
+        assert_eq!(seen(150, 0, soon), (10, 10), "what is left of it is not what the process needs");
+        assert_eq!(seen(55, 100, SETTLING), (55, 10));
+        assert!(heap.is_settled());
     }
 
     #[test]
     fn a_generation_that_is_long_about_going_hides_nothing() {
         let (mut heap, now) = heap(10 * MIB);
-        heap.learn(30 * MIB, false, true, now);
+        heap.learn(30 * MIB, 9, true, now);
         heap.changes(now);
-        heap.learn(50 * MIB, false, false, now + PASSING);
-        heap.learn(90 * MIB, false, false, now + PASSING);
+        heap.learn(50 * MIB, 9, false, now + PASSING);
+        heap.learn(90 * MIB, 9, false, now + PASSING);
         assert_eq!(heap.own, Some(30 * MIB));
     }
 
@@ -219,7 +275,7 @@ mod tests {
     #[test]
     fn what_was_freed_does_not_count() {
         let (mut heap, now) = heap(0);
-        let usage = heap.usage(u64::MAX, false, true, now);
+        let usage = heap.usage(u64::MAX, 1, true, now);
         let resident = heap.read().resident;
         assert!(usage.used > 0 && resident > 0 && usage.own <= usage.used, "{usage:?}, {resident}");
     }
