@@ -79,10 +79,7 @@ mod tests {
             ("smartproxy conns 127.0.0.1:9000", "smartproxy conns --socket 127.0.0.1:9000"),
         ] {
             let error = error(line);
-            assert!(
-                error.contains(&format!("tip: to ")) && error.contains(&format!(": {meant}\n")),
-                "{line}: {error}"
-            );
+            assert!(error.contains("tip: to ") && error.contains(&format!(": {meant}\n")), "{line}: {error}");
         }
     }
 
