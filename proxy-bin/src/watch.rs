@@ -43,6 +43,10 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How often it looks while some pool is pressed. Half a second after a shortage is over nobody should be turned away for it.
 const PRESSED: Duration = Duration::from_millis(250);
 
+/// A look that is so late found the process standing still (stopped, or its machine was), and workers have not read yet what
+/// came meanwhile: who seems to have been silent may not have been.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Watches the pools of the generation in force until `stop`. What it needs for that it has from the call on: later there may be
 /// no descriptor left, and what the process holds before it serves anybody is seen before it does.
 pub(crate) fn watch<D>(
@@ -55,9 +59,12 @@ pub(crate) fn watch<D>(
             let walked = watch.look(&in_force.load_full());
             let pause = if watch.is_pressed() { PRESSED } else { EVERY };
             trace!(walked, "watch: looked");
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            let due = Instant::now() + pause;
+            if stop.run_until_cancelled(tokio::time::sleep_until(due)).await.is_none() {
                 return;
             }
+            // Once in a row: on a machine that is always so busy somebody has to be ended at last.
+            watch.stood_still = !watch.stood_still && due.elapsed() > LATE;
         }
     }
 }
@@ -78,6 +85,8 @@ struct Watch<D> {
     walked: Option<Instant>,
     /// How many had been opened and how many were open when all had their backend; `None` where some had none yet.
     still: Option<(u64, usize)>,
+    /// Whether this look is late by so much that nobody's silence can be judged by it.
+    stood_still: bool,
 }
 
 impl<D> Watch<D> {
@@ -93,6 +102,7 @@ impl<D> Watch<D> {
             warned: false,
             walked: None,
             still: None,
+            stood_still: false,
         }
     }
 
@@ -121,7 +131,7 @@ impl<D> Watch<D> {
             let readings = breaker.seen.readings(pool, &process, wanted);
             breaker.observe(pool, &readings, now);
             pool.saw(process.descriptors);
-            if breaker.overload.most_victims(pool.limit.in_use()) > 0 {
+            if !self.stood_still && breaker.overload.most_victims(pool.limit.in_use()) > 0 {
                 breaker.wanted = 0;
                 relieve(pool, &mut breaker.overload, connections());
             }

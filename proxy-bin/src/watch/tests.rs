@@ -99,6 +99,31 @@ async fn minute_after(connections: usize) -> Vec<(Level, Signal, usize)> {
     looks
 }
 
+/// What they said meanwhile waits to be read: a look that comes late ends nobody, the next one does.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_ended_for_the_time_in_which_the_process_stood_still() {
+    let net = MemNet::default();
+    let backend = net.listen(([127, 0, 0, 1], 9000).into());
+    let (proxy, at) = proxy(SERVED_AT_ONCE, net);
+    let (mut ends, mut serving) = (Vec::new(), tokio::task::JoinSet::new());
+    for _ in 0..185 {
+        let (far, near) = mem::pair(1024);
+        serving.spawn(proxy.connection(&at, 0, near, PeerAddr::new(([10, 0, 0, 1], 1).into())));
+        ends.push((far, backend.accept().await.unwrap()));
+    }
+    let mut watch = Watch::new(false);
+    for _ in 0..20 {
+        watch.stood_still = true;
+        watch.look(&proxy);
+        tokio::time::sleep(EVERY).await;
+    }
+    assert_eq!(proxy.tracker.len(), 185);
+    watch.stood_still = false;
+    watch.look(&proxy);
+    tokio::time::sleep(EVERY).await;
+    assert!(proxy.tracker.len() < 185);
+}
+
 /// A level that nobody's end would help is no reason to look at anybody, however long it lasts.
 #[tokio::test(start_paused = true)]
 async fn a_crowd_that_stays_is_walked_once_although_the_pool_is_tight_for_long() {
