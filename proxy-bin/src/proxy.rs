@@ -147,6 +147,7 @@ impl<D: Dial> Proxy<D> {
         let numbers = Numbers::of(&config.pools);
         let ids = (0..).map_while(PoolId::new).zip(&config.pools);
         let (ailing, counted) = (Arc::<Ailing>::default(), Counted::default());
+        counted.set_aside(config.routes.routes().count() + config.listeners.len() + config.pools.len());
         let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
         let routes = routes(&config, &counted, &ailing);
         let clients = config.clients.map(AddressLimits::new);
@@ -232,7 +233,7 @@ impl<D: Dial> Proxy<D> {
         for at in &self.listeners {
             at.limit.set_most(most(at.config.max_connections));
         }
-        self.counted.set_aside();
+        self.counted.set_aside(self.routes.len() + self.listeners.len() + self.pools.len());
         for (state, route) in self.routes.iter().zip(self.config.routes.routes()) {
             state.limit.set_most(most(route.payload.max_connections));
             state.targets.take_force(route.payload);

@@ -74,7 +74,7 @@ impl TargetState {
         self.is_in_force.store(is, Ordering::Relaxed);
     }
 
-    fn is_in_force(&self) -> bool {
+    pub(crate) fn is_in_force(&self) -> bool {
         self.is_in_force.load(Ordering::Relaxed)
     }
 

@@ -6,7 +6,8 @@
 //!                   its connections                  neither: forgotten
 //! ```
 //! A name that a reload removes goes on being counted by its connections, which a limit that began at none would not see. Kept is
-//! what some generation or some permit has; the rest is forgotten at the next look of the watch, and before every reload.
+//! what some generation or some permit has; the rest is forgotten at the next look of the watch. While all names are in force there is
+//! nothing to forget, and they are not walked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,6 +31,16 @@ struct Names {
     routes: HashMap<Arc<str>, OfRoute>,
     listeners: HashMap<Arc<str>, Arc<Listener>>,
     pools: HashMap<Arc<str>, Pool>,
+    /// How many routes, listeners and pools the generation in force has.
+    in_force: usize,
+    /// Whether there may be names, or targets, that are not in force.
+    spare: bool,
+}
+
+impl Names {
+    fn len(&self) -> usize {
+        self.routes.len() + self.listeners.len() + self.pools.len()
+    }
 }
 
 /// What is counted of a route, whatever its configuration says.
@@ -63,12 +74,14 @@ impl Counted {
     /// What `with` makes of a route's counts.
     pub(super) fn route<T>(&self, route: &RouteConfig, with: impl FnOnce(&mut OfRoute) -> T) -> T {
         let mut names = self.0.lock();
+        names.spare = true;
         with(names.routes.entry(Arc::clone(&route.name)).or_insert_with(|| OfRoute::new(route)))
     }
 
     /// A listener, which goes on counting where one of its name is.
     pub(super) fn listener(&self, config: &ListenerConfig) -> Arc<Listener> {
         let mut names = self.0.lock();
+        names.spare = true;
         let at = Listener::after(config, names.listeners.get(config.label.as_str()));
         names.listeners.insert(Arc::clone(&at.label), Arc::clone(&at));
         at
@@ -77,24 +90,39 @@ impl Counted {
     /// A pool of a process that may have `most` connections, which goes on counting where one of its name is.
     pub(super) fn pool(&self, config: &PoolConfig, id: PoolId, most: usize) -> Pool {
         let mut names = self.0.lock();
+        names.spare = true;
         let pool = Pool::new(config, id, most, names.pools.get(&config.name));
         names.pools.insert(Arc::clone(&config.name), pool.clone());
         pool
     }
 
-    /// Marks all targets as not in force; those that are mark themselves after it.
-    pub(super) fn set_aside(&self) {
-        for target in self.0.lock().routes.values().flat_map(|route| &route.targets) {
+    /// A generation with so many routes, listeners and pools takes force: marks all targets as not in force; those that are mark
+    /// themselves after it.
+    pub(super) fn set_aside(&self, in_force: usize) {
+        let names = &mut *self.0.lock();
+        (names.in_force, names.spare) = (in_force, true);
+        for target in names.routes.values().flat_map(|route| &route.targets) {
             target.set_in_force(false);
         }
     }
 
     /// Forgets what neither a generation nor a connection has.
     pub(crate) fn forget(&self) {
-        let Names { routes, listeners, pools } = &mut *self.0.lock();
-        routes.retain(|_, route| route.forgets());
-        listeners.retain(|_, at| at.limit.is_shared());
-        pools.retain(|_, pool| pool.limit.is_shared());
+        let names = &mut *self.0.lock();
+        if !names.spare {
+            return;
+        }
+        names.routes.retain(|_, route| route.forgets());
+        names.listeners.retain(|_, at| Arc::strong_count(at) > 1 || at.limit.is_shared());
+        names.pools.retain(|_, pool| pool.limit.is_shared());
+        let mut targets = names.routes.values().flat_map(|route| &route.targets);
+        names.spare = targets.any(|target| !target.is_in_force()) || names.len() != names.in_force;
+    }
+
+    /// Whether the next look has to walk the names.
+    #[cfg(test)]
+    pub(crate) fn may_forget(&self) -> bool {
+        self.0.lock().spare
     }
 
     /// How many names are kept.
@@ -102,6 +130,6 @@ impl Counted {
     pub(crate) fn len(&self) -> usize {
         let names = self.0.lock();
         let targets: usize = names.routes.values().map(|route| route.targets.len()).sum();
-        names.routes.len() + targets + names.listeners.len() + names.pools.len()
+        names.len() + targets
     }
 }

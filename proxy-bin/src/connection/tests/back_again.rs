@@ -100,15 +100,27 @@ async fn a_target_that_was_away_for_a_while_is_as_drained_and_as_ill_as_it_was()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_name_in_force_is_not_forgotten_before_it_has_connections() {
+    let mut rig = Rig::new(LIMITED);
+    rig.proxy.counted.forget();
+    let _open = (rig.held(), rig.proxy.listeners[0].limit.acquire().unwrap());
+    let before = rig.in_use();
+    rig.reload(LIMITED);
+    assert_eq!(rig.in_use(), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_name_without_connections_is_forgotten() {
     let mut rig = Rig::new(LIMITED);
     rig.proxy.counted.forget();
     let usual = rig.proxy.counted.len();
+    assert!(!rig.proxy.counted.may_forget(), "all are in force");
     let open = rig.held();
     for n in 0..20 {
         rig.reload(&renamed().replace("other", &format!("other {n}")).replace("9001", &format!("91{n:02}")));
         rig.proxy.counted.forget();
         assert_eq!(rig.proxy.counted.len(), usual + 2, "the route and the target that have connections");
+        assert!(rig.proxy.counted.may_forget());
     }
     drop(open);
     rig.proxy.counted.forget();
