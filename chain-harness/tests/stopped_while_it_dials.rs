@@ -10,15 +10,21 @@ const SHORT: &str = "[timeouts]\nconnection_timeout = \"2s\"\n[log]\nformat = \"
 /// Longer than `SHORT` says.
 const STILL: Duration = Duration::from_millis(2_500);
 
+/// A proxy that stands still while it dials `hole` for this client.
+async fn frozen(hole: &BlackHole) -> (Smartproxy, Wire) {
+    let proxy = Smartproxy::run(&config::single(SHORT, &[&hole.addr()])).await;
+    let before = proxy.process.descriptors();
+    let client = Wire::connect(proxy.addr()).await;
+    eventually(PATIENCE, || proxy.process.descriptors() >= before + 2).await;
+    proxy.process.freeze().await;
+    (proxy, client)
+}
+
 #[test]
 fn a_backend_that_took_it_meanwhile_is_served() {
     Smartproxy::scenario(async {
         let hole = BlackHole::open().await;
-        let proxy = Smartproxy::run(&config::single(SHORT, &[&hole.addr()])).await;
-        let before = proxy.process.descriptors();
-        let mut client = Wire::connect(proxy.addr()).await;
-        eventually(PATIENCE, || proxy.process.descriptors() >= before + 2).await;
-        proxy.process.freeze().await;
+        let (proxy, mut client) = frozen(&hole).await;
         client.send("hello").await;
         // The kernel's next SYN, a second after the first, gets through; there is nobody to see it.
         let backend = hole.opens_up(|mut wire| async move {
@@ -40,11 +46,7 @@ fn a_backend_that_took_it_meanwhile_is_served() {
 fn a_backend_that_did_not_is_given_up() {
     Smartproxy::scenario(async {
         let hole = BlackHole::open().await;
-        let proxy = Smartproxy::run(&config::single(SHORT, &[&hole.addr()])).await;
-        let before = proxy.process.descriptors();
-        let mut client = Wire::connect(proxy.addr()).await;
-        eventually(PATIENCE, || proxy.process.descriptors() >= before + 2).await;
-        proxy.process.freeze().await;
+        let (proxy, mut client) = frozen(&hole).await;
         tokio::time::sleep(STILL).await;
         proxy.process.thaw();
         assert!(client.read_to_end().await.is_only_a_reset());

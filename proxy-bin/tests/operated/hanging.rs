@@ -46,14 +46,26 @@ fn client(proxy: &Running) -> TcpStream {
     stream
 }
 
+/// Tells it to stop, and `again` if so; the exit code, which comes in its time, or at once.
+#[track_caller]
+fn stopped(proxy: &mut Running, again: bool) -> i32 {
+    let mut begin = Instant::now();
+    proxy.signal(Signal::TERM);
+    if again {
+        proxy.says("another signal stops at once");
+        begin = Instant::now();
+        proxy.signal(Signal::TERM);
+    }
+    let code = proxy.exit_code();
+    let took = begin.elapsed();
+    assert!(took < if again { AT_ONCE } else { IN_TIME }, "{took:?}:\n{}", proxy.output());
+    code
+}
+
 /// Tells it to stop; it ends in its time.
 #[track_caller]
 fn stops(mut proxy: Running) {
-    let begin = Instant::now();
-    proxy.signal(Signal::TERM);
-    let code = proxy.exit_code();
-    let took = begin.elapsed();
-    assert!(took < IN_TIME, "{took:?}:\n{}", proxy.output());
+    let code = stopped(&mut proxy, false);
     assert!([0, 3].contains(&code), "{code}:\n{}", proxy.output());
 }
 
@@ -61,13 +73,7 @@ fn stops(mut proxy: Running) {
 #[track_caller]
 fn stops_at_once(mut proxy: Running) {
     let _client = client(&proxy);
-    proxy.signal(Signal::TERM);
-    proxy.says("another signal stops at once");
-    let begin = Instant::now();
-    proxy.signal(Signal::TERM);
-    assert_eq!(proxy.exit_code(), 4, "{}", proxy.output());
-    let took = begin.elapsed();
-    assert!(took < AT_ONCE, "{took:?}:\n{}", proxy.output());
+    assert_eq!(stopped(&mut proxy, true), 4, "{}", proxy.output());
 }
 
 /// Both ends of a proxy that has been brought to hang.
@@ -155,17 +161,8 @@ fn a_log_that_nobody_reads_any_more_holds_up_nobody() {
             proxy.converse();
         }
         let _client = client(&proxy);
-        let mut begin = Instant::now();
-        proxy.signal(Signal::TERM);
-        if again {
-            proxy.says("another signal stops at once");
-            begin = Instant::now();
-            proxy.signal(Signal::TERM);
-        }
-        let code = proxy.exit_code();
-        let took = begin.elapsed();
+        let code = stopped(&mut proxy, again);
         assert_eq!(code, if again { 4 } else { 3 }, "{}", proxy.output());
-        assert!(took < if again { AT_ONCE } else { IN_TIME }, "{took:?}:\n{}", proxy.output());
     }
 }
 
@@ -190,16 +187,7 @@ fn a_new_process_that_hangs_is_stopped_too() {
             eventually("the new one runs", || proxy.read("pid").ends_with('\n'));
             let number = proxy.read("pid").trim().to_owned();
             let _client = if again { Some(client(&proxy)) } else { None };
-            let mut begin = Instant::now();
-            proxy.signal(Signal::TERM);
-            if again {
-                proxy.says("another signal stops at once");
-                begin = Instant::now();
-                proxy.signal(Signal::TERM);
-            }
-            let code = proxy.exit_code();
-            let took = begin.elapsed();
-            assert!(took < if again { AT_ONCE } else { IN_TIME }, "{took:?}:\n{}", proxy.output());
+            let code = stopped(&mut proxy, again);
             assert_eq!(code, if again { 4 } else { 0 }, "{}", proxy.output());
             let is_there = || Path::new("/proc").join(&number).exists();
             if ignores && again {
@@ -272,16 +260,7 @@ fn a_name_that_nobody_answers_for_holds_up_nobody() {
         let _client = TcpStream::connect(proxy.addr()).unwrap();
         server.set_read_timeout(Some(crate::PATIENCE)).unwrap();
         server.recv(&mut [0; 512]).unwrap();
-        let mut begin = Instant::now();
-        proxy.signal(Signal::TERM);
-        if again {
-            proxy.says("another signal stops at once");
-            begin = Instant::now();
-            proxy.signal(Signal::TERM);
-        }
-        proxy.exit_code();
-        let took = begin.elapsed();
-        assert!(took < if again { AT_ONCE } else { IN_TIME }, "{took:?}:\n{}", proxy.output());
+        stopped(&mut proxy, again);
         assert!(proxy.output().trim_end().lines().last().unwrap().contains("stopped"), "{}", proxy.output());
     }
 }

@@ -164,10 +164,10 @@ async fn a_target_that_no_time_is_left_for_is_neither_tried_nor_blamed() {
     assert!(error.timed_out());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stale_answer_leaves_time_to_dial() {
+/// Names that are answered the first time, and never again.
+fn answers_once() -> Resolver {
     let asked = std::sync::atomic::AtomicBool::new(false);
-    let resolver = Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
+    Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
         let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
         Box::pin(async move {
             if again {
@@ -175,7 +175,12 @@ async fn a_stale_answer_leaves_time_to_dial() {
             }
             Ok(vec![[127, 0, 0, 1].into()])
         })
-    });
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_answer_leaves_time_to_dial() {
+    let resolver = answers_once();
     resolver.resolve("slow.test", SECOND).await.unwrap();
     tokio::time::sleep(31 * SECOND).await;
     let dialer = Script([(Endpoint::Ip(addr(1)), Does::Accepts(SECOND))].into());

@@ -128,16 +128,7 @@ async fn a_name_all_of_whose_addresses_refuse_is_looked_up_again() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_in_doubt_is_used_while_there_is_time_to_dial_it() {
-    let asked = std::sync::atomic::AtomicBool::new(false);
-    let resolver = Resolver::new(tokio::runtime::Handle::current(), ResolverOptions::default(), move |_| {
-        let again = asked.swap(true, std::sync::atomic::Ordering::Relaxed);
-        Box::pin(async move {
-            if again {
-                std::future::pending::<()>().await;
-            }
-            Ok(vec![[127, 0, 0, 1].into()])
-        })
-    });
+    let resolver = answers_once();
     let target = [TargetAddr::Name("be.test".into(), 80)];
     let dial = async |does, within| {
         reach(&Script([(numbered(1), does)].into()), &resolver, &target, &AllOpen, within).await
