@@ -68,8 +68,8 @@ mod tests {
         let figures = DialFigures::default();
         figures.reached(Duration::from_micros(99));
         figures.reached(Duration::from_secs(60));
-        figures.failed(&DialErrorKind::TimedOut);
-        figures.failed(&DialErrorKind::Other(std::io::ErrorKind::Other.into()));
+        figures.failed(&DialErrorKind::Timeout);
+        figures.failed(&DialErrorKind::Failed(std::io::ErrorKind::Other.into()));
         figures.failed(&DialErrorKind::Closed(Closed::Full(3)));
         let latency = figures.latency();
         assert_eq!((latency.count(), latency.quantile(0.5)), (2, Some(100)));

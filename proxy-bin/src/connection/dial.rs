@@ -87,11 +87,11 @@ const fn cause(failure: DialFailure) -> Cause {
     match failure {
         DialFailure::Refused => Cause::DialRefused,
         DialFailure::Unreachable => Cause::DialUnreachable,
-        DialFailure::TimedOut => Cause::DialTimeout,
+        DialFailure::Timeout => Cause::DialTimeout,
         DialFailure::Reset => Cause::DialReset,
         DialFailure::Unresolved => Cause::DialUnresolved,
         DialFailure::Shortage => Cause::DialShortage,
-        DialFailure::Other => Cause::DialFailed,
+        DialFailure::Failed => Cause::DialFailed,
     }
 }
 

@@ -20,15 +20,15 @@ pub enum DialErrorKind {
     /// There is no way to that machine or network.
     Unreachable,
     /// It neither accepted nor refused in time.
-    TimedOut,
+    Timeout,
     /// It accepted and reset before the connection was made.
     Reset,
     /// Its name has no address.
-    Resolve(ResolveError),
+    Unresolved(ResolveError),
     /// This machine is out of descriptors, ports or memory.
     Shortage(io::Error),
     /// Anything else that the kernel said.
-    Other(io::Error),
+    Failed(io::Error),
 }
 
 /// The kinds of dials that failed, without what goes with them: what is counted, shown and acted on.
@@ -38,16 +38,16 @@ pub enum DialFailure {
     Refused,
     /// [`DialErrorKind::Unreachable`]
     Unreachable,
-    /// [`DialErrorKind::TimedOut`]
-    TimedOut,
+    /// [`DialErrorKind::Timeout`]
+    Timeout,
     /// [`DialErrorKind::Reset`]
     Reset,
-    /// [`DialErrorKind::Resolve`]
+    /// [`DialErrorKind::Unresolved`]
     Unresolved,
     /// [`DialErrorKind::Shortage`]
     Shortage,
-    /// [`DialErrorKind::Other`]
-    Other,
+    /// [`DialErrorKind::Failed`]
+    Failed,
 }
 
 impl DialFailure {
@@ -55,11 +55,11 @@ impl DialFailure {
     pub const ALL: [Self; 7] = [
         Self::Refused,
         Self::Unreachable,
-        Self::TimedOut,
+        Self::Timeout,
         Self::Reset,
         Self::Unresolved,
         Self::Shortage,
-        Self::Other,
+        Self::Failed,
     ];
 
     /// The stable name.
@@ -68,11 +68,11 @@ impl DialFailure {
         match self {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
-            Self::TimedOut => "timeout",
+            Self::Timeout => "timeout",
             Self::Reset => "reset",
             Self::Unresolved => "unresolved",
             Self::Shortage => "shortage",
-            Self::Other => "failed",
+            Self::Failed => "failed",
         }
     }
 }
@@ -85,11 +85,11 @@ impl DialErrorKind {
             Self::Closed(_) => return None,
             Self::Refused => DialFailure::Refused,
             Self::Unreachable => DialFailure::Unreachable,
-            Self::TimedOut => DialFailure::TimedOut,
+            Self::Timeout => DialFailure::Timeout,
             Self::Reset => DialFailure::Reset,
-            Self::Resolve(_) => DialFailure::Unresolved,
+            Self::Unresolved(_) => DialFailure::Unresolved,
             Self::Shortage(_) => DialFailure::Shortage,
-            Self::Other(_) => DialFailure::Other,
+            Self::Failed(_) => DialFailure::Failed,
         })
     }
 
@@ -115,9 +115,9 @@ impl From<io::Error> for DialErrorKind {
         match error.kind() {
             Kind::ConnectionRefused => Self::Refused,
             Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
-            Kind::TimedOut => Self::TimedOut,
+            Kind::TimedOut => Self::Timeout,
             Kind::ConnectionReset | Kind::ConnectionAborted => Self::Reset,
-            _ => Self::Other(error),
+            _ => Self::Failed(error),
         }
     }
 }
@@ -135,11 +135,11 @@ impl fmt::Display for DialErrorKind {
             Self::Closed(Closed::Draining) => f.write_str("skipped: it is being drained"),
             Self::Refused => f.write_str("connection refused"),
             Self::Unreachable => f.write_str("unreachable"),
-            Self::TimedOut => f.write_str("timed out"),
+            Self::Timeout => f.write_str("timed out"),
             Self::Reset => f.write_str("connection reset"),
-            Self::Resolve(error) => error.fmt(f),
+            Self::Unresolved(error) => error.fmt(f),
             Self::Shortage(error) => write!(f, "this machine ran short: {error}"),
-            Self::Other(error) => error.fmt(f),
+            Self::Failed(error) => error.fmt(f),
         }
     }
 }
@@ -187,7 +187,7 @@ impl DialError {
     /// Whether time ran out, as opposed to every target having answered no.
     #[must_use]
     pub fn timed_out(&self) -> bool {
-        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::TimedOut))
+        self.attempts.last().is_some_and(|last| matches!(last.kind, DialErrorKind::Timeout))
     }
 
     /// Why no target was dialled at all, where none was.

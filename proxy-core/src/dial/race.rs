@@ -240,7 +240,7 @@ where
             News::Connected(endpoint, Ok(stream)) => return self.won(label, endpoint, stream),
             News::Connected(endpoint, Err(error)) => self.fail(label, Some(endpoint), error.into(), now),
             News::LookedUp(Ok(addrs)) => self.looked_up(label.nth, addrs, now),
-            News::LookedUp(Err(error)) => self.fail(label, None, DialErrorKind::Resolve(error), now),
+            News::LookedUp(Err(error)) => self.fail(label, None, DialErrorKind::Unresolved(error), now),
             News::Insisted(Ok(ticket)) if self.may_begin(now) => self.enter(label.nth, ticket, now),
             // Somebody else has just been begun with: this one goes back to the end.
             News::Insisted(Ok(_)) => self.shunned.insert(0, (label.nth, None)),
@@ -347,8 +347,8 @@ where
     fn out_of_time(&mut self, late: &Label, now: Instant) {
         match late.kind {
             Kind::Insist => self.note(late.nth, DialErrorKind::Closed(Closed::Breaker(None))),
-            Kind::LookUp => self.fail(late, None, DialErrorKind::Resolve(ResolveError::TimedOut), now),
-            Kind::Connect(addr) => self.fail(late, addr.map(Endpoint::Ip), DialErrorKind::TimedOut, now),
+            Kind::LookUp => self.fail(late, None, DialErrorKind::Unresolved(ResolveError::TimedOut), now),
+            Kind::Connect(addr) => self.fail(late, addr.map(Endpoint::Ip), DialErrorKind::Timeout, now),
         }
     }
 
@@ -359,10 +359,10 @@ where
         }
         if let Some((nth, addr)) = self.waiting.pop_front() {
             if let Some(target) = self.targets.get(nth) {
-                self.record.note(target, Some(Endpoint::Ip(addr)), DialErrorKind::TimedOut);
+                self.record.note(target, Some(Endpoint::Ip(addr)), DialErrorKind::Timeout);
             }
         } else if self.next < self.targets.len() {
-            self.note(self.next, DialErrorKind::TimedOut);
+            self.note(self.next, DialErrorKind::Timeout);
         }
     }
 }

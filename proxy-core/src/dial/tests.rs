@@ -272,5 +272,5 @@ async fn an_unknown_name_is_an_error_of_its_own() {
         error.to_string().contains("cannot connect to nowhere.invalid:80: the name cannot be resolved: "),
         "{error}"
     );
-    assert!(matches!(error.attempts[0].kind, DialErrorKind::Resolve(_)));
+    assert!(matches!(error.attempts[0].kind, DialErrorKind::Unresolved(_)));
 }

@@ -112,13 +112,13 @@ impl ClientError {
                 Self::NotASocket(place.clone())
             }
             (_, Some(DialErrorKind::Refused)) => Self::Refused(place.clone()),
-            (_, Some(DialErrorKind::Other(why))) if why.kind() == io::ErrorKind::NotFound => {
+            (_, Some(DialErrorKind::Failed(why))) if why.kind() == io::ErrorKind::NotFound => {
                 Self::NoSocket(place.clone())
             }
-            (_, Some(DialErrorKind::Other(why))) if why.kind() == io::ErrorKind::PermissionDenied => {
+            (_, Some(DialErrorKind::Failed(why))) if why.kind() == io::ErrorKind::PermissionDenied => {
                 Self::Denied(place.clone())
             }
-            (_, Some(DialErrorKind::TimedOut)) => {
+            (_, Some(DialErrorKind::Timeout)) => {
                 Self::Late { place: place.clone(), after: error.within.get() }
             }
             (_, _) => Self::Unreachable { place: place.clone(), error },
