@@ -25,7 +25,7 @@ fn limit(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new("acquire_drop", threads), |b| b.iter(round));
         });
     }
-    let (limit, queue) = (Limit::new(1), QueueLimits { most_waiting: 9, longest_wait: Bound::secs(9) });
+    let (limit, queue) = (Limit::new(1), QueueLimits::new(9, Bound::secs(9)));
     group.bench_function("acquire_or_wait_drop/free", |b| {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         b.iter(|| {
@@ -38,11 +38,11 @@ fn limit(c: &mut Criterion) {
 
 #[expect(clippy::expect_used, reason = "a bench has nobody to report to")]
 fn with_clients(live: u32, now: Instant) -> (AddressLimits, Vec<AddressPermit>) {
-    let limits = AddressLimits::new(AddressLimitsOptions {
-        connections_per_client_per_minute: NonZeroU32::MAX,
-        client_table_capacity: NonZeroU32::new(2_000_000).expect("not zero"),
-        ..AddressLimitsOptions::default()
-    });
+    let limits = AddressLimits::new(
+        AddressLimitsOptions::default()
+            .connections_per_client_per_minute(NonZeroU32::MAX)
+            .client_table_capacity(NonZeroU32::new(2_000_000).expect("not zero")),
+    );
     let held = (0..live).map(|nth| limits.admit(client(nth), now).expect("within the limits")).collect();
     (limits, held)
 }

@@ -33,7 +33,7 @@ fn open(tracker: &Arc<Tracker>, listener: &TcpListener) -> io::Result<Conn> {
     #[expect(clippy::disallowed_methods, reason = "a bench on loopback")]
     let backend = TcpStream::connect(listener.local_addr()?)?;
     let (client, peer) = listener.accept()?;
-    let guard = tracker.open(0, Opening { peer: PeerAddr::new(peer), listener: "bench".into() });
+    let guard = tracker.open(0, Opening::new(PeerAddr::new(peer), "bench"));
     let deadline = Instant::now() + Duration::from_secs(3600);
     for phase in [Phase::Dial, Phase::Relay] {
         guard.enter(phase, deadline, DeadlineKind::Dial).map_err(|end| io::Error::other(end.to_string()))?;

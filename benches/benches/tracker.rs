@@ -43,12 +43,12 @@ type Held = ([Option<Permit>; 3], AddressPermit, ConnGuard);
 impl Process {
     #[expect(clippy::expect_used, reason = "a bench has nobody to report to")]
     fn new(clients: u32) -> Self {
-        let addresses = AddressLimits::new(AddressLimitsOptions {
-            connections_per_client: NonZeroU32::MAX,
-            connections_per_client_per_minute: NonZeroU32::MAX,
-            client_table_capacity: NonZeroU32::new(2_000_000).expect("not zero"),
-            ..AddressLimitsOptions::default()
-        });
+        let addresses = AddressLimits::new(
+            AddressLimitsOptions::default()
+                .connections_per_client(NonZeroU32::MAX)
+                .connections_per_client_per_minute(NonZeroU32::MAX)
+                .client_table_capacity(NonZeroU32::new(2_000_000).expect("not zero")),
+        );
         Self {
             tracker: Tracker::new(WORKERS, ()),
             limits: [2_000_000; 3].map(Limit::new),
@@ -63,8 +63,7 @@ impl Process {
     #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench has nobody to report to")]
     fn open(&self, worker: usize, nth: u32) -> Held {
         let ip = samples::client(nth % self.clients);
-        let opening =
-            Opening { peer: PeerAddr::new((ip, 4000).into()), listener: Arc::clone(&self.listeners[worker]) };
+        let opening = Opening::new(PeerAddr::new((ip, 4000).into()), Arc::clone(&self.listeners[worker]));
         let guard = self.tracker.open(worker, opening);
         let permits = [0, 1, 2].map(|n: usize| self.limits[n].acquire());
         let permit = self.addresses.admit(ip, guard.opened()).expect("within the limits");
@@ -107,7 +106,7 @@ fn entry_alone(c: &mut Criterion) {
     let (process, _held) = Process::with(1_000, 1_000);
     let [listener, _] = &process.listeners;
     let peer = PeerAddr::new(([192, 0, 2, 1], 4000).into());
-    let open = || process.tracker.open(0, Opening { peer, listener: Arc::clone(listener) });
+    let open = || process.tracker.open(0, Opening::new(peer, Arc::clone(listener)));
     let mut group = c.benchmark_group("entry");
     group.bench_function("open_close", |b| b.iter(|| drop(black_box(open()))));
     group.bench_function("whole_life", |b| {

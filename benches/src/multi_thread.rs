@@ -11,7 +11,8 @@ use proxy_bin::logging::Logs;
 use proxy_bin::proxy::Proxy;
 use proxy_conn::Tracker;
 use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::{Resolver, TcpDialer, TcpListener, pipe};
+use proxy_core::process::pipes;
+use proxy_core::{Resolver, TcpDialer, TcpListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +22,7 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     let (logs, _end) = Logs::start(&config.log)?;
     let workers = config.workers.get() as usize;
     let descriptors = descriptors::raise_limit();
-    pipe::at_most(descriptors::pipes(descriptors));
+    pipes::at_most(descriptors::pipes(descriptors));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let resolver =
         Resolver::system(runtime.handle().clone(), descriptors::look_ups(descriptors), config.dns.options());
@@ -30,12 +31,10 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
     let _inside = runtime.enter();
     let (tasks, loops) = (TaskTracker::new(), TaskTracker::new());
     for at in &proxy.listeners {
-        let options = ListenOptions {
-            backlog: at.config.backlog.get(),
-            reuse_port: false,
-            keep_alive: proxy.config.keep_alive,
-            congestion: at.config.congestion,
-        };
+        let options = ListenOptions::default()
+            .backlog(at.config.backlog.get())
+            .keep_alive(proxy.config.keep_alive)
+            .congestion(at.config.congestion);
         let listener = TcpListener::from_std(bind(at.config.bind, at.config.port, &options)?)
             .with_context(|| at.label.to_string())?;
         let accepting =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
-use proxy_core::relay::{Due, Meter, NextTo, RelayLimits, Side};
+use proxy_core::relay::{Due, Meter, RelayLimits, Side};
 use proxy_route::{ClientNet, Match, PortRange, RouteSpec, RouteTable};
 use tokio::time::Instant;
 
@@ -67,17 +67,10 @@ pub fn table(size: u32) -> RouteTable<u32> {
 /// Deadlines that no bench meets.
 #[must_use]
 pub fn relay_limits() -> RelayLimits {
-    RelayLimits {
-        idle: Bound::secs(3600),
-        half_closed: Bound::secs(30),
-        proxies: NextTo::default(),
-        write_stall: Bound::secs(300),
-        no_data: Bound::secs(60),
-        lifetime_end: Instant::now() + Duration::from_secs(86_400),
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    }
+    RelayLimits::new(Bound::secs(3600), Instant::now() + Duration::from_secs(86_400))
+        .half_closed(Bound::secs(30))
+        .write_stall(Bound::secs(300))
+        .no_data(Bound::secs(60))
 }
 
 /// A meter that does nothing: what the product's costs is in the bench `tracker`.

@@ -11,7 +11,6 @@ use proxy_bin::model::Reload;
 use proxy_bin::server::Server;
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::{Congestion, KeepAlive};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -238,12 +237,7 @@ impl<W: Subscriber> Subscriber for Told<W> {
 
 /// Binds the same port, which the kernel chooses, on each of `hosts`.
 fn bind_port(hosts: &[IpAddr], bound: &mut Inherited) -> u16 {
-    let options = ListenOptions {
-        backlog: 1024,
-        reuse_port: false,
-        keep_alive: KeepAlive::default(),
-        congestion: Congestion::default(),
-    };
+    let options = ListenOptions::default();
     let mut port = 0;
     for host in hosts {
         let socket = bind(proxy_core::BindAddr::Ip(*host), port, &options).expect("there is a free port");

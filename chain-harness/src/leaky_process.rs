@@ -7,7 +7,7 @@ use chain_harness::leaky::{Leak, Leaky, LeakyOptions};
 use chain_harness::{CommandTemplate, Contender};
 use clap::Args;
 use proxy_core::listen::{ListenOptions, TcpListener, bind};
-use proxy_core::{BindAddr, Congestion, Endpoint, KeepAlive, TcpDialer};
+use proxy_core::{BindAddr, Endpoint, TcpDialer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -77,12 +77,7 @@ impl LeakyProcess {
     }
 
     async fn accept(&self) -> Result<(), String> {
-        let options = ListenOptions {
-            backlog: 1024,
-            reuse_port: false,
-            keep_alive: KeepAlive::default(),
-            congestion: Congestion::default(),
-        };
+        let options = ListenOptions::default();
         let listener = bind(BindAddr::Ip(self.listen.ip()), self.listen.port(), &options);
         let listener = TcpListener::from_std(listener.map_err(|error| error.to_string())?);
         let listener = listener.map_err(|error| error.to_string())?;

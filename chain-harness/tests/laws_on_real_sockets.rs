@@ -357,8 +357,8 @@ fn a_relay_that_judges_by_itself_is_caught_and_the_product_is_not() {
         let proxy = leaky(Leak::IgnoresAcknowledgements, backend.addr(), DEADLINE);
         is_caught(Leak::IgnoresAcknowledgements, &journey(&reads_steadily(&proxy, &mut desk).await));
         // The leaky ones run on this thread, which keeps their pipes.
-        proxy_core::pipe::release_idle();
-        proxy_core::pipe::release_idle();
+        proxy_core::process::pipes::release_idle();
+        proxy_core::process::pipes::release_idle();
     });
 }
 

@@ -8,7 +8,7 @@ use chain_harness::{
     Backend, Chain, Deciphered, Ending, PATIENCE, Root, TlsWire, eventually, pieces, scenario, settled,
 };
 use proxy_conn::{By, Cause};
-use proxy_core::pipe;
+use proxy_core::process::pipes;
 use tokio::sync::mpsc;
 
 /// Far more than what a hop and the kernel hold for somebody who does not read.
@@ -72,7 +72,7 @@ impl World {
     /// Sends much, which is not read before nothing moves any more. Gives the most pipes that were open meanwhile.
     async fn passes_much(&self, from: &mut TlsWire, to: &mut TlsWire, expected: &[u8]) -> usize {
         // Workers keep pipes for a while, and these may be another flow's.
-        eventually(PATIENCE, || pipe::open() == 0).await;
+        eventually(PATIENCE, || pipes::open() == 0).await;
         let sends = async {
             from.send(expected).await;
             from.close().await;
@@ -82,7 +82,7 @@ impl World {
             let mut pipes = 0;
             for read in (0..=expected.len()).step_by(1 << 20) {
                 to.read_until(|bytes| bytes.len() >= read).await;
-                pipes = pipes.max(pipe::open());
+                pipes = pipes.max(pipes::open());
             }
             let Deciphered { bytes, close_notify, end } = to.read_to_end().await;
             assert_eq!((*close_notify, *end), (true, Some(Ending::Fin)), "close_notify, then FIN");

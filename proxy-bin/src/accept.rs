@@ -271,7 +271,7 @@ mod tests {
         let at = Listener::new(&config.listeners[0]);
         let proxy = Arc::new(Proxy::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([])));
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
-        let open = proxy.tracker.open(0, Opening { peer, listener: Arc::clone(&at.label) });
+        let open = proxy.tracker.open(0, Opening::new(peer, Arc::clone(&at.label)));
         let accepting = accepting(at, proxy);
         let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let code = rustix::io::Errno::MFILE.raw_os_error();

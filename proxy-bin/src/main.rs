@@ -23,8 +23,8 @@ use proxy_core::listen::accept_error_is_shortage;
 
 fn main() -> ExitCode {
     // Before anything is opened: what whoever started this process gave it is told by its number alone.
-    let activated = proxy_core::listen::activated();
-    proxy_core::memory::retain_little();
+    let activated = proxy_core::process::activation::activated();
+    proxy_core::process::memory::retain_little();
     let Cli { command, access } = Cli::of_this_process();
     let outcome = match command {
         None => run::demo(Wishes::default()),

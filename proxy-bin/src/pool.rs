@@ -106,16 +106,14 @@ impl Pool {
     pub fn pressed(&self, deadlines: &Deadlines) -> Deadlines {
         let pressure = self.pressure.load();
         let scaled = |full: Bound| pressure.scaled(full, self.overload.shortest_deadline.of_bound(full));
-        Deadlines {
-            connection_timeout: scaled(deadlines.connection_timeout),
-            inactivity_timeout: scaled(deadlines.inactivity_timeout),
-            half_closed_timeout: scaled(deadlines.half_closed_timeout),
-            no_data_timeout: match deadlines.no_data_timeout {
+        deadlines
+            .connection_timeout(scaled(deadlines.connection_timeout))
+            .inactivity_timeout(scaled(deadlines.inactivity_timeout))
+            .half_closed_timeout(scaled(deadlines.half_closed_timeout))
+            .no_data_timeout(match deadlines.no_data_timeout {
                 proxy_conn::Switch::Off => proxy_conn::Switch::Off,
                 proxy_conn::Switch::After(full) => proxy_conn::Switch::After(scaled(full)),
-            },
-            ..*deadlines
-        }
+            })
     }
 }
 

@@ -14,7 +14,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use proxy_conn::{Audit, Reason, Subscriber, Tracker};
-use proxy_core::{ListenError, Resolver, TcpDialer, pipe};
+use proxy_core::process::pipes;
+use proxy_core::{ListenError, Resolver, TcpDialer};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -112,7 +113,7 @@ impl Server {
         // First, since listening takes descriptors too.
         let descriptors = descriptors::raise_limit();
         debug!(descriptors, "limit of open files");
-        pipe::at_most(descriptors::pipes(descriptors));
+        pipes::at_most(descriptors::pipes(descriptors));
         let (workers, runtimes) = runtimes(count)?;
         let tasks = TaskTracker::new();
         let listeners =

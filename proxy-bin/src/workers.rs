@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use proxy_core::pipe;
-use proxy_core::reactor::{self, Opened};
+use proxy_core::process::pipes;
+use proxy_core::process::reactor::{self, Opened};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -81,8 +81,8 @@ impl Worker {
                 let mut beats = tokio::time::interval(BEAT);
                 while let Some(due) = quit.run_until_cancelled(beats.tick()).await {
                     beat.note(due.elapsed());
-                    pipe::release_idle();
-                    if let Some(error) = pipe::take_refusal() {
+                    pipes::release_idle();
+                    if let Some(error) = pipes::take_refusal() {
                         warn!(%error, "splice(2) is refused, by a sandbox or a kernel without it: large flows are copied from here on");
                     }
                 }

@@ -34,10 +34,7 @@ async fn serve(conn: ConnGuard) {
 async fn main() {
     let tracker = Tracker::new(1, Print);
     let open = |port: u16| {
-        tracker.open(
-            0,
-            Opening { peer: PeerAddr::new(([127, 0, 0, 1], port).into()), listener: Arc::from("example") },
-        )
+        tracker.open(0, Opening::new(PeerAddr::new(([127, 0, 0, 1], port).into()), Arc::from("example")))
     };
     println!("one that comes to its own end:");
     serve(open(4001)).await;

@@ -65,6 +65,7 @@ const UNASKED: u32 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields, default))]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AuditOptions {
     /// From the end of one audit to the next. A look at 100 000 connections costs about 0.9s of one
     /// core, and there are up to three. Default 30s.
@@ -82,15 +83,28 @@ pub struct AuditOptions {
     pub second_look: Bound,
 }
 
+proxy_values::setters!(AuditOptions {
+    interval: Bound,
+    grace: Bound,
+    overdue_tick: Bound,
+    stuck_after: Bound,
+    second_look: Bound
+});
+
+impl AuditOptions {
+    /// The defaults, for constants.
+    pub const DEFAULT: Self = Self {
+        interval: Bound::secs(30),
+        grace: Bound::secs(2),
+        overdue_tick: Bound::secs(1),
+        stuck_after: Bound::secs(300),
+        second_look: Bound::millis(200),
+    };
+}
+
 impl Default for AuditOptions {
     fn default() -> Self {
-        Self {
-            interval: Bound::secs(30),
-            grace: Bound::secs(2),
-            overdue_tick: Bound::secs(1),
-            stuck_after: Bound::secs(300),
-            second_look: Bound::millis(200),
-        }
+        Self::DEFAULT
     }
 }
 

@@ -3,7 +3,9 @@
 //! Names and defaults are SmartProxy's. Every phase has a deadline: there is no way to leave one out, only to make it very long.
 
 use proxy_core::Bound;
+use proxy_core::relay::RelayLimits;
 use proxy_values::layered;
+use tokio::time::Instant;
 
 /// How silence is judged on an established connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -183,6 +185,20 @@ impl Deadlines {
         extended.then(|| Bound::try_from(self.idle().get() / 20).unwrap_or(Bound::MIN).max(Bound::secs(1)))
     }
 
+    /// The deadlines of the relay of a connection that was accepted at `opened`. Silence and life are spread by the
+    /// [`jitter`](Self#structfield.jitter), anew with each call. No side is taken for another proxy and no keepalive is set:
+    /// a caller that knows better sets those fields.
+    #[must_use]
+    pub fn relay_limits(&self, opened: Instant) -> RelayLimits {
+        let spread = |bound| self.jitter.spread(bound, fastrand::f64());
+        let mut limits = RelayLimits::new(spread(self.idle()), opened + spread(self.lifetime()).get());
+        limits.half_closed = self.half_closed_timeout;
+        limits.write_stall = self.write_stall_timeout;
+        limits.no_data = self.no_data_timeout.bound();
+        limits.warn_before = self.warning();
+        limits
+    }
+
     /// How long the connection may live, after the keep-alive treatment.
     #[must_use]
     pub fn lifetime(&self) -> Bound {
@@ -222,6 +238,26 @@ mod tests {
         assert_eq!(five.spread(Bound::MAX, 0.0), Bound::MAX);
         assert_eq!(Jitter::default().spread(Bound::secs(100), 0.0), Bound::secs(100));
         assert!(Jitter::try_from(51).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_deadline_of_a_relay_is_one_of_the_connection() {
+        let opened = Instant::now();
+        let limits = Deadlines::default()
+            .half_closed_timeout(Bound::secs(1))
+            .write_stall_timeout(Bound::secs(2))
+            .no_data_timeout(Switch::Off)
+            .keep_alive_treatment(KeepAliveTreatment::Extended)
+            .relay_limits(opened);
+        assert_eq!((limits.half_closed, limits.write_stall), (Bound::secs(1), Bound::secs(2)));
+        assert_eq!((limits.idle, limits.no_data), (Bound::secs(6 * 3600), Bound::MAX));
+        assert_eq!(limits.lifetime_end - opened, EXTENDED_LIFETIME.get());
+        assert_eq!(limits.warn_before, Some(Bound::secs(1080)));
+        let spread = Deadlines::default().jitter(Jitter::try_from(50).unwrap()).relay_limits(opened);
+        assert!(
+            spread.idle != Deadlines::default().idle()
+                && spread.lifetime_end != opened + Bound::secs(86_400).get()
+        );
     }
 
     #[test]

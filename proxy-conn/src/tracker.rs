@@ -32,11 +32,20 @@ use self::places::{Place, Places};
 
 /// What is known of a connection when it is accepted.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Opening {
     /// Who is on the socket.
     pub peer: PeerAddr,
     /// The listener that accepted it.
     pub listener: Arc<str>,
+}
+
+impl Opening {
+    /// A connection of `peer`, accepted by the listener of that name.
+    #[must_use]
+    pub fn new(peer: PeerAddr, listener: impl Into<Arc<str>>) -> Self {
+        Self { peer, listener: listener.into() }
+    }
 }
 
 /// A connection that has ended: its sockets and permits are gone, and so is its entry.

@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proxy_conn::audit::{
-    Audit, AuditOptions, AuditReport, AuditSubscriber, Expectations, Finding, Gauge, Holding, Kernel,
-    OwnSocket, TcpState,
+    Audit, AuditReport, AuditSubscriber, Expectations, Finding, Gauge, Holding, Kernel, OwnSocket, TcpState,
 };
 use proxy_conn::{Cause, DeadlineKind, Opening, Reason, Tracker};
 use proxy_core::relay::{Meter as _, Side};
@@ -154,7 +153,7 @@ fn a_client_that_was_never_answered_is_a_warning_also_after_a_greeting_and_befor
     let its_turn = with(&[Backend]);
     let stuck = [with(&[]), with(&[Client]), with(&[Backend, Client, Client])];
     until(|| stuck[2].guard.opened().elapsed() > Duration::from_millis(150));
-    let report = world.run(AuditOptions { stuck_after: Bound::millis(100), ..OPTIONS });
+    let report = world.run(OPTIONS.stuck_after(Bound::millis(100)));
     assert_eq!((gauges(&report), report.is_clean()), (vec![(Gauge::Stuck, 3)], true));
     let ids: Vec<_> = report.findings.iter().filter_map(Finding::connection).collect();
     assert_eq!(ids, stuck.each_ref().map(|conn| conn.guard.id()));
@@ -172,7 +171,7 @@ fn the_stuck_are_told_by_target_the_most_first_and_all_of_them() {
     stuck.extend((0..101).map(|_| world.talking("hooks", "10.0.0.2:80", &[Side::Client])));
     stuck.extend((0..2).map(|_| world.talking("mail", "10.0.0.2:80", &[])));
     until(|| stuck[103].guard.opened().elapsed() > Duration::from_millis(150));
-    let report = world.run(AuditOptions { stuck_after: Bound::millis(100), ..OPTIONS });
+    let report = world.run(OPTIONS.stuck_after(Bound::millis(100)));
     let told: Vec<_> =
         report.stuck.iter().map(|at| (at.route.as_deref(), at.connections, at.silent)).collect();
     assert_eq!(told, [(Some("hooks"), 101, 0), (Some("mail"), 2, 2), (Some("web"), 1, 0)]);
@@ -308,7 +307,7 @@ fn another_interval_counts_at_once() {
     runtime.block_on(async {
         let changing = async {
             tokio::time::sleep(Duration::from_secs(10)).await;
-            audit.set_options(AuditOptions { interval: Bound::secs(1), ..OPTIONS });
+            audit.set_options(OPTIONS.interval(Bound::secs(1)));
         };
         let watching = audit.clone().watch(tokio::time::sleep(Duration::from_millis(15_500)));
         tokio::join!(watching, changing);
@@ -332,7 +331,7 @@ fn while_nothing_begins_or_ends_the_kernel_is_asked_once_in_ten() {
     runtime.block_on(async {
         audit.clone().watch(tokio::time::sleep(runs(21))).await;
         assert_eq!((state.runs(), asked.load(Ordering::Relaxed)), (21, 3), "the first, and each tenth after");
-        let opening = Opening { peer: PeerAddr::new(([127, 0, 0, 1], 1).into()), listener: "test".into() };
+        let opening = Opening::new(PeerAddr::new(([127, 0, 0, 1], 1).into()), "test");
         let watching = audit.watch(tokio::time::sleep(runs(4)));
         let living = async {
             tokio::time::sleep(runs(2)).await;

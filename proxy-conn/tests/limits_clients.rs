@@ -13,12 +13,12 @@ fn at_least_one(n: u32) -> NonZeroU32 {
 }
 
 fn limits(at_once: u32, per_minute: u32, capacity: u32) -> AddressLimits {
-    AddressLimits::new(AddressLimitsOptions {
-        connections_per_client: at_least_one(at_once),
-        connections_per_client_per_minute: at_least_one(per_minute),
-        client_table_capacity: at_least_one(capacity),
-        ..AddressLimitsOptions::default()
-    })
+    AddressLimits::new(
+        AddressLimitsOptions::default()
+            .connections_per_client(at_least_one(at_once))
+            .connections_per_client_per_minute(at_least_one(per_minute))
+            .client_table_capacity(at_least_one(capacity)),
+    )
 }
 
 fn client(n: u32) -> IpAddr {
@@ -81,11 +81,9 @@ async fn a_whole_v6_link_is_one_client_and_a_mapped_address_is_the_v4_one() {
     let _v4 = limits.admit(ip("192.0.2.1"), now).unwrap();
     assert!(limits.admit(ip("::ffff:192.0.2.1"), now).is_err());
     assert_eq!((limits.count(ip("2001:db8::2")), limits.count(ip("::ffff:192.0.2.1"))), (1, 1));
-    let each = AddressLimits::new(AddressLimitsOptions {
-        connections_per_client: at_least_one(1),
-        ipv6_prefix: V6Prefix::WHOLE,
-        ..AddressLimitsOptions::default()
-    });
+    let each = AddressLimits::new(
+        AddressLimitsOptions::default().connections_per_client(at_least_one(1)).ipv6_prefix(V6Prefix::WHOLE),
+    );
     let _two = (each.admit(ip("2001:db8::1"), now).unwrap(), each.admit(ip("2001:db8::2"), now).unwrap());
 }
 
@@ -93,11 +91,9 @@ async fn a_whole_v6_link_is_one_client_and_a_mapped_address_is_the_v4_one() {
 async fn a_reload_changes_the_limits_and_keeps_the_counts() {
     let (limits, now) = (limits(3, 300, 100), Instant::now());
     let mut held: Vec<_> = (0..3).map(|_| limits.admit(client(1), now).unwrap()).collect();
-    let fewer = AddressLimitsOptions {
-        connections_per_client: at_least_one(2),
-        connections_per_client_per_minute: at_least_one(1),
-        ..AddressLimitsOptions::default()
-    };
+    let fewer = AddressLimitsOptions::default()
+        .connections_per_client(at_least_one(2))
+        .connections_per_client_per_minute(at_least_one(1));
     limits.set_rates(fewer);
     assert_eq!(limits.count(client(1)), 3);
     held.truncate(2);
@@ -176,7 +172,7 @@ fn a_config_file_may_say_it() {
     let parse = |key: &str, value: i64| toml::from_str::<AddressLimitsOverrides>(&format!("{key} = {value}"));
     let defaults = AddressLimitsOptions::default();
     let options = defaults.with(&parse("connections_per_client", 7).unwrap());
-    assert_eq!(options, AddressLimitsOptions { connections_per_client: at_least_one(7), ..defaults });
+    assert_eq!(options, defaults.connections_per_client(at_least_one(7)));
     let options = defaults.with(&parse("ipv6_prefix", 56).unwrap());
     assert_eq!(options.ipv6_prefix.bits(), 56);
     assert!(parse("connections_per_client_per_minute", 0).is_err(), "0 is neither none nor without limit");

@@ -16,12 +16,10 @@ use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit, Add
 use tokio::time::Instant;
 
 fn options(at_once: u32, per_minute: u32, capacity: u32) -> AddressLimitsOptions {
-    AddressLimitsOptions {
-        connections_per_client: NonZeroU32::new(at_once).unwrap(),
-        connections_per_client_per_minute: NonZeroU32::new(per_minute).unwrap(),
-        client_table_capacity: NonZeroU32::new(capacity).unwrap(),
-        ..AddressLimitsOptions::default()
-    }
+    AddressLimitsOptions::default()
+        .connections_per_client(NonZeroU32::new(at_once).unwrap())
+        .connections_per_client_per_minute(NonZeroU32::new(per_minute).unwrap())
+        .client_table_capacity(NonZeroU32::new(capacity).unwrap())
 }
 
 fn client(n: u32) -> IpAddr {

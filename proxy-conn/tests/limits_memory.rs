@@ -22,11 +22,11 @@ fn client(n: u32) -> IpAddr {
 }
 
 fn limits(per_minute: u32, capacity: u32) -> AddressLimits {
-    AddressLimits::new(AddressLimitsOptions {
-        connections_per_client_per_minute: NonZeroU32::new(per_minute).unwrap(),
-        client_table_capacity: NonZeroU32::new(capacity).unwrap(),
-        ..AddressLimitsOptions::default()
-    })
+    AddressLimits::new(
+        AddressLimitsOptions::default()
+            .connections_per_client_per_minute(NonZeroU32::new(per_minute).unwrap())
+            .client_table_capacity(NonZeroU32::new(capacity).unwrap()),
+    )
 }
 
 /// What the program holds beyond `before`.

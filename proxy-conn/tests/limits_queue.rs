@@ -7,11 +7,11 @@ use proxy_core::Bound;
 use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok};
 
-const WAIT: QueueLimits = QueueLimits { most_waiting: 3, longest_wait: Bound::secs(10) };
+const WAIT: QueueLimits = QueueLimits::new(3, Bound::secs(10));
 
 #[tokio::test(start_paused = true)]
 async fn a_free_permit_is_had_at_once_even_where_nobody_may_wait() {
-    let nobody = QueueLimits { most_waiting: 0, ..WAIT };
+    let nobody = WAIT.most_waiting(0);
     let limit = Limit::new(1);
     let permit = assert_ready_ok!(spawn(limit.acquire_or_wait(&nobody)).poll());
     let refused = assert_ready_err!(spawn(limit.acquire_or_wait(&nobody)).poll());
@@ -126,7 +126,7 @@ async fn whenever_a_waiter_is_dropped_the_next_has_the_permit() {
         let limit = Limit::new(1);
         let mut held = limit.acquire();
         let mut leaver = spawn(limit.acquire_or_wait(&WAIT));
-        let patient = QueueLimits { longest_wait: Bound::secs(99), ..WAIT };
+        let patient = WAIT.longest_wait(Bound::secs(99));
         let mut next = spawn(limit.acquire_or_wait(&patient));
         if moment != "unpolled" {
             assert_pending!(leaver.poll());
@@ -182,7 +182,7 @@ async fn a_lowered_limit_serves_nobody_until_enough_are_given_back() {
 async fn ten_thousand_that_leave_at_once_leave_nothing_behind() {
     let limit = Limit::new(1);
     let held = limit.acquire();
-    let many = QueueLimits { most_waiting: 10_000, ..WAIT };
+    let many = WAIT.most_waiting(10_000);
     let mut waiters: Vec<_> = (0..10_000).map(|_| spawn(limit.acquire_or_wait(&many))).collect();
     for waiter in &mut waiters {
         assert_pending!(waiter.poll());

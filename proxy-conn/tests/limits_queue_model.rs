@@ -10,7 +10,7 @@ use proxy_core::Bound;
 use tokio::time::Instant;
 use tokio_test::task::Spawn;
 
-const WAIT: QueueLimits = QueueLimits { most_waiting: 4, longest_wait: Bound::secs(10) };
+const WAIT: QueueLimits = QueueLimits::new(4, Bound::secs(10));
 
 #[derive(Debug, Clone)]
 enum Step {

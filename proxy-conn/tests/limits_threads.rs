@@ -71,11 +71,11 @@ fn concurrent_admission_never_exceeds_and_never_leaks() {
 #[test]
 fn concurrent_admission_of_one_client_never_exceeds_and_never_leaks() {
     let at_least_one = |n| NonZeroU32::new(n).unwrap();
-    let limits = AddressLimits::new(AddressLimitsOptions {
-        connections_per_client: at_least_one(3),
-        connections_per_client_per_minute: NonZeroU32::MAX,
-        ..AddressLimitsOptions::default()
-    });
+    let limits = AddressLimits::new(
+        AddressLimitsOptions::default()
+            .connections_per_client(at_least_one(3))
+            .connections_per_client_per_minute(NonZeroU32::MAX),
+    );
     let clients: [(IpAddr, Holders); 2] =
         [1, 2].map(|n| (Ipv4Addr::new(192, 0, 2, n).into(), Holders::default()));
     everywhere(|thread, panics| {
@@ -98,7 +98,7 @@ async fn waiters_that_are_aborted_at_random_lose_nothing() {
     std::panic::set_hook(Box::new(|_| {}));
     let limit = Limit::new(3);
     let holders: &Holders = Box::leak(Box::default());
-    let queue = QueueLimits { most_waiting: 50, longest_wait: Bound::millis(20) };
+    let queue = QueueLimits::new(50, Bound::millis(20));
     let mut random = fastrand::Rng::with_seed(7);
     let mut tasks = JoinSet::new();
     for n in 0..4_000 {

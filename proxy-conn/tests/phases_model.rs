@@ -307,7 +307,7 @@ impl StateMachineTest for TrackerTest {
             Event::Open => {
                 let peer = PeerAddr::new(([127, 0, 0, 1], 4000).into());
                 let worker = model.live.len() + model.ended.len();
-                table.guards.push(table.tracker.open(worker, Opening { peer, listener: "model".into() }));
+                table.guards.push(table.tracker.open(worker, Opening::new(peer, "model")));
             }
             Event::Enter(nth, phase) => table.enter(nth, phase),
             Event::Move(nth, side, bytes) => table.guards[nth].moved(side, bytes, Instant::now()),

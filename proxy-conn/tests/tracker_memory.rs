@@ -39,12 +39,12 @@ struct Process {
 
 impl Process {
     fn new() -> Self {
-        let addresses = AddressLimits::new(AddressLimitsOptions {
-            connections_per_client: NonZeroU32::MAX,
-            connections_per_client_per_minute: NonZeroU32::MAX,
-            client_table_capacity: NonZeroU32::new(2_000_000).unwrap(),
-            ..AddressLimitsOptions::default()
-        });
+        let addresses = AddressLimits::new(
+            AddressLimitsOptions::default()
+                .connections_per_client(NonZeroU32::MAX)
+                .connections_per_client_per_minute(NonZeroU32::MAX)
+                .client_table_capacity(NonZeroU32::new(2_000_000).unwrap()),
+        );
         Self {
             tracker: Tracker::new(2, ()),
             addresses,
@@ -58,7 +58,7 @@ impl Process {
     fn connect(&self, nth: u32, clients: u32) -> (AddressPermit, ConnGuard) {
         let ip = IpAddr::from(Ipv4Addr::from(0x0A00_0000 + nth % clients));
         let peer = PeerAddr::new(([192, 0, 2, 1], 40_000).into());
-        let opening = Opening { peer, listener: Arc::clone(&self.listener) };
+        let opening = Opening::new(peer, Arc::clone(&self.listener));
         let guard = self.tracker.open(nth as usize, opening);
         let permit = self.addresses.admit(ip, guard.opened()).unwrap();
         let due = guard.opened() + Duration::from_secs(30);

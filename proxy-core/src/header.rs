@@ -61,6 +61,7 @@ pub struct Decoded {
 
 /// Bounds on what a peer may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderLimits {
     /// Longest v2 header accepted, in bytes, counting its 16 fixed bytes. Default 4096: the format allows
     /// 65 551, of which a peer could make us hold every byte; a header with a certificate's name, an
@@ -83,6 +84,8 @@ impl Default for HeaderLimits {
         Self { max_v2: 4096 }
     }
 }
+
+proxy_values::setters!(HeaderLimits { max_v2: usize });
 
 /// Whether bytes are the start of a PROXY header, judged by the signatures alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,9 +11,10 @@
 //! - [`late`]: what a thread that stood still owes to those whose deadlines passed meanwhile;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`congestion`]: which congestion control their sockets have;
-//! - [`pipe`]: how many pipes large flows are spliced through;
 //! - [`resolve`]: names, cached, with single flight and stale answers;
 //! - [`tcp_info`]: what the kernel knows of a socket;
+//! - [`process`]: what belongs to the whole process and not to a connection: pipes, reactors, the allocator, sockets it was
+//!   started with;
 //! - [`unix`]: whether somebody listens behind a Unix socket's file, and who.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
@@ -28,10 +29,10 @@ pub mod hello;
 pub mod late;
 pub mod listen;
 pub mod mem;
-pub mod memory;
 pub mod options;
-pub mod pipe;
-pub mod reactor;
+mod pipe;
+pub mod process;
+mod reactor;
 pub mod relay;
 pub mod resolve;
 mod scratch;

@@ -66,16 +66,35 @@ pub fn accept_error_is_shortage(error: &io::Error) -> bool {
 
 /// How a listening socket is made.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct ListenOptions {
-    /// Connections that the kernel completes ahead of `accept`; it caps this at `net.core.somaxconn`.
+    /// Connections that the kernel completes ahead of `accept`; it caps this at `net.core.somaxconn`. Default 1024, tokio's.
     pub backlog: u32,
-    /// Several sockets on one port, one for each worker, among which the kernel spreads connections.
+    /// Several sockets on one port, one for each worker, among which the kernel spreads connections. Default false.
     pub reuse_port: bool,
     /// Keepalive and user timeout, which accepted sockets inherit.
     pub keep_alive: KeepAlive,
     /// Congestion control, which accepted sockets inherit.
     pub congestion: Congestion,
 }
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self {
+            backlog: 1024,
+            reuse_port: false,
+            keep_alive: KeepAlive::default(),
+            congestion: Congestion::default(),
+        }
+    }
+}
+
+proxy_values::setters!(ListenOptions {
+    backlog: u32,
+    reuse_port: bool,
+    keep_alive: KeepAlive,
+    congestion: Congestion,
+});
 
 /// A port that could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -141,10 +160,28 @@ impl ListenError {
 pub struct TcpListener(AsyncFd<OwnedFd>);
 
 impl TcpListener {
+    /// Listens on `addr` with the default [`ListenOptions`]; port 0 is any free port. The socket is this thread's runtime's.
+    ///
+    /// For other options, or for sockets that are made on one thread and used on another: [`bind`], then
+    /// [`from_std`](Self::from_std).
+    ///
+    /// # Errors
+    /// A [`ListenError`] that names the address; outside of a runtime, too.
+    ///
+    /// # Panics
+    /// In a runtime that was built without `enable_io`.
+    pub fn bind(addr: SocketAddr) -> Result<Self, ListenError> {
+        let listener = bind_one(addr, true, &ListenOptions::default())?;
+        Self::from_std(listener).map_err(|source| ListenError { addr, step: ListenStep::Register, source })
+    }
+
     /// Hands a bound socket that does not block to this thread's runtime.
     ///
     /// # Errors
-    /// Where the runtime has no reactor or no descriptor left.
+    /// Outside of a runtime, and where it has no descriptor left.
+    ///
+    /// # Panics
+    /// In a runtime that was built without `enable_io`.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         register(listener.into(), Interest::READABLE).map(Self)
     }
@@ -228,44 +265,6 @@ pub fn bind(
             if no_ipv6 { bind_one((Ipv4Addr::UNSPECIFIED, port).into(), true, options) } else { Err(error) }
         }),
     }
-}
-
-/// The sockets that whoever started this process gave it (socket activation, `sd_listen_fds(3)`). To be called first of all: they
-/// are told by their numbers alone, and are handed out to the first who asks.
-///
-/// # Errors
-/// Where one of them is not there: they are not what the environment says.
-pub fn activated() -> Result<Vec<OwnedFd>, ActivationError> {
-    crate::sys::activated()
-}
-
-/// The environment promises sockets that are not there.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "LISTEN_FDS promises {promised} sockets from descriptor 3 on, but descriptor {descriptor} {why}: start it with the sockets, \
-     or without LISTEN_FDS"
-)]
-pub struct ActivationError {
-    /// How many sockets there should be.
-    pub promised: u32,
-    /// The first that is none.
-    pub descriptor: i32,
-    /// What is wrong with it.
-    pub why: NoSocket,
-}
-
-/// Why a number is no socket for this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NoSocket {
-    /// Nothing has this number.
-    #[error("is not open")]
-    Closed,
-    /// It is a file, a pipe, or something else.
-    #[error("is no socket")]
-    Other,
-    /// This process has opened it itself.
-    #[error("is this process's own")]
-    Own,
 }
 
 /// Makes a listening socket that somebody else has bound like one of [`bind`]: for what is inherited from another process.
@@ -352,12 +351,23 @@ mod tests {
     use super::*;
 
     fn options() -> ListenOptions {
-        ListenOptions {
-            backlog: 16,
-            reuse_port: false,
-            keep_alive: KeepAlive::default(),
-            congestion: Congestion::default(),
-        }
+        ListenOptions::default().backlog(16)
+    }
+
+    #[tokio::test]
+    async fn an_address_is_all_it_takes_to_listen() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let addr = listener.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test of the listener without the dialler")]
+        let _client = tokio::net::TcpStream::connect(addr).await.unwrap();
+        listener.accept().await.unwrap();
+        assert!(TcpListener::bind(addr).unwrap_err().is_taken());
+    }
+
+    #[test]
+    fn outside_of_a_runtime_nothing_is_listened_on_and_the_step_says_why() {
+        let error = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap_err();
+        assert_eq!(error.step, ListenStep::Register, "{error}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::ahead::ReadAhead;
 use crate::stream::Stream;
 use lane::{Lane, LaneError};
 use watch::Watch;
@@ -114,6 +115,7 @@ pub trait Meter: Send + Sync {
 
 /// What the relay begins with.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Preface {
     /// Bytes to write to the backend before anything else: a PROXY header, and what the client sent ahead.
     pub to_backend: Vec<u8>,
@@ -121,6 +123,22 @@ pub struct Preface {
     pub own: usize,
     /// Whether the client has already ended its direction.
     pub client_ended: bool,
+}
+
+impl Preface {
+    /// What a backend is to get before anything else: `header` of the proxy's own, if there is one, then what was read of the
+    /// client `ahead` of the relay.
+    #[must_use]
+    pub fn new(header: Vec<u8>, ahead: ReadAhead) -> Self {
+        let (own, client_ended) = (header.len(), ahead.ended());
+        let mut to_backend = header;
+        if to_backend.is_empty() {
+            to_backend = ahead.into_bytes();
+        } else {
+            to_backend.extend_from_slice(ahead.bytes());
+        }
+        Self { to_backend, own, client_ended }
+    }
 }
 
 /// How old a relay is when its sockets are given what only matters to one that lasts.

@@ -63,6 +63,7 @@ pub enum ResolveError {
 
 /// How a [`Resolver`] keeps answers.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct ResolverOptions {
     /// How long an answer is fresh.
     pub ttl: Bound,
@@ -79,6 +80,8 @@ impl Default for ResolverOptions {
         Self { ttl: Bound::secs(30), timeout: Bound::secs(5), stale: Bound::secs(3600), capacity: 1024 }
     }
 }
+
+proxy_values::setters!(ResolverOptions { ttl: Bound, timeout: Bound, stale: Bound, capacity: usize });
 
 type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 type LookupFuture = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;

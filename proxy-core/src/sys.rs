@@ -10,14 +10,15 @@ use socket2::SockAddr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::listen::{ActivationError, NoSocket};
+use crate::process::activation::{ActivationError, NoSocket};
 use crate::tcp_info::TcpInfo;
 
 /// Registers a descriptor that does not block with this thread's runtime.
 ///
 /// # Errors
-/// Where the runtime has no room for it.
+/// Outside of a runtime, and where it has no room for it.
 pub(crate) fn register(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
     // SAFETY: an `OwnedFd` names the same open descriptor for as long as it lives, and the `AsyncFd`, which owns it, hands
     // out nothing through which it could be replaced or closed before it is deregistered.
     unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(io::Error::from)

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_core::relay::{Due, Meter, NextTo, Preface, RelayLimits, Side, relay};
+use proxy_core::relay::{Due, Meter, Preface, RelayLimits, Side, relay};
 use proxy_core::{Bound, KeepAlive, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
@@ -127,17 +127,7 @@ async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
         other: Mutex::new(far),
     });
     let minute = Bound::secs(60);
-    let limits = RelayLimits {
-        idle: minute,
-        half_closed: minute,
-        proxies: NextTo::default(),
-        write_stall: minute,
-        no_data: minute,
-        lifetime_end: Instant::now() + Duration::from_secs(60),
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    };
+    let limits = RelayLimits::new(minute, Instant::now() + Duration::from_secs(60));
     let flooding = std::sync::Arc::clone(&flood);
     #[expect(clippy::disallowed_methods, reason = "a task of its own, as connections are")]
     let flow =

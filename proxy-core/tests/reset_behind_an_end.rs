@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proxy_core::relay::{Due, Meter, NextTo, Preface, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Due, Meter, Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::stream::{read, write_all};
 use proxy_core::{Bound, Dial, Endpoint, Listen, Socket, Stream, TcpDialer, TcpListener};
 use tokio::time::Instant;
@@ -46,17 +46,7 @@ fn buffers(socket: &Socket, receive: usize, send: usize) {
 }
 
 fn limits() -> RelayLimits {
-    RelayLimits {
-        idle: Bound::secs(60),
-        half_closed: Bound::secs(5),
-        proxies: NextTo::default(),
-        write_stall: Bound::secs(60),
-        no_data: Bound::secs(60),
-        lifetime_end: Instant::now() + Duration::from_secs(60),
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    }
+    RelayLimits::new(Bound::secs(60), Instant::now() + Duration::from_secs(60)).half_closed(Bound::secs(5))
 }
 
 /// How the side that speaks goes.

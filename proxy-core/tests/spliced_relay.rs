@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_core::pipe;
-use proxy_core::relay::{Due, Meter, NextTo, Preface, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::process::pipes;
+use proxy_core::relay::{Due, Meter, Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::{Bound, Dial, Endpoint, Socket, Stream, TcpDialer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -38,8 +38,8 @@ impl Drop for Alone {
 
 fn alone() -> Alone {
     let alone = Alone(ALONE.lock().unwrap_or_else(PoisonError::into_inner));
-    pipe::at_most(16);
-    assert_eq!(pipe::open(), 0);
+    pipes::at_most(16);
+    assert_eq!(pipes::open(), 0);
     alone
 }
 
@@ -55,17 +55,7 @@ async fn side() -> (Socket, TcpStream) {
 }
 
 fn limits() -> RelayLimits {
-    RelayLimits {
-        idle: Bound::secs(60),
-        half_closed: Bound::secs(60),
-        proxies: NextTo::default(),
-        write_stall: Bound::secs(60),
-        no_data: Bound::secs(60),
-        lifetime_end: Instant::now() + Duration::from_secs(60),
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    }
+    RelayLimits::new(Bound::secs(60), Instant::now() + Duration::from_secs(60))
 }
 
 /// Relays between two real sockets while `ends` plays client and backend; how the relay ended.
@@ -100,8 +90,8 @@ async fn read_to_end(mut from: TcpStream) -> (Vec<u8>, Option<std::io::ErrorKind
 
 /// Lets go of the pipes that this thread keeps.
 fn release() {
-    pipe::release_idle();
-    pipe::release_idle();
+    pipes::release_idle();
+    pipes::release_idle();
 }
 
 #[tokio::test]
@@ -127,9 +117,9 @@ async fn a_large_flow_each_way_arrives_whole_through_pipes_that_are_kept_empty()
     })
     .await;
     assert!(matches!(end, RelayEnd::Finished { .. }), "{end:?}");
-    assert!(pipe::open() > 0, "it was spliced");
+    assert!(pipes::open() > 0, "it was spliced");
     release();
-    assert_eq!(pipe::open(), 0, "and its pipes were empty in the end");
+    assert_eq!(pipes::open(), 0, "and its pipes were empty in the end");
 }
 
 #[tokio::test]
@@ -143,7 +133,7 @@ async fn what_is_in_a_pipe_when_its_source_ends_is_sent_before_the_end() {
         };
         let receiving = async {
             // Everything on the way is full by now, a pipe among it.
-            while pipe::open() == 0 {
+            while pipes::open() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -155,13 +145,13 @@ async fn what_is_in_a_pipe_when_its_source_ends_is_sent_before_the_end() {
     .await;
     assert!(matches!(end, RelayEnd::Finished { first: Side::Client }), "{end:?}");
     release();
-    assert_eq!(pipe::open(), 0);
+    assert_eq!(pipes::open(), 0);
 }
 
 #[tokio::test]
 async fn who_gets_no_pipe_is_copied() {
     let _alone = alone();
-    pipe::at_most(0);
+    pipes::at_most(0);
     let end = relayed(|mut client, backend| async move {
         let sent = bytes(LARGE);
         let sending = async {
@@ -173,7 +163,7 @@ async fn who_gets_no_pipe_is_copied() {
     })
     .await;
     assert!(matches!(end, RelayEnd::Finished { .. }), "{end:?}");
-    assert_eq!(pipe::open(), 0);
+    assert_eq!(pipes::open(), 0);
 }
 
 #[tokio::test]
@@ -183,7 +173,7 @@ async fn a_pipe_whose_sink_has_reset_is_closed_with_what_is_in_it() {
         let sent = bytes(LARGE);
         let sending = async { client.write_all(&sent).await };
         let resetting = async {
-            while pipe::open() == 0 {
+            while pipes::open() == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -196,7 +186,7 @@ async fn a_pipe_whose_sink_has_reset_is_closed_with_what_is_in_it() {
     .await;
     assert!(matches!(end, RelayEnd::Reset { by: Side::Backend, .. }), "{end:?}");
     release();
-    assert_eq!(pipe::open(), 0, "a dirty pipe is nobody else's");
+    assert_eq!(pipes::open(), 0, "a dirty pipe is nobody else's");
 }
 
 #[tokio::test]

@@ -13,17 +13,21 @@ macro_rules! layered {
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         $vis struct $name {
             $($(#[$field_meta])* pub $field: $type,)*
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($field: $default,)* }
+                Self::DEFAULT
             }
         }
 
         impl $name {
+            /// The defaults, for constants.
+            pub const DEFAULT: Self = Self { $($field: $default,)* };
+
             /// These values, with those that `overrides` has in their place.
             #[must_use]
             pub fn with(&self, overrides: &$overrides) -> Self {
@@ -31,10 +35,14 @@ macro_rules! layered {
             }
         }
 
+        $crate::setters!($name { $($field: $type),* });
+        $crate::setters!($overrides { $($field: Option<$type>),* });
+
         $(#[$over_meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields, default))]
         #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+        #[non_exhaustive]
         $vis struct $overrides {
             $(
                 $(#[$field_meta])*

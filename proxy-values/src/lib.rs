@@ -13,6 +13,8 @@ pub mod bound;
 pub mod choice;
 #[doc(hidden)]
 pub mod layered;
+#[doc(hidden)]
+pub mod setters;
 pub mod spelling;
 pub mod whole;
 

@@ -89,13 +89,13 @@ fn route_lookup(count: u32) {
 
 fn tracker() -> (Arc<Tracker>, Opening) {
     let peer = PeerAddr::new(samples::endpoints().0);
-    (Tracker::new(1, ()), Opening { peer, listener: "bench".into() })
+    (Tracker::new(1, ()), Opening::new(peer, "bench"))
 }
 
 fn tracker_open_close(count: u32) {
     let (tracker, opening) = tracker();
     for _ in 0..count {
-        let opening = Opening { peer: opening.peer, listener: Arc::clone(&opening.listener) };
+        let opening = Opening::new(opening.peer, Arc::clone(&opening.listener));
         drop(black_box(tracker.open(0, opening)));
     }
 }
@@ -105,18 +105,18 @@ fn tracker_whole_life(count: u32) {
     // One clock for all: how often the real one is read is the caller's doing.
     let now = Instant::now();
     for _ in 0..count {
-        let opening = Opening { peer: opening.peer, listener: Arc::clone(&opening.listener) };
+        let opening = Opening::new(opening.peer, Arc::clone(&opening.listener));
         samples::whole_life(&tracker.open(0, opening), &facts, now);
     }
 }
 
 fn admission(count: u32) {
     let limits = [(); 3].map(|()| Limit::new(1_000));
-    let addresses = AddressLimits::new(AddressLimitsOptions {
-        connections_per_client: NonZeroU32::MAX,
-        connections_per_client_per_minute: NonZeroU32::MAX,
-        ..AddressLimitsOptions::default()
-    });
+    let addresses = AddressLimits::new(
+        AddressLimitsOptions::default()
+            .connections_per_client(NonZeroU32::MAX)
+            .connections_per_client_per_minute(NonZeroU32::MAX),
+    );
     let now = Instant::now();
     for _ in 0..count {
         let permits = limits.each_ref().map(Limit::acquire);

@@ -58,20 +58,19 @@ pub(super) fn table(run: &Run) -> String {
 impl Process {
     fn new(clients: u32) -> Self {
         let many = u32::try_from(LIMIT).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
-        let addresses = AddressLimits::new(AddressLimitsOptions {
-            connections_per_client: NonZeroU32::MAX,
-            connections_per_client_per_minute: NonZeroU32::MAX,
-            client_table_capacity: many,
-            ..AddressLimitsOptions::default()
-        });
+        let addresses = AddressLimits::new(
+            AddressLimitsOptions::default()
+                .connections_per_client(NonZeroU32::MAX)
+                .connections_per_client_per_minute(NonZeroU32::MAX)
+                .client_table_capacity(many),
+        );
         let limits = [(); 3].map(|()| Limit::new(LIMIT));
         Self { tracker: Tracker::new(1, ()), limits, addresses, listener: "bench".into(), clients }
     }
 
     fn open(&self, nth: u32) -> Held {
         let ip = IpAddr::from(Ipv4Addr::from(0x0A00_0000 + nth % self.clients));
-        let opening =
-            Opening { peer: PeerAddr::new((ip, 4000).into()), listener: Arc::clone(&self.listener) };
+        let opening = Opening::new(PeerAddr::new((ip, 4000).into()), Arc::clone(&self.listener));
         let guard = self.tracker.open(0, opening);
         let permits = self.limits.each_ref().map(Limit::acquire);
         let permit = self.addresses.admit(ip, guard.opened()).ok();

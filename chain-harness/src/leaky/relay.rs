@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proxy_core::relay::{NextTo, Preface, RelayEnd, RelayLimits, relay};
+use proxy_core::relay::{Preface, RelayEnd, RelayLimits, relay};
 use proxy_core::stream::{read, write_all};
 use proxy_core::{Bound, ReadAhead, Stream};
 use tokio::time::Instant;
@@ -21,7 +21,8 @@ pub(super) async fn until_both_ended<C: Stream, B: Stream>(
 ) -> bool {
     let ended = ahead.ended();
     let early = if options.leak == Leak::BytesLost { Vec::new() } else { ahead.into_bytes() };
-    let preface = Preface { to_backend: early, own: 0, client_ended: ended };
+    let mut preface = Preface::default();
+    (preface.to_backend, preface.client_ended) = (early, ended);
     let end = if options.leak == Leak::WaitsForBothEnds {
         let unheeded = Unheeded { account, half_closed: options.half_closed_timeout };
         relay(client, backend, preface, &for_ever(), &unheeded).await
@@ -42,31 +43,12 @@ fn bound(duration: std::time::Duration) -> Bound {
 }
 
 fn limits(options: &LeakyOptions) -> RelayLimits {
-    RelayLimits {
-        idle: bound(options.inactivity_timeout),
-        half_closed: bound(options.half_closed_timeout),
-        proxies: NextTo::default(),
-        write_stall: bound(options.inactivity_timeout),
-        no_data: bound(options.inactivity_timeout),
-        lifetime_end: Instant::now() + LIFETIME,
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    }
+    RelayLimits::new(bound(options.inactivity_timeout), Instant::now() + LIFETIME)
+        .half_closed(bound(options.half_closed_timeout))
 }
 
 fn for_ever() -> RelayLimits {
-    RelayLimits {
-        idle: Bound::MAX,
-        half_closed: Bound::MAX,
-        proxies: NextTo::default(),
-        write_stall: Bound::MAX,
-        no_data: Bound::MAX,
-        lifetime_end: Instant::now() + Bound::MAX.get(),
-        warn_before: None,
-        client_keep_alive: None,
-        backend_keep_alive: None,
-    }
+    RelayLimits::new(Bound::MAX, Instant::now() + Bound::MAX.get())
 }
 
 /// Relays until either side has ended; whether it was an end and not an error.

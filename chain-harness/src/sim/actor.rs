@@ -279,7 +279,8 @@ impl Stage<'_> {
             None => bytes.to_vec(),
             Some(so_far) => {
                 so_far.extend_from_slice(bytes);
-                let Ok(Some(Decoded { len, .. })) = decode(so_far, &HeaderLimits { max_v2: 4096 }) else {
+                let Ok(Some(Decoded { len, .. })) = decode(so_far, &HeaderLimits::default().max_v2(4096))
+                else {
                     return Vec::new();
                 };
                 let rest = so_far.split_off(len);

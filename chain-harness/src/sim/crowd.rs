@@ -21,12 +21,11 @@ use super::stream::SimNet;
 use crate::laws::{Party, Saw};
 
 /// The ends of machines that have no proxy on them: they notice soon that the other side is gone.
-const KEEP_ALIVE: KeepAlive = KeepAlive {
-    idle: Bound::secs(20),
-    interval: Bound::secs(5),
-    count: proxy_core::Probes::new(3),
-    user_timeout: Bound::secs(60),
-};
+const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
+    .idle(Bound::secs(20))
+    .interval(Bound::secs(5))
+    .count(proxy_core::Probes::new(3))
+    .user_timeout(Bound::secs(60));
 
 /// How often it is looked whether the clients are to come again.
 const LOOK: Duration = Duration::from_millis(50);

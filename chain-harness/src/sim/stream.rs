@@ -77,7 +77,7 @@ impl SimNet {
 
 /// What a socket has before anybody has set its keepalive: none, as good as.
 const UNSET: KeepAlive =
-    KeepAlive { idle: Bound::MAX, interval: Bound::MAX, count: Probes::new(9), user_timeout: Bound::MAX };
+    KeepAlive::DEFAULT.idle(Bound::MAX).interval(Bound::MAX).count(Probes::new(9)).user_timeout(Bound::MAX);
 
 impl Dial for SimNet {
     type Stream = SimStream;

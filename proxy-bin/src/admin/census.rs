@@ -126,7 +126,7 @@ mod tests {
 
     fn open(tracker: &Arc<Tracker>, route: Option<&str>) -> ConnGuard {
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
-        let guard = tracker.open(0, Opening { peer, listener: "*:80".into() });
+        let guard = tracker.open(0, Opening::new(peer, "*:80"));
         if let Some(route) = route {
             guard.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();
             guard.join(PoolId::new(1).unwrap(), false);

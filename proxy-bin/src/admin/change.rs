@@ -46,7 +46,7 @@ pub(super) async fn diff(
         let answer = diff.map(|diff| serde_json::to_vec(&diff)).map_err(Problem::invalid_configuration);
         drop(text);
         // What it took, a running proxy with few connections would never need again.
-        proxy_core::memory::release();
+        proxy_core::process::memory::release();
         answer
     });
     let answer =

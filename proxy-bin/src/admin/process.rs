@@ -1,6 +1,6 @@
 //! What the process uses.
 
-use proxy_core::memory;
+use proxy_core::process::memory;
 
 use crate::descriptors;
 use crate::model::{Memory, Usage};

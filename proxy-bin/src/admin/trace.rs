@@ -238,7 +238,7 @@ mod tests {
         let traces = Traces::default();
         let tracker = Tracker::new(1, ((), traces.clone()));
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
-        let open = || tracker.open(0, Opening { peer, listener: "*:80".into() });
+        let open = || tracker.open(0, Opening::new(peer, "*:80"));
         let (one, other) = (open(), open());
         let mut following = traces.follow(one.id());
         other.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();

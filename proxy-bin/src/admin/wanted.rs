@@ -179,7 +179,7 @@ mod tests {
 
     fn opened(tracker: &Arc<Tracker>) -> ConnGuard {
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
-        let guard = tracker.open(0, Opening { peer, listener: "*:80".into() });
+        let guard = tracker.open(0, Opening::new(peer, "*:80"));
         guard.enter(Phase::Dial, Instant::now(), DeadlineKind::Dial).unwrap();
         guard.join(PoolId::new(1).unwrap(), false);
         guard.learn(|facts| {

@@ -49,7 +49,7 @@ impl Choice for AtLimit {
 
     fn table(key: &str, QueueFile { most_waiting, longest_wait }: QueueFile) -> Option<Self> {
         let most_waiting = most_waiting.get() as usize;
-        (key == "queue").then_some(Self::Queue(QueueLimits { most_waiting, longest_wait }))
+        (key == "queue").then_some(Self::Queue(QueueLimits::new(most_waiting, longest_wait)))
     }
 }
 

@@ -29,11 +29,10 @@ pub(super) struct BreakerFile {
 impl BreakerFile {
     /// These options, with what is written here in their place.
     pub(super) fn over(&self, options: &BreakerOptions) -> BreakerOptions {
-        BreakerOptions {
-            failures_in_a_row: self.failures_in_a_row.map_or(options.failures_in_a_row, Whole::non_zero),
-            cool_down: self.cool_down.unwrap_or(options.cool_down),
-            longest_cool_down: self.longest_cool_down.unwrap_or(options.longest_cool_down),
-        }
+        BreakerOptions::default()
+            .failures_in_a_row(self.failures_in_a_row.map_or(options.failures_in_a_row, Whole::non_zero))
+            .cool_down(self.cool_down.unwrap_or(options.cool_down))
+            .longest_cool_down(self.longest_cool_down.unwrap_or(options.longest_cool_down))
     }
 }
 

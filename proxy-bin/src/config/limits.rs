@@ -101,16 +101,17 @@ impl Limits {
         }
         // A limit that no process reaches is none: of 4 294 967 295 connections, or 71 million a second.
         let number = |cap: Cap| cap.number().map_or(NonZeroU32::MAX, Connections::non_zero);
-        Some(AddressLimitsOptions {
-            connections_per_client: number(at_once),
-            connections_per_client_per_minute: number(per_minute),
-            local_connections_per_client: number(self.connections_per_client.unwrap_or(Cap::Off)),
-            local_connections_per_client_per_minute: number(
-                self.connections_per_client_per_minute.unwrap_or(Cap::Off),
-            ),
-            ipv6_prefix: self.ipv6_prefix,
-            client_table_capacity: self.capacity().non_zero(),
-        })
+        Some(
+            AddressLimitsOptions::default()
+                .connections_per_client(number(at_once))
+                .connections_per_client_per_minute(number(per_minute))
+                .local_connections_per_client(number(self.connections_per_client.unwrap_or(Cap::Off)))
+                .local_connections_per_client_per_minute(number(
+                    self.connections_per_client_per_minute.unwrap_or(Cap::Off),
+                ))
+                .ipv6_prefix(self.ipv6_prefix)
+                .client_table_capacity(self.capacity().non_zero()),
+        )
     }
 
     /// What each client may have that is not on loopback: at once, and in a minute.

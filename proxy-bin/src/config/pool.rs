@@ -218,12 +218,10 @@ impl<'f> Pools<'f> {
 
 /// What is built into the pool `chain`, SmartProxy's values: the other end is a proxy, which is near and answers.
 fn of_chain() -> DeadlineOverrides {
-    DeadlineOverrides {
-        connection_timeout: Some(Bound::secs(10)),
-        inactivity_timeout: Some(Bound::secs(600)),
-        half_closed_timeout: Some(Bound::secs(10)),
-        ..DeadlineOverrides::default()
-    }
+    DeadlineOverrides::default()
+        .connection_timeout(Some(Bound::secs(10)))
+        .inactivity_timeout(Some(Bound::secs(600)))
+        .half_closed_timeout(Some(Bound::secs(10)))
 }
 
 fn place<'d, 't>(document: &'d Document<'t>, name: &str) -> Place<'d, 't> {

@@ -42,7 +42,7 @@ impl Dns {
     #[must_use]
     pub fn options(&self) -> ResolverOptions {
         let Self { ttl, timeout, stale } = *self;
-        ResolverOptions { ttl, timeout, stale, ..ResolverOptions::default() }
+        ResolverOptions::default().ttl(ttl).timeout(timeout).stale(stale)
     }
 }
 

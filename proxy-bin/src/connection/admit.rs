@@ -153,7 +153,7 @@ pub(super) async fn to_the_process<S: Stream, D>(
     let (proxy, limit) = (passage.proxy, &passage.proxy.connections);
     let longest_wait = proxy.config.deadlines.proxy_header_timeout;
     conn.deadline(Instant::now() + longest_wait.get(), DeadlineKind::Queue);
-    let queue = QueueLimits { most_waiting: limit.most(), longest_wait };
+    let queue = QueueLimits::new(limit.most(), longest_wait);
     let early_data = proxy.config.limits.early_data.bytes();
     let waiting = pin!(limit.acquire_or_wait(&queue));
     let waited = while_client_stays(conn, passage.client, &mut passage.ahead, early_data, waiting).await?;

@@ -59,7 +59,7 @@ async fn in_time<S: Stream, D>(
 ) -> Result<Header, Verdict> {
     let timeout = proxy.config.deadlines.proxy_header_timeout;
     let deadline = conn.opened() + timeout.get();
-    let limits = HeaderLimits { max_v2: proxy.config.proxy_protocol.max_header.bytes() };
+    let limits = HeaderLimits::default().max_v2(proxy.config.proxy_protocol.max_header.bytes());
     conn.deadline(deadline, DeadlineKind::Header);
     let reading = read_header(conn, client, ahead, &limits, wait);
     within(deadline, client, reading).await.unwrap_or_else(|| {

@@ -40,18 +40,10 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
     let deadlines = dialled.deadlines;
     let idle = Instant::now() + deadlines.idle().get();
     conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle))?;
-    let spread = |bound| deadlines.jitter.spread(bound, fastrand::f64());
-    let limits = RelayLimits {
-        idle: spread(deadlines.idle()),
-        half_closed: deadlines.half_closed_timeout,
-        proxies: NextTo { client: dialled.chained, backend: !dialled.header.is_empty() },
-        write_stall: deadlines.write_stall_timeout,
-        no_data: deadlines.no_data_timeout.bound(),
-        lifetime_end: conn.opened() + spread(deadlines.lifetime()).get(),
-        warn_before: deadlines.warning(),
-        client_keep_alive: dialled.client_keep_alive,
-        backend_keep_alive: Some(dialled.keep_alive),
-    };
+    let mut limits = deadlines.relay_limits(conn.opened());
+    limits.proxies = NextTo { client: dialled.chained, backend: !dialled.header.is_empty() };
+    limits.client_keep_alive = dialled.client_keep_alive;
+    limits.backend_keep_alive = Some(dialled.keep_alive);
     let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
     if !ahead.bytes().is_empty() {
         conn.has_spoken();
@@ -114,15 +106,7 @@ impl<B> Established<B> {
 impl Preamble {
     /// The relay's first bytes: the header, then what the client sent ahead.
     fn preface(&mut self) -> Preface {
-        let (header, ahead) = (std::mem::take(&mut self.header), std::mem::take(&mut self.ahead));
-        let (own, client_ended) = (header.len(), ahead.ended());
-        let mut to_backend = header;
-        if to_backend.is_empty() {
-            to_backend = ahead.into_bytes();
-        } else {
-            to_backend.extend_from_slice(ahead.bytes());
-        }
-        Preface { to_backend, own, client_ended }
+        Preface::new(std::mem::take(&mut self.header), std::mem::take(&mut self.ahead))
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 
 use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::{BindAddr, Congestion, KeepAlive, ListenError};
+use proxy_core::{BindAddr, ListenError};
 
 /// The ports that stand in for a usual one that is taken: those that follow, so that they are where one would look.
 const SPARE: RangeInclusive<u16> = 8004..=8099;
@@ -156,12 +156,7 @@ fn unless_taken(bound: Result<TcpListener, ListenError>) -> Result<Option<TcpLis
 }
 
 fn at(port: u16) -> Result<TcpListener, ListenError> {
-    let options = ListenOptions {
-        backlog: BACKLOG,
-        reuse_port: false,
-        keep_alive: KeepAlive::default(),
-        congestion: Congestion::default(),
-    };
+    let options = ListenOptions::default().backlog(BACKLOG);
     bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &options)
 }
 

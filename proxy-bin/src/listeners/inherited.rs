@@ -117,7 +117,11 @@ pub(super) fn bind_each(
 /// What a socket of this listener is to be like.
 pub(super) fn options(config: &Config, at: &ListenerConfig, reuse_port: bool) -> ListenOptions {
     let (backlog, congestion) = (at.backlog.get(), at.congestion);
-    ListenOptions { backlog, reuse_port, keep_alive: config.keep_alive, congestion }
+    ListenOptions::default()
+        .backlog(backlog)
+        .reuse_port(reuse_port)
+        .keep_alive(config.keep_alive)
+        .congestion(congestion)
 }
 
 /// The address that a listener has in errors.

@@ -92,10 +92,7 @@ mod tests {
     fn a_name_keeps_its_number_and_numbers_are_given_anew_only_when_there_are_no_others() {
         let tracker = Tracker::new(1, ());
         let numbers = Numbers::of(&configured("first"));
-        let opening = proxy_conn::Opening {
-            peer: proxy_core::PeerAddr::new(([127, 0, 0, 1], 1).into()),
-            listener: "test".into(),
-        };
+        let opening = proxy_conn::Opening::new(proxy_core::PeerAddr::new(([127, 0, 0, 1], 1).into()), "test");
         // All but the first two, which are always configured, are of pools that are gone and have connections.
         let mut open = Vec::new();
         for n in 2..PoolId::COUNT {

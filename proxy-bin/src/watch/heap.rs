@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proxy_conn::overload::Usage;
-use proxy_core::memory;
+use proxy_core::process::memory;
 use tokio::time::Instant;
 
 use crate::resident::Resident;

@@ -11,7 +11,6 @@ use proxy_bin::listeners::Inherited;
 use proxy_bin::model::{Connection, Connections, Status};
 use proxy_bin::server::Server;
 use proxy_core::listen::{ListenOptions, bind};
-use proxy_core::{Congestion, KeepAlive};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -79,12 +78,7 @@ impl World {
 
 impl Hop {
     fn start(runtime: &Runtime, dir: &Path, name: &str, config: &dyn Fn(u16) -> String) -> Self {
-        let options = ListenOptions {
-            backlog: 64,
-            reuse_port: false,
-            keep_alive: KeepAlive::default(),
-            congestion: Congestion::default(),
-        };
+        let options = ListenOptions::default().backlog(64);
         let ip = proxy_core::BindAddr::Ip(Ipv4Addr::LOCALHOST.into());
         let socket = bind(ip, 0, &options).unwrap();
         let addr = socket.local_addr().unwrap();

@@ -154,7 +154,7 @@ match = {{ ports = [8081] }}
 action = "refuse"
 "#
     ));
-    let queue = AtLimit::Queue(QueueLimits { most_waiting: 100, longest_wait: Bound::secs(5) });
+    let queue = AtLimit::Queue(QueueLimits::new(100, Bound::secs(5)));
     assert_eq!([config.pools[0].at_limit, config.pools[1].at_limit], [AtLimit::Close, AtLimit::Reject]);
     assert_eq!(config.routes.route(0).unwrap().payload.at_limit, queue);
     assert_eq!(config.routes.route(1).unwrap().payload.at_limit, AtLimit::Close);

@@ -12,6 +12,7 @@ use proxy_core::Bound;
     serde(deny_unknown_fields, default)
 )]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct BreakerOptions {
     /// The breaker opens when this many dials have failed in a row. Default 5, Envoy's outlier detection's and Finagle's
     /// (nginx: 1, linkerd: 7).
@@ -23,6 +24,12 @@ pub struct BreakerOptions {
     /// `cool_down`: nothing is doubled.
     pub longest_cool_down: Bound,
 }
+
+proxy_values::setters!(BreakerOptions {
+    failures_in_a_row: NonZeroU32,
+    cool_down: Bound,
+    longest_cool_down: Bound
+});
 
 impl Default for BreakerOptions {
     fn default() -> Self {

@@ -31,12 +31,23 @@ use super::{Counter, Limit, Permit};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(deny_unknown_fields))]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct QueueLimits {
     /// How many may wait at once; 0 for nobody.
     pub most_waiting: usize,
     /// How long one may wait.
     pub longest_wait: Bound,
 }
+
+impl QueueLimits {
+    /// At most `most_waiting` at once, each for at most `longest_wait`.
+    #[must_use]
+    pub const fn new(most_waiting: usize, longest_wait: Bound) -> Self {
+        Self { most_waiting, longest_wait }
+    }
+}
+
+proxy_values::setters!(QueueLimits { most_waiting: usize, longest_wait: Bound });
 
 /// Why there is no permit, even after waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

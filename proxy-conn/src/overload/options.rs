@@ -15,6 +15,7 @@ use super::percent::Percent;
     serde(deny_unknown_fields, default)
 )]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct OverloadOptions {
     /// Tight from this share of the pool's connection limit. Default 80: a fifth is left for the measures to work in.
     pub connections_tight: Percent,
@@ -68,6 +69,26 @@ pub struct OverloadOptions {
     /// turned away for want of their places, or memory is short.
     pub victims_idle: Bound,
 }
+
+proxy_values::setters!(OverloadOptions {
+    connections_tight: Percent,
+    connections_shed: Percent,
+    growth_within: Bound,
+    growth_from: Percent,
+    growth_window: Bound,
+    dialling_tight: Percent,
+    dialling_shed: Percent,
+    dialling_patience: Bound,
+    descriptors_tight: Percent,
+    descriptors_shed: Percent,
+    memory_tight: Percent,
+    memory_shed: Percent,
+    slack: Percent,
+    least_stay: Bound,
+    shortest_deadline: Percent,
+    victims_share: Percent,
+    victims_idle: Bound
+});
 
 impl Default for OverloadOptions {
     fn default() -> Self {

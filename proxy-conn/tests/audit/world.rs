@@ -21,13 +21,12 @@ static TURN: Mutex<()> = Mutex::new(());
 const NEAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// A short grace, so that a run takes a third of a second.
-pub(crate) const OPTIONS: AuditOptions = AuditOptions {
-    interval: Bound::secs(30),
-    grace: Bound::millis(300),
-    overdue_tick: Bound::millis(100),
-    stuck_after: Bound::secs(300),
-    second_look: Bound::millis(50),
-};
+pub(crate) const OPTIONS: AuditOptions = AuditOptions::DEFAULT
+    .interval(Bound::secs(30))
+    .grace(Bound::millis(300))
+    .overdue_tick(Bound::millis(100))
+    .stuck_after(Bound::secs(300))
+    .second_look(Bound::millis(50));
 
 /// A tracker and what should agree with it.
 pub(crate) struct World {
@@ -80,7 +79,7 @@ impl World {
     pub(crate) fn talking(&self, route: &str, target: &str, words: &[Side]) -> Conn {
         let (client, far) = pair(&listen());
         let peer = PeerAddr::new(client.peer_addr().unwrap());
-        let guard = self.tracker.open(1, Opening { peer, listener: "test".into() });
+        let guard = self.tracker.open(1, Opening::new(peer, "test"));
         let (task, permit) = (Task::new(&self.tasks), self.limit.acquire());
         guard.hold(Side::Client, Some(client.as_raw_fd()));
         // A PROXY header, which is no word of the client's.
@@ -154,7 +153,7 @@ pub(crate) fn serve_accepted(
     (client, far_client): (TcpStream, TcpStream),
 ) -> Conn {
     let peer = PeerAddr::new(client.peer_addr().unwrap());
-    let guard = tracker.open(0, Opening { peer, listener: "test".into() });
+    let guard = tracker.open(0, Opening::new(peer, "test"));
     let task = Task::new(tasks);
     guard.hold(Side::Client, Some(client.as_raw_fd()));
     let permit = limit.acquire();

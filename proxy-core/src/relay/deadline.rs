@@ -12,6 +12,7 @@ use crate::options::KeepAlive;
 
 /// The deadlines of a relay. None is optional: one that should not matter is very long.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RelayLimits {
     /// Nothing moved, either way, for this long. A byte moves when it is read, written, or acknowledged by the peer it was
     /// written to.
@@ -34,6 +35,37 @@ pub struct RelayLimits {
     /// spared five system calls.
     pub backend_keep_alive: Option<Arc<KeepAlive>>,
 }
+
+impl RelayLimits {
+    /// Deadlines that are all `silence` long but for the life's end; each can be set to another one. No keepalive is set, no
+    /// side is another proxy, and nothing is warned of.
+    #[must_use]
+    pub const fn new(silence: Bound, lifetime_end: Instant) -> Self {
+        Self {
+            idle: silence,
+            half_closed: silence,
+            proxies: NextTo { client: false, backend: false },
+            write_stall: silence,
+            no_data: silence,
+            lifetime_end,
+            warn_before: None,
+            client_keep_alive: None,
+            backend_keep_alive: None,
+        }
+    }
+}
+
+proxy_values::setters!([] RelayLimits {
+    idle: Bound,
+    half_closed: Bound,
+    proxies: NextTo,
+    write_stall: Bound,
+    no_data: Bound,
+    lifetime_end: Instant,
+    warn_before: Option<Bound>,
+    client_keep_alive: Option<Arc<KeepAlive>>,
+    backend_keep_alive: Option<Arc<KeepAlive>>,
+});
 
 /// Which sides are other proxies, with deadlines of their own that are nearer to whoever is behind them. What this relay sees
 /// of those is only what the other proxy's buffers let through: a receiver tells of free room in steps of up to half its buffer

@@ -115,7 +115,7 @@ proptest! {
 
     #[test]
     fn nothing_panics_and_nothing_is_read_behind_the_end(bytes in near_headers(), max_v2 in 0..600_usize) {
-        let limits = HeaderLimits { max_v2 };
+        let limits = HeaderLimits::default().max_v2(max_v2);
         if let Ok(Some(decoded)) = proxy_core::header::decode(&bytes, &limits) {
             prop_assert!(decoded.len <= bytes.len());
             prop_assert!(decoded.len <= limits.buffer_len());

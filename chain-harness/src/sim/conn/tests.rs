@@ -4,12 +4,11 @@ use proxy_core::{Bound, Probes};
 
 use super::*;
 
-const KEEP_ALIVE: KeepAlive = KeepAlive {
-    idle: Bound::secs(10),
-    interval: Bound::secs(5),
-    count: Probes::new(3),
-    user_timeout: Bound::secs(30),
-};
+const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
+    .idle(Bound::secs(10))
+    .interval(Bound::secs(5))
+    .count(Probes::new(3))
+    .user_timeout(Bound::secs(30));
 
 fn cx() -> Context<'static> {
     Context::from_waker(Waker::noop())
