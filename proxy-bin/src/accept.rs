@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use proxy_core::{Dial, Listen, PeerAddr, Stream};
+use proxy_upstream::recover;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,6 @@ use tracing::{debug, warn};
 
 use crate::connection::{receive, serve};
 use crate::proxy::{CurrentListener, Listener, ListenerInForce, Proxy, Room};
-use crate::target::recover;
 
 /// The pause after an accept error: doubled with each in a row, from the shortest to the longest. Shorter would spin while
 /// there is no descriptor; longer would leave clients in the backlog after there is one again.
@@ -177,7 +176,7 @@ impl<D: Dial> Proxy<D> {
     where
         D: Clone,
     {
-        recover(Arc::new(ArcSwap::new(self)), stop).await;
+        recover(Arc::clone(&self.ailing), self.dialer.clone(), self.resolver.clone(), stop).await;
     }
 
     /// Such tries under way, each with a socket or a few that no connection has.

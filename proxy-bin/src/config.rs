@@ -39,7 +39,7 @@ pub use origin::Origin;
 pub use pool::{PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use process::{Process, Umask, UmaskError};
 pub use proxy_values::{Size, Whole};
-pub use route::{Action, RouteConfig, address};
+pub use route::{Action, RouteConfig};
 pub use send_proxy::{Fields, HeaderContent, HeaderField, NextHop, SendProxy, UniqueId, UnknownClient};
 pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 

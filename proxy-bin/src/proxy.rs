@@ -11,7 +11,6 @@
 //! one reload removes that and a later one brings it back (`Counted`).
 
 mod counted;
-mod draining;
 mod listener_in_force;
 mod lobby;
 mod preparing;
@@ -22,15 +21,14 @@ use std::sync::Arc;
 
 use proxy_conn::{AddressLimits, Limit, PoolId, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
+use proxy_upstream::{Ailing, Draining, Group};
 use tracing::warn;
 
-use crate::config::{Config, Connections, ListenerConfig, RouteConfig, SendProxy};
+use crate::config::{Action, Config, Connections, ListenerConfig, RouteConfig, SendProxy};
 use crate::omissions::Omissions;
 use crate::pool::{NoNumber, Numbers, Pool};
-use crate::target::{Ailing, RouteTargets};
 
 pub(crate) use counted::Counted;
-pub use draining::Draining;
 pub(crate) use listener_in_force::{CurrentListener, ListenerInForce};
 pub(crate) use lobby::Wait;
 pub(crate) use preparing::Preparing;
@@ -84,7 +82,7 @@ pub struct RouteState {
     /// Its connections, and how many it may have.
     pub limit: Limit,
     /// Its targets' limits and breakers.
-    pub targets: RouteTargets,
+    pub targets: Group,
     /// Whether it takes no new connections.
     pub draining: Draining,
     /// What both sockets of a connection are given.
@@ -98,13 +96,22 @@ impl RouteState {
         Self {
             name: Arc::clone(&route.name),
             limit: counted.limit.clone(),
-            targets: RouteTargets::new(route, &mut counted.targets, ailing),
+            targets: group(route, counted, ailing),
             draining: counted.draining.clone(),
             keep_alive: Arc::new(route.keep_alive),
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
                 .then(|| Omissions::after(&counted.omissions)),
         }
     }
+}
+
+/// The targets of a route, with what is kept of them.
+fn group(route: &RouteConfig, counted: &mut OfRoute, ailing: &Arc<Ailing>) -> Group {
+    let targets = match &route.action {
+        Action::Forward(targets) => Arc::clone(targets),
+        Action::Refuse => Arc::default(),
+    };
+    Group::new(Arc::clone(&route.name), targets, &route.group(), &mut counted.targets, ailing)
 }
 
 /// A listener: its configuration, and what is counted for it, for all workers together.
@@ -236,7 +243,7 @@ impl<D: Dial> Proxy<D> {
         self.counted.set_aside(self.routes.len() + self.listeners.len() + self.pools.len());
         for (state, route) in self.routes.iter().zip(self.config.routes.routes()) {
             state.limit.set_most(most(route.payload.max_connections));
-            state.targets.take_force(route.payload);
+            state.targets.take_force(&route.payload.group());
         }
         if let (Some(table), Some(options)) = (&self.clients, clients) {
             table.set_rates(*options);

@@ -29,7 +29,6 @@ use crate::control::{Control, Running, State};
 use crate::descriptors;
 use crate::listeners::{Inherited, Listeners};
 use crate::proxy::Proxy;
-use crate::target::recover;
 use crate::watch;
 use crate::workers::{Idle, Worker};
 
@@ -135,9 +134,7 @@ impl Server {
         drop(control.spawn(server.audit().clone().watch(quit.clone().cancelled_owned())));
         // On a worker, whose reactor is there for sockets.
         if let Some(worker) = server.control.workers().first() {
-            drop(
-                worker.handle().spawn(recover(Arc::clone(server.control.in_force()), server.accepts.clone())),
-            );
+            drop(worker.handle().spawn(Arc::clone(&proxy).recover(server.accepts.clone())));
         }
         for (number, runtime) in runtimes.into_iter().enumerate() {
             let Some(worker) = server.control.workers().get(number) else { continue };

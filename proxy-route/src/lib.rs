@@ -45,7 +45,6 @@ mod network;
 mod port;
 mod spec;
 mod table;
-pub mod target;
 #[cfg(feature = "serde")]
 mod text;
 
@@ -55,4 +54,3 @@ pub use network::{ClientNet, ClientNetError};
 pub use port::{PortError, PortRange};
 pub use spec::{Match, RouteSpec};
 pub use table::{BuildError, BuildErrors, Collision, Matched, Query, RouteTable, Shadowed};
-pub use target::{Host, HostError, Rotation, Target, TargetError, TargetPort, TargetPortError};

@@ -15,7 +15,7 @@ use crate::config::SendProxy;
 use crate::logging::Logs;
 use crate::model::{self, Listener, Pool, Route, Status, Target, Usage};
 use crate::proxy::Proxy;
-use crate::target::TargetState;
+use proxy_upstream::Member;
 
 type Served = Proxy<TcpDialer>;
 
@@ -191,7 +191,7 @@ fn of_route(name: &str, group: Option<&Group>, limit: Option<&Limit>) -> Route {
     }
 }
 
-fn of_target(route: &str, target: &TargetState) -> Target {
+fn of_target(route: &str, target: &Member) -> Target {
     let view = target.breaker();
     let breaker = match view.state {
         BreakerState::Closed => "closed",

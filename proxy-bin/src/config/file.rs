@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use proxy_conn::{AuditOptions, DeadlineOverrides, OverloadOptions};
 use proxy_core::{BindAddr, Bound, Congestion, KeepAliveOverrides};
-use proxy_route::{ClientNet, Match, PortRange, Target};
+use proxy_route::{ClientNet, Match, PortRange};
+use proxy_upstream::Target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 

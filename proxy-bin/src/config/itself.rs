@@ -10,12 +10,13 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use proxy_core::BindAddr;
-use proxy_route::{Host, Query, RouteTable, Target, TargetPort};
+use proxy_route::{Query, RouteTable};
+use proxy_upstream::{Host, Target, TargetPort};
 
 use super::document::Document;
 use super::finding::Finding;
 use super::listener::{Greeting, ListenerConfig};
-use super::route::{self, Action, RouteConfig};
+use super::route::{self, RouteConfig};
 use super::send_proxy::SendProxy;
 
 /// Own ports that one connection is followed over. A longer ring is no slip.
@@ -108,8 +109,8 @@ impl<A: AsRef<[u8]>> Walk<'_, A> {
         let Some(route) = self.table.route(at.route).map(|matched| matched.payload) else {
             return Vec::new();
         };
-        let Action::Forward { targets, .. } = &route.action else { return Vec::new() };
-        let tcp = targets.iter().enumerate().filter_map(|(nth, target)| Some((nth, tcp(target)?)));
+        let tcp =
+            route.action.targets().iter().enumerate().filter_map(|(nth, target)| Some((nth, tcp(target)?)));
         let own = tcp.flat_map(|(nth, (ip, port))| {
             let wanted = port.on(at.port);
             let from = self.listeners.partition_point(|listener| listener.port < wanted);

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use proxy_conn::{BreakerOptions, Deadlines};
-use proxy_core::{KeepAlive, TargetAddr};
-use proxy_route::{BuildError, Host, Rotation, RouteSpec, RouteTable, Shadowed, Target, TargetPort};
+use proxy_conn::{BreakerOptions, Deadlines, Limit};
+use proxy_core::KeepAlive;
+use proxy_route::{BuildError, RouteSpec, RouteTable, Shadowed};
+use proxy_upstream::{GroupOptions, Target};
 
 use super::at_limit::AtLimit;
 use super::document::{Document, Place};
@@ -47,44 +48,33 @@ impl RouteConfig {
     pub const fn pool(&self, chained: bool) -> &PoolChoice {
         self.pools.of(chained)
     }
+
+    /// What holds for each of its backends.
+    #[must_use]
+    pub fn group(&self) -> GroupOptions {
+        let max_connections_per_member =
+            self.max_connections_per_target.map_or(Limit::MAX, |most| most.get() as usize);
+        GroupOptions { max_connections_per_member, breaker: self.breaker }
+    }
 }
 
 /// What a route does with a connection.
 #[derive(Debug)]
 pub enum Action {
-    /// Take it to a backend.
-    Forward {
-        /// The backends; never empty.
-        targets: Vec<Target>,
-        /// Whose turn it is.
-        rotation: Rotation,
-    },
+    /// Take it to one of these backends; never empty.
+    Forward(Arc<[Target]>),
     /// Reset it.
     Refuse,
 }
 
 impl Action {
-    /// The addresses to dial for a connection that arrived on `port`, in the order in which to try them: each call
-    /// starts with the next one. Empty for a route that refuses.
-    pub fn addresses(&self, port: u16) -> Vec<TargetAddr> {
+    /// The backends; none where it refuses.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
         match self {
-            Self::Forward { targets, rotation } => {
-                let order = rotation.order(targets.len());
-                order.filter_map(|turn| targets.get(turn)).map(|target| address(target, port)).collect()
-            }
-            Self::Refuse => Vec::new(),
+            Self::Forward(targets) => targets,
+            Self::Refuse => &[],
         }
-    }
-}
-
-/// Where a target leads a connection that arrived on `arrived`.
-#[must_use]
-pub fn address(target: &Target, arrived: u16) -> TargetAddr {
-    let on = |port: &TargetPort| port.on(arrived);
-    match target {
-        Target::Tcp { host: Host::Ip(ip), port } => TargetAddr::Ip((*ip, on(port)).into()),
-        Target::Tcp { host: Host::Name(name), port } => TargetAddr::Name(name.clone(), on(port)),
-        Target::Unix(path) => TargetAddr::Unix(path.to_path_buf()),
     }
 }
 
@@ -200,9 +190,7 @@ fn config(file: &RouteFile, defaults: &Defaults<'_>) -> RouteConfig {
     RouteConfig {
         name: file.name.as_str().into(),
         action: match &file.action {
-            ActionFile::Forward(targets) => {
-                Action::Forward { targets: targets.clone(), rotation: Rotation::default() }
-            }
+            ActionFile::Forward(targets) => Action::Forward(targets.as_slice().into()),
             ActionFile::Refuse => Action::Refuse,
         },
         deadlines: pools.of(false).deadlines,

@@ -40,17 +40,17 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     admitted: Admitted<'_, S, D>,
 ) -> Result<Dialled<D::Stream>, Verdict> {
     let Admitted { permits, routed } = admitted;
-    let Routed { passage, route, state, deadlines, course, .. } = routed;
+    let Routed { passage, route, state, deadlines, candidates, .. } = routed;
     let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
-    let (targets, timeout) = (&course.addresses, deadlines.connection_timeout);
-    conn.learn(|facts| facts.target = course.name(0));
-    let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &course, timeout));
+    let (targets, timeout) = (&candidates.addresses, deadlines.connection_timeout);
+    conn.learn(|facts| facts.target = candidates.name(0));
+    let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &candidates, timeout));
     let early_data = proxy.config.limits.early_data.bytes();
     let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
     let dialled = outcome.map_err(|error| failed(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
     if dialled.nth != 0 {
-        conn.learn(|facts| facts.target = course.name(dialled.nth));
+        conn.learn(|facts| facts.target = candidates.name(dialled.nth));
     }
     let omissions = state.omissions.as_ref();
     let known = Known { origin: &origin, hello: hello.as_ref(), route, omissions };

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment};
 use proxy_core::Stream;
 use proxy_route::Query;
+use proxy_upstream::Candidates;
 
 use super::announce::is_grease;
 use super::passage::Passage;
 use super::peek::Peeked;
 use super::verdict::Verdict;
-use crate::config::{RouteConfig, SendProxy};
+use crate::config::{Action, RouteConfig, SendProxy};
 use crate::pool::Pool;
 use crate::proxy::RouteState;
-use crate::target::Course;
 
 /// A connection whose way is known.
 pub(super) struct Routed<'p, S, D> {
@@ -24,7 +24,7 @@ pub(super) struct Routed<'p, S, D> {
     /// As they apply in its pool, under the pool's present pressure.
     pub(super) deadlines: Deadlines,
     /// The targets, in the order in which they are to be tried.
-    pub(super) course: Course<'p>,
+    pub(super) candidates: Candidates<'p>,
 }
 
 /// Looks the connection up in the table.
@@ -61,8 +61,10 @@ pub(super) fn route<'p, S: Stream, D>(
     let choice = route.pool(chained);
     let pool = proxy.pools.get(choice.place.index()).ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
     conn.join(pool.id, choice.deadlines.keep_alive_treatment == KeepAliveTreatment::Immortal);
-    let course =
-        state.targets.course(&route.action, port).ok_or_else(|| Verdict::of(conn, Cause::RouteRefused))?;
+    if matches!(route.action, Action::Refuse) {
+        return Err(Verdict::of(conn, Cause::RouteRefused));
+    }
+    let candidates = state.targets.candidates(port);
     let deadlines = pool.pressed(&choice.behind(origin.proxies()));
-    Ok(Routed { passage, route, state, pool, deadlines, course })
+    Ok(Routed { passage, route, state, pool, deadlines, candidates })
 }

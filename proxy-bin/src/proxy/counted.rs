@@ -14,12 +14,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proxy_conn::PoolId;
+use proxy_upstream::{Draining, Kept};
 
-use super::{Draining, Listener, limit};
+use super::{Listener, limit};
 use crate::config::{ListenerConfig, PoolConfig, RouteConfig};
 use crate::omissions::Omissions;
 use crate::pool::Pool;
-use crate::target::TargetState;
 
 /// What is counted, by name. Clones are the same; one for all generations.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +50,7 @@ pub(crate) struct OfRoute {
     pub(super) draining: Draining,
     pub(super) omissions: Omissions,
     /// Every target that it has, or had and that has connections.
-    pub(super) targets: Vec<Arc<TargetState>>,
+    pub(super) targets: Kept,
 }
 
 impl OfRoute {
@@ -59,14 +59,14 @@ impl OfRoute {
             limit: limit(route.max_connections),
             draining: Draining::default(),
             omissions: Omissions::default(),
-            targets: Vec::new(),
+            targets: Kept::default(),
         }
     }
 
     /// Forgets the targets that nobody has; whether somebody has the route.
     fn forgets(&mut self) -> bool {
-        self.targets.retain(|target| Arc::strong_count(target) > 1 || target.limit.is_shared());
-        self.limit.is_shared() || !self.targets.is_empty()
+        self.targets.forget();
+        self.limit.is_shared() || self.targets.members().next().is_some()
     }
 }
 
@@ -101,7 +101,7 @@ impl Counted {
     pub(super) fn set_aside(&self, in_force: usize) {
         let names = &mut *self.0.lock();
         (names.in_force, names.spare) = (in_force, true);
-        for target in names.routes.values().flat_map(|route| &route.targets) {
+        for target in names.routes.values().flat_map(|route| route.targets.members()) {
             target.set_in_force(false);
         }
     }
@@ -115,7 +115,7 @@ impl Counted {
         names.routes.retain(|_, route| route.forgets());
         names.listeners.retain(|_, at| Arc::strong_count(at) > 1 || at.limit.is_shared());
         names.pools.retain(|_, pool| pool.limit.is_shared());
-        let mut targets = names.routes.values().flat_map(|route| &route.targets);
+        let mut targets = names.routes.values().flat_map(|route| route.targets.members());
         names.spare = targets.any(|target| !target.is_in_force()) || names.len() != names.in_force;
     }
 
@@ -129,7 +129,7 @@ impl Counted {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let names = self.0.lock();
-        let targets: usize = names.routes.values().map(|route| route.targets.len()).sum();
+        let targets: usize = names.routes.values().map(|route| route.targets.members().count()).sum();
         names.len() + targets
     }
 }

@@ -22,9 +22,7 @@ fn picture(name: &str) -> String {
     let routes = config.routes.routes().map(|route| {
         let domains: Vec<String> = route.spec.matches.domains.iter().map(ToString::to_string).collect();
         let targets = match &route.payload.action {
-            Action::Forward { targets, .. } => {
-                targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-            }
+            Action::Forward(targets) => targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             Action::Refuse => "refuse".to_owned(),
         };
         format!("{} {domains:?} -> {targets} {:?}", route.name(), route.payload.send_proxy)
@@ -82,16 +80,8 @@ fallback [] -> 127.0.0.1:9000 Off
 #[test]
 fn the_outer_proxy_sends_what_the_inner_one_takes() {
     let (outer, inner) = (load("chain-outer.toml"), load("chain-inner.toml"));
-    let to: Vec<String> = outer
-        .routes
-        .route(0)
-        .unwrap()
-        .payload
-        .action
-        .addresses(8001)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let targets = outer.routes.route(0).unwrap().payload.action.targets();
+    let to: Vec<String> = targets.iter().map(|target| target.address(8001).to_string()).collect();
     assert_eq!(to, [inner.listeners[0].label.clone()]);
 }
 

@@ -40,8 +40,7 @@ fn every_key_together() {
     assert_eq!(header.max_header, 4096);
     let mail = config.routes.route(1).unwrap().payload;
     assert_eq!(mail.send_proxy, SendProxy::V1 { unknown_client: UnknownClient::OwnAddress });
-    let Action::Forward { targets, .. } = &route.action else { panic!("it forwards") };
-    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    let targets: Vec<String> = route.action.targets().iter().map(ToString::to_string).collect();
     assert_snapshot!(targets.join("\n"), @"
 127.0.0.1:3000
 [::1]:3000
@@ -52,15 +51,12 @@ unix:/run/app.sock
 }
 
 #[test]
-fn targets_take_turns_and_keep_or_replace_the_port() {
+fn targets_keep_or_replace_the_port() {
     let config = good(include_str!("every_key.toml"));
-    let action = &config.routes.route(0).unwrap().payload.action;
-    let first = |port| action.addresses(port).first().map(ToString::to_string);
-    assert_eq!(first(443).as_deref(), Some("127.0.0.1:3000"));
-    assert_eq!(first(443).as_deref(), Some("[::1]:3000"));
-    assert_eq!(first(443).as_deref(), Some("backend.internal:3000"));
-    assert_eq!(first(443).as_deref(), Some("unix:/run/app.sock"));
-    assert_eq!(first(8005).as_deref(), Some("10.0.0.1:8005"));
-    assert_eq!(first(443).as_deref(), Some("127.0.0.1:3000"));
-    assert!(Action::Refuse.addresses(443).is_empty());
+    let targets = config.routes.route(0).unwrap().payload.action.targets();
+    let on = |port| targets.iter().map(|target| target.address(port).to_string()).collect::<Vec<_>>();
+    let (at_443, at_8005) = (on(443), on(8005));
+    assert_eq!((&*at_443[0], &*at_443[4]), ("127.0.0.1:3000", "10.0.0.1:443"));
+    assert_eq!((&*at_8005[0], &*at_8005[4]), ("127.0.0.1:3000", "10.0.0.1:8005"));
+    assert!(Action::Refuse.targets().is_empty());
 }

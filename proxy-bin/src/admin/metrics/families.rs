@@ -12,7 +12,7 @@ use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
 use crate::model::Phases;
 use crate::proxy::Proxy;
-use crate::target::TargetState;
+use proxy_upstream::Member;
 
 /// Histograms of times are in milliseconds, those of dials in microseconds.
 const MILLIS: f64 = 1e3;
@@ -115,8 +115,8 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
 }
 
 /// The targets in force, each with its route and a name: one that a route has several times gets a number.
-fn targets<D>(proxy: &Proxy<D>) -> Vec<(&str, String, &TargetState)> {
-    let mut targets: Vec<(&str, String, &TargetState)> = Vec::new();
+fn targets<D>(proxy: &Proxy<D>) -> Vec<(&str, String, &Member)> {
+    let mut targets: Vec<(&str, String, &Member)> = Vec::new();
     for route in &proxy.routes {
         for (at, target) in route.targets.iter().enumerate() {
             let before = route.targets.iter().take(at).filter(|other| other.name == target.name).count();

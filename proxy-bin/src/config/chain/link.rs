@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proxy_core::BindAddr;
-use proxy_route::{Host, Matched, PortRange, Target, TargetPort};
+use proxy_route::{Matched, PortRange};
+use proxy_upstream::{Host, Target, TargetPort};
 
 use super::super::listener::{Greeting, ListenerConfig};
-use super::super::route::{Action, RouteConfig};
+use super::super::route::RouteConfig;
 use super::super::send_proxy::SendProxy;
 use super::super::{AcceptProxy, Config, HeaderField, UniqueId};
 
@@ -41,7 +42,7 @@ pub(super) fn between<'c>(outer: &'c Config, inner: &'c Config) -> Vec<Link<'c>>
 }
 
 fn of_route<'c>(route: &Matched<'c, RouteConfig>, listeners: &'c [ListenerConfig]) -> Vec<Link<'c>> {
-    let Action::Forward { targets, .. } = &route.payload.action else { return Vec::new() };
+    let targets = route.payload.action.targets();
     let ports = &*route.spec.matches.ports;
     let mut links: Vec<Link<'c>> = Vec::new();
     for (nth, target) in targets.iter().enumerate() {

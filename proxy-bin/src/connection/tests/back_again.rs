@@ -4,7 +4,6 @@ use proxy_conn::BreakerState;
 use proxy_core::dial::Gate;
 
 use super::*;
-use crate::config::Action;
 
 const LIMITED: &str = r#"
 [pools.small]
@@ -45,9 +44,8 @@ impl Rig {
         (0..5).map(|_| (route.limit.acquire().unwrap(), target.limit.acquire().unwrap())).collect()
     }
 
-    fn course(&self) -> crate::target::Course<'_> {
-        let action: &Action = &self.proxy.config.routes.routes().next().unwrap().payload.action;
-        self.proxy.routes[0].targets.course(action, 8000).unwrap()
+    fn candidates(&self) -> proxy_upstream::Candidates<'_> {
+        self.proxy.routes[0].targets.candidates(8000)
     }
 }
 
@@ -85,9 +83,9 @@ async fn a_target_that_was_away_for_a_while_is_as_drained_and_as_ill_as_it_was()
     let target = rig.proxy.routes[0].targets.iter().next().unwrap();
     target.limit.set_most(6);
     for _ in 0..5 {
-        let course = rig.course();
-        let leave = course.enter(0).unwrap();
-        course.failed(leave, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
+        let candidates = rig.candidates();
+        let attempt = candidates.enter(0).unwrap();
+        candidates.failed(attempt, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
     }
     rig.proxy.routes[0].draining.set(true);
     rig.reload(&LIMITED.replace("9000", "9001"));

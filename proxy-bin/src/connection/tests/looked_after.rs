@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use arc_swap::ArcSwap;
 use proxy_core::dial::Gate;
 use proxy_core::{Dial, Endpoint};
+use proxy_upstream::Candidates;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
-use crate::config::Action;
-use crate::target::{Course, recover};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -44,21 +43,20 @@ fn proxy<D: Dial>(config: &str, dialer: D) -> Arc<ArcSwap<Proxy<D>>> {
 fn recovers<D: Dial + Clone>(in_force: &Arc<ArcSwap<Proxy<D>>>) -> DropGuard {
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the test stands in for the server")]
-    drop(tokio::spawn(recover(Arc::clone(in_force), stop.clone())));
+    drop(tokio::spawn(in_force.load_full().recover(stop.clone())));
     stop.drop_guard()
 }
 
-fn course<D: Dial>(proxy: &Proxy<D>, route: usize) -> Course<'_> {
-    let action: &Action = &proxy.config.routes.routes().nth(route).unwrap().payload.action;
-    proxy.routes[route].targets.course(action, 8000).unwrap()
+fn candidates<D: Dial>(proxy: &Proxy<D>, route: usize) -> Candidates<'_> {
+    proxy.routes[route].targets.candidates(8000)
 }
 
 /// As many dials fail as open a breaker.
 fn fails<D: Dial>(proxy: &Proxy<D>, route: usize) {
     for _ in 0..5 {
-        let course = course(proxy, route);
-        let leave = course.enter(0).unwrap();
-        course.failed(leave, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
+        let candidates = candidates(proxy, route);
+        let attempt = candidates.enter(0).unwrap();
+        candidates.failed(attempt, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
     }
 }
 
@@ -68,21 +66,21 @@ async fn one_that_answers_late_is_tried_ever_more_seldom_and_last_until_it_is_ne
     let in_force = proxy(&PLAIN.replace("9000\"", "9000\", \"127.0.0.1:9001\""), far.clone());
     let _recovers = recovers(&in_force);
     let proxy = in_force.load_full();
-    let first = |course: &Course<'_>| course.addresses[0].clone();
+    let first = |candidates: &Candidates<'_>| candidates.addresses[0].clone();
     let slow = {
-        let course = course(&proxy, 0);
-        course.overtaken(course.enter(0).unwrap());
-        first(&course)
+        let candidates = candidates(&proxy, 0);
+        candidates.overtaken(candidates.enter(0).unwrap());
+        first(&candidates)
     };
     tokio::time::sleep(600 * SECOND).await;
     let dials = far.dials.load(Ordering::Relaxed);
     assert!((10..=20).contains(&dials), "{dials} in ten minutes");
     for _ in 0..4 {
-        assert_ne!(first(&course(&proxy, 0)), slow, "though nobody has dialled it since");
+        assert_ne!(first(&candidates(&proxy, 0)), slow, "though nobody has dialled it since");
     }
     far.millis.store(20, Ordering::Relaxed);
     tokio::time::sleep(61 * SECOND).await;
-    let turns = [first(&course(&proxy, 0)), first(&course(&proxy, 0))];
+    let turns = [first(&candidates(&proxy, 0)), first(&candidates(&proxy, 0))];
     assert!(turns.contains(&slow), "it has its turn again: {turns:?}");
     far.dials.store(0, Ordering::Relaxed);
     tokio::time::sleep(600 * SECOND).await;

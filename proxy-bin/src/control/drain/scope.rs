@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use proxy_conn::ConnView;
 use proxy_core::TcpDialer;
-use proxy_route::Target;
+use proxy_upstream::Target;
 
-use crate::config::{Action, address};
 use crate::model::DrainKind;
 use crate::proxy::Proxy;
 use crate::unknown;
@@ -43,7 +42,7 @@ pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String>
     let mut addresses = HashSet::from([name.to_owned()]);
     // Those that are called the same lead to the same.
     if let Some(target) = targets(proxy).find(|target| target.to_string() == name) {
-        addresses.extend(ports(proxy).map(|port| address(target, port).to_string()));
+        addresses.extend(ports(proxy).map(|port| target.address(port).to_string()));
     }
     addresses
 }
@@ -52,7 +51,7 @@ pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String>
 pub(crate) fn is_an_address(proxy: &Proxy<TcpDialer>, name: &str) -> bool {
     let port = name.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let Some(port) = port.filter(|port| ports(proxy).any(|listened| listened == *port)) else { return false };
-    targets(proxy).any(|target| address(target, port).to_string() == name)
+    targets(proxy).any(|target| target.address(port).to_string() == name)
 }
 
 /// The ports that are listened on.
@@ -61,10 +60,7 @@ fn ports(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = u16> {
 }
 
 fn targets(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = &Target> {
-    proxy.config.routes.routes().flat_map(|route| match &route.payload.action {
-        Action::Forward { targets, .. } => targets.as_slice(),
-        Action::Refuse => &[],
-    })
+    proxy.routes.iter().flat_map(|route| route.targets.targets())
 }
 
 /// The names of what there is of a kind; some more than once.

@@ -13,22 +13,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use proxy_conn::BreakerState;
 use proxy_core::dial::{Closed, DialErrorKind, Gate, STAGGER, reach};
-use proxy_core::{Bound, Dial, TargetAddr};
+use proxy_core::{Bound, Dial, Resolver, TargetAddr};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{LAST_FOR, TargetState};
-use crate::proxy::Proxy;
+use crate::member::{LAST_FOR, Member};
 
 /// How often a target is tried: so that it is back within a second.
-pub(super) const EVERY: Duration = Duration::from_millis(900);
+pub(crate) const EVERY: Duration = Duration::from_millis(900);
 
 /// How long one that is left alone may take to answer: further than any terrestrial network, and time for the next try to be
 /// another one. What needs longer is left to clients, whose dials have `connection_timeout`.
@@ -50,7 +48,7 @@ const OF_EACH: Duration = Duration::from_millis(1);
 
 /// The targets that are to be looked after. One for all generations.
 #[derive(Debug)]
-pub(crate) struct Ailing {
+pub struct Ailing {
     new: Mutex<Vec<Patient>>,
     told: Notify,
     places: Semaphore,
@@ -61,7 +59,7 @@ pub(crate) struct Ailing {
 /// A target that is not well, and where it was when that was found.
 #[derive(Debug)]
 struct Patient {
-    target: Weak<TargetState>,
+    target: Weak<Member>,
     at: TargetAddr,
     route: Arc<str>,
 }
@@ -75,7 +73,7 @@ impl Default for Ailing {
 
 impl Ailing {
     /// Adds a target; whoever adds it sees to it that it is there once.
-    pub(super) fn add(&self, target: &Arc<TargetState>, at: TargetAddr, route: Arc<str>) {
+    pub(crate) fn add(&self, target: &Arc<Member>, at: TargetAddr, route: Arc<str>) {
         self.new.lock().push(Patient { target: Arc::downgrade(target), at, route });
         self.told.notify_one();
     }
@@ -86,19 +84,25 @@ impl Ailing {
     }
 
     /// Tries under way.
-    pub(crate) fn tries(&self) -> usize {
+    #[must_use]
+    pub fn tries(&self) -> usize {
         AT_ONCE - self.places.available_permits()
     }
 }
 
-/// Looks after the targets of whatever configuration is in force, until `quit`.
-pub(crate) async fn recover<D: Dial + Clone>(in_force: Arc<ArcSwap<Proxy<D>>>, quit: CancellationToken) {
-    let ailing = Arc::clone(&in_force.load().ailing);
+/// Looks after the `ailing` members of whatever configuration is in force, reaching them as connections do, until `quit`.
+pub async fn recover<D: Dial + Clone>(
+    ailing: Arc<Ailing>,
+    dialer: D,
+    resolver: Resolver,
+    quit: CancellationToken,
+) {
+    let dialer = dialer.unnoticed();
     let looking_after = async {
         let mut patients = FuturesUnordered::new();
         loop {
             let new = std::mem::take(&mut *ailing.new.lock());
-            patients.extend(new.into_iter().map(|patient| look_after(&in_force, &ailing, patient)));
+            patients.extend(new.into_iter().map(|patient| look_after(&dialer, &resolver, &ailing, patient)));
             ailing.crowd.store(u32::try_from(patients.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
             tokio::select! {
                 () = ailing.told.notified() => {}
@@ -110,7 +114,7 @@ pub(crate) async fn recover<D: Dial + Clone>(in_force: Arc<ArcSwap<Proxy<D>>>, q
 }
 
 /// Tries one target until it is well, or no more.
-async fn look_after<D: Dial + Clone>(in_force: &ArcSwap<Proxy<D>>, ailing: &Ailing, patient: Patient) {
+async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, ailing: &Ailing, patient: Patient) {
     let (mut due, mut wait) = (Instant::now(), EVERY);
     loop {
         due = Instant::now().max(due + wait.max(ailing.every()));
@@ -129,7 +133,7 @@ async fn look_after<D: Dial + Clone>(in_force: &ArcSwap<Proxy<D>>, ailing: &Aili
             && !target.draining.is_on()
             && let Ok(_place) = ailing.places.acquire().await
         {
-            let found = attempt(&in_force.load_full(), &target, &patient).await;
+            let found = try_once(dialer, resolver, &target, &patient).await;
             wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
             if let Some(until) = &mut *target.lags_until.lock() {
                 *until = Instant::now() + wait + LAST_FOR;
@@ -148,14 +152,14 @@ enum Found {
 }
 
 /// Tries a target once.
-async fn attempt<D: Dial + Clone>(proxy: &Proxy<D>, target: &TargetState, patient: &Patient) -> Found {
+async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, patient: &Patient) -> Found {
     let began = Instant::now();
     // The breaker of one that merely lags is closed: what is found counts as a client's dial does.
     let is_open = target.breaker.view(began).state != BreakerState::Closed;
     let ticket = if is_open { None } else { target.breaker.admit(began).ticket() };
     let within = if is_open { ANSWERS_WITHIN } else { LAGGARD_WITHIN };
     let (heard, at) = (Heard::default(), std::slice::from_ref(&patient.at));
-    let reached = reach(&proxy.dialer.unnoticed(), &proxy.resolver, at, &heard, within).await;
+    let reached = reach(dialer, resolver, at, &heard, within).await;
     let found = match &reached {
         Ok(_) if began.elapsed() <= STAGGER => Found::Well,
         Ok(_) => Found::Late,

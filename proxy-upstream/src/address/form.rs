@@ -8,7 +8,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::{Host, Target, TargetPort};
-use crate::text::Text;
 
 /// The table form. A host needs no brackets here.
 #[derive(serde::Deserialize)]
@@ -47,9 +46,23 @@ impl<'de> Deserialize<'de> for Target {
     }
 }
 
+struct Name;
+
+impl Visitor<'_> for Name {
+    type Value = Host;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address or a name of a machine")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Host, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for Host {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text::new("an address or a name of a machine"))
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -93,7 +106,7 @@ mod schema {
         }
 
         fn schema_id() -> std::borrow::Cow<'static, str> {
-            "proxy_route::Target".into()
+            "proxy_upstream::Target".into()
         }
 
         fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -113,7 +126,7 @@ mod schema {
         }
 
         fn schema_id() -> std::borrow::Cow<'static, str> {
-            "proxy_route::TargetPort".into()
+            "proxy_upstream::TargetPort".into()
         }
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {

@@ -32,12 +32,12 @@ impl Default for DialFigures {
 
 impl DialFigures {
     /// The target was reached, after so long.
-    pub(crate) fn reached(&self, took: Duration) {
+    pub fn reached(&self, took: Duration) {
         self.reached.record(0, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// It was not.
-    pub(crate) fn failed(&self, why: &DialErrorKind) {
+    pub fn failed(&self, why: &DialErrorKind) {
         if let Some(count) = why.failure().and_then(|failure| self.failed.get(failure as usize)) {
             count.fetch_add(1, Ordering::Relaxed);
         }

@@ -14,7 +14,8 @@ impl Draining {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set(&self, on: bool) {
+    /// Whether it does from now on.
+    pub fn set(&self, on: bool) {
         self.0.store(on, Ordering::Relaxed);
     }
 }

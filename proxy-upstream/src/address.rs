@@ -1,4 +1,4 @@
-//! Where a route leads: `10.0.0.1:3000`, `[::1]:3000`, `backend.internal:preserve`, `unix:/run/app.sock`. Nothing is
+//! Where connections are taken: `10.0.0.1:3000`, `[::1]:3000`, `backend.internal:preserve`, `unix:/run/app.sock`. Nothing is
 //! resolved or connected here.
 
 use std::fmt;
@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 pub use host::{Host, HostError};
-pub use rotation::Rotation;
+
+use proxy_core::TargetAddr;
 
 #[cfg(feature = "serde")]
 mod form;
 mod host;
-mod rotation;
 
 /// The longest path of a Unix socket: `sun_path` has 108 bytes, of which one is the terminating zero (unix(7)).
 const LONGEST_PATH: usize = 107;
 
-/// A backend as a route names it.
+/// A backend as a configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
     /// A TCP service.
@@ -28,6 +28,25 @@ pub enum Target {
     },
     /// A Unix stream socket. Invariant: an absolute path that fits a socket address.
     Unix(Box<Path>),
+}
+
+impl Target {
+    /// Where it leads a connection that arrived on port `arrived`.
+    #[must_use]
+    pub fn address(&self, arrived: u16) -> TargetAddr {
+        let on = |port: &TargetPort| port.on(arrived);
+        match self {
+            Self::Tcp { host: Host::Ip(ip), port } => TargetAddr::Ip((*ip, on(port)).into()),
+            Self::Tcp { host: Host::Name(name), port } => TargetAddr::Name(name.clone(), on(port)),
+            Self::Unix(path) => TargetAddr::Unix(path.to_path_buf()),
+        }
+    }
+
+    /// Whether it leads to the same place, whatever port a connection arrived on.
+    #[must_use]
+    pub const fn is_fixed(&self) -> bool {
+        !matches!(self, Self::Tcp { port: TargetPort::Preserve, .. })
+    }
 }
 
 /// The port of a [`Target`].
