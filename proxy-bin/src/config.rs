@@ -36,10 +36,11 @@ pub use listener::{Greeting, ListenerConfig};
 pub use log::{AccessTo, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
+pub(crate) use pieces::Pieces;
 pub use pool::{PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use process::{Process, Umask, UmaskError};
 pub use proxy_values::{Size, Whole};
-pub use route::{Action, RouteConfig};
+pub use route::{Action, RouteConfig, RouteSettings};
 pub use send_proxy::{Fields, HeaderContent, HeaderField, NextHop, SendProxy, UniqueId, UnknownClient};
 pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
@@ -60,6 +61,7 @@ mod delay;
 mod document;
 mod early;
 mod elsewhere;
+mod events;
 mod explain;
 mod file;
 mod finding;
@@ -73,6 +75,7 @@ mod memory;
 mod origin;
 mod other_names;
 mod peel;
+mod pieces;
 mod pool;
 mod process;
 mod route;
@@ -137,11 +140,11 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
     pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
-        let name = origin.as_ref().to_string_lossy();
-        let source = Source::new(&name, text);
+        let origin = Origin::new(&origin.as_ref().to_string_lossy(), text);
+        let source = Source::of(&origin);
         let mut errors = Vec::new();
-        let config = peel::read(text, &mut errors)
-            .and_then(|peeled| resolve(&peeled, &source, Origin::new(&name, text), &mut errors));
+        let config = peel::read(&source.text, &mut errors)
+            .and_then(|peeled| resolve(peeled, &source, origin, &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -278,30 +281,37 @@ fn refusal(path: PathBuf, error: ReadError) -> LoadError {
 
 /// Checks what spans several values, and fills in what was left out. `None` only if there is an error.
 fn resolve(
-    Peeled { file, document }: &Peeled<'_>,
+    Peeled { mut file, document }: Peeled<'_>,
     source: &Source,
-    origin: Origin,
+    mut origin: Origin,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
+    let routes = std::mem::take(&mut file.routes);
+    let (file, document) = (&file, &document);
+    origin.in_pieces = document.is_in_pieces();
     let defaults = Defaults {
         pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),
         at_limit: file.limits.at_limit,
         breaker: file.breaker.over(&BreakerOptions::default()),
     };
-    access_rule::check(file, document, errors);
+    access_rule::check(file, &routes, document, errors);
     process::check(file, document, errors);
     kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
-    breaker::check(file, document, errors);
+    breaker::check(file, &routes, document, errors);
     admin::check(file, document, errors);
-    pool::check(&defaults.pools, file, document, errors);
-    let routes = route::table(&file.routes, &defaults, document, errors);
-    let listeners = listener::expand(file, document, errors);
+    pool::check(&defaults.pools, (file, &routes), document, errors);
+    // The routes are the most of a large file, and go where they stay.
+    let of_pools = pool::unused(file, &routes, document);
+    let of_limits = limits::warnings(file, &routes, document);
+    route::check(&routes, document, errors);
+    let listeners = listener::expand(file, &routes, document, errors);
+    let routes = route::table(routes, &defaults, document, errors);
     let routes = routes.filter(|_| !document.is_wounded())?;
     itself::check(&routes, &listeners, document, errors);
     let mut warnings = route::shadowed(&routes, document);
-    warnings.extend(pool::unused(file, document));
-    warnings.extend(limits::warnings(file, document));
+    warnings.extend(of_pools);
+    warnings.extend(of_limits);
     warnings.extend(access_rule::warnings(file, document));
     warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);

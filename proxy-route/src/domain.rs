@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest name in text form, without the trailing dot (RFC 1035, section 2.3.4: 255 octets on the wire).
 const LONGEST_NAME: usize = 253;
@@ -26,9 +27,9 @@ pub struct DomainPattern(Shape);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Shape {
     /// This name.
-    Exact(Box<str>),
+    Exact(Arc<str>),
     /// The names below this one.
-    Below(Box<str>),
+    Below(Arc<str>),
     /// Any name.
     Any,
 }
@@ -135,7 +136,7 @@ impl FromStr for DomainPattern {
         let below = name.strip_prefix("*.");
         let labels = below.unwrap_or(name);
         check(labels, text)?;
-        let labels = labels.to_ascii_lowercase().into_boxed_str();
+        let labels: Arc<str> = canonical(labels).unwrap_or_default().into();
         Ok(Self(if below.is_some() { Shape::Below(labels) } else { Shape::Exact(labels) }))
     }
 }

@@ -1,6 +1,8 @@
 //! A route as its author writes it: a name, a priority, and what it matches. Where it leads is the payload beside
 //! it, which this crate does not look at.
 
+use std::sync::Arc;
+
 use crate::{Alpn, ClientNet, DomainPattern, PortRange};
 
 /// Which connections a route takes. Every list that is not empty restricts; one entry of each has to match.
@@ -26,7 +28,7 @@ pub struct Match {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
     /// Unique in a table, whether the route is enabled or not.
-    pub name: String,
+    pub name: Arc<str>,
     /// The higher priority wins over any difference in specificity. 0 is usual, negative is allowed.
     pub priority: i32,
     /// A route that is not enabled never matches and opens no port.
@@ -71,7 +73,7 @@ impl Match {
 impl RouteSpec {
     /// An enabled route of priority 0.
     #[must_use]
-    pub fn new(name: impl Into<String>, matches: Match) -> Self {
+    pub fn new(name: impl Into<Arc<str>>, matches: Match) -> Self {
         Self { name: name.into(), priority: 0, enabled: true, matches }
     }
 

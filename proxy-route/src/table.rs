@@ -63,13 +63,15 @@ impl<T> RouteTable<T> {
         let routes: Vec<(RouteSpec, T)> = routes.into_iter().collect();
         let mut errors = build::check(routes.iter().map(|(spec, _)| spec));
         let plans = plans(&routes);
-        let (index, clashes) = build::compile(&plans);
+        let (mut index, clashes) = build::compile(&plans);
         errors.extend(clashes);
         if let Some(errors) = BuildErrors::new(errors) {
             return Err(errors);
         }
+        index.shrink();
         let ports = plans.iter().flat_map(|plan| plan.ports.iter()).collect();
         let hello = plans.iter().filter(|plan| plan.needs_hello).flat_map(|plan| plan.ports.iter()).collect();
+        drop(plans);
         Ok(Self { routes, index, ports, hello })
     }
 
@@ -130,7 +132,12 @@ impl<T> RouteTable<T> {
     /// Computed by the call, which looks up each combination of a dead route: meant for a warning after a load.
     #[must_use]
     pub fn shadowed(&self) -> Vec<Shadowed<'_>> {
-        let name = |index: usize| self.routes.get(index).map_or("", |(spec, _)| &spec.name);
+        let name = |index: usize| self.routes.get(index).map_or("", |(spec, _)| &*spec.name);
+        // Only a higher priority can take everything: of equal ones the more specific has its own.
+        let priorities = self.routes.iter().filter(|(spec, _)| spec.enabled).map(|(spec, _)| spec.priority);
+        if priorities.min() == self.index.top() {
+            return Vec::new();
+        }
         shadow::shadowed(&self.index, &plans(&self.routes))
             .into_iter()
             .map(|(winner, loser)| Shadowed {

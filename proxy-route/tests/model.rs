@@ -142,7 +142,7 @@ fn specs(most: usize) -> impl Strategy<Value = Vec<RouteSpec>> {
     let specs = pools().prop_flat_map(move |pools| prop::collection::vec(spec(pools), 0..=most));
     specs.prop_map(|mut specs| {
         for (nth, spec) in specs.iter_mut().enumerate() {
-            spec.name = format!("r{nth}");
+            spec.name = format!("r{nth}").into();
         }
         specs
     })

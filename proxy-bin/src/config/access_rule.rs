@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use super::document::Document;
-use super::file::ConfigFile;
+use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
 use proxy_values::spelling;
 
@@ -153,13 +153,21 @@ impl JsonSchema for Keep {
 }
 
 /// An error for each route that a rule names and that is not there.
-pub(super) fn check(file: &ConfigFile, document: &Document<'_>, errors: &mut Vec<Finding>) {
+pub(super) fn check(
+    file: &ConfigFile,
+    routes: &[RouteFile],
+    document: &Document<'_>,
+    errors: &mut Vec<Finding>,
+) {
     let root = document.root();
     // A route that was cut out for what is wrong with it was there.
     if root.has_lost("routes") || root.key("routes").is_wounded() {
         return;
     }
-    let known: Vec<&str> = file.routes.iter().map(|route| route.name.as_str()).collect();
+    if file.log.access_rules.iter().all(|rule| rule.routes.is_empty()) {
+        return;
+    }
+    let known: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
     let rules = root.key("log").key("access_rules");
     for (number, rule) in file.log.access_rules.iter().enumerate() {
         for (nth, name) in rule.routes.iter().enumerate().filter(|(_, name)| !known.contains(&name.as_str()))

@@ -271,7 +271,7 @@ pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut V
             .help("set `token_file`, or listen on 127.0.0.1 or [::1]"),
         );
     }
-    let needs = |key: &str, other: &str| {
+    let needs = |key: &'static str, other: &str| {
         Finding::new(place.key(key).span(), format!("`{key}` needs `{other}`")).label("this has no effect")
     };
     if admin.listen.is_none() && admin.token_file.is_some() {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::document::{Document, Place};
-use super::file::ConfigFile;
+use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
 use super::route;
 use proxy_values::Whole;
@@ -37,7 +37,12 @@ impl BreakerFile {
 }
 
 /// An error for `[breaker]`, or for each route, whose waits contradict each other.
-pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut Vec<Finding>) {
+pub(super) fn check(
+    file: &ConfigFile,
+    routes: &[RouteFile],
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) {
     if !document.root().is_whole("breaker") {
         return;
     }
@@ -47,10 +52,10 @@ pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut V
         findings.push(finding);
         return;
     }
-    for (index, route) in file.routes.iter().enumerate() {
+    for (index, route) in routes.iter().enumerate() {
+        let options = route.breaker.over(&common);
         let around = route::place(document, index);
         if around.is_whole("breaker") {
-            let options = route.breaker.over(&common);
             findings.extend(contradiction(&options, &[around.key("breaker"), place.clone()]));
         }
     }

@@ -61,9 +61,7 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
             pair.compare(link);
         }
     }
-    let findings = |config: &Config, list| {
-        Source::new(&config.origin.name, &config.origin.text).findings(Severity::Warning, list)
-    };
+    let findings = |config: &Config, list| Source::of(&config.origin).findings(Severity::Warning, list);
     let routes: HashSet<usize> = links.iter().map(|link| link.index).collect();
     Between {
         routes: routes.len(),

@@ -1,20 +1,36 @@
 //! The file as a tree that knows where each value stands, and from which parts can be cut.
 //!
+//! A large file is nearly all routes, and nobody asks where those stand with which nothing is wrong: they may stand apart, as texts
+//! that become trees when somebody asks. Nothing is cut from a file that is read so.
+//!
 //! Serde stops at the first error. So what is wrong is cut out and the rest is read again; the tree remembers the
 //! wounds, lest the absence of what was cut is held against the file.
+
+mod apart;
 
 use std::collections::HashSet;
 
 use serde::Deserialize;
+use smallvec::SmallVec;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
+use apart::Apart;
+
 use super::finding::Span;
+
+/// A value, and where it stands.
+type Node<'t> = Spanned<DeValue<'t>>;
+
+/// What the routes are called in the file.
+pub(super) const ROUTES: &str = "routes";
 
 /// A parsed file.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
-    root: Spanned<DeValue<'t>>,
+    root: Node<'t>,
+    /// The routes, where they are not in the tree.
+    apart: Vec<Apart<'t>>,
     /// What lost something, itself or further down.
     wounds: HashSet<Identity>,
     /// The keys that tables lost.
@@ -51,7 +67,7 @@ impl<'t> Document<'t> {
             return Err(errors);
         }
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
-        Ok(Self { root, wounds: HashSet::new(), lost: HashSet::new() })
+        Ok(Self { root, apart: Vec::new(), wounds: HashSet::new(), lost: HashSet::new() })
     }
 
     /// Reads what the tree holds, which goes as it is read: a tree takes several times as much memory as its text.
@@ -66,7 +82,12 @@ impl<'t> Document<'t> {
 
     /// The whole file.
     pub(super) fn root(&self) -> Place<'_, 't> {
-        Place { document: self, node: Some(&self.root), span: 0..0 }
+        Place { document: self, at: At::Found { node: Some(&self.root), span: 0..0 } }
+    }
+
+    /// Whether the routes stand apart.
+    pub(super) fn is_in_pieces(&self) -> bool {
+        !self.apart.is_empty()
     }
 
     /// Whether something was cut out anywhere.
@@ -126,7 +147,7 @@ impl<'t> Document<'t> {
 
     /// Cuts out the entry of which this is the span of the key or of the value. Whether there was one.
     pub(super) fn cut(&mut self, span: &Span, depth: Depth) -> bool {
-        let Self { root, wounds, lost } = self;
+        let Self { root, wounds, lost, .. } = self;
         Knife { span, depth, wounds, lost }.cut_below(root)
     }
 }
@@ -197,54 +218,124 @@ impl Knife<'_> {
 #[derive(Clone)]
 pub(super) struct Place<'d, 't> {
     document: &'d Document<'t>,
-    node: Option<&'d Spanned<DeValue<'t>>>,
-    span: Span,
+    at: At<'d, 't>,
+}
+
+#[derive(Clone)]
+enum At<'d, 't> {
+    /// A value, if there is one, and where it is or would be.
+    Found { node: Option<&'d Node<'t>>, span: Span },
+    /// All routes that stand apart.
+    Routes,
+    /// Something in one of them, which is looked for when somebody asks where it is.
+    InRoute { route: usize, steps: SmallVec<[Step; 4]> },
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Key(&'static str),
+    Index(usize),
 }
 
 impl<'d, 't> Place<'d, 't> {
     /// The value of this key.
-    pub(super) fn key(&self, key: &str) -> Self {
-        self.below(self.node.and_then(|node| node.get_ref().as_table()).and_then(|table| table.get(key)))
+    pub(super) fn key(&self, key: &'static str) -> Self {
+        match &self.at {
+            At::InRoute { route, steps } => self.in_route(*route, steps, Step::Key(key)),
+            At::Found { node: Some(node), .. }
+                if key == ROUTES
+                    && std::ptr::eq(*node, &self.document.root)
+                    && !self.document.apart.is_empty() =>
+            {
+                Self { document: self.document, at: At::Routes }
+            }
+            At::Found { .. } | At::Routes => self.named(key),
+        }
+    }
+
+    /// The same for a key that the file's author has chosen.
+    pub(super) fn named(&self, key: &str) -> Self {
+        let (node, span) = self.found();
+        self.below(span, node.and_then(|node| node.get_ref().as_table()).and_then(|table| table.get(key)))
     }
 
     /// The value at this position.
     pub(super) fn index(&self, index: usize) -> Self {
-        self.below(self.node.and_then(|node| node.get_ref().as_array()).and_then(|array| array.get(index)))
+        match &self.at {
+            At::InRoute { route, steps } => self.in_route(*route, steps, Step::Index(index)),
+            At::Routes if index < self.document.apart.len() => {
+                Self { document: self.document, at: At::InRoute { route: index, steps: SmallVec::new() } }
+            }
+            At::Found { .. } | At::Routes => {
+                let (node, span) = self.found();
+                let list = node.and_then(|node| node.get_ref().as_array());
+                self.below(span, list.and_then(|list| list.get(index)))
+            }
+        }
     }
 
-    fn below(&self, node: Option<&'d Spanned<DeValue<'t>>>) -> Self {
-        let span = node.map_or_else(|| self.span.clone(), Spanned::span);
-        Self { document: self.document, node, span }
+    fn below(&self, around: Span, node: Option<&'d Node<'t>>) -> Self {
+        let span = node.map_or(around, Spanned::span);
+        Self { document: self.document, at: At::Found { node, span } }
+    }
+
+    fn in_route(&self, route: usize, steps: &SmallVec<[Step; 4]>, next: Step) -> Self {
+        let mut steps = steps.clone();
+        steps.push(next);
+        Self { document: self.document, at: At::InRoute { route, steps } }
+    }
+
+    /// The value, and where it is or would be.
+    fn found(&self) -> (Option<&'d Node<'t>>, Span) {
+        let of_route = |route: usize| self.document.apart.get(route).and_then(Apart::node);
+        match &self.at {
+            At::Found { node, span } => (*node, span.clone()),
+            // The list begins where its first table does.
+            At::Routes => (None, of_route(0).map(Spanned::span).unwrap_or_default()),
+            At::InRoute { route, steps } => {
+                let node = of_route(*route);
+                let whole = self.below(0..0, node);
+                let step = |place: Self, step: &Step| match step {
+                    Step::Key(key) => place.named(key),
+                    Step::Index(index) => place.index(*index),
+                };
+                steps.iter().fold(whole, step).found()
+            }
+        }
     }
 
     /// Where it is.
     pub(super) fn span(&self) -> Span {
-        self.span.clone()
+        self.found().1
     }
 
     /// Where the key itself is, left of the equals sign; the place of the table if it does not have it.
     pub(super) fn span_of_key(&self, key: &str) -> Span {
-        let table = self.node.and_then(|node| node.get_ref().as_table());
-        table.and_then(|table| table.get_key_value(key)).map_or_else(|| self.span(), |(key, _)| key.span())
+        let (node, span) = self.found();
+        let table = node.and_then(|node| node.get_ref().as_table());
+        table.and_then(|table| table.get_key_value(key)).map_or(span, |(key, _)| key.span())
     }
 
     /// Whether the file has it.
     pub(super) fn exists(&self) -> bool {
-        self.node.is_some()
+        matches!(self.at, At::Routes) || self.found().0.is_some()
     }
 
     /// Whether the value of this key is what the file says: neither cut out, nor anything cut out of it.
-    pub(super) fn is_whole(&self, key: &str) -> bool {
+    pub(super) fn is_whole(&self, key: &'static str) -> bool {
         !self.has_lost(key) && !self.key(key).is_wounded()
     }
 
     /// Whether this key was cut out.
     pub(super) fn has_lost(&self, key: &str) -> bool {
-        self.node.is_some_and(|node| self.document.lost.contains(&(Identity::of(node), key.to_owned())))
+        let lost = &self.document.lost;
+        !lost.is_empty()
+            && self.found().0.is_some_and(|node| lost.contains(&(Identity::of(node), key.to_owned())))
     }
 
     /// Whether something was cut out of it.
     pub(super) fn is_wounded(&self) -> bool {
-        self.node.is_some_and(|node| self.document.wounds.contains(&Identity::of(node)))
+        let wounds = &self.document.wounds;
+        !wounds.is_empty() && self.found().0.is_some_and(|node| wounds.contains(&Identity::of(node)))
     }
 }

@@ -301,7 +301,7 @@ fn yes() -> bool {
 
 /// The name of a route or of a pool: 1 to 64 characters, none of them a control character.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-pub(super) struct Name(#[schemars(length(min = 1, max = 64))] String);
+pub(super) struct Name(#[schemars(length(min = 1, max = 64))] Arc<str>);
 
 /// A text that can not be a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -311,6 +311,11 @@ pub(super) struct NameError;
 impl Name {
     pub(super) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text, shared.
+    pub(super) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -325,7 +330,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let fits = (1..=64).contains(&text.chars().count()) && !text.contains(char::is_control);
-        if fits { Ok(Self(text.to_owned())) } else { Err(NameError) }
+        if fits { Ok(Self(text.into())) } else { Err(NameError) }
     }
 }
 

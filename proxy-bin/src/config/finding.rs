@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::origin::Origin;
+
 /// Findings that are shown of one file: beyond them, nobody reads on.
 pub(super) const MOST: usize = 50;
 
@@ -88,12 +90,13 @@ pub struct Findings {
 #[derive(Clone)]
 pub(super) struct Source {
     origin: Arc<str>,
-    text: Arc<str>,
+    pub(super) text: Arc<str>,
 }
 
 impl Source {
-    pub(super) fn new(origin: &str, text: &str) -> Self {
-        Self { origin: origin.into(), text: text.into() }
+    /// Of a configuration, whose text it shares.
+    pub(super) fn of(origin: &Origin) -> Self {
+        Self { origin: Arc::clone(&origin.name), text: Arc::clone(&origin.text) }
     }
 
     /// Findings in this text.

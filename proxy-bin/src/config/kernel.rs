@@ -50,7 +50,7 @@ pub(super) fn warnings(
         let (root, place) = (document.root(), route::place(document, index));
         let pool = pools.get(choice.place.index()).map_or("", |pool| &*pool.name);
         let users = [&place, &root].map(|layer| layer.key("keep_alive").key("user_timeout"));
-        let stalls = [&place, &root.key("pools").key(pool), &root]
+        let stalls = [&place, &root.key("pools").named(pool), &root]
             .map(|layer| layer.key("timeouts").key("write_stall_timeout"));
         let written = |layers: &[Place<'_, '_>]| layers.iter().find(|layer| layer.exists()).map(Place::span);
         findings.extend(too_short((written(&users), user), (written(&stalls), stall)));

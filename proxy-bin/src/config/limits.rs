@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::at_limit::AtLimit;
 use super::cap::Cap;
 use super::document::Document;
-use super::file::ConfigFile;
+use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
 use super::memory::Memory;
 use proxy_values::{Size, Whole};
@@ -151,11 +151,11 @@ impl Limits {
 }
 
 /// Warnings about limits that do not do what they seem to. The file has to be whole.
-pub(super) fn warnings(file: &ConfigFile, document: &Document<'_>) -> Vec<Finding> {
+pub(super) fn warnings(file: &ConfigFile, routes: &[RouteFile], document: &Document<'_>) -> Vec<Finding> {
     let mut findings = idle(file, document);
     findings.extend(too_few_clients(&file.limits, document));
     if let Some(most) = file.limits.max_connections {
-        beyond(most, file, document, &mut findings);
+        beyond(most, (file, routes), document, &mut findings);
     }
     findings
 }
@@ -191,17 +191,26 @@ fn too_few_clients(limits: &Limits, document: &Document<'_>) -> Option<Finding> 
 }
 
 /// Limits of a part that are above that of the whole.
-fn beyond(most: Connections, file: &ConfigFile, document: &Document<'_>, findings: &mut Vec<Finding>) {
+fn beyond(
+    most: Connections,
+    (file, routes): (&ConfigFile, &[RouteFile]),
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) {
+    let never_met = |limit: &Option<Connections>| limit.filter(|limit| limit.get() > most.get());
     let root = document.root();
     let whole = root.key("limits").key("max_connections").span();
     let key = "max_connections";
     let pools = file.pools.iter().map(|(name, pool)| {
-        (pool.max_connections, root.key("pools").key(name.as_str()).key(key), format!("pool \"{name}\""))
+        (pool.max_connections, root.key("pools").named(name.as_str()).key(key), format!("pool \"{name}\""))
     });
     let listeners = file.listeners.iter().enumerate().map(|(index, listener)| {
         (listener.max_connections, root.key("listeners").index(index).key(key), "a listener".to_owned())
     });
-    let routes = file.routes.iter().enumerate().flat_map(|(index, route)| {
+    let limits = |route: &RouteFile| [route.max_connections, route.max_connections_per_target];
+    let routes = routes.iter().enumerate();
+    let routes = routes.filter(|(_, route)| limits(route).iter().any(|limit| never_met(limit).is_some()));
+    let routes = routes.flat_map(|(index, route)| {
         let place = root.key("routes").index(index);
         let name = &route.name;
         [
@@ -219,7 +228,7 @@ fn beyond(most: Connections, file: &ConfigFile, document: &Document<'_>, finding
         "connections without a route".to_owned(),
     );
     for (limit, place, whose) in [unrouted].into_iter().chain(pools).chain(listeners).chain(routes) {
-        if let Some(limit) = limit.filter(|limit| limit.get() > most.get()) {
+        if let Some(limit) = never_met(&limit) {
             findings.push(
                 Finding::new(place.span(), format!("the limit of {whose} is never met"))
                     .label(format!("{limit} are more than all together may be"))

@@ -8,7 +8,7 @@ use proxy_route::PortRange;
 
 use super::at_limit::AtLimit;
 use super::document::{Document, Place};
-use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile, UnreadableHello};
+use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile, RouteFile, UnreadableHello};
 use super::finding::Finding;
 use super::limits::Connections;
 
@@ -103,27 +103,28 @@ pub(super) fn table_of(file: &ConfigFile, at: &ListenerConfig) -> Option<usize> 
 /// All listening sockets, by port.
 pub(super) fn expand(
     file: &ConfigFile,
+    routes: &[RouteFile],
     document: &Document<'_>,
     findings: &mut Vec<Finding>,
 ) -> Vec<ListenerConfig> {
-    let enabled = file.routes.iter().filter(|route| route.enabled);
+    let enabled = routes.iter().filter(|route| route.enabled);
     let ports = merged(enabled.flat_map(|route| route.matches.ports.iter().copied()).collect());
     for (index, table) in file.listeners.iter().enumerate() {
         check(table, &place(document, index), findings);
         if !document.is_wounded() {
-            known_ports(table, &ports, &place(document, index), file, findings);
+            known_ports(table, &ports, &place(document, index), routes, findings);
         }
     }
     let wanted: usize = ports.iter().map(|range| usize::from(range.last() - range.first()) + 1).sum();
     if wanted > MOST_SOCKETS {
-        findings.push(too_many(file, document));
+        findings.push(too_many(routes, document));
         return Vec::new();
     }
     let mut sockets = Sockets { file, document, findings, reported: HashSet::new(), listeners: Vec::new() };
     for port in ports.into_iter().flat_map(|range| range.first()..=range.last()) {
         sockets.open(port);
         if sockets.listeners.len() > MOST_SOCKETS {
-            findings.push(too_many(file, document));
+            findings.push(too_many(routes, document));
             return Vec::new();
         }
     }
@@ -252,14 +253,14 @@ fn known_ports(
     table: &ListenerFile,
     known: &[PortRange],
     place: &Place<'_, '_>,
-    file: &ConfigFile,
+    routes: &[RouteFile],
     findings: &mut Vec<Finding>,
 ) {
     for (nth, range) in table.ports.iter().flatten().enumerate() {
         if known.iter().any(|known| known.overlap(*range).is_some()) {
             continue;
         }
-        let disabled = file.routes.iter().find(|route| {
+        let disabled = routes.iter().find(|route| {
             !route.enabled && route.matches.ports.iter().any(|ports| ports.overlap(*range).is_some())
         });
         let help = match disabled {
@@ -279,23 +280,22 @@ fn listed(ranges: &[PortRange]) -> String {
 }
 
 /// That the ports are too many, pointing at the range that is most of them.
-fn too_many(file: &ConfigFile, document: &Document<'_>) -> Finding {
-    at_widest_range(file, document, format!("more than {MOST_SOCKETS} listening sockets")).help(
+fn too_many(routes: &[RouteFile], document: &Document<'_>) -> Finding {
+    at_widest_range(routes, document, format!("more than {MOST_SOCKETS} listening sockets")).help(
         "each port needs a socket for each address in `bind`, which is one unless [[listeners]] has more",
     )
 }
 
 /// What is wrong with how many ports there are, said where most of them are.
-pub(super) fn at_widest_range(file: &ConfigFile, document: &Document<'_>, title: String) -> Finding {
-    let ranges =
-        file.routes.iter().enumerate().filter(|(_, route)| route.enabled).flat_map(|(index, route)| {
-            route
-                .matches
-                .ports
-                .iter()
-                .enumerate()
-                .map(move |(nth, range)| (range.last() - range.first(), index, nth))
-        });
+pub(super) fn at_widest_range(routes: &[RouteFile], document: &Document<'_>, title: String) -> Finding {
+    let ranges = routes.iter().enumerate().filter(|(_, route)| route.enabled).flat_map(|(index, route)| {
+        route
+            .matches
+            .ports
+            .iter()
+            .enumerate()
+            .map(move |(nth, range)| (range.last() - range.first(), index, nth))
+    });
     let widest = ranges.max_by_key(|(width, ..)| *width).unwrap_or_default();
     let (width, index, nth) = widest;
     let span = super::route::place(document, index).key("match").key("ports").index(nth).span();

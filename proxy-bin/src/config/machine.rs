@@ -33,7 +33,7 @@ impl Config {
         if findings.is_empty() {
             return Ok(());
         }
-        let source = Source::new(&self.origin.name, &self.origin.text);
+        let source = Source::of(&self.origin);
         Err(ConfigErrors::new(source.findings(Severity::Error, findings)))
     }
 
@@ -45,7 +45,7 @@ impl Config {
         }
         let title = format!("{needs}, and the limit of open files is {limit}");
         let finding = match peel::read(&self.origin.text, &mut Vec::new()) {
-            Some(peeled) => listener::at_widest_range(&peeled.file, &peeled.document, title),
+            Some(peeled) => listener::at_widest_range(&peeled.file.routes, &peeled.document, title),
             None => Finding::new(0..0, title),
         };
         Some(finding.help("raise the limit (`ulimit -Hn`, `LimitNOFILE=` of a unit), listen on fewer ports, or lower `workers`"))

@@ -9,12 +9,20 @@
 //! An error names the span of a key or a value; that entry is cut out of the tree and the rest is read again. A table
 //! that lacks a key goes as a whole, after everything else in it has been looked at; if the key is lacking because it
 //! was cut out, that is not reported again. The number of errors is bounded, and so is the work.
+//!
+//! Most files are good, and large ones are mostly routes. So that is tried first: each route is read by itself, without a tree
+//! where that can be. With the first thing wrong anywhere the file is read as a whole, as if nothing had been tried.
 
-use super::document::{Depth, Document};
+use serde::Deserialize;
+use toml::de::ValueDeserializer;
+
+use super::document::{Depth, Document, ROUTES};
+use super::events::Events;
 use super::explain;
-use super::file::ConfigFile;
+use super::file::{ConfigFile, RouteFile};
 use super::finding::{Finding, MOST, Span};
-use super::stray;
+use super::pieces::Pieces;
+use super::stray::{self, Schemas};
 
 /// What could be read of a file, and the tree that tells where it stands.
 pub(super) struct Peeled<'t> {
@@ -24,6 +32,35 @@ pub(super) struct Peeled<'t> {
 
 /// Reads a file. `None` if nothing of it can be used, for a reason that `findings` then has.
 pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'t>> {
+    in_pieces(&Pieces::of(text)).or_else(|| as_a_whole(text, findings))
+}
+
+/// Reads a file in which nothing is wrong, route by route. None where something is, or where it is not that simple.
+fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Peeled<'t>> {
+    let document = Document::of_pieces(pieces)?;
+    let schemas = Schemas::default();
+    if !stray::find(&document, &schemas).is_empty() {
+        return None;
+    }
+    let mut file: ConfigFile = document.read().ok()?;
+    let mut events = Events::default();
+    let routes = pieces.routes.iter().enumerate().map(|(route, piece)| {
+        let read = events.read::<RouteFile>(ROUTES, piece.text);
+        read.ok().or_else(|| from_tree(&document, route, &schemas))
+    });
+    file.routes = routes.collect::<Option<_>>()?;
+    Some(Peeled { file, document })
+}
+
+/// Reads a route that stands apart, if nothing is wrong with it.
+fn from_tree(document: &Document<'_>, route: usize, schemas: &Schemas) -> Option<RouteFile> {
+    let tree = document.apart(route)?;
+    let fits = stray::in_route(tree, schemas).is_empty();
+    fits.then(|| RouteFile::deserialize(ValueDeserializer::from(tree.clone())).ok()).flatten()
+}
+
+/// Reads a file, and tells everything that is wrong with it.
+fn as_a_whole<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'t>> {
     let mut document = match Document::parse(text) {
         Ok(document) => document,
         Err(errors) => {
@@ -31,7 +68,7 @@ pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Pee
             return None;
         }
     };
-    for stray in stray::find(&document).into_iter().take(MOST + 1) {
+    for stray in stray::find(&document, &Schemas::default()).into_iter().take(MOST + 1) {
         document.cut(&stray.span, Depth::Outermost);
         findings.push(stray);
     }

@@ -225,13 +225,13 @@ fn of_chain() -> DeadlineOverrides {
 }
 
 fn place<'d, 't>(document: &'d Document<'t>, name: &str) -> Place<'d, 't> {
-    document.root().key("pools").key(name)
+    document.root().key("pools").named(name)
 }
 
 /// Errors of the pools, and of the routes that name them.
 pub(super) fn check(
     pools: &Pools<'_>,
-    file: &ConfigFile,
+    (file, routes): (&ConfigFile, &[RouteFile]),
     document: &Document<'_>,
     findings: &mut Vec<Finding>,
 ) {
@@ -247,7 +247,7 @@ pub(super) fn check(
     if pools.list.len() > MOST {
         findings.extend(too_many(file, document));
     }
-    findings.extend(unknown(pools, file, document));
+    findings.extend(unknown(pools, routes, document));
 }
 
 fn contradiction(error: &OptionsError, place: &Place<'_, '_>) -> Finding {
@@ -273,13 +273,12 @@ fn too_many(file: &ConfigFile, document: &Document<'_>) -> Option<Finding> {
 }
 
 /// An error for each route that names a pool which is not there.
-fn unknown(pools: &Pools<'_>, file: &ConfigFile, document: &Document<'_>) -> Vec<Finding> {
+fn unknown(pools: &Pools<'_>, routes: &[RouteFile], document: &Document<'_>) -> Vec<Finding> {
     let known: Vec<&str> = pools.list.iter().map(|(name, _)| *name).collect();
     let root = document.root();
     // A table that was cut out for what is wrong with it was there.
     let was_there = |name: &str| root.has_lost("pools") || root.key("pools").has_lost(name);
-    let named =
-        file.routes.iter().enumerate().filter_map(|(index, route)| Some((index, route.pool.as_ref()?)));
+    let named = routes.iter().enumerate().filter_map(|(index, route)| Some((index, route.pool.as_ref()?)));
     let unknown = named.filter(|(_, name)| !known.contains(&name.as_str()) && !was_there(name.as_str()));
     unknown
         .map(|(index, name)| {
@@ -298,10 +297,9 @@ fn unknown(pools: &Pools<'_>, file: &ConfigFile, document: &Document<'_>) -> Vec
 }
 
 /// A warning for each pool that nothing can be in. The file has to be whole.
-pub(super) fn unused(file: &ConfigFile, document: &Document<'_>) -> Vec<Finding> {
-    let named = |name: &str| {
-        file.routes.iter().any(|route| route.pool.as_ref().is_some_and(|pool| pool.as_str() == name))
-    };
+pub(super) fn unused(file: &ConfigFile, routes: &[RouteFile], document: &Document<'_>) -> Vec<Finding> {
+    let named =
+        |name: &str| routes.iter().any(|route| route.pool.as_ref().is_some_and(|pool| pool.as_str() == name));
     let names = file.pools.keys().filter(|name| !BUILT_IN.contains(&name.as_str()) && !named(name.as_str()));
     names
         .map(|name| {

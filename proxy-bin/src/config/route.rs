@@ -1,5 +1,7 @@
 //! Routes: from what is written to what a connection runs with.
 
+use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use proxy_conn::{BreakerOptions, Deadlines, Limit};
@@ -23,14 +25,21 @@ pub struct RouteConfig {
     pub name: Arc<str>,
     /// Where it goes.
     pub action: Action,
-    /// Its deadlines for a connection that came without a PROXY header.
-    pub deadlines: Deadlines,
-    /// The pools that its connections are in, each with the route's deadlines there.
-    pub pools: RoutePools,
     /// Its connections at one time; `None` for no limit of its own.
     pub max_connections: Option<Connections>,
     /// Its connections at one time to each of its backends; `None` for no limit.
     pub max_connections_per_target: Option<Connections>,
+    /// Everything else, which many routes of a file have in common: it reads as if it were here.
+    settings: Arc<RouteSettings>,
+}
+
+/// What holds for the connections of a route, and mostly for those of others too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteSettings {
+    /// Its deadlines for a connection that came without a PROXY header.
+    pub deadlines: Deadlines,
+    /// The pools that its connections are in, each with the route's deadlines there.
+    pub pools: RoutePools,
     /// What happens to a connection beyond `max_connections`.
     pub at_limit: AtLimit,
     /// When one of its backends is left alone: the defaults, `[breaker]` over them, the route's own over both.
@@ -41,11 +50,19 @@ pub struct RouteConfig {
     pub send_proxy: SendProxy,
 }
 
+impl Deref for RouteConfig {
+    type Target = RouteSettings;
+
+    fn deref(&self) -> &RouteSettings {
+        &self.settings
+    }
+}
+
 impl RouteConfig {
     /// The pool of a connection, and its deadlines there: `chained` says whether it came with a PROXY header. Whether the
     /// route sends one is known here.
     #[must_use]
-    pub const fn pool(&self, chained: bool) -> &PoolChoice {
+    pub fn pool(&self, chained: bool) -> &PoolChoice {
         self.pools.of(chained)
     }
 
@@ -91,23 +108,38 @@ pub(super) fn place<'d, 't>(document: &'d Document<'t>, route: usize) -> Place<'
     document.root().key("routes").index(route)
 }
 
-/// The table of all routes, if nothing is wrong with them.
-pub(super) fn table(
-    files: &[RouteFile],
-    defaults: &Defaults<'_>,
-    document: &Document<'_>,
-    findings: &mut Vec<Finding>,
-) -> Option<RouteTable<RouteConfig>> {
+/// What is wrong with single routes, and that there is one.
+pub(super) fn check(files: &[RouteFile], document: &Document<'_>, findings: &mut Vec<Finding>) {
     if !document.is_wounded() {
         some_route(files, document, findings);
     }
     for (index, file) in files.iter().enumerate() {
-        check(file, &place(document, index), findings);
+        check_one(file, &place(document, index), findings);
     }
-    let routes = files.iter().enumerate().map(|(index, file)| {
+}
+
+/// The table of all routes, if nothing is wrong with them.
+pub(super) fn table(
+    files: Vec<RouteFile>,
+    defaults: &Defaults<'_>,
+    document: &Document<'_>,
+    findings: &mut Vec<Finding>,
+) -> Option<RouteTable<RouteConfig>> {
+    let mut common = Common::default();
+    let routes = files.into_iter().enumerate().map(|(index, file)| {
         // A match that lost a part is wider than it was meant, and would clash where nothing clashes.
         let whole = !place(document, index).key("match").is_wounded();
-        (spec(file).enabled(file.enabled && whole), config(file, defaults))
+        let settings = common.settings(settings(&file, defaults));
+        let RouteFile { name, enabled, priority, matches, action, .. } = file;
+        let spec = RouteSpec { name: name.shared(), priority, enabled: enabled && whole, matches };
+        let config = RouteConfig {
+            name: name.shared(),
+            action: action.into(),
+            max_connections: file.max_connections,
+            max_connections_per_target: file.max_connections_per_target,
+            settings,
+        };
+        (spec, config)
     });
     match RouteTable::build(routes) {
         Ok(table) => Some(table),
@@ -158,7 +190,7 @@ fn some_route(files: &[RouteFile], document: &Document<'_>, findings: &mut Vec<F
 }
 
 /// What is wrong with one route alone.
-fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
     let forward = place.key("action").key("forward");
     if let ActionFile::Forward(targets) = &file.action
         && targets.is_empty()
@@ -176,27 +208,40 @@ fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
 }
 
-fn spec(file: &RouteFile) -> RouteSpec {
-    RouteSpec {
-        name: file.name.as_str().to_owned(),
-        priority: file.priority,
-        enabled: file.enabled,
-        matches: file.matches.clone(),
+/// Settings that were met lately: most routes of a file are alike, or take turns among a few kinds.
+#[derive(Default)]
+struct Common(VecDeque<Arc<RouteSettings>>);
+
+impl Common {
+    /// Kinds that are remembered: each route is compared with each.
+    const KINDS: usize = 8;
+
+    /// The same, shared with those that are equal.
+    fn settings(&mut self, settings: RouteSettings) -> Arc<RouteSettings> {
+        if let Some(known) = self.0.iter().find(|known| ***known == settings) {
+            return Arc::clone(known);
+        }
+        self.0.truncate(Self::KINDS - 1);
+        let new = Arc::new(settings);
+        self.0.push_front(Arc::clone(&new));
+        new
     }
 }
 
-fn config(file: &RouteFile, defaults: &Defaults<'_>) -> RouteConfig {
+impl From<ActionFile> for Action {
+    fn from(file: ActionFile) -> Self {
+        match file {
+            ActionFile::Forward(targets) => Self::Forward(targets.into()),
+            ActionFile::Refuse => Self::Refuse,
+        }
+    }
+}
+
+fn settings(file: &RouteFile, defaults: &Defaults<'_>) -> RouteSettings {
     let pools = defaults.pools.of_route(file);
-    RouteConfig {
-        name: file.name.as_str().into(),
-        action: match &file.action {
-            ActionFile::Forward(targets) => Action::Forward(targets.as_slice().into()),
-            ActionFile::Refuse => Action::Refuse,
-        },
+    RouteSettings {
         deadlines: pools.of(false).deadlines,
         pools,
-        max_connections: file.max_connections,
-        max_connections_per_target: file.max_connections_per_target,
         at_limit: file.at_limit.unwrap_or(defaults.at_limit),
         breaker: file.breaker.over(&defaults.breaker),
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
@@ -208,7 +253,7 @@ fn config(file: &RouteFile, defaults: &Defaults<'_>) -> RouteConfig {
 /// follows from one that was reported.
 fn clash(error: &BuildError, document: &Document<'_>) -> Option<Finding> {
     let routes: Vec<_> = error.routes().iter().map(|route| place(document, *route)).collect();
-    let span = |at: usize, key: &str| routes.get(at).map_or(0..0, |place| place.key(key).span());
+    let span = |at: usize, key: &'static str| routes.get(at).map_or(0..0, |place| place.key(key).span());
     Some(match error {
         BuildError::DuplicateName { name, .. } => {
             Finding::new(span(1, "name"), format!("two routes are named \"{name}\""))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 
 use proxy_core::header::{Outgoing, Tlvs};
-use proxy_route::{PortRange, RouteTable};
+use proxy_route::{Matched, PortRange, RouteTable};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -281,7 +281,7 @@ pub(super) fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<
     let sent = place.key("send_proxy");
     // A wrong `send_proxy` has been cut out: nobody knows what it was to be.
     let lost = !sent.exists() && place.is_wounded();
-    let mut useless = |key: &str, needs: &str, why: &str| {
+    let mut useless = |key: &'static str, needs: &str, why: &str| {
         let finding = Finding::new(place.key(key).span(), format!("`{key}` needs `send_proxy = {needs}`"));
         findings.push(if sent.exists() {
             finding.label("this has no effect").beside(sent.span(), why)
@@ -323,18 +323,18 @@ pub(super) fn warnings(
     let believing = Ports(believing.map(|at| at.port).collect());
     let reading = listeners.iter().map(|at| at.port).filter(|port| routes.needs_hello(*port));
     let reading = Ports(reading.collect());
-    let finding = |(index, route): (usize, &RouteFile)| {
-        let SendProxy::V2(content) = routes.route(index)?.payload.send_proxy else { return None };
-        let ports = &route.matches.ports;
+    let finding = |route: Matched<'_, RouteConfig>| {
+        let SendProxy::V2(content) = route.payload.send_proxy else { return None };
+        let ports = &route.spec.matches.ports;
         let known = Known {
             hello: reading.any_in(ports),
             header: believing.any_in(ports).then(|| file.proxy_protocol.max_header.bytes()),
         };
         let longest = content.longest(known);
-        let place = route::place(document, index);
-        (longest > content.max_header).then(|| over(longest, &content, route, &place))
+        let place = route::place(document, route.index);
+        (longest > content.max_header).then(|| over(longest, &content, route.name(), &place))
     };
-    let enabled = file.routes.iter().enumerate().filter(|(_, route)| route.enabled);
+    let enabled = routes.routes().filter(|route| route.spec.enabled);
     enabled.filter_map(finding).collect()
 }
 
@@ -350,11 +350,10 @@ impl Ports {
     }
 }
 
-fn over(longest: usize, content: &HeaderContent, route: &RouteFile, place: &Place<'_, '_>) -> Finding {
+fn over(longest: usize, content: &HeaderContent, route: &str, place: &Place<'_, '_>) -> Finding {
     let v2 = place.key("proxy_v2");
     let span = if v2.key("max_header").exists() { v2.key("max_header").span() } else { v2.span() };
-    let title =
-        format!("the PROXY header of route \"{}\" may have no room for all that it is to hold", route.name);
+    let title = format!("the PROXY header of route \"{route}\" may have no room for all that it is to hold");
     Finding::new(span, title)
         .label(format!("it may come to {longest} bytes, and max_header is {}B", content.max_header))
         .help(

@@ -15,7 +15,7 @@ use crate::privileges::{self, PrivilegeError};
 impl Config {
     /// Each place that names what a start would not have.
     pub(super) fn start_lacking(&self) -> Vec<Finding> {
-        let mut lacking: Vec<(&str, &str, String)> = Vec::new();
+        let mut lacking: Vec<(&'static str, &'static str, String)> = Vec::new();
         let admin = self.admin.as_ref().map(fit::lacking).unwrap_or_default();
         lacking.extend(admin.into_iter().map(|(key, error)| ("admin", key, error.to_string())));
         lacking.extend(self.user_lacking().map(|error| ("process", key_of(&error), error.to_string())));
@@ -26,8 +26,9 @@ impl Config {
         // Where it is written, for which the text has to be read again.
         let Some(peeled) = peel::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
         let root: Place<'_, '_> = peeled.document.root();
-        let finding =
-            |(table, key, title): (&str, &str, String)| Finding::new(root.key(table).key(key).span(), title);
+        let finding = |(table, key, title): (&'static str, &'static str, String)| {
+            Finding::new(root.key(table).key(key).span(), title)
+        };
         lacking.into_iter().map(finding).collect()
     }
 
@@ -38,8 +39,7 @@ impl Config {
         let peeled = title.is_some().then(|| peel::read(&self.origin.text, &mut Vec::new())).flatten();
         let socket = peeled.map(|peeled| peeled.document.root().key("admin").key("socket").span());
         let finding = title.map(|title| Finding::new(socket.unwrap_or_default(), title));
-        Source::new(&self.origin.name, &self.origin.text)
-            .findings(Severity::Warning, finding.into_iter().collect())
+        Source::of(&self.origin).findings(Severity::Warning, finding.into_iter().collect())
     }
 
     /// Whoever checks need not be who starts it: that it takes root is no fault of the file.

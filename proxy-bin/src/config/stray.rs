@@ -4,21 +4,40 @@
 //! - A list where a table belongs: serde fills a struct from it by position, so that `limits = [10]` would mean
 //!   something. Where tables belong is known from the schema.
 
+use std::cell::LazyCell;
+
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::document::{Document, children};
+use super::document::{Document, ROUTES, children};
 use super::file::ConfigFile;
 use super::finding::Finding;
 use super::schema;
 
+/// The schema of a file, made when it is first needed.
+pub(super) struct Schemas(LazyCell<Value>);
+
+impl Default for Schemas {
+    fn default() -> Self {
+        Self(LazyCell::new(schema::of::<ConfigFile>))
+    }
+}
+
 /// One error for each.
-pub(super) fn find(document: &Document<'_>) -> Vec<Finding> {
+pub(super) fn find(document: &Document<'_>, schemas: &Schemas) -> Vec<Finding> {
     let mut found = Vec::new();
     dates(document.tree(), &mut found);
-    let whole = schema::of::<ConfigFile>();
-    lists(document.tree(), &whole, &whole, &mut found);
+    lists(document.tree(), &schemas.0, &schemas.0, &mut found);
+    found
+}
+
+/// The same, in the tree of one route.
+pub(super) fn in_route(route: &Spanned<DeValue<'_>>, schemas: &Schemas) -> Vec<Finding> {
+    let mut found = Vec::new();
+    dates(route, &mut found);
+    let routes = of_key(ROUTES, &schemas.0).and_then(|routes| routes.get("items"));
+    routes.into_iter().for_each(|one| lists(route, one, &schemas.0, &mut found));
     found
 }
 

@@ -1,11 +1,13 @@
 //! A set of ports as sorted ranges.
 
+use smallvec::SmallVec;
+
 use super::PortRange;
 
 /// Invariant: the ranges are sorted, and between any two of them lies at least one port that is not in the set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PortSet {
-    ranges: Box<[PortRange]>,
+    ranges: SmallVec<[PortRange; 4]>,
 }
 
 impl PortSet {
@@ -21,7 +23,7 @@ impl PortSet {
 
 impl FromIterator<PortRange> for PortSet {
     fn from_iter<I: IntoIterator<Item = PortRange>>(ranges: I) -> Self {
-        let mut sorted: Vec<PortRange> = ranges.into_iter().collect();
+        let mut sorted: SmallVec<[PortRange; 4]> = ranges.into_iter().collect();
         sorted.sort_unstable();
         // `dedup_by` hands over (this, the one kept before it) and drops this when the answer is yes.
         sorted.dedup_by(|range, kept| {
@@ -31,7 +33,8 @@ impl FromIterator<PortRange> for PortSet {
             }
             touches
         });
-        Self { ranges: sorted.into() }
+        sorted.shrink_to_fit();
+        Self { ranges: sorted }
     }
 }
 

@@ -1,24 +1,29 @@
 //! Compiling: from a list of specs to an index, and to everything that is wrong with the list.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use super::error::{BuildError, Collision};
-use super::index::{Bucket, Cell, Index};
+use super::index::{Branches, Bucket, Cell, Index};
 use super::segments::{Claim, Segments, sweep};
 use crate::port::PortSet;
 use crate::{Alpn, ClientNet, DomainPattern, RouteSpec};
+
+/// What a route restricts in one respect. Most routes name one thing.
+pub(super) type Keys<K> = SmallVec<[Option<K>; 1]>;
 
 /// An enabled route, without repetitions. A list that does not restrict has the one key `None`.
 pub(super) struct Plan<'s> {
     pub(super) route: usize,
     pub(super) spec: &'s RouteSpec,
     pub(super) ports: PortSet,
-    pub(super) domains: Vec<Option<&'s DomainPattern>>,
-    pub(super) clients: Vec<Option<ClientNet>>,
-    pub(super) alpn: Vec<Option<&'s Alpn>>,
+    pub(super) domains: Keys<&'s DomainPattern>,
+    pub(super) clients: Keys<ClientNet>,
+    pub(super) alpn: Keys<&'s Alpn>,
     pub(super) needs_hello: bool,
 }
 
@@ -35,10 +40,18 @@ impl<'s> Plan<'s> {
             needs_hello: matches.needs_hello(),
         }
     }
+
+    /// What it takes of each of its domains, where that is one stretch of ports, whoever comes and whatever they offer.
+    fn one_claim(&self) -> Option<Claim> {
+        let mut ports = self.ports.iter();
+        let first = ports.next()?;
+        let is_one = ports.next().is_none() && *self.clients == [None] && *self.alpn == [None];
+        is_one.then_some(Claim { ports: first, priority: self.spec.priority, route: self.route })
+    }
 }
 
-fn keys<K: Ord>(entries: impl Iterator<Item = K>) -> Vec<Option<K>> {
-    let mut keys: Vec<Option<K>> = entries.map(Some).collect();
+fn keys<K: Ord>(entries: impl Iterator<Item = K>) -> Keys<K> {
+    let mut keys: Keys<K> = entries.map(Some).collect();
     keys.sort_unstable();
     keys.dedup();
     if keys.is_empty() {
@@ -54,10 +67,10 @@ pub(super) fn check<'s>(specs: impl Iterator<Item = &'s RouteSpec>) -> Vec<Build
     for (route, spec) in specs.enumerate() {
         let first = *first_of_name.entry(&spec.name).or_insert(route);
         if first != route {
-            errors.push(BuildError::DuplicateName { name: spec.name.clone(), routes: [first, route] });
+            errors.push(BuildError::DuplicateName { name: spec.name.to_string(), routes: [first, route] });
         }
         if spec.matches.ports.is_empty() {
-            errors.push(BuildError::NoPorts { name: spec.name.clone(), routes: [route] });
+            errors.push(BuildError::NoPorts { name: spec.name.to_string(), routes: [route] });
         }
     }
     errors
@@ -70,23 +83,24 @@ pub(super) fn compile(plans: &[Plan<'_>]) -> (Index, Vec<BuildError>) {
     let plans: Vec<&Plan<'_>> = plans.iter().collect();
     for (sharing, domains) in gather(&plans, |plan| &plan.domains) {
         let domain = domains.first().copied().flatten();
-        let bucket = Arc::new(bucket(&sharing, domain, &mut clashes));
+        let alone = if let [plan] = sharing.as_slice() { plan.one_claim() } else { None };
+        let bucket = alone.map_or_else(|| Bucket::of(branches(&sharing, domain, &mut clashes)), Bucket::One);
         for domain in domains {
-            index.insert(domain, Arc::clone(&bucket));
+            index.insert(domain, bucket.clone());
         }
     }
     (index, clashes.into_errors())
 }
 
-fn bucket(plans: &[&Plan<'_>], domain: Option<&DomainPattern>, clashes: &mut Clashes) -> Bucket {
-    let mut bucket = Bucket::default();
+fn branches(plans: &[&Plan<'_>], domain: Option<&DomainPattern>, clashes: &mut Clashes) -> Branches {
+    let mut branches = Branches::default();
     for (sharing, clients) in gather(plans, |plan| &plan.clients) {
         let cell = Arc::new(cell(&sharing, domain, &clients, clashes));
         for client in clients {
-            bucket.insert(client, Arc::clone(&cell));
+            branches.insert(client, Arc::clone(&cell));
         }
     }
-    bucket
+    branches
 }
 
 fn cell(
@@ -111,7 +125,7 @@ fn cell(
     Cell { unrestricted, by_alpn: by_alpn.into() }
 }
 
-fn leaf(place: &Place<'_>, clashes: &mut Clashes) -> Segments {
+fn leaf(place: &Place<'_, '_>, clashes: &mut Clashes) -> Segments {
     let claims: Vec<Claim> = place
         .plans
         .iter()
@@ -123,36 +137,47 @@ fn leaf(place: &Place<'_>, clashes: &mut Clashes) -> Segments {
     sweep(&claims, |a, b| clashes.add(place, a, b))
 }
 
-/// Turns keys by route into routes by key, and puts the keys together that have the same routes.
-fn gather<'p, 's, K: Ord + Copy + 'p>(
+/// Routes that share a key, and the keys that they share.
+type Sharing<'p, 's, K> = (SmallVec<[&'p Plan<'s>; 1]>, SmallVec<[K; 1]>);
+
+/// Turns keys by route into routes by key, and puts the keys together that have the same routes. In the order of the routes.
+fn gather<'p, 's, K: Ord + Hash + Copy + 'p>(
     plans: &[&'p Plan<'s>],
     keys: impl Fn(&'p Plan<'s>) -> &'p [K],
-) -> Vec<(Vec<&'p Plan<'s>>, Vec<K>)> {
-    let mut by_key: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+) -> Vec<Sharing<'p, 's, K>> {
+    let mut places: HashMap<K, usize> = HashMap::with_capacity(plans.len());
+    let mut by_key: Vec<(SmallVec<[usize; 2]>, K)> = Vec::with_capacity(plans.len());
     for (at, plan) in plans.iter().enumerate() {
         for key in keys(plan) {
-            by_key.entry(*key).or_default().push(at);
+            let place = *places.entry(*key).or_insert(by_key.len());
+            match by_key.get_mut(place) {
+                Some((sharing, _)) => sharing.push(at),
+                None => by_key.push((SmallVec::from_slice(&[at]), *key)),
+            }
         }
     }
-    let mut by_plans: BTreeMap<Vec<usize>, Vec<K>> = BTreeMap::new();
-    for (key, sharing) in by_key {
-        by_plans.entry(sharing).or_default().push(key);
-    }
+    by_key.sort_unstable();
     let plan = |at: &usize| plans.get(*at).copied();
-    by_plans.into_iter().map(|(sharing, keys)| (sharing.iter().filter_map(plan).collect(), keys)).collect()
+    let shared = by_key.chunk_by(|(one, _), (other, _)| one == other);
+    let shared = shared.filter_map(|keys| Some((&keys.first()?.0, keys)));
+    shared
+        .map(|(sharing, keys)| {
+            (sharing.iter().filter_map(plan).collect(), keys.iter().map(|(_, key)| *key).collect())
+        })
+        .collect()
 }
 
 /// Where claims meet: the routes that share it, and the keys under which they do.
-struct Place<'p> {
-    plans: &'p [&'p Plan<'p>],
+struct Place<'p, 's> {
+    plans: &'p [&'p Plan<'s>],
     domain: Option<&'p DomainPattern>,
     clients: &'p [Option<ClientNet>],
     alpn: Option<&'p Alpn>,
 }
 
-impl<'p> Place<'p> {
+impl<'p, 's> Place<'p, 's> {
     /// Plans are in the order of their routes.
-    fn plan(&self, route: usize) -> Option<&'p Plan<'p>> {
+    fn plan(&self, route: usize) -> Option<&'p Plan<'s>> {
         let at = self.plans.binary_search_by_key(&route, |plan| plan.route).ok()?;
         self.plans.get(at).copied()
     }
@@ -188,7 +213,7 @@ struct Clashes(BTreeMap<[usize; 2], BuildError>);
 
 impl Clashes {
     /// Notes that the claims meet in this place. False if no client does, or if they never overlap.
-    fn add(&mut self, place: &Place<'_>, a: &Claim, b: &Claim) -> bool {
+    fn add(&mut self, place: &Place<'_, '_>, a: &Claim, b: &Claim) -> bool {
         let (low, high) = if a.route < b.route { (a, b) } else { (b, a) };
         let (Some(ports), Some(first), Some(second)) =
             (low.ports.overlap(high.ports), place.plan(low.route), place.plan(high.route))
@@ -198,7 +223,7 @@ impl Clashes {
         let Some(client) = place.shared_client(first, second) else { return false };
         let routes = [low.route, high.route];
         self.0.entry(routes).or_insert_with(|| BuildError::Ambiguous {
-            names: [first.spec.name.clone(), second.spec.name.clone()],
+            names: [first.spec.name.to_string(), second.spec.name.to_string()],
             routes,
             priority: low.priority,
             collision: Box::new(Collision {

@@ -11,7 +11,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::segments::Segments;
+use super::segments::{Claim, Segments};
 use crate::domain::Shape;
 use crate::{Alpn, ClientNet, DomainPattern};
 
@@ -35,21 +35,29 @@ pub(super) struct Hit {
 /// All enabled routes, by name.
 #[derive(Clone, Default)]
 pub(super) struct Index {
-    exact: HashMap<Box<str>, Arc<Bucket>, BuildHasherDefault<NameHasher>>,
+    exact: HashMap<Arc<str>, Bucket, BuildHasherDefault<NameHasher>>,
     /// By the name below which they match.
-    below: HashMap<Box<str>, Arc<Bucket>, BuildHasherDefault<NameHasher>>,
+    below: HashMap<Arc<str>, Bucket, BuildHasherDefault<NameHasher>>,
     /// Bit `n` is set if `below` has a name of `n` labels, so that a name of a hundred labels costs no more hashes
     /// than there are depths in the table. A valid name has at most 127 labels.
     depths: u128,
-    any_name: Option<Arc<Bucket>>,
-    unrestricted: Option<Arc<Bucket>>,
+    any_name: Option<Bucket>,
+    unrestricted: Option<Bucket>,
     /// The highest priority in any bucket.
     top: Option<i32>,
 }
 
-/// The routes that share a name pattern, by client.
+/// The routes that share a name pattern.
+#[derive(Clone)]
+pub(super) enum Bucket {
+    /// One, on one stretch of ports, with no further restriction: so it is with nearly every name of a large table.
+    One(Claim),
+    Many(Arc<Branches>),
+}
+
+/// The same, by client.
 #[derive(Default)]
-pub(super) struct Bucket {
+pub(super) struct Branches {
     unrestricted: Option<Arc<Cell>>,
     /// Boxed, as most names have no networks and an empty trie is not small.
     networks: Option<Box<Networks>>,
@@ -74,17 +82,17 @@ pub(super) struct Cell {
 
 impl Index {
     /// Files the bucket under the pattern, `None` for routes that do not restrict names.
-    pub(super) fn insert(&mut self, domain: Option<&DomainPattern>, bucket: Arc<Bucket>) {
-        self.top = self.top.max(bucket.top);
+    pub(super) fn insert(&mut self, domain: Option<&DomainPattern>, bucket: Bucket) {
+        self.top = self.top.max(bucket.top());
         match domain.map(DomainPattern::shape) {
             None => self.unrestricted = Some(bucket),
             Some(Shape::Any) => self.any_name = Some(bucket),
             Some(Shape::Exact(name)) => {
-                self.exact.insert(name.clone(), bucket);
+                self.exact.insert(Arc::clone(name), bucket);
             }
             Some(Shape::Below(parent)) => {
                 self.depths |= depth(parent.split('.').count());
-                self.below.insert(parent.clone(), bucket);
+                self.below.insert(Arc::clone(parent), bucket);
             }
         }
     }
@@ -95,7 +103,7 @@ impl Index {
         // Most specific first: a later bucket has to beat the priority, an equal one is not enough.
         for bucket in self.buckets(probe.name) {
             let found = best.map(|hit| hit.priority);
-            if bucket.top > found {
+            if bucket.top() > found {
                 best = bucket.best(probe).filter(|hit| Some(hit.priority) > found).or(best);
             }
             // Asked before the next bucket is looked for, which costs a hash.
@@ -112,8 +120,18 @@ impl Index {
         let below =
             name.into_iter().flat_map(|name| self.parents(name)).filter_map(|name| self.below.get(name));
         let any_name = name.and(self.any_name.as_ref());
-        let all = exact.into_iter().chain(below).chain(any_name).chain(&self.unrestricted);
-        all.map(Arc::as_ref)
+        exact.into_iter().chain(below).chain(any_name).chain(&self.unrestricted)
+    }
+
+    /// The highest priority in it.
+    pub(super) fn top(&self) -> Option<i32> {
+        self.top
+    }
+
+    /// Gives back what it was prepared to take.
+    pub(super) fn shrink(&mut self) {
+        self.exact.shrink_to_fit();
+        self.below.shrink_to_fit();
     }
 
     /// What is left of the name after each of its dots, longest first, at depths that the table has.
@@ -129,6 +147,32 @@ impl Index {
 }
 
 impl Bucket {
+    pub(super) fn of(branches: Branches) -> Self {
+        Self::Many(Arc::new(branches))
+    }
+
+    fn top(&self) -> Option<i32> {
+        match self {
+            Self::One(claim) => Some(claim.priority),
+            Self::Many(branches) => branches.top,
+        }
+    }
+
+    fn best<A: AsRef<[u8]>>(&self, probe: &Probe<'_, A>) -> Option<Hit> {
+        match self {
+            Self::One(claim) => claim.ports.contains(probe.port).then(|| claim.hit()),
+            Self::Many(branches) => branches.best(probe),
+        }
+    }
+}
+
+impl Claim {
+    const fn hit(&self) -> Hit {
+        Hit { priority: self.priority, route: self.route }
+    }
+}
+
+impl Branches {
     /// Files the cell under the network, `None` for routes that do not restrict clients.
     pub(super) fn insert(&mut self, client: Option<ClientNet>, cell: Arc<Cell>) {
         self.top = self.top.max(cell.top());
@@ -179,7 +223,7 @@ impl Cell {
 }
 
 fn hit(segments: &Segments, port: u16) -> Option<Hit> {
-    segments.at(port).map(|claim| Hit { priority: claim.priority, route: claim.route })
+    segments.at(port).map(Claim::hit)
 }
 
 /// Of two hits the one of higher priority, and of equals the later.

@@ -3,20 +3,22 @@
 //! Routes, pools and settings are compared as they are written, key by key: neither order, comments nor the way a table is
 //! written make a difference. Listeners follow from several places of the file, so they are compared as they come out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use proxy_core::Congestion;
 use toml::{Table, Value};
 
-use crate::config::{AtLimit, Config, ListenerConfig, UnreadableHello};
+use crate::config::{AtLimit, Config, ListenerConfig, Origin, Pieces, UnreadableHello};
 use crate::model::{Change, ChangeKind};
 use crate::proxy::Proxy;
 
 /// What `config` would change in the configuration of `proxy`.
 pub(super) fn changes<D>(proxy: &Proxy<D>, config: &Config) -> Vec<Change> {
     let mut changes = of_listeners(&proxy.config.listeners, &config.listeners);
-    let (before, now) = (parts(&proxy.config.origin.text), parts(&config.origin.text));
+    let (before, now) = (&proxy.config.origin, &config.origin);
+    let common = Common::of(before.pieces().as_ref(), now.pieces().as_ref());
+    let (before, now) = (parts(before, &common), parts(now, &common));
     let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
     for name in names {
         of_part(name, before.get(name), now.get(name), &mut changes);
@@ -56,17 +58,32 @@ impl Part {
 /// A part as it is shown: in one line, its keys in order, so that two that say the same are the same.
 type Shown = String;
 
-/// The parts of a text that was read without errors before. Each becomes text again before the next text is read: as tables
-/// they take twenty times as much memory.
-fn parts(text: &str) -> BTreeMap<Part, Shown> {
-    let mut rest: Table = toml::from_str(text).unwrap_or_default();
-    let mut parts = BTreeMap::new();
-    for route in array(rest.remove("routes")) {
-        let Value::Table(mut route) = route else { continue };
-        let name = route.remove("name");
-        let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-        parts.insert(Part::Route(name), shown(route));
+/// The routes that two files have in common, by their texts: no two of a file are the same, for each has its name.
+#[derive(Default)]
+struct Common<'t>(HashSet<&'t str>);
+
+impl<'t> Common<'t> {
+    /// None where one of them is not in pieces.
+    fn of(before: Option<&Pieces<'t>>, now: Option<&Pieces<'t>>) -> Self {
+        let (Some(before), Some(now)) = (before, now) else { return Self::default() };
+        let before: HashSet<&str> = before.routes.iter().map(|piece| piece.text).collect();
+        Self(now.routes.iter().map(|piece| piece.text).filter(|text| before.contains(text)).collect())
     }
+}
+
+/// The parts of a text that was read without errors before, but for routes that are the same in both. Each becomes text again before
+/// the next text is read: as tables they take twenty times as much memory.
+fn parts(origin: &Origin, common: &Common<'_>) -> BTreeMap<Part, Shown> {
+    let mut parts = BTreeMap::new();
+    let mut rest = match origin.pieces() {
+        Some(pieces) => {
+            let different = pieces.routes.iter().filter(|piece| !common.0.contains(piece.text));
+            different.for_each(|piece| routes(&mut read(piece.text), &mut parts));
+            pieces.rest.iter().flat_map(|piece| read(piece.text)).collect()
+        }
+        None => read(&origin.text),
+    };
+    routes(&mut rest, &mut parts);
     if let Some(Value::Table(pools)) = rest.remove("pools") {
         for (name, pool) in pools {
             if let Value::Table(pool) = pool {
@@ -78,6 +95,20 @@ fn parts(text: &str) -> BTreeMap<Part, Shown> {
     rest.remove("listeners");
     parts.insert(Part::Settings, shown(rest));
     parts
+}
+
+fn read(text: &str) -> Table {
+    toml::from_str(text).unwrap_or_default()
+}
+
+/// Moves the routes of a table to the parts.
+fn routes(of: &mut Table, parts: &mut BTreeMap<Part, Shown>) {
+    for route in array(of.remove("routes")) {
+        let Value::Table(mut route) = route else { continue };
+        let name = route.remove("name");
+        let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        parts.insert(Part::Route(name), shown(route));
+    }
 }
 
 fn shown(table: Table) -> Shown {
