@@ -136,7 +136,7 @@ fn a_thousand_reloads_under_load_cost_nobody_a_connection_and_leave_nothing() {
             let ends = if *cause == Cause::Finished { served as u64 } else { 0 };
             assert_eq!(hop.ends_of(*cause), ends, "{cause}");
         }
-        let counted = hop.control().proxy().routes[0].limit.in_use();
+        let counted = hop.control().proxy().route(0).unwrap().limit.in_use();
         assert_eq!(counted, LIVING, "they are counted by the limit that there is now");
         hop.is_clean().await;
         assert!(

@@ -117,8 +117,11 @@ fn limits_go_on_counting_and_new_ones_count_who_is_there() {
         drop(held);
         hop.settles().await;
         let proxy = hop.control().proxy();
-        let in_use =
-            [proxy.pools[0].limit.in_use(), proxy.routes[0].limit.in_use(), proxy.routes[0].targets.in_use()];
+        let in_use = [
+            proxy.pools[0].limit.in_use(),
+            proxy.route(0).unwrap().limit.in_use(),
+            proxy.route(0).unwrap().targets.in_use(),
+        ];
         assert_eq!(in_use, [0; 3]);
     });
 }
@@ -129,8 +132,9 @@ fn a_breaker_that_is_open_stays_open() {
         let nobody = refuses();
         let text = |settings: &str| config(settings, nobody, "breaker = { failures_in_a_row = 1 }");
         let hop = Hop::start(&text(""));
-        let breaker =
-            || hop.control().proxy().routes[0].targets.iter().next().map(|target| target.breaker().state);
+        let breaker = || {
+            hop.control().proxy().route(0).unwrap().targets.iter().next().map(|target| target.breaker().state)
+        };
         assert!(Wire::connect(hop.addr()).await.read_to_end().await.is_only_a_reset());
         has_ended(&hop, Cause::DialRefused, 1).await;
         assert_eq!(breaker(), Some(BreakerState::Open));

@@ -15,6 +15,7 @@ mod listener_in_force;
 mod lobby;
 mod preparing;
 mod room;
+mod route_states;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) use listener_in_force::{CurrentListener, ListenerInForce};
 pub(crate) use lobby::Wait;
 pub(crate) use preparing::Preparing;
 pub(crate) use room::{Room, too_few_descriptors};
+pub use route_states::RouteStates;
 
 use counted::OfRoute;
 use lobby::Lobby;
@@ -61,7 +63,7 @@ pub struct Proxy<D> {
     /// The listeners, in the order of the configuration.
     pub listeners: Vec<Arc<Listener>>,
     /// What is counted for each route, by its place in the table.
-    pub routes: Vec<RouteState>,
+    pub routes: RouteStates,
     /// How backends are reached.
     pub dialer: D,
     /// How their names are resolved.
@@ -102,6 +104,12 @@ impl RouteState {
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
                 .then(|| Omissions::after(&counted.omissions)),
         }
+    }
+
+    /// Makes what is shared with the generations before obey the configuration of `route`.
+    fn take_force(&self, route: &RouteConfig) {
+        self.limit.set_most(most(route.max_connections));
+        self.targets.take_force(&route.group());
     }
 }
 
@@ -154,9 +162,10 @@ impl<D: Dial> Proxy<D> {
         let numbers = Numbers::of(&config.pools);
         let ids = (0..).map_while(PoolId::new).zip(&config.pools);
         let (ailing, counted) = (Arc::<Ailing>::default(), Counted::default());
-        counted.set_aside(config.routes.routes().count() + config.listeners.len() + config.pools.len());
+        let turn = counted.set_aside(config.listeners.len() + config.pools.len());
         let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
-        let routes = routes(&config, &counted, &ailing);
+        let routes = RouteStates::new(&config, &counted, &ailing);
+        routes.take_force(&config, turn);
         let clients = config.clients.map(AddressLimits::new);
         let listeners = config.listeners.iter().map(|at| counted.listener(at)).collect();
         let room = Arc::new(Room::new(connections.clone()));
@@ -193,7 +202,7 @@ impl<D: Dial> Proxy<D> {
         let most = max_connections(&config);
         self.counted.forget();
         let pools = self.pools_after(&config, most)?;
-        let routes = routes(&config, &self.counted, &self.ailing);
+        let routes = RouteStates::new(&config, &self.counted, &self.ailing);
         let listeners = config.listeners.iter().map(|at| self.counted.listener(at)).collect();
         Ok(Self {
             tracker: Arc::clone(&self.tracker),
@@ -240,22 +249,13 @@ impl<D: Dial> Proxy<D> {
         for at in &self.listeners {
             at.limit.set_most(most(at.config.max_connections));
         }
-        self.counted.set_aside(self.routes.len() + self.listeners.len() + self.pools.len());
-        for (state, route) in self.routes.iter().zip(self.config.routes.routes()) {
-            state.limit.set_most(most(route.payload.max_connections));
-            state.targets.take_force(&route.payload.group());
-        }
+        let turn = self.counted.set_aside(self.listeners.len() + self.pools.len());
+        self.routes.take_force(&self.config, turn);
         if let (Some(table), Some(options)) = (&self.clients, clients) {
             table.set_rates(*options);
         }
         self.resolver.set_options(dns.options());
     }
-}
-
-/// What is counted for each route of `config`, by its place in the table.
-fn routes(config: &Config, counted: &Counted, ailing: &Arc<Ailing>) -> Vec<RouteState> {
-    let routes = config.routes.routes().map(|route| route.payload);
-    routes.map(|route| counted.route(route, |known| RouteState::new(route, known, ailing))).collect()
 }
 
 /// Whether clients that were counted by one configuration can be counted on by another one.
@@ -267,6 +267,12 @@ pub(crate) fn is_same_table(
 }
 
 impl<D> Proxy<D> {
+    /// What is counted for the route in this place of the table, from now on if it was not before; None where there is none.
+    #[must_use]
+    pub fn route(&self, index: usize) -> Option<&RouteState> {
+        self.routes.of(index, self.config.routes.route(index)?.payload)
+    }
+
     /// The pool that the tracker knows by `id`, if it is in the configuration.
     #[must_use]
     pub fn pool(&self, id: PoolId) -> Option<&Pool> {

@@ -1,5 +1,6 @@
 //! A name that nothing has: what was probably meant, and what there is.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use proxy_values::spelling;
@@ -19,8 +20,13 @@ pub struct Unknown {
 impl Unknown {
     /// There is no `what` of this name; `known` are the names that there are, in any order.
     #[must_use]
-    pub fn new<'n>(what: &'static str, name: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut known: Vec<_> = known.into_iter().collect();
+    pub fn new<'n>(
+        what: &'static str,
+        name: &str,
+        known: impl IntoIterator<Item = impl Into<Cow<'n, str>>>,
+    ) -> Self {
+        let known: Vec<Cow<'_, str>> = known.into_iter().map(Into::into).collect();
+        let mut known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
         known.sort_unstable();
         known.dedup();
         let near = of_the_same_port(name, &known).or_else(|| spelling::nearest(name, &known));

@@ -97,6 +97,12 @@ impl Group {
         self.members.iter().map(|member| &**member)
     }
 
+    /// The member in this place of the configuration.
+    #[must_use]
+    pub fn nth(&self, at: usize) -> Option<&Member> {
+        self.members.get(at).map(|member| &**member)
+    }
+
     pub(crate) fn member(&self, at: usize) -> Option<&Arc<Member>> {
         self.members.get(at)
     }

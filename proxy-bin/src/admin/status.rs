@@ -11,10 +11,10 @@ use proxy_core::TcpDialer;
 use super::api::Api;
 use super::census::{Census, Group};
 use super::view::{self, secs, usage};
-use crate::config::SendProxy;
+use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
 use crate::model::{self, Listener, Pool, Route, Status, Target, Usage};
-use crate::proxy::Proxy;
+use crate::proxy::{self, Proxy, RouteState};
 use proxy_upstream::Member;
 
 type Served = Proxy<TcpDialer>;
@@ -150,8 +150,13 @@ fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
 
 /// The routes in force, then those that have connections although they are no more.
 pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
-    let in_force = proxy.config.routes.routes().zip(&proxy.routes).map(|(matched, state)| {
-        let targets = state.targets.iter().map(|target| of_target(matched.name(), target));
+    let in_force = proxy.config.routes.routes().map(|matched| {
+        let (route, state) = (matched.payload, proxy.routes.made(matched.index));
+        let targets = route.action.targets().iter().enumerate();
+        let targets = targets.map(|(nth, target)| match state.and_then(|state| state.targets.nth(nth)) {
+            Some(state) => of_target(matched.name(), state),
+            None => never_dialled(matched.name(), target, route),
+        });
         let send_proxy = match matched.payload.send_proxy {
             SendProxy::Off => None,
             SendProxy::V1 { .. } => Some("v1"),
@@ -162,8 +167,8 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
             sends_id: matched.payload.send_proxy.tells_id(),
             targets: targets.collect(),
             in_force: true,
-            draining: state.draining.is_on(),
-            ..of_route(matched.name(), census.routes.get(matched.name()), Some(&state.limit))
+            draining: state.is_some_and(|state| state.draining.is_on()),
+            ..of_route(matched.name(), census.routes.get(matched.name()), bound(route.max_connections))
         }
     });
     let known = |name: &str| proxy.config.routes.routes().any(|matched| matched.name() == name);
@@ -171,14 +176,16 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
 }
 
-fn of_route(name: &str, group: Option<&Group>, limit: Option<&Limit>) -> Route {
+/// The most that a limit of the configuration allows; None for one that nobody meets.
+fn bound(limit: Option<Connections>) -> Option<u64> {
+    limit.map(|most| most.get().into()).filter(|most| *most < Limit::MAX as u64)
+}
+
+fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
     let group = group.cloned().unwrap_or_default();
     Route {
         name: name.to_owned(),
-        connections: Usage {
-            used: group.phases.total(),
-            most: limit.and_then(Limit::bound).map(|most| most as u64),
-        },
+        connections: Usage { used: group.phases.total(), most },
         phases: group.phases,
         oldest_s: group.oldest.map(secs),
         from_client_bytes: group.from_client,
@@ -213,6 +220,21 @@ fn of_target(route: &str, target: &Member) -> Target {
     }
 }
 
+/// A target of a route that nobody has taken yet.
+fn never_dialled(route: &str, target: &proxy_upstream::Target, config: &RouteConfig) -> Target {
+    Target {
+        route: route.to_owned(),
+        target: target.to_string(),
+        connections: Usage { used: 0, most: bound(config.max_connections_per_target) },
+        breaker: "closed".to_owned(),
+        failures_in_a_row: 0,
+        retry_in_s: None,
+        dialled_total: 0,
+        failed_total: BTreeMap::new(),
+        draining: false,
+    }
+}
+
 /// Every limit that is set.
 pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
     let unrouted = model::Limit {
@@ -226,18 +248,17 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
     let all =
         model::Limit { full: proxy.room.view().0, ..limit("all connections".to_owned(), &proxy.connections) };
     let mut limits = vec![all, unrouted];
-    let mut add = |what: String, set: &Limit| limits.extend(set.bound().map(|_| limit(what, set)));
+    let mut add =
+        |what: &dyn Fn() -> String, set: &Limit| limits.extend(set.bound().map(|_| limit(what(), set)));
     for pool in &proxy.pools {
-        add(format!("pool {}", pool.name), &pool.limit);
+        add(&|| format!("pool {}", pool.name), &pool.limit);
     }
     for at in &proxy.listeners {
-        add(format!("listener {}", at.label), &at.limit);
+        add(&|| format!("listener {}", at.label), &at.limit);
     }
-    for route in &proxy.routes {
-        add(format!("route {}", route.name), &route.limit);
-        for target in route.targets.iter() {
-            add(format!("target {} of {}", target.name, route.name), &target.limit);
-        }
+    for matched in proxy.config.routes.routes() {
+        let (route, state) = (matched.payload, proxy.routes.made(matched.index));
+        limits.extend(of_limits(route, state));
     }
     limits.extend(proxy.clients.as_ref().map(|clients| model::Limit {
         what: "clients".to_owned(),
@@ -250,6 +271,26 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         full: false,
     }));
     limits
+}
+
+/// The limits that are set of a route and of its targets, of which nobody may have been counted yet.
+fn of_limits<'r>(
+    route: &'r RouteConfig,
+    state: Option<&'r RouteState>,
+) -> impl Iterator<Item = model::Limit> + 'r {
+    let of_route = route.max_connections.map(|most| {
+        let set = state.map_or_else(|| proxy::limit(Some(most)), |state| state.limit.clone());
+        (format!("route {}", route.name), set)
+    });
+    let of_targets = route.max_connections_per_target.into_iter().flat_map(move |most| {
+        route.action.targets().iter().enumerate().map(move |(nth, target)| {
+            let known = state.and_then(|state| state.targets.nth(nth));
+            let set = known.map_or_else(|| proxy::limit(Some(most)), |known| known.limit.clone());
+            (format!("target {target} of {}", route.name), set)
+        })
+    });
+    let all = of_route.into_iter().chain(of_targets);
+    all.filter(|(_, set)| set.bound().is_some()).map(|(what, set)| limit(what, &set))
 }
 
 fn limit(what: String, set: &Limit) -> model::Limit {

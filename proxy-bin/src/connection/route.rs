@@ -42,8 +42,11 @@ pub(super) fn route<'p, S: Stream, D>(
         client: origin.client.map(proxy_core::ClientAddr::ip),
         alpn: &offered,
     };
-    let Some((matched, state)) =
-        proxy.config.routes.lookup(&query).and_then(|found| Some((found, proxy.routes.get(found.index)?)))
+    let Some((matched, state)) = proxy
+        .config
+        .routes
+        .lookup(&query)
+        .and_then(|found| Some((found, proxy.routes.of(found.index, found.payload)?)))
     else {
         let name = query.server_name.unwrap_or("no name");
         let detail = format!("no route of port {port} takes this client and server name ({name})");

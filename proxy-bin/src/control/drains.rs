@@ -8,8 +8,10 @@ use proxy_core::TcpDialer;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::drain::scope::names;
+use crate::config::RouteConfig;
 use crate::model::{Drain, DrainKind};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, RouteState};
 
 /// The drains under way.
 #[derive(Debug, Default)]
@@ -44,7 +46,8 @@ impl Drains {
     /// only their absence was the reason.
     pub(crate) fn mark(&self, proxy: &Proxy<TcpDialer>) {
         let mut entries = self.0.lock();
-        let configured: HashSet<&str> = proxy.routes.iter().map(|route| &*route.name).collect();
+        let configured: HashSet<_> =
+            if entries.is_empty() { HashSet::new() } else { names(proxy, DrainKind::Route).collect() };
         entries.retain(|entry| {
             let back = entry.by_reload && configured.contains(&*entry.name);
             if back {
@@ -53,7 +56,19 @@ impl Drains {
             !back
         });
         let has = |kind, name: &str| entries.iter().any(|entry| entry.kind == kind && *entry.name == *name);
-        for route in &proxy.routes {
+        // What is drained has to be counted for that to be noted; what is not, if it is.
+        let of_targets = entries.iter().any(|entry| entry.kind == DrainKind::Target);
+        let drained = |route: &RouteConfig| {
+            let mut targets = route.action.targets().iter().filter(|_| of_targets);
+            has(DrainKind::Route, &route.name)
+                || targets.any(|target| has(DrainKind::Target, &target.to_string()))
+        };
+        if !entries.is_empty() {
+            for route in proxy.config.routes.routes().filter(|route| drained(route.payload)) {
+                let _: Option<&RouteState> = proxy.route(route.index);
+            }
+        }
+        for route in proxy.routes.iter() {
             route.draining.set(has(DrainKind::Route, &route.name));
             for target in route.targets.iter() {
                 target.draining.set(has(DrainKind::Target, &target.name));

@@ -31,15 +31,21 @@ struct Names {
     routes: HashMap<Arc<str>, OfRoute>,
     listeners: HashMap<Arc<str>, Arc<Listener>>,
     pools: HashMap<Arc<str>, Pool>,
-    /// How many routes, listeners and pools the generation in force has.
+    /// How many generations have taken force: the turn of the one in force.
+    turn: u64,
+    /// How many listeners and pools that one has.
     in_force: usize,
     /// Whether there may be names, or targets, that are not in force.
     spare: bool,
 }
 
 impl Names {
-    fn len(&self) -> usize {
-        self.routes.len() + self.listeners.len() + self.pools.len()
+    /// Whether there are names, or targets, that are not in force.
+    fn has_spare(&self) -> bool {
+        let is_spare = |route: &OfRoute| {
+            route.turn != self.turn || route.targets.members().any(|target| !target.is_in_force())
+        };
+        self.listeners.len() + self.pools.len() != self.in_force || self.routes.values().any(is_spare)
     }
 }
 
@@ -49,6 +55,8 @@ pub(crate) struct OfRoute {
     pub(super) limit: proxy_conn::Limit,
     pub(super) draining: Draining,
     pub(super) omissions: Omissions,
+    /// The last turn in which it was in force, and taken by somebody; 0 for none.
+    pub(super) turn: u64,
     /// Every target that it has, or had and that has connections.
     pub(super) targets: Kept,
 }
@@ -59,6 +67,7 @@ impl OfRoute {
             limit: limit(route.max_connections),
             draining: Draining::default(),
             omissions: Omissions::default(),
+            turn: 0,
             targets: Kept::default(),
         }
     }
@@ -71,11 +80,35 @@ impl OfRoute {
 }
 
 impl Counted {
-    /// What `with` makes of a route's counts.
-    pub(super) fn route<T>(&self, route: &RouteConfig, with: impl FnOnce(&mut OfRoute) -> T) -> T {
-        let mut names = self.0.lock();
-        names.spare = true;
-        with(names.routes.entry(Arc::clone(&route.name)).or_insert_with(|| OfRoute::new(route)))
+    /// What `with` makes of a route's counts, for the generation whose turn at being in force is or was `turn`, 0 for one that has
+    /// not had it yet; it is told whether that turn goes on.
+    pub(super) fn route<T>(
+        &self,
+        route: &RouteConfig,
+        turn: u64,
+        with: impl FnOnce(&mut OfRoute, bool) -> T,
+    ) -> T {
+        let names = &mut *self.0.lock();
+        let of = names.routes.entry(Arc::clone(&route.name)).or_insert_with(|| OfRoute::new(route));
+        let in_force = turn == names.turn;
+        if in_force {
+            of.turn = turn;
+        } else {
+            names.spare = true;
+        }
+        with(of, in_force)
+    }
+
+    /// Those of `routes` of which something is counted.
+    pub(super) fn known<'r>(
+        &self,
+        routes: impl Iterator<Item = (usize, &'r RouteConfig)>,
+    ) -> Vec<(usize, &'r RouteConfig)> {
+        let names = self.0.lock();
+        if names.routes.is_empty() {
+            return Vec::new();
+        }
+        routes.filter(|(_, route)| names.routes.contains_key(&route.name)).collect()
     }
 
     /// A listener, which goes on counting where one of its name is.
@@ -96,14 +129,16 @@ impl Counted {
         pool
     }
 
-    /// A generation with so many routes, listeners and pools takes force: marks all targets as not in force; those that are mark
-    /// themselves after it.
-    pub(super) fn set_aside(&self, in_force: usize) {
+    /// A generation with so many listeners and pools takes force: marks all targets as not in force; those that are mark
+    /// themselves after it. Its turn.
+    pub(super) fn set_aside(&self, in_force: usize) -> u64 {
         let names = &mut *self.0.lock();
         (names.in_force, names.spare) = (in_force, true);
+        names.turn += 1;
         for target in names.routes.values().flat_map(|route| route.targets.members()) {
             target.set_in_force(false);
         }
+        names.turn
     }
 
     /// Forgets what neither a generation nor a connection has.
@@ -115,8 +150,7 @@ impl Counted {
         names.routes.retain(|_, route| route.forgets());
         names.listeners.retain(|_, at| Arc::strong_count(at) > 1 || at.limit.is_shared());
         names.pools.retain(|_, pool| pool.limit.is_shared());
-        let mut targets = names.routes.values().flat_map(|route| route.targets.members());
-        names.spare = targets.any(|target| !target.is_in_force()) || names.len() != names.in_force;
+        names.spare = names.has_spare();
     }
 
     /// Whether the next look has to walk the names.
@@ -130,6 +164,6 @@ impl Counted {
     pub(crate) fn len(&self) -> usize {
         let names = self.0.lock();
         let targets: usize = names.routes.values().map(|route| route.targets.members().count()).sum();
-        names.len() + targets
+        names.routes.len() + names.listeners.len() + names.pools.len() + targets
     }
 }

@@ -65,8 +65,9 @@ fn of_product<D>(proxy: &Proxy<D>) -> Levels {
     for at in &proxy.listeners {
         limit(format!("listener {}", at.label), &at.limit);
     }
-    for (n, route) in proxy.routes.iter().enumerate() {
-        limit(format!("route {n}"), &route.limit);
+    for n in 0..proxy.routes.len() {
+        let in_use = proxy.routes.made(n).map_or(0, |route| route.limit.in_use());
+        counts.push((format!("route {n}"), in_use));
     }
     let targets = proxy.routes.iter().map(|route| route.targets.in_use()).sum();
     counts.push(("targets".to_owned(), targets));

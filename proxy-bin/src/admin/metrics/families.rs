@@ -1,6 +1,7 @@
 //! Which metrics there are. Their names are stable: alerts and dashboards are written with them (`docs/monitoring.md`).
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use proxy_conn::{BreakerState, Cause, Phase, audit};
@@ -10,9 +11,11 @@ use super::super::census::Census;
 use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
+use crate::config::SendProxy;
 use crate::model::Phases;
+use crate::omissions::Omissions;
 use crate::proxy::Proxy;
-use proxy_upstream::Member;
+use proxy_upstream::{DialFigures, Member};
 
 /// Histograms of times are in milliseconds, those of dials in microseconds.
 const MILLIS: f64 = 1e3;
@@ -114,18 +117,27 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     scrape.histogram("lifetime_seconds", help)?.has(&[], &figures.lifetime(), MILLIS)
 }
 
-/// The targets in force, each with its route and a name: one that a route has several times gets a number.
-fn targets<D>(proxy: &Proxy<D>) -> Vec<(&str, String, &Member)> {
-    let mut targets: Vec<(&str, String, &Member)> = Vec::new();
-    for route in &proxy.routes {
-        for (at, target) in route.targets.iter().enumerate() {
-            let before = route.targets.iter().take(at).filter(|other| other.name == target.name).count();
-            let name =
-                if before == 0 { target.name.to_string() } else { format!("{}#{}", target.name, before + 1) };
-            targets.push((&route.name, name, target));
+/// The targets in force, each with its route, a name, and what is counted for it, if anything was: one that a route has several
+/// times gets a number.
+fn targets<D>(proxy: &Proxy<D>) -> Vec<(&str, String, Option<&Member>)> {
+    let mut targets: Vec<(&str, String, Option<&Member>)> = Vec::new();
+    for matched in proxy.config.routes.routes() {
+        let (route, state) = (matched.payload, proxy.routes.made(matched.index));
+        for (at, target) in route.action.targets().iter().enumerate() {
+            let before = route.action.targets().iter().take(at).filter(|other| *other == target).count();
+            let name = if before == 0 { target.to_string() } else { format!("{target}#{}", before + 1) };
+            targets.push((&route.name, name, state.and_then(|state| state.targets.nth(at))));
         }
     }
     targets
+}
+
+/// Those of a target that nobody was taken to.
+static NEVER_DIALLED: LazyLock<DialFigures> = LazyLock::new(DialFigures::default);
+
+/// How its dials went.
+fn dials(state: Option<&Member>) -> &DialFigures {
+    state.map_or(&NEVER_DIALLED, |state| &state.dials)
 }
 
 fn of_targets(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
@@ -133,18 +145,18 @@ fn of_targets(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let targets = targets(&proxy);
     let mut family = scrape.histogram("dial_seconds", "How long dials took that reached the target")?;
     for (route, target, state) in &targets {
-        family.has(&[("route", *route), ("target", target)], &state.dials.latency(), MICROS)?;
+        family.has(&[("route", *route), ("target", target)], &dials(*state).latency(), MICROS)?;
     }
     let mut family = scrape.counter("dials_failed", "Dials that did not reach the target, by why")?;
     for (route, target, state) in &targets {
-        for (why, count) in state.dials.failures() {
+        for (why, count) in dials(*state).failures() {
             family.count(&[("route", *route), ("target", target), ("why", why)], count)?;
         }
     }
     let help = "Whether the target is dialled: 0 closed (it is), 1 half open (it is tried), 2 open (it is left alone)";
     let mut family = scrape.gauge("breaker_state", help)?;
     for (route, target, state) in &targets {
-        let code = match state.breaker().state {
+        let code = match state.map_or(BreakerState::Closed, |state| state.breaker().state) {
             BreakerState::Closed => 0_u64,
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
@@ -158,9 +170,13 @@ fn of_headers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let proxy = api.proxy();
     let help = "PROXY headers that had no room for a field within max_header, by field";
     let mut family = scrape.counter("header_fields_left_out", help)?;
-    for route in &proxy.routes {
-        for (field, count) in route.omissions.iter().flat_map(crate::omissions::Omissions::counts) {
-            family.count(&[("route", &route.name), ("field", field)], count)?;
+    let none = Omissions::default();
+    for matched in
+        proxy.config.routes.routes().filter(|route| matches!(route.payload.send_proxy, SendProxy::V2(_)))
+    {
+        let counted = proxy.routes.made(matched.index).and_then(|state| state.omissions.as_ref());
+        for (field, count) in counted.unwrap_or(&none).counts() {
+            family.count(&[("route", matched.name()), ("field", field)], count)?;
         }
     }
     Ok(())

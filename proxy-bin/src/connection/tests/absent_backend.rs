@@ -25,7 +25,7 @@ impl Rig {
     }
 
     fn state(&self, nth: usize) -> BreakerState {
-        self.proxy.routes[0].targets.iter().nth(nth).unwrap().breaker().state
+        self.proxy.route(0).unwrap().targets.iter().nth(nth).unwrap().breaker().state
     }
 
     /// How a client fares who comes now, and how long that takes.
@@ -159,7 +159,11 @@ async fn a_silent_one_of_two_costs_one_client_a_moment_and_the_others_nothing() 
     }
     assert_eq!(late, [250 * MS]);
     rig.proxy.tracker.emptied().await;
-    assert_eq!(rig.proxy.routes[0].targets.in_use(), 0, "no place is kept at the one that was overtaken");
+    assert_eq!(
+        rig.proxy.route(0).unwrap().targets.in_use(),
+        0,
+        "no place is kept at the one that was overtaken"
+    );
     tokio::time::sleep(30_000 * MS).await;
     assert_eq!(rig.state(0), BreakerState::Open, "that it is silent is found, and shows");
     assert_eq!(rig.fares().await.1, Duration::ZERO);
@@ -212,11 +216,11 @@ async fn nobody_looks_after_a_target_that_is_gone_or_drained() {
     for _ in 0..5 {
         rig.fares().await;
     }
-    rig.proxy.routes[0].targets.iter().next().unwrap().draining.set(true);
+    rig.proxy.route(0).unwrap().targets.iter().next().unwrap().draining.set(true);
     let listener = rig.net.listen(port(9000));
     let tried = tokio::time::timeout(10_000 * MS, listener.accept()).await;
     assert!(tried.is_err(), "it is drained");
-    rig.proxy.routes[0].targets.iter().next().unwrap().draining.set(false);
+    rig.proxy.route(0).unwrap().targets.iter().next().unwrap().draining.set(false);
     tokio::time::timeout(1000 * MS, listener.accept()).await.unwrap().unwrap();
     drop(recovers);
     assert_eq!(rig.proxy.tries(), 0);

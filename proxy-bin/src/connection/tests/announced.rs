@@ -146,7 +146,7 @@ async fn a_name_that_is_longer_than_any_is_left_out_and_counted() {
         let bytes = told(&rig, &front).await;
         let header = decode(&bytes, &HeaderLimits::default()).unwrap().unwrap().header;
         assert_eq!(header.tlvs.authority.is_some(), is_told);
-        let counts: Vec<_> = rig.proxy.routes[0].omissions.as_ref().unwrap().counts().collect();
+        let counts: Vec<_> = rig.proxy.route(0).unwrap().omissions.as_ref().unwrap().counts().collect();
         assert!(counts.contains(&("authority", u64::from(!is_told))), "{counts:?}");
     }
 }
@@ -179,7 +179,7 @@ async fn within(max: usize) -> (String, [(&'static str, u64); 5]) {
         usize::from(tlvs.alpn.is_some()),
         usize::from(tlvs.authority.is_some())
     );
-    let counts: Vec<_> = rig.proxy.routes[0].omissions.as_ref().unwrap().counts().collect();
+    let counts: Vec<_> = rig.proxy.route(0).unwrap().omissions.as_ref().unwrap().counts().collect();
     (what, counts.try_into().unwrap())
 }
 
@@ -223,7 +223,7 @@ async fn whatever_came_the_header_is_one_that_everybody_takes_by_default() {
         assert!(bytes.len() <= 107, "{}", bytes.len());
         let header = decode(&bytes, &HeaderLimits::default()).unwrap().unwrap().header;
         assert!(header.tlvs.unique_id.is_some_and(|id| id.len() < 128), "our own id is there");
-        let counts: Vec<_> = rig.proxy.routes[0].omissions.as_ref().unwrap().counts().collect();
+        let counts: Vec<_> = rig.proxy.route(0).unwrap().omissions.as_ref().unwrap().counts().collect();
         assert!(counts.contains(&("older_ids", 1)), "{counts:?}");
     }
 }

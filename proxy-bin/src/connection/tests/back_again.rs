@@ -32,20 +32,20 @@ impl Rig {
 
     /// What route, target, listener and pool count.
     fn in_use(&self) -> [usize; 4] {
-        let route = &self.proxy.routes[0];
+        let route = &self.proxy.route(0).unwrap();
         let pool = self.proxy.pools.iter().find(|pool| &*pool.name == "small").unwrap();
         let at = &self.proxy.listeners[0];
         [route.limit.in_use(), route.targets.in_use(), at.limit.in_use(), pool.limit.in_use()]
     }
 
     fn held(&self) -> Vec<(proxy_conn::Permit, proxy_conn::Permit)> {
-        let route = &self.proxy.routes[0];
+        let route = &self.proxy.route(0).unwrap();
         let target = route.targets.iter().next().unwrap();
         (0..5).map(|_| (route.limit.acquire().unwrap(), target.limit.acquire().unwrap())).collect()
     }
 
     fn candidates(&self) -> proxy_upstream::Candidates<'_> {
-        self.proxy.routes[0].targets.candidates(8000)
+        self.proxy.route(0).unwrap().targets.candidates(8000)
     }
 }
 
@@ -80,21 +80,21 @@ async fn a_name_that_was_away_for_a_while_does_not_admit_as_many_again() {
 async fn a_target_that_was_away_for_a_while_is_as_drained_and_as_ill_as_it_was() {
     let mut rig = Rig::new(LIMITED);
     let _open = rig.held();
-    let target = rig.proxy.routes[0].targets.iter().next().unwrap();
+    let target = rig.proxy.route(0).unwrap().targets.iter().next().unwrap();
     target.limit.set_most(6);
     for _ in 0..5 {
         let candidates = rig.candidates();
         let attempt = candidates.enter(0).unwrap();
         candidates.failed(attempt, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
     }
-    rig.proxy.routes[0].draining.set(true);
+    rig.proxy.route(0).unwrap().draining.set(true);
     rig.reload(&LIMITED.replace("9000", "9001"));
-    let state = |rig: &Rig| rig.proxy.routes[0].targets.iter().next().unwrap().breaker().state;
+    let state = |rig: &Rig| rig.proxy.route(0).unwrap().targets.iter().next().unwrap().breaker().state;
     assert_eq!(state(&rig), BreakerState::Closed, "it is another one");
     rig.reload(&renamed());
     rig.reload(LIMITED);
     assert_eq!(state(&rig), BreakerState::Open);
-    assert!(rig.proxy.routes[0].draining.is_on());
+    assert!(rig.proxy.route(0).unwrap().draining.is_on());
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,4 +125,52 @@ async fn a_name_without_connections_is_forgotten() {
     assert_eq!(rig.proxy.counted.len(), usual);
     rig.reload(LIMITED);
     assert_eq!(rig.in_use(), [0; 4]);
+}
+
+const MANY: &str = r#"
+[[routes]]
+name = "taken"
+match = { ports = [8000] }
+action = { forward = ["127.0.0.1:9000"] }
+max_connections = 1
+[[routes]]
+name = "other"
+match = { ports = [8001] }
+action = { forward = ["127.0.0.1:9000"] }
+max_connections = 2
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_counted_from_its_first_connection_on_and_nothing_before() {
+    let mut rig = Rig::new(MANY);
+    let names = |rig: &Rig| rig.proxy.routes.iter().map(|route| route.name.to_string()).collect::<Vec<_>>();
+    assert_eq!((names(&rig).len(), rig.proxy.routes.len()), (0, 2));
+    let listener = rig.backend();
+    let (_client, _) = rig.spawn();
+    let _served = listener.accept().await.unwrap();
+    assert_eq!(names(&rig), ["taken"]);
+    assert_eq!(rig.proxy.routes.made(0).unwrap().limit.in_use(), 1);
+    assert!(rig.proxy.routes.made(1).is_none());
+    rig.reload(MANY);
+    assert_eq!(names(&rig), ["taken"], "what is counted goes on counting, the rest is not counted yet");
+    assert_eq!(rig.proxy.routes.made(0).unwrap().limit.in_use(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_late_in_the_generation_before_does_not_set_the_limits_of_the_one_in_force() {
+    let mut rig = Rig::new(MANY);
+    let before = Arc::clone(&rig.proxy);
+    rig.reload(&MANY.replace("max_connections = 2", "max_connections = 7"));
+    // In force, taken first by a connection that was accepted before.
+    assert_eq!(before.route(1).unwrap().limit.most(), 2);
+    assert!(!before.route(1).unwrap().targets.nth(0).unwrap().is_in_force());
+    let _place = before.route(1).unwrap().limit.acquire().unwrap();
+    let limit = &rig.proxy.route(1).unwrap().limit;
+    assert_eq!((limit.most(), limit.in_use()), (7, 1));
+    assert!(rig.proxy.route(1).unwrap().targets.nth(0).unwrap().is_in_force());
+    // And the other way round.
+    assert_eq!(rig.proxy.route(0).unwrap().limit.most(), 1);
+    rig.reload(&MANY.replace("max_connections = 1", "max_connections = 5"));
+    assert_eq!(before.route(0).unwrap().limit.most(), 5);
+    assert_eq!(rig.proxy.route(0).unwrap().limit.most(), 5);
 }

@@ -131,7 +131,7 @@ async fn a_client_that_leaves_the_queue_gives_its_place_up() {
     leaves.finish();
     task.await.unwrap();
     insta::assert_snapshot!(rig.ends().join("\n"), @"CC client_left by client in dial 0/0");
-    assert_eq!(rig.proxy.routes[0].limit.waiting(), 1);
+    assert_eq!(rig.proxy.route(0).unwrap().limit.waiting(), 1);
     drop(held);
     listener.accept().await.unwrap();
 }
@@ -233,7 +233,7 @@ async fn permits_are_back_wherever_a_task_is_dropped() {
     let listener = queued.backend();
     let held = queued.established(&listener, 1).await;
     dropped_where_it_waits(&queued, b"hello", Phase::Dial).await;
-    let limit = &queued.proxy.routes[0].limit;
+    let limit = &queued.proxy.route(0).unwrap().limit;
     assert_eq!((limit.in_use(), limit.waiting()), (1, 0));
     drop(held);
     queued.is_back_at_zero().await;

@@ -48,7 +48,7 @@ fn recovers<D: Dial + Clone>(in_force: &Arc<ArcSwap<Proxy<D>>>) -> DropGuard {
 }
 
 fn candidates<D: Dial>(proxy: &Proxy<D>, route: usize) -> Candidates<'_> {
-    proxy.routes[route].targets.candidates(8000)
+    proxy.route(route).unwrap().targets.candidates(8000)
 }
 
 /// As many dials fail as open a breaker.

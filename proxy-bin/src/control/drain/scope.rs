@@ -1,5 +1,6 @@
 //! What a drain is about: which connections are of it, and what there is to drain.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use proxy_conn::ConnView;
@@ -60,18 +61,21 @@ fn ports(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = u16> {
 }
 
 fn targets(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = &Target> {
-    proxy.routes.iter().flat_map(|route| route.targets.targets())
+    proxy.config.routes.routes().flat_map(|route| route.payload.action.targets())
 }
 
 /// The names of what there is of a kind; some more than once.
-pub(crate) fn names(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> Box<dyn Iterator<Item = &str> + '_> {
+pub(crate) fn names(
+    proxy: &Proxy<TcpDialer>,
+    kind: DrainKind,
+) -> Box<dyn Iterator<Item = Cow<'_, str>> + '_> {
     match kind {
-        DrainKind::Listener => Box::new(proxy.listeners.iter().map(|at| &*at.label)),
-        DrainKind::Route => Box::new(proxy.routes.iter().map(|route| &*route.name)),
-        DrainKind::Target => {
-            Box::new(proxy.routes.iter().flat_map(|route| route.targets.iter().map(|target| &*target.name)))
+        DrainKind::Listener => Box::new(proxy.listeners.iter().map(|at| Cow::from(&*at.label))),
+        DrainKind::Route => {
+            Box::new(proxy.config.routes.routes().map(|route| Cow::from(&*route.payload.name)))
         }
-        DrainKind::Everything => Box::new(std::iter::once("")),
+        DrainKind::Target => Box::new(targets(proxy).map(|target| Cow::from(target.to_string()))),
+        DrainKind::Everything => Box::new(std::iter::once(Cow::from(""))),
     }
 }
 
@@ -82,7 +86,8 @@ pub(crate) fn is_known(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &str) ->
 
 /// The first of them, for an error.
 pub(super) fn listed(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> String {
-    let mut names: Vec<_> = names(proxy, kind).collect();
+    let names: Vec<_> = names(proxy, kind).collect();
+    let mut names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     names.sort_unstable();
     names.dedup();
     unknown::listed(&names)
