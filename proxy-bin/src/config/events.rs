@@ -112,6 +112,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// How many entries the list has of which the first comes next.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is part of an entry")]
     fn entries(&self) -> usize {
         let (mut depth, mut entries, mut is_begun) = (0_usize, 0, false);
         for event in self.events {
@@ -195,7 +196,6 @@ impl<'t> Lines<'_, '_, 't> {
 impl<'t> MapAccess<'t> for Lines<'_, '_, 't> {
     type Error = Unusual;
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is found to be no key")]
     fn next_key_seed<K: DeserializeSeed<'t>>(&mut self, seed: K) -> Result<Option<K::Value>, Unusual> {
         let key = match self.reader.peek() {
             None => return Ok(None),

@@ -63,17 +63,17 @@ impl Drains {
             has(DrainKind::Route, &route.name)
                 || targets.any(|target| has(DrainKind::Target, &target.to_string()))
         };
-        if !entries.is_empty() {
-            for route in proxy.config.routes.routes().filter(|route| drained(route.payload)) {
-                let _: Option<&RouteState> = proxy.route(route.index);
-            }
-        }
-        for route in proxy.routes.iter() {
+        let note = |route: &RouteState| {
             route.draining.set(has(DrainKind::Route, &route.name));
             for target in route.targets.iter() {
                 target.draining.set(has(DrainKind::Target, &target.name));
             }
+        };
+        if !entries.is_empty() {
+            let routes = proxy.config.routes.routes().filter(|route| drained(route.payload));
+            routes.filter_map(|route| proxy.route(route.index)).for_each(note);
         }
+        proxy.routes.iter().for_each(note);
     }
 
     pub(crate) fn put(&self, entry: Entry) {
