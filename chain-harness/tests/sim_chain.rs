@@ -73,6 +73,24 @@ fn a_reader_that_stops_behind_a_fin_is_ended() {
     assert_eq!(ends(&outcome, "finished"), 0, "{outcome:?}");
 }
 
+/// A pause of 5 s is longer than the half-closed deadline of 4 s and shorter than the one for a stall of 6 s; the answer is all in
+/// the kernels, or some of it in the hop. A kernel tells of room in steps of 8 KiB, so less is not read at once.
+#[test]
+fn a_reader_that_pauses_behind_a_fin_gets_the_rest_wherever_it_waits() {
+    for answer in [48_000, 120_000] {
+        let pausing = |millis| {
+            let mut scenario = slow_reader(0);
+            scenario.clients[0].script.reads = Reads::Slowly(8_200, millis);
+            scenario.clients[0].backend =
+                Backend::Plays(Script::of(&[Act::Await(10), Act::Send(answer), Act::End]));
+            check(&scenario, Build::Product)
+        };
+        let (lives, stops) = (pausing(5_000), pausing(7_500));
+        assert_eq!(lives.bytes, u64::from(answer) + 10, "{lives:?}");
+        assert_eq!((ends(&stops, "write_stall"), ends(&stops, "half_closed")), (1, 0), "{stops:?}");
+    }
+}
+
 /// `count` clients that ask once a second and get their answers, until somebody ends that.
 fn talkers(count: u32) -> Vec<Client> {
     let acts: Vec<Act> = (0..60).flat_map(|_| [Act::Send(100), Act::Pause(1000)]).collect();

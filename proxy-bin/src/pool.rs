@@ -19,6 +19,11 @@ pub use numbers::{NoNumber, Numbers};
 /// would flap or refuse who still fits.
 const FEWEST: usize = 20;
 
+/// However hard a pool is pressed, who has bytes to take has this long for the next ones (or as long as is written, where that is
+/// less). A receiver tells of room in steps of up to 320 KiB (a hop whose buffer has grown; a client's on loopback are of
+/// 128 KiB), so one that reads 32 KiB/s, steadily, shows every 10 s at the latest that it lives.
+const TAKES_SOME: Bound = Bound::secs(12);
+
 /// A pool of connections: its limit, and how hard pressed it is.
 #[derive(Debug, Clone)]
 pub struct Pool {
@@ -101,14 +106,17 @@ impl Pool {
         self.scarce_from.store(scarce_from, Ordering::Relaxed);
     }
 
-    /// `deadlines` as they apply under the pool's present pressure: shorter, the harder it is pressed.
+    /// `deadlines` as they apply under the pool's present pressure: shorter, the harder it is pressed. Those that a slow reader has
+    /// to meet are left long enough to be met.
     #[must_use]
     pub fn pressed(&self, deadlines: &Deadlines) -> Deadlines {
         let pressure = self.pressure.load();
         let scaled = |full: Bound| pressure.scaled(full, self.overload.shortest_deadline.of_bound(full));
+        let for_readers = |full: Bound| scaled(full).max(full.min(TAKES_SOME));
         deadlines
             .connection_timeout(scaled(deadlines.connection_timeout))
-            .inactivity_timeout(scaled(deadlines.inactivity_timeout))
+            .inactivity_timeout(for_readers(deadlines.inactivity_timeout))
+            .write_stall_timeout(for_readers(deadlines.write_stall_timeout))
             .half_closed_timeout(scaled(deadlines.half_closed_timeout))
             .no_data_timeout(match deadlines.no_data_timeout {
                 proxy_conn::Switch::Off => proxy_conn::Switch::Off,
@@ -152,6 +160,29 @@ mod tests {
         pool.saw(Usage::new(0, 1000));
         let held: Vec<_> = (0..950).map_while(|_| std::fs::File::open("/dev/null").ok()).collect();
         assert_eq!(refused_for(&pool), Some(Signal::Descriptors), "{}", held.len());
+    }
+
+    #[test]
+    fn a_pool_that_is_hard_pressed_leaves_a_slow_reader_the_time_to_show_that_it_lives() {
+        let pool = shedding(Signal::Memory, 1000);
+        let full = Pressure {
+            level: Level::Tight,
+            strength: proxy_conn::overload::Strength::FULL,
+            ..Pressure::default()
+        };
+        pool.pressure.store(full);
+        let pressed = |inactivity, write_stall| {
+            let written = Deadlines::default()
+                .inactivity_timeout(Bound::secs(inactivity))
+                .write_stall_timeout(Bound::secs(write_stall))
+                .half_closed_timeout(Bound::secs(30));
+            let pressed = pool.pressed(&written);
+            assert_eq!(pressed.half_closed_timeout, Bound::secs(3), "of who is owed nothing");
+            (pressed.inactivity_timeout.get().as_secs(), pressed.write_stall_timeout.get().as_secs())
+        };
+        assert_eq!(pressed(3600, 300), (360, 30));
+        assert_eq!(pressed(60, 60), (12, 12));
+        assert_eq!(pressed(10, 5), (10, 5), "as long as it is written");
     }
 
     #[test]

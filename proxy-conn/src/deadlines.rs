@@ -140,11 +140,13 @@ layered! {
         initial_data_timeout: Bound = Bound::secs(15),
         /// For silence both ways on an established connection. Default 1h.
         inactivity_timeout: Bound = Bound::secs(3600),
-        /// For silence after one side has ended (FIN). Any byte starts it anew. Another proxy next to this one
+        /// For silence after one side has ended (FIN). Any byte starts it anew. A peer that still has bytes to take, wherever
+        /// they wait, has `write_stall_timeout` for the next, where that is longer. Another proxy next to this one
         /// judges who is behind it by deadlines of its own: one that is sent a PROXY header may take `inactivity_timeout` to
         /// answer a client that has ended, and one that sent a header as long to end behind its backend's end. Default 30s.
         half_closed_timeout: Bound = Bound::secs(30),
-        /// For bytes that wait for a side that takes none. Default 5m.
+        /// For bytes that wait for a side that takes none; after one side has ended, also those that wait in the kernel.
+        /// Default 5m.
         write_stall_timeout: Bound = Bound::secs(300),
         /// For an established connection on which no byte was ever sent, either way; `"off"` for services where that is
         /// usual. Default 1m.

@@ -144,6 +144,9 @@ impl Preface {
 /// How old a relay is when its sockets are given what only matters to one that lasts.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// How often within the half-closed deadline it is looked at what a slow reader has taken behind a reset.
+const FINISH_LOOKS: u32 = 16;
+
 /// A relay in progress. Made by [`relay`]; public so that its size can be asserted.
 pub struct Relay<'a, C, B, M> {
     client: &'a C,
@@ -224,8 +227,9 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     /// The same where the side that reset had ended before.
     async fn finish(&mut self, by: Side) {
         let limits = self.watch.limits();
-        let (patience, lifetime_end) = (limits.half_closed, limits.lifetime_end);
-        let rest = settle::Rest { meter: self.meter, by, patience, lifetime_end };
+        let (patience, lifetime_end) = (limits.behind_an_end(), limits.lifetime_end);
+        let look = limits.half_closed.get() / FINISH_LOOKS;
+        let rest = settle::Rest { meter: self.meter, by, patience, look, lifetime_end };
         let whole = match by {
             Side::Client => settle::finish(&mut self.up, self.client, self.backend, &rest).await,
             Side::Backend => settle::finish(&mut self.down, self.backend, self.client, &rest).await,
@@ -331,8 +335,8 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     /// Whose silence or slowness `which` is, where that is one side's.
     fn at_fault(&self, which: RelayDeadline) -> Option<Side> {
         match which {
-            RelayDeadline::HalfClosed => self.first_end.map(Side::other),
-            RelayDeadline::WriteStall => self.watch.slowest(),
+            RelayDeadline::HalfClosed => self.watch.debtor().or(self.first_end.map(Side::other)),
+            RelayDeadline::WriteStall => self.watch.slowest().or_else(|| self.watch.debtor()),
             // Silent, or it does not take what it is sent: all of that fits into the kernel's buffer.
             RelayDeadline::Idle => self.watch.debtor(),
             RelayDeadline::NoData | RelayDeadline::Lifetime => None,

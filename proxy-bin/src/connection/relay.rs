@@ -1,6 +1,7 @@
 //! The relay stage: both directions until they end.
 
 use std::future::Future;
+use std::io::ErrorKind;
 
 use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, End, Permit, Phase};
 use proxy_core::header::{Prefix, could_be_header};
@@ -87,19 +88,29 @@ impl<B: Stream> Established<B> {
 }
 
 impl<B> Established<B> {
-    /// What is told of a reset by a proxy next to this one for a deadline of its own; None where it is another end.
+    /// What is told of a reset by a hop next to this one: that a deadline of its own has passed, where that is known, and else that
+    /// the reset is the hop's, not of whoever is behind it. None where it is another end.
     fn passed_on(&self, conn: &ConnGuard, end: &RelayEnd) -> Option<Verdict> {
         let RelayEnd::Reset { by, error, delivered } = end else { return None };
-        if error.kind() != std::io::ErrorKind::ConnectionReset {
+        let NextTo { client, backend } = self.limits.proxies;
+        // A kernel that has the peer's end says EPIPE: then nothing that was awaited is missing.
+        let awaited = error.kind() == ErrorKind::ConnectionReset;
+        if !awaited && error.kind() != ErrorKind::BrokenPipe {
             return None;
         }
-        let NextTo { client, backend } = self.limits.proxies;
-        let (cause, by, detail) = match by {
-            Side::Backend if backend => next_hop::deadline_of(conn, &self.limits)?,
-            Side::Client if client && *delivered => next_hop::silence_before(conn, &self.limits)?,
+        let (known, hop) = match by {
+            Side::Backend if backend => (next_hop::deadline_of(conn, &self.limits), next_hop::NEXT),
+            Side::Client if client => {
+                let known = next_hop::silence_before(conn, &self.limits).filter(|_| *delivered);
+                (known, next_hop::BEFORE)
+            }
             Side::Backend | Side::Client => return None,
         };
-        Some(Verdict { detail: Some(detail.into()), ..cause.during_by(conn.phase(), by).into() })
+        let lost = || (Verdict::lost(conn, *by, error).end, hop.to_owned());
+        let (end, detail) = known
+            .filter(|_| awaited)
+            .map_or_else(lost, |(cause, by, detail)| (cause.during_by(conn.phase(), by), detail));
+        Some(Verdict { detail: Some(detail.into()), ..end.into() })
     }
 }
 
@@ -122,7 +133,7 @@ async fn relay_screened<S: Stream, B: Stream>(
         Prefix::Yes => {
             return RelayEnd::Reset {
                 by: Side::Client,
-                error: std::io::ErrorKind::InvalidData.into(),
+                error: ErrorKind::InvalidData.into(),
                 delivered: false,
             };
         }

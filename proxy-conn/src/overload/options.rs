@@ -59,7 +59,8 @@ pub struct OverloadOptions {
     /// matters. A shortage (of places, descriptors, memory) ends at once.
     pub least_stay: Bound,
     /// What is left of a deadline at full strength. Default 10: a `connection_timeout` of 30s becomes 3s, in which a dial
-    /// still survives a lost SYN.
+    /// still survives a lost SYN. `inactivity_timeout` and `write_stall_timeout` never become less than 12s (or than what is
+    /// written, where that is less): a slow, steady reader shows about every 10s that it lives.
     pub shortest_deadline: Percent,
     /// At most this share of a pool's connections is ended within a second. Default 5: between sozu, which evicts 1 %,
     /// and nginx, which closes up to an eighth of the reusable ones.

@@ -17,11 +17,13 @@ pub struct RelayLimits {
     /// Nothing moved, either way, for this long. A byte moves when it is read, written, or acknowledged by the peer it was
     /// written to.
     pub idle: Bound,
-    /// One side has ended and nothing moved since for this long. Any byte starts it anew, an acknowledged one too.
+    /// One side has ended and nothing moved since for this long. Any byte starts it anew, an acknowledged one too. While a
+    /// peer has bytes to take, `write_stall` in its place where that is longer.
     pub half_closed: Bound,
     /// Which of the two is another proxy; see [`NextTo`].
     pub proxies: NextTo,
-    /// Bytes wait for a side that takes none for this long: none from the proxy, and none from the proxy's kernel.
+    /// Bytes wait for a side that takes none for this long: none from the proxy, and none from the proxy's kernel. After an end
+    /// it makes no difference in which of the two they wait.
     pub write_stall: Bound,
     /// Established for this long without one byte ever, either way.
     pub no_data: Bound,
@@ -52,6 +54,11 @@ impl RelayLimits {
             client_keep_alive: None,
             backend_keep_alive: None,
         }
+    }
+
+    /// For how long a side that has bytes to take may take none, once the other has ended.
+    pub(super) fn behind_an_end(&self) -> Bound {
+        self.half_closed.max(self.write_stall).min(self.idle)
     }
 }
 

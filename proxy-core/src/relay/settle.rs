@@ -23,15 +23,14 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// The first wait between two looks at the send queue; doubled up to the longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
-/// How often a slow reader is looked at within its patience.
-const FINISH_LOOKS: u32 = 16;
-
 /// What is told of what is delivered behind a reset, and for how long the other side may take nothing of it.
 pub(super) struct Rest<'a, M> {
     pub(super) meter: &'a M,
     /// Who has reset.
     pub(super) by: Side,
     pub(super) patience: Bound,
+    /// How often it is looked at whether it has taken some.
+    pub(super) look: Duration,
     /// The end of the connection's life.
     pub(super) lifetime_end: Instant,
 }
@@ -59,7 +58,7 @@ pub(super) async fn finish<F: Stream, T: Stream, M: Meter>(
     rest: &Rest<'_, M>,
 ) -> bool {
     let (mut last, mut until) = ((usize::MAX, usize::MAX), Instant::now());
-    let look = rest.patience.get() / FINISH_LOOKS;
+    let look = rest.look;
     loop {
         if !lane.has_ended() {
             let moving = std::future::poll_fn(|cx| lane.poll(cx, from, to, false));

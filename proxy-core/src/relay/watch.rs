@@ -28,6 +28,20 @@
 //! So whoever takes a byte within the deadline lives, and whoever takes none is ended within the deadline and an eighth of it
 //! (and half a second, once, after a pause of the proxy's own).
 //! While bytes move through the relay nobody is asked anything.
+//!
+//! Which deadline that is depends on what is owed: bytes in the relay's hands, or sent and not acknowledged. Where they lie makes
+//! no difference to the peer that has not taken them, so it makes none to how long it is waited for after an end.
+//!
+//! ```text
+//!                    nothing is owed                    bytes are owed, in the kernel      bytes wait in the relay
+//!   both sides open  idle (before any byte: no_data)    idle                               write_stall, from when their
+//!                                                                                          own sink last took some
+//!   one has ended    half_closed                        the longer of half_closed          the same, and no longer than
+//!                                                       and write_stall                    write_stall as above
+//!
+//!   at most          idle and the lifetime, everywhere. Where who is waited for is behind another proxy (`NextTo`), half_closed
+//!                    is idle.
+//! ```
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -253,9 +267,11 @@ impl<'a> Watch<'a> {
     }
 
     /// When the sockets are to be looked at before a deadline of silence passes; None where nothing would come of it: all was
-    /// acknowledged, and nothing was written since.
+    /// acknowledged, and nothing was written since. What is owed may be taken at any time, and from then on a shorter deadline
+    /// applies: it is looked at as often as that one asks for.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let (since, bound, _) = self.silence();
+        let bound = if self.half_closed_at.is_some() { bound.min(self.half_closed_bound()) } else { bound };
         let asked_at = self.owed.as_ref().map(|owed| owed.asked_at);
         let from = match asked_at {
             Some(asked_at) => since.max(asked_at),
@@ -265,7 +281,23 @@ impl<'a> Watch<'a> {
         Some(self.instant(from) + bound.get() / LOOKS)
     }
 
-    /// How long one side may be silent after the other has ended.
+    /// Whether a peer has not taken all of what was read for it, as far as is known.
+    const fn owes(&self) -> bool {
+        let [from_client, from_backend] = &self.stalled_at;
+        self.owed.is_some() || from_client.is_some() || from_backend.is_some()
+    }
+
+    /// The deadline of silence after one side has ended: for how long, and what it is called.
+    fn after_an_end(&self) -> (Bound, RelayDeadline) {
+        let (half_closed, write_stall) = (self.half_closed_bound(), self.limits.write_stall);
+        if self.owes() && half_closed < write_stall {
+            (write_stall, RelayDeadline::WriteStall)
+        } else {
+            (half_closed, RelayDeadline::HalfClosed)
+        }
+    }
+
+    /// How long one side may be silent after the other has ended, where nothing is owed.
     fn half_closed_bound(&self) -> Bound {
         let limits = self.limits;
         let NextTo { client, backend } = limits.proxies;
@@ -303,8 +335,9 @@ impl<'a> Watch<'a> {
     fn anew(&self) -> Silence {
         let idle = (self.last_moved, self.limits.idle, RelayDeadline::Idle);
         let Some(at) = self.half_closed_at else { return idle };
-        let half_closed = (at.max(self.last_moved), self.half_closed_bound(), RelayDeadline::HalfClosed);
-        if self.passes(&half_closed) <= self.passes(&idle) { half_closed } else { idle }
+        let (bound, which) = self.after_an_end();
+        let ended = (at.max(self.last_moved), bound, which);
+        if self.passes(&ended) <= self.passes(&idle) { ended } else { idle }
     }
 
     /// The nearest of those that other bytes do not move: traffic the other way does not lift a stall, only its own side can.

@@ -64,6 +64,35 @@ impl Through {
     }
 }
 
+/// The outermost of so many hops, by the deadlines of which nobody has any part in what it is told.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_a_hop_further_on_is_no_reset_by_anybody() {
+    // By what is built in, the hop next to the backend has 0.9 and 0.81 of a deadline, and a fifth hop less.
+    for (after, end) in [
+        (9_000, "sL half_closed by backend in drain 1/0: the next proxy was the first to end it, after 9s"),
+        (
+            8_100,
+            "sL half_closed by backend in drain 1/0: a proxy further on was the first to end it, after 8s",
+        ),
+        (
+            7_290,
+            "sL half_closed by backend in drain 1/0: a proxy further on was the first to end it, after 7s",
+        ),
+        (5_000, "SL backend_reset by backend in drain 1/0: the next hop reset it, and its log says why"),
+    ] {
+        let rig = Rig::new(OUTER);
+        let next = rig.net.listen(([127, 0, 0, 1], 9001).into());
+        let (client, serving) = rig.spawn();
+        let (near, _) = next.accept().await.unwrap();
+        write_all(&client, b"x").await.unwrap();
+        client.shutdown_write().unwrap();
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        drop(near);
+        serving.await.unwrap();
+        assert_eq!(rig.end(), end);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence() {
     let through = Through::both().await;
@@ -143,7 +172,9 @@ async fn a_client_that_resets_behind_its_backends_end() {
         at_outer.await.unwrap();
         assert_eq!(outer.end(), "CL client_reset by client in drain 0/1", "{after}");
         at_inner.await.unwrap();
-        assert_eq!(inner.end(), "CL client_reset by client in drain 46/1", "{after}");
+        let told =
+            "CL client_reset by client in drain 46/1: the hop before this one reset it, and its log says why";
+        assert_eq!(inner.end(), told, "{after}");
         drop(backend);
     }
 }
@@ -173,6 +204,7 @@ async fn a_reset_is_told_as_one_at_any_other_time() {
         at_inner.await.unwrap();
         assert_eq!(inner.end(), "SD backend_reset by backend in relay 47/0", "{after}");
         at_outer.await.unwrap();
-        assert_eq!(outer.end(), "SD backend_reset by backend in relay 1/0", "{after}");
+        let told = "SD backend_reset by backend in relay 1/0: the next hop reset it, and its log says why";
+        assert_eq!(outer.end(), told, "{after}");
     }
 }

@@ -197,6 +197,54 @@ async fn a_pool_that_sheds_refuses_and_one_that_is_tight_dials_for_a_shorter_tim
     assert!(rig.ends()[0].starts_with("RC shed by proxy in dial 0/0: pool direct: the pool sheds load"));
 }
 
+/// What a client gets that reads at most 64 KiB every `pause` of a backend's `bytes` and end, in a pool under full pressure, and
+/// how the proxy calls it. Deadlines are a tenth then, but who has bytes to take has twelve seconds for the next.
+async fn read_in_a_tight_pool(pause: u64, bytes: usize) -> (usize, bool, String, u64) {
+    let rig = limited("", r#"timeouts = { write_stall_timeout = "1m" }"#);
+    let listener = rig.backend();
+    let full = Pressure { level: proxy_conn::Level::Tight, strength: Strength::FULL, ..Pressure::default() };
+    rig.proxy.pools[0].pressure.store(full);
+    let (client, task) = rig.spawn();
+    let (backend, _) = listener.accept().await.unwrap();
+    let started = Instant::now();
+    let answers = async {
+        write_all(&backend, &vec![7; bytes]).await.unwrap_or_default();
+        backend.shutdown_write().unwrap_or_default();
+        std::future::pending::<()>().await;
+    };
+    let reads = async {
+        let (mut got, mut buf) = (0, vec![0; 64 * 1024]);
+        loop {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match read(&client, &mut buf).await {
+                Ok(0) => return (got, true),
+                Ok(n) => got += n,
+                Err(_) => return (got, false),
+            }
+        }
+    };
+    let served = async {
+        task.await.unwrap();
+        started.elapsed().as_secs()
+    };
+    let ((got, fin), took) = tokio::select! {
+        () = answers => unreachable!("it is pending"),
+        both = async { tokio::join!(reads, served) } => both,
+    };
+    (got, fin, rig.end(), took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tight_pool_waits_for_a_slow_reader_and_not_for_one_that_is_owed_nothing() {
+    let silent = |bytes: usize| format!("cL half_closed by client in drain 0/{bytes}");
+    // What it has not read yet when all is delivered it gets all the same: it is closed in order.
+    assert_eq!(read_in_a_tight_pool(11_900, 200_000).await, (200_000, true, silent(200_000), 38));
+    let (got, fin, end, took) = read_in_a_tight_pool(12_100, 200_000).await;
+    assert_eq!((fin, took), (false, 12), "{got} {end}");
+    assert!(end.starts_with("cD write_stall by client in relay 0/"), "{end}");
+    assert_eq!(read_in_a_tight_pool(12_100, 100).await, (100, true, silent(100), 3));
+}
+
 /// Runs a connection until it waits, drops it there, and expects everything to be back.
 async fn dropped_where_it_waits(rig: &Rig, first_words: &[u8], phase: proxy_conn::Phase) {
     let (client, serving) = rig.connect();

@@ -27,12 +27,15 @@ async fn the_nearest_deadline_is_the_one_that_applies() {
     watch.moved(true, at(7));
     assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall));
     watch.half_closed(Side::Backend, at(8));
-    assert_eq!(watch.due(), (at(18), RelayDeadline::HalfClosed));
+    assert_eq!(watch.due(), (at(27), RelayDeadline::WriteStall), "bytes wait");
+    watch.lane(Side::Client, true, 1, at(9));
     watch.moved(true, at(9));
-    assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "a byte starts it anew");
-    watch.lane(Side::Client, true, 1, at(15));
-    assert_eq!(watch.due(), (at(19), RelayDeadline::HalfClosed), "its sink took some");
-    watch.lane(Side::Client, false, 1, at(16));
+    assert_eq!(watch.due(), (at(29), RelayDeadline::WriteStall), "its sink took some");
+    watch.lane(Side::Client, false, 1, at(10));
+    watch.moved(true, at(10));
+    assert_eq!(watch.due(), (at(20), RelayDeadline::HalfClosed));
+    watch.moved(true, at(16));
+    assert_eq!(watch.due(), (at(26), RelayDeadline::HalfClosed), "a byte starts it anew");
     watch.moved(true, at(995));
     assert_eq!(watch.due(), (at(1000), RelayDeadline::Lifetime));
 }
@@ -60,22 +63,54 @@ async fn whoever_acknowledges_lives_and_whoever_does_not_is_ended_an_eighth_late
     watch.half_closed(Side::Backend, start);
     assert_eq!((watch.next_look(), watch.due().0), (Some(at(1_250)), at(10_000)));
     watch.look(1000, 0, at(1_250));
-    assert_eq!((watch.next_look(), watch.due().0), (Some(at(2_500)), at(11_250)), "since when, nobody knows");
+    assert_eq!(watch.due(), (at(21_250), RelayDeadline::WriteStall), "since when, nobody knows");
+    assert_eq!(
+        watch.next_look(),
+        Some(at(2_500)),
+        "what is owed may be taken soon, and then half_closed applies"
+    );
     assert_eq!(watch.debtor(), Some(Side::Client));
     watch.look(1000, 0, at(2_500));
-    assert_eq!(watch.due().0, at(11_250), "as many");
+    assert_eq!(watch.due().0, at(21_250), "as many");
     watch.look(999, 0, at(3_750));
-    assert_eq!(watch.due().0, at(13_750), "fewer");
+    assert_eq!(watch.due().0, at(23_750), "fewer");
     // More is written, and less than that is acknowledged.
     watch.moved(false, at(4_000));
     watch.lane(Side::Backend, false, 500, at(4_000));
     watch.look(1499, 0, at(5_000));
-    assert_eq!(watch.due().0, at(14_000), "as many as were written");
+    assert_eq!(watch.due().0, at(24_000), "as many as were written");
     watch.look(1498, 0, at(6_000));
-    assert_eq!(watch.due().0, at(16_000), "one was acknowledged");
+    assert_eq!(watch.due().0, at(26_000), "one was acknowledged");
     watch.look(0, 0, at(7_000));
-    assert_eq!((watch.due().0, watch.next_look()), (at(17_000), None), "all were, and nothing is owed");
+    let owes_nothing = (at(17_000), RelayDeadline::HalfClosed);
+    assert_eq!((watch.due(), watch.next_look()), (owes_nothing, None), "all were, and nothing is owed");
     assert_eq!(watch.debtor(), None);
+}
+
+/// The longer of the two counts while bytes are owed, in whichever place they wait, and never more than the idle time.
+#[tokio::test(start_paused = true)]
+async fn how_long_a_reader_behind_an_end_may_pause_does_not_depend_on_where_its_bytes_wait() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let pause = |half_closed, write_stall, idle, (kernel, relay): (usize, bool)| {
+        let limits = RelayLimits {
+            half_closed: Bound::secs(half_closed),
+            write_stall: Bound::secs(write_stall),
+            idle: Bound::secs(idle),
+            ..limits(start)
+        };
+        let mut watch = Watch::new(&limits, true, start);
+        watch.lane(Side::Backend, relay, 0, start);
+        watch.half_closed(Side::Backend, start);
+        watch.look(kernel, 0, start);
+        watch.due()
+    };
+    for owed in [(100, false), (0, true), (100, true)] {
+        assert_eq!(pause(10, 60, 100, owed), (at(60), RelayDeadline::WriteStall), "{owed:?}");
+        assert_eq!(pause(10, 60, 50, owed), (at(50), RelayDeadline::Idle), "{owed:?}");
+    }
+    assert_eq!(pause(60, 10, 100, (100, false)), (at(60), RelayDeadline::HalfClosed));
+    assert_eq!(pause(10, 60, 100, (0, false)), (at(10), RelayDeadline::HalfClosed), "nothing is owed");
 }
 
 #[tokio::test(start_paused = true)]
