@@ -218,9 +218,7 @@ impl Stream for Socket {
     }
 
     fn look(&self) {
-        let mut state = self.place.lock();
-        state.suppose(Event::INPUT);
-        state.suppose(Event::ROOM);
+        self.place.lock().suppose(Event::INPUT);
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {

@@ -20,9 +20,10 @@ pub trait Stream: Send + Sync + Sized {
     /// Reads into `buf`; `Ok(0)` is the peer's end (FIN). A reset is an error. Cancel-safe.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Makes the next read and the next write ask the kernel, whatever has been told of the (connected) stream so far. For
-    /// whoever finds a deadline passed: a worker that was late has not been told yet of what came in time. Does nothing where
-    /// they ask anyway.
+    /// Makes the next read ask the kernel, whatever has been told of the (connected) stream so far. For whoever finds a deadline
+    /// passed: a worker that was late has not been told yet of what came in time. Does nothing where it asks anyway. Not the next
+    /// write: a kernel keeps some room back until a third is free, so that it accepts bytes says nothing of the peer, and
+    /// [`unacknowledged`](Self::unacknowledged) does.
     fn look(&self) {}
 
     /// Writes from `buf` as much as is accepted at once. Cancel-safe.

@@ -16,8 +16,8 @@
 //!       │ or written                  │ not owed  │                                │ look ├─┼─────┘
 //!       │                             └─────┬─────┘                                └──┬───┘ │
 //!       │                                   │ the deadline has passed        as many  └─────┤ the deadline has passed
-//!       │      bytes to read, or room       ▼                                               ▼
-//!       └─────────────────────────────── last look: both sockets are read and written whatever is known of them,
+//!       │      bytes to read                ▼                                               ▼
+//!       └─────────────────────────────── last look: both sockets are read whatever is known of them,
 //!                                           and counted once more
 //!                                           │ nothing, and as many
 //!                                           ▼
