@@ -1,9 +1,9 @@
 //! PROXY protocol, versions 1 and 2: what the hop before us says about the real client.
 //!
-//! Sans-IO: bytes in, a [`Header`] out (and back). There is no socket, no clock and no buffer here; whoever
-//! reads the bytes also owns the deadline for the whole header and the decision whom to believe. Nothing in
-//! this module detects a header on behalf of an untrusted peer: [`could_be_header`] is there to *refuse*
-//! such a peer, not to trust it.
+//! [`read`] reads a header from a stream, by a deadline and within [`HeaderLimits`]. Below it, [`decode`] and the encoders are
+//! sans-IO: bytes in, a [`Header`] out (and back), with no socket, no clock and no buffer. Which peers may send a header is
+//! the caller's decision. Nothing in this module detects a header on behalf of an untrusted peer: [`could_be_header`] is
+//! there to *refuse* such a peer, not to trust it.
 //!
 //! ```text
 //! v1   PROXY TCP4 192.0.2.7 198.51.100.1 52953 443 CR LF      one line, at most 107 bytes
@@ -36,6 +36,7 @@ mod crc32c;
 mod encode;
 mod error;
 mod model;
+mod read;
 mod tlv;
 mod v1;
 mod v2;
@@ -43,6 +44,7 @@ mod v2;
 pub use encode::{Outgoing, encode_v1, encode_v2};
 pub use error::{EncodeError, Excerpt, HeaderError, TlvFault, V1Error, V1Field, V2Error};
 pub use model::{Command, Endpoints, Header, UnixPath, Version};
+pub use read::{ReadError, read, take};
 pub use tlv::{Ssl, Tlvs};
 
 /// What every v1 header starts with.
