@@ -27,7 +27,9 @@ pub mod limits;
 pub mod overload;
 mod phase;
 mod pool_id;
+mod session;
 mod tracker;
+mod verdict;
 
 pub use audit::{Audit, AuditOptions, AuditReport, AuditState, AuditSubscriber};
 pub use breaker::{Admission, BreakerOptions, BreakerState, TargetBreaker, Ticket};
@@ -46,4 +48,11 @@ pub use limits::{
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use pool_id::PoolId;
+pub use session::{EARLY_DATA, Session, while_client_stays};
 pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};
+pub use verdict::Verdict;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

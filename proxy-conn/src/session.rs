@@ -11,6 +11,7 @@
 //! What it is not: an accept loop (it spawns nothing), a choice of route, or the only way: a guard can be used alone.
 
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 
 use proxy_core::dial::Dialled;
@@ -41,6 +42,8 @@ pub struct Session<'a, S> {
     pub client: &'a S,
     /// What was read of the client and is still to be delivered to the backend. [`relay`](Self::relay) sends it first.
     pub ahead: ReadAhead,
+    /// Whether the client sent a PROXY header: it is another proxy.
+    chained: bool,
 }
 
 /// What a connection's task holds. Dropped in this order, so that *not tracked* implies *closed*.
@@ -80,7 +83,8 @@ impl ConnGuard {
         async move {
             // Locals are dropped in the reverse order of their declaration.
             let Held { conn, client, serve } = held;
-            let session = Session { conn: &conn, client: &client, ahead: ReadAhead::default() };
+            let session =
+                Session { conn: &conn, client: &client, ahead: ReadAhead::default(), chained: false };
             let verdict = tokio::select! {
                 biased;
                 reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
@@ -109,9 +113,10 @@ impl<S: Stream> Session<'_, S> {
         let reading = async {
             loop {
                 if let Some(header) = header::take(&mut self.ahead, limits)? {
+                    self.chained = true;
                     return Ok(header);
                 }
-                self.fill(limits.buffer_len()).await?;
+                self.fill(limits.buffer_len()).await.map_err(|error| ReadError::of(error, &self.ahead))?;
             }
         };
         let read = within(deadline, client, reading).await;
@@ -158,20 +163,18 @@ impl<S: Stream> Session<'_, S> {
                 }
                 Progress::More if self.ahead.ended() => return Ok(None),
                 Progress::More => {
-                    self.fill(most).await.map_err(|error| match error {
-                        ReadError::Lost { source, .. } => Verdict::lost(conn, Side::Client, &source),
-                        other => Verdict::unread(conn, &other),
-                    })?;
+                    if let Err(error) = self.fill(most).await {
+                        return Err(Verdict::lost(conn, Side::Client, &error));
+                    }
                 }
             }
         }
     }
 
     /// Reads once, up to `most` kept bytes, and counts it.
-    async fn fill(&mut self, most: usize) -> Result<(), ReadError> {
+    async fn fill(&mut self, most: usize) -> io::Result<()> {
         let room = most.saturating_sub(self.ahead.bytes().len()).max(1);
-        let n =
-            self.ahead.fill(self.client, room).await.map_err(|error| ReadError::of(error, &self.ahead))?;
+        let n = self.ahead.fill(self.client, room).await?;
         self.conn.moved(Side::Client, n as u64, Instant::now());
         Ok(())
     }
@@ -205,9 +208,12 @@ impl<S: Stream> Session<'_, S> {
     /// backend is sent `header` first (empty for none), then what was read of the client. It is closed if both sides have
     /// ended, and reset otherwise.
     ///
-    /// Dropping the future resets the backend.
-    pub async fn relay<B: Stream>(self, backend: B, header: Vec<u8>, limits: &RelayLimits) -> Verdict {
-        let Session { conn, client, ahead } = self;
+    /// A client that sent a PROXY header, and a backend that is sent one, are other proxies, and are given the time that is due to
+    /// those ([`NextTo`](proxy_core::relay::NextTo)). Dropping the future resets the backend.
+    pub async fn relay<B: Stream>(self, backend: B, header: Vec<u8>, mut limits: RelayLimits) -> Verdict {
+        let Session { conn, client, ahead, chained } = self;
+        limits.proxies.client |= chained;
+        limits.proxies.backend |= !header.is_empty();
         let idle = Instant::now() + limits.idle.get();
         if let Err(end) = conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle)) {
             return end.into();
@@ -216,7 +222,7 @@ impl<S: Stream> Session<'_, S> {
         if !ahead.bytes().is_empty() {
             conn.has_spoken();
         }
-        let end = relay(client, &backend, Preface::new(header, ahead), limits, conn).await;
+        let end = relay(client, &backend, Preface::new(header, ahead), &limits, conn).await;
         if matches!(end, RelayEnd::Finished { .. }) {
             backend.finish();
         }

@@ -81,18 +81,21 @@ impl Verdict {
     }
 
     /// No PROXY header was read of the client.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "ReadError may grow; what it grows by is a header's fault"
+    )]
     pub fn unread(conn: &ConnGuard, error: &ReadError) -> Self {
+        let explained = |cause, detail| Self::explained(conn, cause, detail);
         match error {
             ReadError::Left => Self::of(conn, Cause::ClientLeft),
             ReadError::Lost { source, .. } => Self::lost(conn, Side::Client, source),
-            ReadError::Timeout { .. } => {
-                Self::explained(conn, Cause::HeaderTimeout, format!("{}: {error}", conn.peer()))
-            }
+            ReadError::Timeout { .. } => explained(Cause::HeaderTimeout, format!("{}: {error}", conn.peer())),
             ReadError::Incomplete { read } => {
                 let detail = format!("{} closed after {read} bytes of a PROXY header", conn.peer());
-                Self::explained(conn, Cause::HeaderMalformed, detail)
+                explained(Cause::HeaderMalformed, detail)
             }
-            _ => Self::explained(conn, Cause::HeaderMalformed, error.to_string()),
+            _ => explained(Cause::HeaderMalformed, error.to_string()),
         }
     }
 

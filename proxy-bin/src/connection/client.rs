@@ -1,17 +1,17 @@
 //! The client before the relay: what it sends is kept and counted, and that it leaves is noticed.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::task::Poll;
 
 use proxy_conn::{Cause, ConnGuard};
-use proxy_core::ahead::Left;
 use proxy_core::relay::Meter as _;
 use proxy_core::{ReadAhead, Side, Stream};
 use tokio::time::Instant;
 
 use super::verdict::Verdict;
 use crate::proxy::Wait;
+
+pub(super) use proxy_conn::while_client_stays;
 
 /// Reads once from a client that has no route yet, and counts it. If there is nothing to read, the client has to be waited for,
 /// which it may be only while it has a place to wait in. Cancel-safe.
@@ -32,34 +32,8 @@ pub(super) async fn fill<S: Stream>(
     Ok(())
 }
 
-/// What `future` comes to, for as long as the client stays; what it sends meanwhile is kept and counted. Pinned where it is
-/// made: passed on by value it would be copied twice.
-pub(super) async fn while_client_stays<S: Stream, F: Future>(
-    conn: &ConnGuard,
-    client: &S,
-    ahead: &mut ReadAhead,
-    early_data: usize,
-    future: Pin<&mut F>,
-) -> Result<F::Output, Verdict> {
-    let read_before = ahead.total();
-    let outcome = tokio::select! {
-        biased;
-        left = ahead.watch(client, early_data) => Err(left),
-        output = future => Ok(output),
-    };
-    conn.moved(Side::Client, ahead.total() - read_before, Instant::now());
-    outcome.map_err(|left| client_left(conn, &left))
-}
-
 fn gave_way(conn: &ConnGuard, most: usize) -> Verdict {
     let detail =
         format!("max_unrouted_connections {most} are waited for, and this one was the oldest of them");
     Verdict::explained(conn, Cause::UnroutedLimit, detail)
-}
-
-fn client_left(conn: &ConnGuard, left: &Left) -> Verdict {
-    match left {
-        Left::Closed => Verdict::of(conn, Cause::ClientLeft),
-        Left::Reset(error) => Verdict::lost(conn, Side::Client, error),
-    }
 }

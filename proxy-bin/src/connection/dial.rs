@@ -3,8 +3,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnGuard, Deadlines, Permit};
-use proxy_core::dial::{Closed, DialError, DialFailure, reach};
+use proxy_conn::{ConnGuard, Deadlines, Permit};
+use proxy_core::dial::reach;
 use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
@@ -47,7 +47,7 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &candidates, timeout));
     let early_data = proxy.config.limits.early_data.bytes();
     let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
-    let dialled = outcome.map_err(|error| failed(conn, &error))?;
+    let dialled = outcome.map_err(|error| Verdict::unreached(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
     if dialled.nth != 0 {
         conn.learn(|facts| facts.target = candidates.name(dialled.nth));
@@ -70,39 +70,4 @@ pub(super) async fn dial<S: Stream, D: Dial>(
         screened,
         chained,
     })
-}
-
-fn failed(conn: &ConnGuard, error: &DialError) -> Verdict {
-    let last = error.attempts.last();
-    let cause = match (last.and_then(|last| last.kind.failure()), error.all_closed()) {
-        (Some(failure), _) => cause(failure),
-        (None, Some(Closed::Full(_))) => Cause::TargetLimit,
-        (None, Some(Closed::Draining)) => Cause::Draining,
-        (None, Some(Closed::Breaker(_)) | None) => Cause::TargetsDown,
-    };
-    Verdict::explained(conn, cause, error.to_string())
-}
-
-const fn cause(failure: DialFailure) -> Cause {
-    match failure {
-        DialFailure::Refused => Cause::DialRefused,
-        DialFailure::Unreachable => Cause::DialUnreachable,
-        DialFailure::Timeout => Cause::DialTimeout,
-        DialFailure::Reset => Cause::DialReset,
-        DialFailure::Unresolved => Cause::DialUnresolved,
-        DialFailure::Shortage => Cause::DialShortage,
-        DialFailure::Failed => Cause::DialFailed,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_is_called_the_same_where_it_is_counted_and_where_it_ends_a_connection() {
-        for failure in DialFailure::ALL {
-            assert_eq!(cause(failure).name(), format!("dial_{}", failure.name()));
-        }
-    }
 }

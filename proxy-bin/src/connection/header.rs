@@ -1,7 +1,7 @@
 //! The header stage: who the connection is from.
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind};
-use proxy_core::header::{self, Decoded, Header, HeaderLimits, Prefix};
+use proxy_core::header::{self, Header, HeaderLimits, Prefix};
 use proxy_core::{ReadAhead, Stream};
 
 use super::client::fill;
@@ -135,21 +135,9 @@ async fn read_header<S: Stream>(
     wait: &mut Wait<'_>,
 ) -> Result<Header, Verdict> {
     loop {
-        match header::decode(ahead.bytes(), limits) {
-            Ok(Some(Decoded { header, len })) => {
-                ahead.consume(len);
-                return Ok(header);
-            }
-            Ok(None) if ahead.ended() && ahead.total() == 0 => {
-                return Err(Verdict::of(conn, Cause::ClientLeft));
-            }
-            Ok(None) if ahead.ended() => {
-                let detail =
-                    format!("{} closed after {} bytes of a PROXY header", conn.peer(), ahead.total());
-                return Err(Verdict::explained(conn, Cause::HeaderMalformed, detail));
-            }
-            Ok(None) => hear(conn, client, ahead, limits.max_v2, wait).await?,
-            Err(error) => return Err(Verdict::explained(conn, Cause::HeaderMalformed, error.to_string())),
+        if let Some(header) = header::take(ahead, limits).map_err(|error| Verdict::unread(conn, &error))? {
+            return Ok(header);
         }
+        hear(conn, client, ahead, limits.max_v2, wait).await?;
     }
 }

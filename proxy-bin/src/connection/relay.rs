@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 
-use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, End, Permit, Phase};
+use proxy_conn::{ConnGuard, DeadlineKind, End, Permit, Phase};
 use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::relay::{NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
 use proxy_core::screen::{Screened, is_forbidden_header};
@@ -73,17 +73,11 @@ impl<B: Stream> Established<B> {
     /// for a client that has got everything, the end too.
     pub(super) fn close(self, conn: &ConnGuard, end: &RelayEnd) -> Verdict {
         let verdict = self.passed_on(conn, end).unwrap_or_else(|| verdict(conn, end));
-        match end {
-            RelayEnd::Finished { .. } => {
-                self.backend.finish();
-                drop((self.at_target, self.permits));
-                verdict.in_order()
-            }
-            RelayEnd::Deadline { delivered: true, .. } | RelayEnd::Reset { delivered: true, .. } => {
-                verdict.in_order()
-            }
-            RelayEnd::Deadline { .. } | RelayEnd::Reset { .. } => verdict,
+        if matches!(end, RelayEnd::Finished { .. }) {
+            self.backend.finish();
+            drop((self.at_target, self.permits));
         }
+        verdict
     }
 }
 
@@ -110,7 +104,7 @@ impl<B> Established<B> {
         let (end, detail) = known
             .filter(|_| awaited)
             .map_or_else(lost, |(cause, by, detail)| (cause.during_by(conn.phase(), by), detail));
-        Some(Verdict { detail: Some(detail.into()), ..end.into() })
+        Some(Verdict { end, detail: Some(detail.into()), orderly: *delivered })
     }
 }
 
@@ -147,29 +141,12 @@ async fn relay_screened<S: Stream, B: Stream>(
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
-    let phase = conn.phase();
     match end {
-        RelayEnd::Finished { first } => Cause::Finished.during_by(phase, side(*first)).into(),
-        RelayEnd::Reset { by: Side::Client, error, .. } if is_forbidden_header(error) => {
-            forbidden_header(conn)
+        RelayEnd::Reset { by: Side::Client, error, delivered } if is_forbidden_header(error) => {
+            Verdict { orderly: *delivered, ..forbidden_header(conn) }
         }
-        RelayEnd::Reset { by, error, .. } => Verdict::lost(conn, *by, error),
-        RelayEnd::Deadline { which, at_fault, .. } => {
-            let cause = match which {
-                RelayDeadline::Idle => Cause::Idle,
-                RelayDeadline::HalfClosed => Cause::HalfClosed,
-                RelayDeadline::WriteStall => Cause::WriteStall,
-                RelayDeadline::NoData => Cause::NoData,
-                RelayDeadline::Lifetime => Cause::Lifetime,
-            };
-            cause.during_by(phase, at_fault.map_or(cause.usual_culprit(), side)).into()
+        RelayEnd::Finished { .. } | RelayEnd::Reset { .. } | RelayEnd::Deadline { .. } => {
+            Verdict::relayed(conn, end)
         }
-    }
-}
-
-const fn side(side: Side) -> By {
-    match side {
-        Side::Client => By::Client,
-        Side::Backend => By::Backend,
     }
 }

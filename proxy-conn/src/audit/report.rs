@@ -150,25 +150,22 @@ impl fmt::Display for Finding {
     }
 }
 
-fn named(suspect: &Suspect) -> impl fmt::Display {
+fn named(suspect: &Suspect) -> String {
     let conn = suspect.conn;
-    fmt::from_fn(move |f| {
-        write!(f, "connection {} ({}, {:.1?} old, idle {:.1?})", conn.id, conn.phase, conn.age, conn.idle)
-    })
+    format!("connection {} ({}, {:.1?} old, idle {:.1?})", conn.id, conn.phase, conn.age, conn.idle)
 }
 
-fn held(suspect: &Suspect) -> impl fmt::Display {
-    let (client, backend) = (suspect.client, suspect.backend);
-    fmt::from_fn(move |f| write!(f, "client: {client}; backend: {backend}"))
+fn held(suspect: &Suspect) -> String {
+    format!("client: {}; backend: {}", suspect.client, suspect.backend)
 }
 
 fn kind_name(kind: Option<DeadlineKind>) -> String {
     kind.map_or_else(|| "it has told none".to_owned(), |kind| kind.to_string())
 }
 
-fn counted(difference: &Difference) -> impl fmt::Display {
+fn counted(difference: &Difference) -> String {
     let (count, should, excess) = (difference.count, difference.should, difference.excess());
-    fmt::from_fn(move |f| write!(f, "{count}, where {should} entries account for them ({excess:+})"))
+    format!("{count}, where {should} entries account for them ({excess:+})")
 }
 
 /// What one audit found.
