@@ -58,13 +58,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut answer = [0; 64];
         let n = read(&client, &mut answer).await?;
         println!("the client got \"{}\"", answer.get(..n).unwrap_or_default().escape_ascii());
-        Ok::<_, std::io::Error>(client.finish())
+        client.finish();
+        Ok::<_, std::io::Error>(())
     };
     let answering = async {
         let (stream, _) = backend.accept().await?;
         while read(&stream, &mut [0; 64]).await? > 0 {}
         write_all(&stream, b"answer").await?;
-        Ok::<_, std::io::Error>(stream.finish())
+        stream.finish();
+        Ok::<_, std::io::Error>(())
     };
     let (end, asked, answered) = tokio::join!(forward(&listener, target), client, answering);
     asked.and(answered)?;

@@ -28,6 +28,7 @@ pub mod header;
 pub mod hello;
 pub mod late;
 pub mod listen;
+#[cfg(any(test, feature = "test-util"))]
 pub mod mem;
 pub mod options;
 mod pipe;
@@ -54,3 +55,8 @@ pub use relay::{Relay, RelayEnd, Side};
 pub use resolve::Resolver;
 pub use socket::Socket;
 pub use stream::Stream;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,3 +22,8 @@ pub use bound::{Bound, ByteSize};
 #[cfg(feature = "serde")]
 pub use choice::Choice;
 pub use whole::{Size, Whole};
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -66,10 +66,8 @@ impl Extensions {
 /// Sorted rather than compared each with each: a hello can hold four thousand of them.
 fn refuse_duplicates(mut numbers: Vec<u16>) -> Result<(), HelloError> {
     numbers.sort_unstable();
-    match numbers.array_windows().find(|[one, next]| one == next) {
-        Some(&[number, _]) => Err(HelloError::DuplicateExtension { number }),
-        None => Ok(()),
-    }
+    let twice = numbers.iter().zip(numbers.iter().skip(1)).find(|(one, next)| one == next);
+    twice.map_or(Ok(()), |(number, _)| Err(HelloError::DuplicateExtension { number: *number }))
 }
 
 /// Reads the list of names: at least one name of any type, at most one of them a host name.
