@@ -78,9 +78,14 @@ fn no_dependency_wants_a_newer_rust_than_is_promised() {
     let promised = packages(&metadata).find(|package| package["name"] == "proxy-core").unwrap();
     let promised = promised["rust_version"].as_str().unwrap();
     let clippy = std::fs::read_to_string(workspace().join("clippy.toml")).unwrap();
-    assert!(clippy.contains(&format!("msrv = \"{promised}\"")), "clippy.toml has another msrv than {promised}");
+    assert!(
+        clippy.contains(&format!("msrv = \"{promised}\"")),
+        "clippy.toml has another msrv than {promised}"
+    );
     let newer: Vec<_> = packages(&metadata)
-        .filter(|package| package["rust_version"].as_str().is_some_and(|own| version(own) > version(promised)))
+        .filter(|package| {
+            package["rust_version"].as_str().is_some_and(|own| version(own) > version(promised))
+        })
         .map(|package| package["name"].as_str().unwrap())
         .collect();
     assert_eq!(newer, Vec::<&str>::new(), "newer than Rust {promised}");

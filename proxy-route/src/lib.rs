@@ -54,12 +54,8 @@ pub use network::{ClientNet, ClientNetError};
 pub use port::{PortError, PortRange};
 pub use spec::{Match, RouteSpec};
 pub use table::{BuildError, BuildErrors, Collision, Matched, Query, RouteTable, Shadowed};
-<<<<<<< HEAD
-=======
-pub use target::{Host, HostError, Rotation, Target, TargetError, TargetPort, TargetPortError};
 
 /// The examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
->>>>>>> 41d46b0 (libraries: what somebody else needs of them: READMEs, examples, manifests, an oldest Rust, rules for versions)

@@ -34,3 +34,8 @@ pub use group::{Group, Kept};
 pub use member::Member;
 pub use options::GroupOptions;
 pub use recovery::{Ailing, recover};
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@ use proxy_conn::{BreakerOptions, Limit};
 
 /// What holds for each member of a group. The default is no limit, and the breaker's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GroupOptions {
     /// Connections of each member at one time, by way of this group; [`Limit::MAX`] for no limit.
     pub max_connections_per_member: usize,
@@ -16,3 +17,5 @@ impl Default for GroupOptions {
         Self { max_connections_per_member: Limit::MAX, breaker: BreakerOptions::default() }
     }
 }
+
+proxy_values::setters!(GroupOptions { max_connections_per_member: usize, breaker: BreakerOptions });

@@ -18,7 +18,7 @@ impl Subscriber for AccessLine {
     }
 }
 
-struct Forwarder(RouteTable<SocketAddr>, Resolver);
+struct Forwarder(RouteTable<SocketAddr>, Resolver, TcpDialer);
 
 async fn forward(mut session: Session<'_, Socket>, at: &Forwarder) -> Result<Verdict, Verdict> {
     let (conn, deadlines) = (session.conn, Deadlines::default());
@@ -30,7 +30,7 @@ async fn forward(mut session: Session<'_, Socket>, at: &Forwarder) -> Result<Ver
     let route = route.ok_or_else(|| Verdict::of(conn, Cause::NoRoute))?;
     conn.learn(|facts| facts.route = Some(route.name().into()));
     let (timeout, target) = (deadlines.connection_timeout, [TargetAddr::Ip(*route.payload)]);
-    let dialling = reach(&TcpDialer::default(), &at.1, &target, &AllOpen, timeout);
+    let dialling = reach(&at.2, &at.1, &target, &AllOpen, timeout);
     let backend = session.dial(timeout, dialling).await?.stream;
     let header = encode_v1(&Endpoints::Inet { source, destination });
     Ok(session.relay(backend, header, deadlines.relay_limits(conn.opened())).await)
@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (RouteSpec::new("public", on_443), public),
         (RouteSpec::new("mail", Match::on(["25".parse()?, "465-587".parse()?])), office),
     ])?;
-    let at = Arc::new(Forwarder(routes, Resolver::fixed([])));
+    let at = Arc::new(Forwarder(routes, Resolver::fixed([]), TcpDialer::default()));
     let (tracker, listener) = (Tracker::new(1, AccessLine), TcpListener::bind(([127, 0, 0, 1], 0).into())?);
     println!("listening on {}", listener.local_addr()?);
     loop {

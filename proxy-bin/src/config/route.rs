@@ -71,7 +71,7 @@ impl RouteConfig {
     pub fn group(&self) -> GroupOptions {
         let max_connections_per_member =
             self.max_connections_per_target.map_or(Limit::MAX, |most| most.get() as usize);
-        GroupOptions { max_connections_per_member, breaker: self.breaker }
+        GroupOptions::default().max_connections_per_member(max_connections_per_member).breaker(self.breaker)
     }
 }
 
