@@ -108,7 +108,7 @@ impl Default for AuditOptions {
     }
 }
 
-/// Whoever wants to know what audits find. Called from where the audit runs; it must not block.
+/// Receives what audits find. Called from where the audit runs; it must not block.
 pub trait AuditSubscriber: Send + Sync {
     /// An audit has ended. Called for each, clean or not.
     fn audited(&self, report: &AuditReport) {
@@ -181,7 +181,7 @@ impl Audit {
         }
     }
 
-    /// Its heartbeat.
+    /// Its last run and its gauges, for metrics.
     #[must_use]
     pub fn state(&self) -> &Arc<AuditState> {
         &self.0.state

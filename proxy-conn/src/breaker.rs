@@ -155,9 +155,9 @@ impl TargetBreaker {
         self.admission(state, gate.era())
     }
 
-    /// Leave to dial the target for who has nobody else to go to: at once where nobody tries it, cool-down or not; else as
-    /// soon as somebody's probe has succeeded or left without a word. None where that one has failed, for it has asked for
-    /// everybody who waited. Waits for as long as the probe takes: the caller bounds it.
+    /// Leave to dial the target for a connection that has no other one: at once where no probe is under way, cool-down or not;
+    /// else as soon as that probe has succeeded or was abandoned. None where it has failed: it was a probe for all that waited.
+    /// Waits for as long as the probe takes: the caller bounds it.
     ///
     /// CANCEL: safe; a ticket is given out with the result only.
     pub async fn insist(&self) -> Option<Admission> {
@@ -178,7 +178,7 @@ impl TargetBreaker {
         }
     }
 
-    /// Somebody who holds no ticket has found the target in order: it is dialled again from now on.
+    /// A health check, which holds no ticket, has found the target in order: it is dialled again from now on.
     pub fn recovered(&self) -> Option<Change> {
         self.0.change(|gate| gate.close(Because::ProbeSucceeded))
     }
@@ -203,7 +203,7 @@ impl TargetBreaker {
     }
 }
 
-/// A breaker as it was when somebody looked.
+/// A snapshot of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerView {
     /// Its state.

@@ -11,9 +11,9 @@ use crate::end::Cause;
 pub enum Reason {
     /// The proxy stops, and the time to finish is over.
     Shutdown = 1,
-    /// An operator wants it ended.
+    /// An operator ends it.
     Killed = 2,
-    /// Its pool is overloaded, and it is of least use to anybody.
+    /// Its pool is overloaded, and it is among the least useful connections.
     Overload = 3,
     /// It outlived a deadline, which must never happen: the audit found it.
     Overdue = 4,

@@ -179,8 +179,8 @@ impl Deadlines {
         }
     }
 
-    /// How long before an extended connection is cut for silence or age somebody is told: a twentieth of the silence that
-    /// is borne, at least a second. None for other treatments.
+    /// How long before an extended connection is cut for silence or age a warning is sent: a twentieth of the silence that
+    /// is allowed, at least a second. None for other treatments.
     #[must_use]
     pub fn warning(&self) -> Option<Bound> {
         let extended = self.keep_alive_treatment == KeepAliveTreatment::Extended;

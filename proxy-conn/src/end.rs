@@ -1,4 +1,4 @@
-//! How a connection ended: in which phase, of what, and whose doing it was.
+//! How a connection ended: in which phase, for what cause, and which party is responsible.
 //!
 //! A connection does not fail, it *ends*, and every end has one [`Cause`], counted once and logged once. The two-letter
 //! [`code`](End::code) follows HAProxy's: who and how, then in which phase.
@@ -19,7 +19,7 @@ use std::fmt;
 
 use crate::phase::Phase;
 
-/// Whose doing an end was.
+/// The party responsible for an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum By {
     /// The side that was accepted.
@@ -63,7 +63,7 @@ macro_rules! causes {
                 match self { $(Self::$cause => $name,)* }
             }
 
-            /// Whose doing it is, where the cause alone tells.
+            /// The party that is responsible, where the cause alone says.
             #[must_use]
             pub const fn usual_culprit(self) -> By {
                 match self { $(Self::$cause => By::$by,)* }
@@ -97,37 +97,37 @@ causes! {
     HeaderUntrusted = "header_untrusted" 'P' Client,
     /// The ClientHello was not complete in time.
     HelloTimeout = "hello_timeout" 'c' Client,
-    /// What begins as TLS does cannot be read, or names nobody who could be meant, where routes go by the name.
+    /// Bytes that begin like TLS have no readable ClientHello, or no usable server name, where routes match on the name.
     HelloUnreadable = "hello_unreadable" 'P' Client,
     /// No route matches.
     NoRoute = "no_route" 'P' Proxy,
     /// The route says to refuse.
     RouteRefused = "route_refused" 'P' Proxy,
-    /// As many connections as may be are open.
+    /// The process has reached its limit of connections.
     GlobalLimit = "global_limit" 'R' Proxy,
-    /// As many connections as may be waited for without a route are, and of these it waited longest.
+    /// The limit of connections that have no route yet is reached, and of these it waited longest.
     UnroutedLimit = "unrouted_limit" 'R' Proxy,
-    /// As many connections as the pool may have are open.
+    /// The pool has reached its limit of connections.
     PoolLimit = "pool_limit" 'R' Proxy,
-    /// As many connections as the listener may have are open.
+    /// The listener has reached its limit of connections.
     ListenerLimit = "listener_limit" 'R' Proxy,
-    /// As many connections as the route may have are open.
+    /// The route has reached its limit of connections.
     RouteLimit = "route_limit" 'R' Proxy,
-    /// The client has as many connections as one may have.
+    /// The client has reached the limit of connections for each client.
     ClientLimit = "client_limit" 'P' Client,
-    /// The client opens connections faster than one may.
+    /// The client has reached the rate limit for each client.
     ClientRate = "client_rate" 'P' Client,
     /// So many distinct clients are connected that another cannot be counted.
     ClientTable = "client_table" 'R' Proxy,
-    /// As many connections as may wait for a place are waiting.
+    /// The queue for a place is full.
     QueueFull = "queue_full" 'R' Proxy,
-    /// It waited for a place for as long as one may.
+    /// It waited for a place for the longest time allowed.
     QueueTimeout = "queue_timeout" 'R' Proxy,
     /// The pool sheds: it is overloaded and takes no new connections.
     Shed = "shed" 'R' Proxy,
     /// Every target failed too often lately to be tried again yet.
     TargetsDown = "targets_down" 'S' Backend,
-    /// Every target has as many connections as it may have.
+    /// Every target has reached its limit of connections.
     TargetLimit = "target_limit" 'R' Proxy,
     /// The backend refused the connection.
     DialRefused = "dial_refused" 'S' Backend,
@@ -153,7 +153,7 @@ causes! {
     WriteStall = "write_stall" 's' Backend,
     /// The connection reached the end of its allowed life.
     Lifetime = "lifetime" 'p' Proxy,
-    /// The proxy was told to stop, and the time to finish was over.
+    /// The proxy is shutting down, and the time to finish was over.
     Shutdown = "shutdown" 'K' Operator,
     /// An operator ended it.
     Killed = "killed" 'K' Operator,
@@ -231,7 +231,7 @@ impl Cause {
         })
     }
 
-    /// Whether it comes in storms: the connection was turned away for what others do or have done, and whoever is turned away
+    /// Whether it comes in storms: the connection was refused for what others do or have done, and a client that is refused
     /// tries again.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
@@ -242,7 +242,7 @@ impl Cause {
         self as usize
     }
 
-    /// This cause, in `phase`, by whoever usually is at fault.
+    /// This cause, in `phase`, by the party that is usually responsible.
     #[must_use]
     pub const fn during(self, phase: Phase) -> End {
         End { phase, cause: self, by: self.usual_culprit() }
@@ -268,7 +268,7 @@ pub struct End {
     pub phase: Phase,
     /// Why.
     pub cause: Cause,
-    /// Whose doing it was.
+    /// The responsible party.
     pub by: By,
 }
 

@@ -45,7 +45,7 @@ pub use self::talk::Talk;
 /// What is learnt of a connection as it goes.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
-    /// Who it is from, once the header phase is over.
+    /// The client, once the header phase is over.
     pub client: Option<ClientAddr>,
     /// Its ids on the hops before.
     pub previous: Trail,
@@ -355,12 +355,12 @@ impl Entry {
     }
 }
 
-/// One connection as it was when somebody looked.
+/// A snapshot of one connection.
 #[derive(Debug, Clone)]
 pub struct ConnView {
     /// Its id.
     pub id: ConnId,
-    /// Who is on the accepted socket.
+    /// The peer of the accepted socket.
     pub peer: PeerAddr,
     /// The listener that accepted it.
     pub listener: Arc<str>,

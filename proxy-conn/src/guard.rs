@@ -49,7 +49,7 @@ impl ConnGuard {
         self.entry.id(self.tracker.home())
     }
 
-    /// Who is on the accepted socket.
+    /// The peer of the accepted socket.
     #[must_use]
     pub fn peer(&self) -> PeerAddr {
         self.entry.peer()
@@ -70,8 +70,8 @@ impl ConnGuard {
     /// Enters `phase`, which has to end by `deadline`.
     ///
     /// # Errors
-    /// The [`End`] that the connection has to come to, if there is no way from its phase to `phase`. It has come to it
-    /// already, as if [`end`](Self::end) had been called: no caller can hide the fault.
+    /// The [`End`] of the connection, if there is no transition from its phase to `phase`. It is noted already, as if
+    /// [`end`](Self::end) had been called: no caller can hide the fault.
     pub fn enter(&self, phase: Phase, deadline: Instant, kind: DeadlineKind) -> Result<(), End> {
         self.entry.enter(phase, self.age(Instant::now())).inspect_err(|end| {
             self.end(*end, Some(format!("from {} to {phase}", end.phase).into()));
@@ -96,17 +96,17 @@ impl ConnGuard {
         self.entry.learn(note);
     }
 
-    /// Notes the descriptor that the connection holds on `side`, for whoever compares entries with open sockets.
+    /// Notes the descriptor that the connection holds on `side`, for the audit, which compares entries with open sockets.
     pub fn hold(&self, side: Side, descriptor: Option<RawFd>) {
         self.entry.hold(side, descriptor);
     }
 
-    /// Notes that the client's first words are on their way to the backend: they were read before the relay began.
+    /// Notes that the client's first bytes are on their way to the backend: they were read before the relay began.
     pub fn has_spoken(&self) {
         self.entry.hear(Side::Client);
     }
 
-    /// Resolves when somebody ends the connection from outside. Cancel-safe.
+    /// Resolves when the connection is cancelled: killed, drained, shut down. Cancel-safe.
     pub async fn cancelled(&self) -> Reason {
         self.entry.cancelled().await
     }

@@ -184,7 +184,7 @@ impl Shard {
     }
 }
 
-/// A histogram as it was when somebody looked.
+/// A snapshot of a histogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     bounds: Bounds,

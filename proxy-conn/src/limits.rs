@@ -63,13 +63,13 @@ impl Limit {
         Self::new(Self::MAX)
     }
 
-    /// The most there may be; None where that is [`MAX`](Self::MAX), which nobody meets.
+    /// The bound; None where that is [`MAX`](Self::MAX), which is never reached.
     #[must_use]
     pub fn bound(&self) -> Option<usize> {
         Some(self.most()).filter(|most| *most < Self::MAX)
     }
 
-    /// A permit, if fewer than the most are out and nobody waits for one. One atomic step: there is no check before the
+    /// A permit, if fewer than the most are out and none is waited for. One atomic step: there is no check before the
     /// act.
     #[must_use]
     pub fn acquire(&self) -> Option<Permit> {
@@ -88,7 +88,7 @@ impl Limit {
         self.0.word.most()
     }
 
-    /// Whether anybody else has it: a permit that is out, or another clone.
+    /// Whether it is in use elsewhere: a permit that is out, or another clone.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1

@@ -140,7 +140,7 @@ impl Overload {
         self.pressure.level
     }
 
-    /// What the last observation came to; publish it in a [`LevelCell`].
+    /// The result of the last observation; publish it in a [`LevelCell`].
     #[must_use]
     pub fn pressure(&self) -> Pressure {
         self.pressure

@@ -34,7 +34,7 @@ use self::places::{Place, Places};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Opening {
-    /// Who is on the socket.
+    /// The peer of the socket.
     pub peer: PeerAddr,
     /// The listener that accepted it.
     pub listener: Arc<str>,
@@ -53,7 +53,7 @@ impl Opening {
 pub struct Ended<'a> {
     /// Its id.
     pub id: ConnId,
-    /// Who was on the accepted socket.
+    /// The peer of the accepted socket.
     pub peer: PeerAddr,
     /// The listener that accepted it.
     pub listener: &'a str,
@@ -80,7 +80,7 @@ impl Ended<'_> {
     }
 }
 
-/// Whoever wants to know what becomes of connections. Called from the connection's own task, with no lock held, never on
+/// Receives the events of connections. Called from the connection's own task, with no lock held, never on
 /// the byte path; it must not block.
 pub trait Subscriber: Send + Sync {
     /// A connection was accepted and has its entry.
@@ -93,8 +93,8 @@ pub trait Subscriber: Send + Sync {
         let _ = (id, phase);
     }
 
-    /// A connection is going to be ended at `at` because of `why`, unless something moves. Told for those that are kept
-    /// alive longer than usual, so that whoever minds can do something.
+    /// A connection is going to be ended at `at` because of `why`, unless something moves. Called for those that are kept
+    /// alive longer than usual, so that an operator can do something.
     fn warned(&self, about: &ConnView, at: Instant, why: RelayDeadline) {
         let _ = (about, at, why);
     }
@@ -107,7 +107,7 @@ pub trait Subscriber: Send + Sync {
 
 impl Subscriber for () {}
 
-/// Both are told, the first one first.
+/// Both are called, the first one first.
 impl<A: Subscriber, B: Subscriber> Subscriber for (A, B) {
     fn opened(&self, id: ConnId, opening: &Opening) {
         self.0.opened(id, opening);
@@ -130,7 +130,7 @@ impl<A: Subscriber, B: Subscriber> Subscriber for (A, B) {
     }
 }
 
-/// A connection that was in the table when somebody looked. It may have ended since; looking at it does no harm, and
+/// A connection that was in the table when it was listed. It may have ended since; looking at it does no harm, and
 /// holds nothing but memory.
 #[derive(Debug, Clone)]
 pub struct Tracked {

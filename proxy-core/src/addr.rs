@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Who is on the socket: the other end of the TCP connection that was accepted. A v4-mapped address is canonical.
+/// The peer of an accepted socket: the other end of the TCP connection. A v4-mapped address is canonical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerAddr(SocketAddr);
 
-/// Who the connection is from: what a trusted peer's PROXY header said, else the peer itself.
+/// The client of a connection: what a trusted peer's PROXY header said, else the peer itself.
 /// A v4-mapped address is canonical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientAddr(SocketAddr);
@@ -68,7 +68,7 @@ impl From<PeerAddr> for ClientAddr {
     }
 }
 
-/// Where a connection is to be taken: what a route names, before any name is resolved.
+/// A target: what a route names, before any name is resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TargetAddr {
     /// An address and a port.

@@ -64,7 +64,7 @@ pub enum CongestionError {
         /// Those that anybody may use.
         permitted: String,
     },
-    /// The kernel has it, but not for everybody.
+    /// The kernel has it, but only for processes with `CAP_NET_ADMIN`.
     #[error("the kernel does not permit the congestion control \"{name}\": it permits {permitted}")]
     NotPermitted {
         /// The name.

@@ -100,7 +100,7 @@ pub enum Prefix {
     Yes,
 }
 
-/// Tells whether `buf` starts, or may come to start, with the signature of a PROXY header.
+/// Whether `buf` starts, or with more bytes may start, with the signature of a PROXY header.
 ///
 /// Meant to screen peers that are not trusted to speak for a client: theirs is refused on `Yes`. It looks at
 /// 12 bytes at most and says nothing of whether the header is well formed.

@@ -20,8 +20,8 @@ const UNNOTICED: Duration = Duration::from_millis(10);
 /// Long enough for a hop with ten thousand connections to pass on what all of them were sent meanwhile (0.2 s on one core).
 const MOST: Duration = Duration::from_millis(500);
 
-/// For how long whoever was waited for is waited for again, by a thread that finds a deadline passed by `late`: as long as it
-/// stood still, half a second at most. None where it did not. To be granted once.
+/// How much longer a peer is waited for by a thread that finds a deadline passed by `late`: as long as it stood still, half a
+/// second at most. None where it did not. To be granted once.
 #[must_use]
 pub fn grace(late: Duration) -> Option<Duration> {
     (late >= UNNOTICED).then_some(late.min(MOST))

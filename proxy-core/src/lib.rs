@@ -8,14 +8,14 @@
 //! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
 //! - [`relay`](mod@relay): both directions with half-close, resets that stay resets, and deadlines;
-//! - [`late`]: what a thread that stood still owes to those whose deadlines passed meanwhile;
+//! - [`late`]: deadlines that passed while a thread was held up;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`congestion`]: which congestion control their sockets have;
 //! - [`resolve`]: names, cached, with single flight and stale answers;
 //! - [`tcp_info`]: what the kernel knows of a socket;
 //! - [`process`]: what belongs to the whole process and not to a connection: pipes, reactors, the allocator, sockets it was
 //!   started with;
-//! - [`unix`]: whether somebody listens behind a Unix socket's file, and who.
+//! - [`unix`]: whether a process listens behind a Unix socket's file, and which.
 //!
 //! What it is not: it keeps no list of connections (that is `proxy-conn`), chooses no route (`proxy-route`) and reads
 //! no configuration file.

@@ -26,13 +26,13 @@ pub trait Listen: Send + Sync + 'static {
     /// What it accepts.
     type Stream: Stream;
 
-    /// The next connection and who is on its other end. Cancel-safe.
+    /// Accepts the next connection, with its peer. Cancel-safe.
     ///
     /// # Errors
     /// What the kernel says; see [`accept_error_is_shortage`] for those that call for a pause.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, PeerAddr)>> + Send;
 
-    /// Whether somebody may be queued who could be accepted now. True where that cannot be told.
+    /// Whether a connection may be queued that could be accepted now. True where that is unknown.
     fn has_queued(&self) -> bool {
         true
     }
@@ -115,7 +115,7 @@ pub enum ListenStep {
     Socket,
     /// Something about it is set.
     Set(&'static str),
-    /// It takes its address and port, and queues who comes.
+    /// It is bound to its address and port, and listens.
     Bind,
     /// It is handed to a worker.
     Register,
@@ -146,7 +146,7 @@ impl ListenError {
         self.source.kind() == io::ErrorKind::AddrInUse
     }
 
-    /// Whether the port is one of those that not everybody may have.
+    /// Whether the port is privileged, and the process lacks the right to it.
     #[must_use]
     pub fn is_privileged(&self) -> bool {
         self.step == ListenStep::Bind
@@ -267,7 +267,7 @@ pub fn bind(
     }
 }
 
-/// Makes a listening socket that somebody else has bound like one of [`bind`]: for what is inherited from another process.
+/// Sets the options of a listening socket that was inherited from another process, as [`bind`] does.
 ///
 /// # Errors
 /// A [`ListenError`] that names the address that it has.

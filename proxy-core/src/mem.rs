@@ -51,7 +51,7 @@ struct Way {
     watcher: Option<Waker>,
 }
 
-/// A connected pair whose every direction holds up to `capacity` bytes that nobody has read.
+/// A connected pair whose every direction holds up to `capacity` unread bytes.
 #[must_use]
 pub fn pair(capacity: usize) -> (MemStream, MemStream) {
     let wire =
@@ -214,7 +214,7 @@ pub struct BlackHole {
 }
 
 impl MemNet {
-    /// Listens on `addr`; whoever listened there before does no more.
+    /// Listens on `addr`, in the place of a listener that had it before.
     #[must_use]
     pub fn listen(&self, addr: SocketAddr) -> MemListener {
         let (sender, incoming) = mpsc::channel(BACKLOG);

@@ -130,8 +130,8 @@ pub fn release_idle() {
     });
 }
 
-/// Why this process does not splice any more, if the kernel has refused to since this was last called: for whoever can tell
-/// an operator. From then on large flows are copied, and nothing else changes.
+/// Why this process does not splice any more, if the kernel has refused to since this was last called: to be reported
+/// to an operator. From then on large flows are copied, and nothing else changes.
 #[must_use]
 pub fn take_refusal() -> Option<io::Error> {
     let errno = UNTOLD.swap(0, Ordering::Relaxed);

@@ -97,13 +97,13 @@ pub enum RelayEnd {
     },
 }
 
-/// Whoever counts. Called on the byte path: it must not block.
+/// Counts what a relay moves. Called on the byte path: it must not block.
 pub trait Meter: Send + Sync {
     /// `bytes` were read from `from`, at `now`.
     fn moved(&self, from: Side, bytes: u64, now: Instant);
     /// `side` ended its direction (FIN): the connection is draining.
     fn half_closed(&self, side: Side, now: Instant);
-    /// The relay may last until `due`. Told again when that is otherwise by more than the time of the last byte that
+    /// The relay may last until `due`. Called again when that is otherwise by more than the time of the last byte that
     /// [`moved`](Self::moved).
     fn deadline(&self, due: &Due);
     /// At `at` the connection is going to be ended because of `why`, unless something moves; see

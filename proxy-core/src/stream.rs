@@ -20,8 +20,8 @@ pub trait Stream: Send + Sync + Sized {
     /// Reads into `buf`; `Ok(0)` is the peer's end (FIN). A reset is an error. Cancel-safe.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Makes the next read ask the kernel, whatever has been told of the (connected) stream so far. For whoever finds a deadline
-    /// passed: a worker that was late has not been told yet of what came in time. Does nothing where it asks anyway. Not the next
+    /// Makes the next read ask the kernel, whatever is known of the (connected) stream so far. For a caller that finds a deadline
+    /// passed: a worker that was late does not know yet of what came in time. Does nothing where it asks anyway. Not the next
     /// write: a kernel keeps some room back until a third is free, so that it accepts bytes says nothing of the peer, and
     /// [`unacknowledged`](Self::unacknowledged) does.
     fn look(&self) {}
@@ -35,12 +35,12 @@ pub trait Stream: Send + Sync + Sized {
     /// Where the stream is already gone.
     fn shutdown_write(&self) -> io::Result<()>;
 
-    /// Ready when the peer has reset the stream (or the kernel gave it up), also while nobody reads and unread bytes
-    /// are waiting, with why: `TimedOut` where the peer vanished. Never ready for a FIN. Cancel-safe. It may be told once
-    /// only: whoever has been told must not ask again.
+    /// Ready when the peer has reset the stream (or the kernel gave it up), also while it is not read from and unread bytes
+    /// are waiting, with why: `TimedOut` where the peer vanished. Never ready for a FIN. Cancel-safe. It may be reported once
+    /// only: do not poll again after it.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error>;
 
-    /// Bytes that were written and that the peer has not acknowledged yet; 0 where nobody can tell.
+    /// Bytes that were written and that the peer has not acknowledged yet; 0 where that is unknown.
     fn unacknowledged(&self) -> usize;
 
     /// The local address, where the stream has one.
@@ -52,10 +52,10 @@ pub trait Stream: Send + Sync + Sized {
     /// What the kernel says.
     fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()>;
 
-    /// The descriptor behind it, where it is a real socket: for whoever compares what is tracked with what is open.
+    /// The descriptor behind it, where it is a real socket: for an audit of tracked connections and open sockets.
     fn descriptor(&self) -> Option<RawFd>;
 
-    /// The real socket that this stream is and nothing more, so that bytes may pass without anybody looking at them.
+    /// The real socket that this stream is and nothing more, so that bytes may be spliced past this process.
     fn as_socket(&self) -> Option<&Socket> {
         None
     }

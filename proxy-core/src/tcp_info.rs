@@ -1,4 +1,4 @@
-//! What the kernel knows of a socket of this process, asked by its descriptor's number: for whoever lists connections.
+//! What the kernel knows of a socket of this process, asked by its descriptor's number: for lists of connections.
 //!
 //! A listing has numbers, not sockets: it must not keep a socket open that its connection closes. So the descriptor may be
 //! closed, and another socket's, by the time it is asked for. Whoever asks has to make sure that the answer is about the

@@ -1,4 +1,4 @@
-//! Whether somebody listens behind a Unix socket's file, and who.
+//! Whether a process listens behind a Unix socket's file, and which.
 //!
 //! A socket's file says nothing of that: it stays when its process is killed, and another process can put its own in its
 //! place. Only to connect tells, which never waits here: there is a queue with room, a queue without, or nobody.
@@ -13,14 +13,14 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::dial::begin_to_connect;
 use crate::sys;
 
-/// Somebody who listens, and a connection to them.
+/// A process that listens, and a connection to it.
 #[derive(Debug)]
 pub struct Living {
     /// None where their queue was full.
     connection: Option<UnixStream>,
 }
 
-/// Who listens behind the file at `path`; None where nobody does, or where there is no file. Does not block.
+/// The process that listens behind the file at `path`; None where there is none, or no file. Does not block.
 ///
 /// # Errors
 /// Where it cannot be told: what is there is no socket of a stream, or may not be connected to.

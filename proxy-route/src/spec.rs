@@ -24,7 +24,7 @@ pub struct Match {
     pub alpn: Vec<Alpn>,
 }
 
-/// One route: its match, and how it stands to the others.
+/// One route: its match, and its priority among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteSpec {
     /// Unique in a table, whether the route is enabled or not.

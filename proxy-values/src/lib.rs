@@ -3,10 +3,12 @@
 //! - [`bound`]: durations that are never zero and never absent, and sizes;
 //! - [`whole`]: numbers and sizes within a range that is part of their type;
 //! - [`choice`]: a word, or a table with one key;
-//! - [`spelling`]: what was probably meant;
-//! - `layered!`, `text_form!`, `number_form!`: parameters set in layers, and how values are read.
+//! - [`spelling`]: what was probably meant.
 //!
-//! What it is not: it reads no file, and knows nothing of proxies.
+//! What it is not: it reads no file, and knows nothing of proxies. Its macros, hidden here, are shared by the crates of its
+//! workspace and are no part of the API.
+//!
+//! Features: `serde` (the values in their written form) and `schemars` (its JSON schema).
 
 pub mod bound;
 #[cfg(feature = "serde")]

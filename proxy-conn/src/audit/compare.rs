@@ -124,7 +124,7 @@ impl Suspects {
         self.stuck.is_empty() && !self.any_passing()
     }
 
-    /// Whether there is something that a worker may just not have come to yet: everything but what has a bound of its own.
+    /// Whether something is reported that a worker may not have reached yet: everything but what has a bound of its own.
     #[must_use]
     pub const fn any_passing(&self) -> bool {
         !(self.orphans.is_empty()

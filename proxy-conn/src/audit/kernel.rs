@@ -106,7 +106,7 @@ pub struct OwnSocket {
     pub fd: RawFd,
     /// Its inode, which no other socket has for as long as it is open.
     pub inode: u64,
-    /// What is known of it as a TCP socket; None where it is of another protocol, or nobody can tell.
+    /// What is known of it as a TCP socket; None where it is of another protocol, or that is unknown.
     pub tcp: Option<TcpState>,
     /// Its own and its peer's address, where it is in a table.
     pub addresses: Option<(SocketAddr, SocketAddr)>,

@@ -58,7 +58,7 @@ fn inode_in(link: &[u8]) -> Option<u64> {
 pub(super) enum Unlisted {
     /// TCP, and in state CLOSE.
     ClosedTcp,
-    /// Of another protocol, or nobody can tell.
+    /// Of another protocol, or unknown.
     Other,
     /// It has been closed, or its descriptor is another's by now.
     Gone,

@@ -23,7 +23,7 @@ pub enum Gauge {
     Zombies,
     /// Entries of which one socket of two is gone.
     HalfZombies,
-    /// Entries whose backend has said nothing after the client's first words, or on which nobody has said anything. A warning,
+    /// Entries whose backend has sent nothing since the client's first bytes, or on which neither side has sent any. A warning,
     /// not a defect: some protocols are so.
     Stuck,
     /// Entries past their deadline.
@@ -183,7 +183,7 @@ pub struct AuditReport {
     pub sockets: Option<usize>,
     /// Why the kernel could not be asked, where it could not: then orphans, zombies and half-zombies were not looked for.
     pub blind: Option<Box<str>>,
-    /// Overdue connections that were ended, and that nobody else was ending yet.
+    /// Overdue connections that the audit was the first to end.
     pub rescued: usize,
     /// The findings, at most [`FINDINGS_OF_A_KIND`] of a kind.
     pub findings: Vec<Finding>,

@@ -1,4 +1,4 @@
-//! The audit's heartbeat: what metrics read, for free, between runs.
+//! The state of the audit that metrics read between its runs, at no cost.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::report::{AuditReport, Gauge};
 
-/// The audit's heartbeat and its gauges. Written after each run, read at any time.
+/// The audit's last run and its gauges. Written after each run, read at any time.
 #[derive(Debug, Default)]
 pub struct AuditState {
     runs: AtomicU64,

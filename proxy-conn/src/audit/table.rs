@@ -31,7 +31,7 @@ pub struct Claim {
 pub struct TableEntry {
     /// Its id.
     pub id: ConnId,
-    /// Who is on the accepted socket.
+    /// The peer of the accepted socket.
     pub peer: PeerAddr,
     /// Its pool, once it is known.
     pub pool: Option<PoolId>,
@@ -43,9 +43,9 @@ pub struct TableEntry {
     pub in_phase: Duration,
     /// Since bytes last moved.
     pub idle: Duration,
-    /// Who has spoken.
+    /// Which side has sent something, in which order.
     pub talk: Talk,
-    /// When its nearest deadline is, and which; None while it has told none.
+    /// When its nearest deadline is, and which; None while it has none.
     pub deadline: Option<(Instant, DeadlineKind)>,
     /// The accepted socket.
     pub client: Option<Claim>,
@@ -87,7 +87,7 @@ fn moved(tracker: &Tracker) -> u64 {
 /// Which entries hold a permit of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holders {
-    /// Those that have come to this phase.
+    /// Connections that have reached this phase.
     pub from: Phase,
     /// Of these, those of this pool; None for those of all.
     pub pool: Option<PoolId>,
@@ -109,14 +109,14 @@ pub struct PermitsInUse {
     pub limit: Arc<str>,
     /// Permits that are out.
     pub in_use: usize,
-    /// Who should hold them.
+    /// Which connections should hold them.
     pub holders: Holders,
 }
 
 /// What the caller knows besides the entries. Read at each look, just before the entries.
 #[derive(Clone)]
 pub struct Expectations {
-    /// Live connection tasks (one an entry, without accept loops); None where nobody counts them.
+    /// Live connection tasks (one an entry, without accept loops); None where they are not counted.
     pub tasks: Option<usize>,
     /// Limits and their use.
     pub permits: Vec<PermitsInUse>,

@@ -1,4 +1,4 @@
-//! What is told when a breaker changes its state.
+//! What is reported when a breaker changes its state.
 
 use std::fmt;
 

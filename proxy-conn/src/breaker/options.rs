@@ -1,4 +1,4 @@
-//! What an operator may say about breakers.
+//! The options of breakers.
 
 use std::num::NonZeroU32;
 

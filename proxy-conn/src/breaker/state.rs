@@ -17,7 +17,7 @@ pub enum BreakerState {
     Closed = 0,
     /// One connection tries whether the target is well again.
     HalfOpen = 1,
-    /// The target is left alone, or waits for somebody to try it.
+    /// The target is not dialled, or waits for a probe.
     Open = 2,
 }
 

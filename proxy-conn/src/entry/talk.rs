@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use proxy_core::relay::Side;
 
-/// How far a conversation is.
+/// Which sides have sent something, and in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Talk {
-    /// Neither side has said a word.
+    /// Neither side has sent anything.
     Silent,
     /// The backend has, and the client has not yet.
     Greeted,

@@ -33,7 +33,7 @@ use super::{Counter, Limit, Permit};
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct QueueLimits {
-    /// How many may wait at once; 0 for nobody.
+    /// How many may wait at once; 0 for no queue.
     pub most_waiting: usize,
     /// How long one may wait.
     pub longest_wait: Bound,
@@ -67,7 +67,7 @@ pub enum QueueError {
 }
 
 impl Limit {
-    /// A permit: at once if one is free and nobody waits, else when it is this caller's turn. Those that wait are served
+    /// A permit: at once if one is free and the queue is empty, else when it is this caller's turn. Those that wait are served
     /// in the order in which they were first polled.
     ///
     /// Needs a tokio runtime with its clock if it has to wait.

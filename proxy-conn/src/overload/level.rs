@@ -98,7 +98,7 @@ impl Strength {
     }
 }
 
-/// What an observation came to: the level, how hard it is enforced, and because of what.
+/// The result of an observation: the level, how hard it is enforced, and because of what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pressure {
     /// The level.

@@ -1,4 +1,4 @@
-//! What an operator may say about overload.
+//! The options of overload protection.
 
 use proxy_core::Bound;
 

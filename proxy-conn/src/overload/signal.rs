@@ -85,9 +85,9 @@ impl fmt::Display for Signal {
 pub struct Usage {
     /// How much is in use.
     pub used: u64,
-    /// How much may be; 0 if nobody watches it.
+    /// The limit; 0 if it is not watched.
     pub limit: u64,
-    /// How much of both is in use whoever comes or goes. The end of every connection would not bring it back, so it counts on
+    /// How much of both is in use without any connection. The end of every connection would not bring it back, so it counts on
     /// neither side: what is judged is what they use of what there is for them.
     pub own: u64,
 }
@@ -99,7 +99,7 @@ impl Usage {
         Self { used, limit, own: 0 }
     }
 
-    /// The same where `own` of it stays in use whoever goes. Where that is all there may be, there is nothing to watch.
+    /// The same where `own` of it is in use without any connection. Where that is all there may be, there is nothing to watch.
     #[must_use]
     pub const fn beside(self, own: u64) -> Self {
         Self { own, ..self }

@@ -12,7 +12,7 @@ use crate::entry::ConnView;
 use crate::id::ConnId;
 use crate::phase::Phase;
 
-/// A connection that may have to go: what there is to know of it for the choice.
+/// A connection that may be ended: what the choice depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
     /// Its id.

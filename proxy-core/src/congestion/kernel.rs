@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Algorithm, CongestionError};
 
-/// Those that anybody may use, as the kernel lists them. In the namespace of this process; nothing where there is no
+/// The algorithms that every process may use, as the kernel lists them. In the namespace of this process; nothing where there is no
 /// `/proc`.
 #[must_use]
 pub fn permitted() -> Vec<Algorithm> {

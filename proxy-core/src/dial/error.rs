@@ -201,7 +201,7 @@ impl DialError {
         last
     }
 
-    /// Whether this machine's own shortage was the last word.
+    /// Whether the last attempt failed of this machine's own shortage.
     #[must_use]
     pub fn shortage(&self) -> bool {
         self.attempts.last().is_some_and(|last| last.kind.is_shortage())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::DialErrorKind;
 
-/// Whoever decides which targets may be dialled, and learns how it went: limits and breakers of targets.
+/// Decides which targets may be dialled, and learns how each dial went: limits and breakers of targets.
 ///
 /// A ticket is taken before a target is dialled and given back with the outcome; dropping it (the dial was abandoned) is
 /// no outcome.
@@ -23,7 +23,7 @@ pub trait Gate: Send + Sync {
     fn enter(&self, n: usize) -> Result<Self::Ticket, Closed>;
 
     /// Leave to dial a target all the same that [`enter`](Self::enter) keeps closed because it failed before, for a dial that
-    /// has nobody else to go to. May wait for the answer of somebody who is trying it; the dial bounds that. Cancel-safe.
+    /// has no other target. May wait for a probe that is under way; the dial bounds that. Cancel-safe.
     ///
     /// # Errors
     /// Why it is not to be dialled even so.
@@ -34,11 +34,11 @@ pub trait Gate: Send + Sync {
     /// The target was reached.
     fn reached(&self, ticket: Self::Ticket) -> Self::Pass;
 
-    /// It was not, and `why` is the last thing that it said. `addresses` are those that its name stands for; none where it
+    /// It was not reached; `why` is the error of the last attempt. `addresses` are those that its name stands for; none where it
     /// is no name, or that could not be learnt.
     fn failed(&self, ticket: Self::Ticket, why: &DialErrorKind, addresses: &[IpAddr]);
 
-    /// It had said nothing yet when another one was reached that was tried after it: it is slow at least, and may be silent.
+    /// It had not answered yet when another target was reached that was tried after it: it is slow at least, and may be down.
     fn overtaken(&self, ticket: Self::Ticket) {
         drop(ticket);
     }

@@ -13,7 +13,7 @@ use super::{EncodeError, Tlvs};
 pub struct Header {
     /// The format it was written in.
     pub version: Version,
-    /// Whether it speaks for somebody else; v1 always does.
+    /// Whether it speaks for a client; v1 always does.
     pub command: Command,
     /// Both ends of the connection it speaks of.
     pub endpoints: Endpoints,
@@ -42,7 +42,7 @@ pub enum Command {
 /// The two ends of the connection that a client made to the first hop.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Endpoints {
-    /// Not told: use the addresses of the socket.
+    /// Unknown: use the addresses of the socket.
     #[default]
     Unknown,
     /// A TCP connection. Read from a header, both are canonical: an IPv4 address that came as

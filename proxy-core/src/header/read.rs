@@ -81,8 +81,8 @@ pub fn take(ahead: &mut ReadAhead, limits: &HeaderLimits) -> Result<Option<Heade
 /// Cancel-safe: what was read is in `ahead`, and another call goes on from there.
 ///
 /// # Errors
-/// [`ReadError`]. The connection should be closed: where the payload would start is not known. Bytes of whoever may not
-/// speak for a client must not be read like this at all: trust is the caller's decision, by the peer's address.
+/// [`ReadError`]. The connection should be closed: where the payload would start is not known. A peer that may not
+/// speak for a client must not be read from like this at all: trust is the caller's decision, by the peer's address.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {

@@ -1,4 +1,4 @@
-//! The five deadlines of a relay: how long each is, what it is called, and how it is told. When one has passed is the module
+//! The five deadlines of a relay: how long each is, what it is called, and how it is reported. When one has passed is the module
 //! `watch`'s business.
 
 use std::cmp::Ordering;
@@ -29,7 +29,7 @@ pub struct RelayLimits {
     pub no_data: Bound,
     /// The end of the connection's life, whatever it does.
     pub lifetime_end: Instant,
-    /// How long before it is ended for idleness or age somebody is told; None for never.
+    /// How long before it is ended for idleness or age [`Meter::warned`](super::Meter::warned) is called; None for never.
     pub warn_before: Option<Bound>,
     /// What the client's socket is given once the relay is a second old, unless it inherited that from the listener.
     pub client_keep_alive: Option<Arc<KeepAlive>>,
@@ -74,7 +74,7 @@ proxy_values::setters!([] RelayLimits {
     backend_keep_alive: Option<Arc<KeepAlive>>,
 });
 
-/// Which sides are other proxies, with deadlines of their own that are nearer to whoever is behind them. What this relay sees
+/// Which sides are other proxies, with deadlines of their own that are nearer to the peers behind them. What this relay sees
 /// of those is only what the other proxy's buffers let through: a receiver tells of free room in steps of up to half its buffer
 /// (300 KiB on loopback), and what it has taken in its reader may still take for minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,8 +101,8 @@ pub enum RelayDeadline {
     Lifetime,
 }
 
-/// Until when a relay may last, as far as that is known when it is told: bytes that move afterwards change only what
-/// [`Due::anew`] says, and whoever counts them can tell at any time, without being told again.
+/// Until when a relay may last, as far as that is known when it is reported: bytes that move afterwards change only what
+/// [`Due::anew`] says, so a meter that counts them knows it at any time, without another report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// When it has been silent for too long, if nothing moves any more, and which deadline that is.
@@ -120,7 +120,7 @@ impl Due {
         Self { silent: (at, which), anew: None, fixed: None }
     }
 
-    /// The nearer of the two, if nothing has moved since it was told.
+    /// The nearer of the two, if nothing has moved since it was reported.
     #[must_use]
     pub fn nearest(&self) -> (Instant, RelayDeadline) {
         let nearer = |fixed: &(Instant, RelayDeadline)| match fixed.0.cmp(&self.silent.0) {

@@ -69,7 +69,7 @@ impl BuildError {
         }
     }
 
-    /// What both routes match, if they can not be told apart.
+    /// What both routes match, if they are ambiguous.
     #[must_use]
     pub fn collision(&self) -> Option<&Collision> {
         match self {
