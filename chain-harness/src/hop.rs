@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::control::Control;
-use proxy_bin::listeners::Inherited;
 use proxy_bin::model::Reload;
 use proxy_bin::server::Server;
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};
+use proxy_dataplane::audit::SocketOwnership;
+use proxy_dataplane::listeners::Inherited;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -64,7 +64,7 @@ impl Hop {
             .unwrap_or_else(|errors| panic!("{errors}"));
         let ends = Ends::default();
         let told = Told { ends: ends.clone(), watcher };
-        let server = Server::start_with(config, bound, &Handle::current(), Sockets::Shared, told);
+        let server = Server::start_with(config, bound, &Handle::current(), SocketOwnership::Shared, told);
         let server = server.expect("it starts on sockets that are bound");
         Self { server, ports, ends, quiet: open_descriptors() }
     }

@@ -40,7 +40,7 @@ pub fn open_descriptors() -> usize {
 /// How many more descriptors this process may open, less `reserve`, once its limit has been raised as far as it goes.
 #[must_use]
 pub fn room_for_descriptors(reserve: usize) -> usize {
-    let limit = usize::try_from(proxy_bin::descriptors::raise_limit()).unwrap_or(usize::MAX);
+    let limit = usize::try_from(proxy_dataplane::descriptors::raise_limit()).unwrap_or(usize::MAX);
     limit.saturating_sub(open_descriptors() + reserve)
 }
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use chain_harness::{Counting, allocations_by_this_thread};
 use proxy_bin::config::Config;
-use proxy_bin::proxy::{Listener, Proxy};
 use proxy_conn::Tracker;
 use proxy_core::{Resolver, TcpDialer, TcpListener};
+use proxy_dataplane::generation::{Generation, Listener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -66,10 +66,14 @@ fn allocations_of_each() -> f64 {
     std::thread::spawn(move || echo(&backend, WARM_UP + COUNTED));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async move {
-        let at = Listener::new(&config.listeners[0]);
+        let at = Listener::new(&config.settings.listeners[0]);
         let tracker = Tracker::new(1, ());
-        let proxy =
-            Arc::new(Proxy::new(config, Arc::clone(&tracker), TcpDialer::default(), Resolver::fixed([])));
+        let proxy = Arc::new(Generation::new(
+            config.settings,
+            Arc::clone(&tracker),
+            TcpDialer::default(),
+            Resolver::fixed([]),
+        ));
         let (listener, stop) = (TcpListener::from_std(front).unwrap(), CancellationToken::new());
         let accepting = proxy.accept(at, 0, listener, TaskTracker::new(), stop.clone());
         let crowd = |n: usize| tokio::task::spawn_blocking(move || (0..n).for_each(|_| short_connection(to)));

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use chain_harness::{Counting, allocated};
 use proxy_bin::config::Config;
-use proxy_bin::proxy::{Listener, Proxy};
 use proxy_conn::{Phase, Tracker};
 use proxy_core::{Resolver, TcpDialer, TcpListener};
+use proxy_dataplane::generation::{Generation, Listener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -56,8 +56,9 @@ async fn bytes_of_each(accept_proxy: &str, before: &[u8], size: usize) -> usize 
     let front = StdListener::bind("127.0.0.1:0").unwrap();
     front.set_nonblocking(true).unwrap();
     let (to, config) = (front.local_addr().unwrap(), config(accept_proxy));
-    let (at, tracker) = (Listener::new(&config.listeners[0]), Tracker::new(1, ()));
-    let proxy = Proxy::new(config, Arc::clone(&tracker), TcpDialer::default(), Resolver::fixed([]));
+    let (at, tracker) = (Listener::new(&config.settings.listeners[0]), Tracker::new(1, ()));
+    let proxy =
+        Generation::new(config.settings, Arc::clone(&tracker), TcpDialer::default(), Resolver::fixed([]));
     let (listener, stop) = (TcpListener::from_std(front).unwrap(), CancellationToken::new());
     let accepting = Arc::new(proxy).accept(at, 0, listener, TaskTracker::new(), stop.clone());
     let read_by_all = async |bytes: usize, all: usize| {

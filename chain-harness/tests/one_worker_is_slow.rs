@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
 
 use chain_harness::{Backend, PATIENCE, Wire, eventually, free_port, scenario};
-use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::server::Server;
 use proxy_conn::{ConnId, Opening, Subscriber};
+use proxy_dataplane::audit::SocketOwnership;
 use tokio::runtime::Handle;
 
 const WORKERS: u64 = 2;
@@ -88,7 +88,8 @@ fn the_other_workers_connections_do_not_notice() {
         let (backend, gate) = (Backend::echo(), Gate::default());
         let port = free_port();
         let config = config(port, backend.addr());
-        let server = Server::start(config, &Handle::current(), Sockets::Shared, gate.clone()).unwrap();
+        let server =
+            Server::start(config, &Handle::current(), SocketOwnership::Shared, gate.clone()).unwrap();
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut clients = Vec::new();
         for _ in 0..CROWD {

@@ -55,12 +55,12 @@ use tracing::{error, info};
 
 use crate::config::{Admin, AdminAddr};
 use crate::control::Control;
-use crate::descriptors::{self, reserve_of_the_api};
-use crate::parked::Parked;
 use accept::{Serving, accept_loop};
 use door::Door;
 use on_unix::OnUnix;
 use process::Process;
+use proxy_dataplane::descriptors::{self, reserve_of_the_api};
+use proxy_dataplane::parked::Parked;
 use reserve::Reserve;
 use socket_file::{SocketFile, Unbound, Wanted};
 use token::Token;
@@ -69,6 +69,7 @@ pub use api::Subject;
 pub use holder::Holder;
 pub use token::TokenError;
 pub use trace::Traces;
+pub use view::connection as connection_view;
 
 /// Beyond what a request that is being answered may take when the proxy stops.
 const STOPPING: Duration = Duration::from_secs(2);

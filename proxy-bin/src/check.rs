@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use proxy_bin::cli::format::count;
 use proxy_bin::config::{self, Config};
-use proxy_bin::descriptors;
+use proxy_dataplane::descriptors;
 
 use crate::{fit, ink, load, print};
 
@@ -49,11 +49,11 @@ fn one(file: &Path) -> anyhow::Result<Option<Config>> {
     if !awaited.is_empty() {
         print::err(format_args!("{}\n", awaited.render(ink())));
     }
-    if let Some(warning) = descriptors::too_few(&config, descriptors::attainable()) {
+    if let Some(warning) = descriptors::too_few(&config.settings, descriptors::attainable()) {
         print::err(format_args!("warning: {warning}\n"));
     }
-    let routes = count(config.routes.len() as u64, "route", "routes");
-    let sockets = count(config.listeners.len() as u64, "listening socket", "listening sockets");
+    let routes = count(config.settings.routes.len() as u64, "route", "routes");
+    let sockets = count(config.settings.listeners.len() as u64, "listening socket", "listening sockets");
     let each_client = config.limits.of_each_client();
     let fine = format!("{}: fine ({routes}, {sockets})\neach client: {each_client}\n", name.display());
     print::out(fine.as_bytes())?;

@@ -9,40 +9,41 @@
 //! A [`Config`] that exists is valid: what runs with it checks nothing again. Nothing is opened, resolved or bound
 //! here, and the only file that is read is the configuration itself.
 //!
-//! There is one shape of the file (`file` and `settings`, composed of the parameter types of the crates that use
+//! There is one shape of the file (`file` and `written`, composed of the parameter types of the crates that use
 //! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
 //! that neither has to carry positions.
 
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use proxy_conn::{AddressLimitsOptions, AuditOptions, BreakerOptions, Deadlines};
-use proxy_core::{Bound, Congestion, KeepAlive};
-use proxy_route::RouteTable;
+use proxy_conn::{BreakerOptions, Deadlines};
+use proxy_core::{Bound, KeepAlive};
+use proxy_dataplane::Settings;
 
+use crate::descriptors::beside_the_proxy;
 use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
 pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
-pub use at_limit::AtLimit;
 pub use cap::Cap;
 pub use chain::{Between, between};
 pub use delay::Delay;
-pub use file::{AcceptProxy, Backlog, UnreadableHello, Workers};
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
-pub use limits::{Connections, Limits};
-pub use listener::{Greeting, ListenerConfig};
+pub use limits::Limits;
 pub use log::{AccessTo, Log, LogFormat, LogLevel, LogLevelError};
 pub use memory::{Memory, MemoryError};
 pub use origin::Origin;
 pub(crate) use pieces::Pieces;
-pub use pool::{PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use process::{Process, Umask, UmaskError};
+pub use proxy_dataplane::settings::{
+    AcceptProxy, Action, AtLimit, Backlog, Connections, Fields, Greeting, HeaderContent, HeaderField,
+    ListenerConfig, NextHop, PoolChoice, PoolConfig, PoolPlace, RouteConfig, RoutePools, RouteSettings,
+    SendProxy, UniqueId, UnknownClient, UnreadableHello, Workers,
+};
 pub use proxy_values::{Size, Whole};
-pub use route::{Action, RouteConfig, RouteSettings};
-pub use send_proxy::{Fields, HeaderContent, HeaderField, NextHop, SendProxy, UniqueId, UnknownClient};
-pub use settings::{Dns, ProxyProtocol, Reload, RemovedRoutes};
+pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use file::ConfigFile;
 use finding::Source;
@@ -52,7 +53,6 @@ use route::Defaults;
 
 mod access_rule;
 mod admin;
-mod at_limit;
 mod breaker;
 mod cap;
 mod chain;
@@ -81,10 +81,10 @@ mod process;
 mod route;
 mod schema;
 mod send_proxy;
-mod settings;
 mod start;
 mod stray;
 mod words;
+mod written;
 
 /// The largest file that is read: a hundred thousand routes fit, a device that never ends does not.
 const LARGEST: usize = 16 << 20;
@@ -94,30 +94,14 @@ const LARGEST: usize = 16 << 20;
 pub struct Config {
     /// Where it came from, and its text.
     pub origin: Origin,
-    /// Threads that serve connections.
-    pub workers: Workers,
+    /// What the proxy runs with.
+    pub settings: Arc<Settings>,
     /// How long connections may go on after the proxy was told to stop.
     pub graceful_shutdown_timeout: Bound,
     /// How long it goes on accepting after that, and says already that it is not ready.
     pub shutdown_delay: Delay,
-    /// Deadlines of a connection whose route is not known yet.
-    pub deadlines: Deadlines,
-    /// Kernel keepalive of a connection whose route is not known yet.
-    pub keep_alive: KeepAlive,
-    /// Congestion control of the backends' sockets; a listener has its own.
-    pub congestion: Congestion,
-    /// What the proxy and one connection may use at most.
+    /// What the proxy and one connection may use at most, as it is written.
     pub limits: Limits,
-    /// What each client address may use at most; `None` if clients need not be counted.
-    pub clients: Option<AddressLimitsOptions>,
-    /// The pools by number: `direct` is 0, `chain` is 1. At most 64.
-    pub pools: Vec<PoolConfig>,
-    /// How often the tracker is compared with the kernel, and how patiently.
-    pub audit: AuditOptions,
-    /// PROXY headers that are received.
-    pub proxy_protocol: ProxyProtocol,
-    /// How long resolved names are kept.
-    pub dns: Dns,
     /// What is logged, how and where to.
     pub log: Log,
     /// Where the admin API is to be found; `None` for no admin API.
@@ -126,10 +110,6 @@ pub struct Config {
     pub process: Process,
     /// What becomes of what a reload removes, and when there is one.
     pub reload: Reload,
-    /// The listening sockets, by port: one for each address and port, never none.
-    pub listeners: Vec<ListenerConfig>,
-    /// Which connections are taken where.
-    pub routes: RouteTable<RouteConfig>,
     /// What may not mean what its author thinks.
     pub warnings: Findings,
 }
@@ -316,26 +296,38 @@ fn resolve(
     warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
     warnings.extend(kernel::warnings(&routes, &pools, document));
-    Some(Config {
-        origin,
+    let limits = &file.limits;
+    let settings = Settings {
         workers: file.workers.unwrap_or_else(one_for_each_core),
-        graceful_shutdown_timeout: file.graceful_shutdown_timeout,
-        shutdown_delay: file.shutdown_delay,
         deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
         congestion: file.congestion,
-        clients: file.limits.clients(),
-        limits: file.limits.clone(),
+        max_connections: limits.max_connections,
+        max_unrouted_connections: limits.max_unrouted_connections,
+        clients: limits.clients(),
+        unlimited_clients: limits.unlimited_clients.clone(),
+        max_memory: limits.max_memory.map(Memory::bytes),
+        at_limit: limits.at_limit,
+        early_data: limits.early_data.bytes(),
+        max_client_hello: limits.max_client_hello.bytes(),
+        max_header: file.proxy_protocol.max_header.bytes(),
         pools,
         audit: file.audit,
-        proxy_protocol: file.proxy_protocol.clone(),
-        dns: file.dns.clone(),
+        resolver: file.dns.options(),
+        other_descriptors: beside_the_proxy(file.admin.as_ref(), &file.log, &file.reload),
+        listeners,
+        routes,
+    };
+    Some(Config {
+        origin,
+        settings: Arc::new(settings),
+        graceful_shutdown_timeout: file.graceful_shutdown_timeout,
+        shutdown_delay: file.shutdown_delay,
+        limits: file.limits.clone(),
         admin: file.admin.clone(),
         log: file.log.clone(),
         process: file.process.clone(),
         reload: file.reload,
-        listeners,
-        routes,
         warnings: source.findings(Severity::Warning, warnings),
     })
 }

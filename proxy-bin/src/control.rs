@@ -22,7 +22,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
 
@@ -34,12 +33,13 @@ pub use state::State;
 pub use upgrade::{ADMIN, UpgradeError};
 pub use upgrading::Upgradable;
 
-use crate::listeners::Listening;
+use crate::config::Config;
 use crate::logging::Logs;
 use crate::model::{self, DrainKind};
-use crate::proxy::Proxy;
 use crate::systemd::Manager;
-use crate::workers::Worker;
+use proxy_dataplane::Generation;
+use proxy_dataplane::listeners::Listening;
+use proxy_dataplane::workers::Worker;
 
 /// The handle of a running [`Server`](crate::server::Server). Cheap to clone; clones are the same. It does not keep the
 /// server: once that has stopped, there is nothing left to change.
@@ -55,33 +55,35 @@ impl Control {
         &self.0
     }
 
-    pub(crate) fn in_force(&self) -> &Arc<ArcSwap<Proxy<TcpDialer>>> {
-        &self.0.in_force
-    }
-
-    /// The generation in force: configuration, routes, pools, listeners, limits. Do not keep it: it is not freed before
+    /// The generation in force: settings, routes, pools, listeners, limits. Do not keep it: it is not freed before
     /// it is dropped.
     #[must_use]
-    pub fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
+    pub fn proxy(&self) -> Arc<Generation<TcpDialer>> {
         self.0.proxy()
+    }
+
+    /// The configuration whose settings are in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<Config> {
+        self.0.config()
     }
 
     /// The table of its connections.
     #[must_use]
     pub fn tracker(&self) -> &Arc<Tracker> {
-        &self.0.tracker
+        self.0.plane.tracker()
     }
 
     /// The audit of its connections: to run one now, and for its heartbeat.
     #[must_use]
     pub fn audit(&self) -> &Audit {
-        &self.0.audit
+        self.0.plane.audit()
     }
 
     /// Its worker threads, in their order.
     #[must_use]
     pub fn workers(&self) -> &[Worker] {
-        &self.0.workers
+        self.0.plane.workers()
     }
 
     /// Since it was started.
@@ -110,7 +112,7 @@ impl Control {
     /// The configuration in force, and how the last reload went.
     #[must_use]
     pub fn config_status(&self) -> model::ConfigStatus {
-        let origin = self.proxy().config.origin.clone();
+        let origin = self.config().origin.clone();
         let standing = self.0.standing.lock();
         model::ConfigStatus {
             origin: origin.file.map_or_else(|| "embedded".to_owned(), |file| file.display().to_string()),
@@ -123,13 +125,13 @@ impl Control {
     /// The text of the configuration in force, as it was read.
     #[must_use]
     pub fn config_text(&self) -> Arc<str> {
-        Arc::clone(&self.proxy().config.origin.text)
+        Arc::clone(&self.config().origin.text)
     }
 
     /// The names of the listeners that are open.
     #[must_use]
     pub fn open_listeners(&self) -> Vec<Arc<str>> {
-        self.0.listeners.labels()
+        self.0.plane.listeners().labels()
     }
 
     /// The listening sockets that are open, by the listener's name: one for each worker, in their order. For another process to
@@ -138,7 +140,7 @@ impl Control {
     /// # Errors
     /// What the system says of a descriptor.
     pub fn listening_sockets(&self) -> std::io::Result<Vec<Listening>> {
-        self.0.listeners.sockets()
+        self.0.plane.listeners().sockets()
     }
 
     /// Whoever started the log gives it to those who may change it; without it a change of `[log]` waits for the next start.

@@ -1,13 +1,12 @@
 //! SmartProxy as a library: everything the `smartproxy` binary does, for embedding and for tests.
 //!
+//! What happens to connections is [`proxy_dataplane`]. Here:
+//!
 //! - [`config`]: the one shape of the configuration, and errors that point into the file;
-//! - [`connection`]: the life of one connection, from accept to its end, in one screen of code;
-//! - [`proxy`]: what all connections share;
-//! - [`server`]: listening sockets, worker threads, starting and stopping;
+//! - [`server`]: a data plane ([`proxy_dataplane`]) with what goes on around it, starting and stopping;
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`access_log`]: one line for each connection, at its end;
 //! - [`handover`]: a new process takes the listening sockets over;
-//! - [`listeners`], [`workers`]: sockets and threads;
 //! - [`systemd`], [`watchdog`]: what the service manager is told;
 //! - [`privileges`]: what the process gives up;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
@@ -19,32 +18,21 @@
 //! - [`unknown`]: a name that nothing has, with what was probably meant;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
-mod accept;
 pub mod access_log;
 pub mod admin;
-pub mod audit;
 pub mod cli;
 pub mod config;
-pub mod connection;
 pub mod control;
 pub mod demo;
-pub mod descriptors;
+mod descriptors;
 pub mod handover;
-pub mod listeners;
 pub mod logging;
 pub mod man;
 pub mod model;
-mod omissions;
-mod parked;
 pub mod plain_file;
-pub mod pool;
 pub mod privileges;
-pub mod proxy;
-mod resident;
 pub mod server;
 pub mod systemd;
 pub mod told;
 pub mod unknown;
-mod watch;
 pub mod watchdog;
-pub mod workers;

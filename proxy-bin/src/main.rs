@@ -15,11 +15,11 @@ use proxy_bin::cli::access::Access;
 use proxy_bin::cli::{self, Cli, Command, Operate};
 use proxy_bin::config::{Config, Ink, LoadError};
 use proxy_bin::demo::Wishes;
-use proxy_bin::descriptors;
 use proxy_bin::man;
 use proxy_bin::server::StartError;
 use proxy_bin::told::told;
 use proxy_core::listen::accept_error_is_shortage;
+use proxy_dataplane::descriptors;
 
 fn main() -> ExitCode {
     // Before anything is opened: what whoever started this process gave it is told by its number alone.

@@ -14,11 +14,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given as AdminGiven, Subject, Traces};
-use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
 use proxy_bin::control::{self, Upgradable};
 use proxy_bin::handover::{Passed, Predecessor, Program, predecessor};
-use proxy_bin::listeners::Inherited;
 use proxy_bin::logging::Logs;
 use proxy_bin::privileges::{self, Identity, keep_to_itself};
 use proxy_bin::server::Server;
@@ -26,6 +24,8 @@ use proxy_bin::systemd::Manager;
 use proxy_bin::told::told;
 use proxy_bin::watchdog;
 use proxy_core::ListenError;
+use proxy_dataplane::audit::SocketOwnership;
+use proxy_dataplane::listeners::Inherited;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
@@ -88,7 +88,7 @@ fn start(
     }
     let (logs, _end) = Logs::start_for(&config.log, identity.as_ref())?;
     let Given { mut bound, admin: admin_port } = given(inherited);
-    bound.bind_missing(&config).map_err(|error| untaken(error, &bound, &config))?;
+    bound.bind_missing(&config.settings).map_err(|error| untaken(error, &bound, &config))?;
     let admin = Admin { port: admin_port, waits_for: predecessor.as_ref().map(Predecessor::process) };
     let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config, identity.as_ref())? };
     if let Some(identity) = identity {
@@ -118,7 +118,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let traces = Traces::default();
     let told = (logs.access_log(), traces.clone());
     let given: Vec<_> = bound.listeners().map(str::to_owned).collect();
-    let server = Server::start_with(config, bound, &Handle::current(), Sockets::ItsOwn, told)
+    let server = Server::start_with(config, bound, &Handle::current(), SocketOwnership::own(), told)
         .map_err(|error| taken(error, PORT_HINT))?;
     let control = server.control().clone();
     // It accepts: from now on a signal ends nobody who lives.
@@ -132,7 +132,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     control.tell(manager);
     let sockets = match sockets {
         // The name of the socket is taken last: until then it leads to the predecessor.
-        None => admin.bind(&control.proxy().config, None)?,
+        None => admin.bind(&control.config(), None)?,
         bound => bound,
     };
     let subject = Subject { control: control.clone(), traces };
@@ -148,7 +148,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     }
     manager.ready();
     let listeners = control.proxy().listeners.iter().map(|at| at.label.to_string()).collect::<Vec<_>>();
-    let each_client = control.proxy().config.limits.of_each_client();
+    let each_client = control.config().limits.of_each_client();
     info!(listeners = %listeners.join(" "), each_client, "running");
     let leaving = async {
         control.handed_over().await;
@@ -163,7 +163,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
 
 /// A port that could not be listened on, and what to do about it: also where it is this process that has it, in another way.
 fn untaken(error: ListenError, bound: &Inherited, config: &Config) -> anyhow::Error {
-    match bound.given_beside(error.addr, config).filter(|_| error.is_taken()) {
+    match bound.given_beside(error.addr, &config.settings).filter(|_| error.is_taken()) {
         Some(given) => {
             let listener = error.addr;
             anyhow::anyhow!(

@@ -275,7 +275,7 @@ impl Watch {
         }
         info!(by, "stopping; another signal stops at once");
         // They leave beside each other, and finish one after the other.
-        let delay = |proxy: &Control| proxy.proxy().config.shutdown_delay.get().map(proxy_core::Bound::get);
+        let delay = |proxy: &Control| proxy.config().shutdown_delay.get().map(proxy_core::Bound::get);
         let delay = self.proxies.iter().filter(|proxy| !proxy.is_handed_over()).filter_map(delay).max();
         if delay.is_none() {
             self.asked.left.cancel();
@@ -289,7 +289,7 @@ impl Watch {
 
     /// How long connections may take to finish.
     fn grace(&self) -> Duration {
-        self.proxies.iter().map(|proxy| proxy.proxy().config.graceful_shutdown_timeout.get()).sum()
+        self.proxies.iter().map(|proxy| proxy.config().graceful_shutdown_timeout.get()).sum()
     }
 
     /// Whether it accepts although it is to stop.

@@ -13,8 +13,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, error, info};
 
 use crate::control::{Control, State};
-use crate::listeners::Listening;
 use crate::systemd::Manager;
+use proxy_dataplane::listeners::Listening;
 use vitals::{Seen, Vitals};
 
 /// How often its status is told where no watchdog asks for more.
@@ -91,7 +91,7 @@ fn status(control: &Control) -> String {
 }
 
 fn seen(control: &Control) -> Seen {
-    let (audit, state) = (control.proxy().config.audit, control.audit().state());
+    let (audit, state) = (control.proxy().settings.audit, control.audit().state());
     Seen {
         beats: control.workers().iter().map(|worker| worker.view().beats).collect(),
         audits: state.runs(),

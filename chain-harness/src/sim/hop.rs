@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_bin::config::Config;
-use proxy_bin::proxy::Proxy;
 use proxy_conn::{ConnId, Ended, Phase, Subscriber, Tracker};
 use proxy_core::{Endpoint, KeepAlive, Resolver};
+use proxy_dataplane::generation::Generation;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -73,7 +73,7 @@ struct State {
 /// What runs on a hop.
 #[derive(Clone)]
 enum Running {
-    Product { proxy: Arc<Proxy<SimNet>>, tasks: TaskTracker },
+    Product { proxy: Arc<Generation<SimNet>>, tasks: TaskTracker },
     Leaky { proxies: Vec<Arc<Leaky<SimNet>>>, tasks: TaskTracker },
 }
 
@@ -131,9 +131,9 @@ impl Site {
         let config = Config::parse(&self.config, self.name);
         let config = config.unwrap_or_else(|errors| panic!("{errors}\n{}", self.config));
         let record = Record { site: Arc::downgrade(self), phases: Mutex::default() };
-        let (tracker, keep_alive) = (Tracker::new(1, record), config.keep_alive);
-        let proxy = Arc::new(Proxy::new(
-            config,
+        let (tracker, keep_alive) = (Tracker::new(1, record), config.settings.keep_alive);
+        let proxy = Arc::new(Generation::new(
+            config.settings,
             tracker,
             net.clone(),
             Resolver::fixed(NAMES.map(|(name, ip)| (name, ip.into()))),

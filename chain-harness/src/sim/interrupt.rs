@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use proxy_bin::proxy::{Listener, Proxy};
 use proxy_core::Listen;
+use proxy_dataplane::generation::{Generation, Listener};
 use tokio_util::task::TaskTracker;
 
 use super::stream::{SimListener, SimNet};
@@ -31,7 +31,7 @@ struct Interrupted<F, N> {
 
 /// Accepts as the product does, and interrupts each connection after so many polls.
 pub(super) async fn accept(
-    proxy: Arc<Proxy<SimNet>>,
+    proxy: Arc<Generation<SimNet>>,
     at: Arc<Listener>,
     listener: SimListener,
     tasks: TaskTracker,

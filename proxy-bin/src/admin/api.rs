@@ -20,7 +20,7 @@ use super::{change, connections, events, health, metrics, openapi, page, status,
 use crate::control::{Control, State};
 use crate::logging::Logs;
 use crate::model::{self, Problem};
-use crate::proxy::Proxy;
+use proxy_dataplane::generation::Generation;
 
 /// What the API is about.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
+    pub(super) fn proxy(&self) -> Arc<Generation<TcpDialer>> {
         self.subject.control.proxy()
     }
 

@@ -14,7 +14,7 @@ const AUDIT_TAKES: Duration = Duration::from_secs(60);
 /// `GET /healthz`: the control plane is alive. To restart a proxy that only refuses connections would help nobody.
 pub(super) async fn healthz(State(api): State<Arc<Api>>) -> Result<&'static str, Problem> {
     let proxy = api.proxy();
-    let patience = proxy.config.audit.interval.get() * 2 + AUDIT_TAKES;
+    let patience = proxy.settings.audit.interval.get() * 2 + AUDIT_TAKES;
     let ago = match api.audit().state().last_run() {
         Some(at) => SystemTime::now().duration_since(at).unwrap_or_default(),
         None => api.control().uptime(),

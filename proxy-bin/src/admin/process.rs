@@ -2,9 +2,9 @@
 
 use proxy_core::process::memory;
 
-use crate::descriptors;
 use crate::model::{Memory, Usage};
-use crate::resident::Resident;
+use proxy_dataplane::descriptors;
+use proxy_dataplane::resident::Resident;
 
 /// The process. It holds one descriptor, with which its memory is read.
 #[derive(Debug)]

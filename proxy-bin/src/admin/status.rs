@@ -14,10 +14,10 @@ use super::view::{self, secs, usage};
 use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
 use crate::model::{self, Listener, Pool, Route, Status, Target, Usage};
-use crate::proxy::{self, Proxy, RouteState};
+use proxy_dataplane::generation::{Generation, RouteState};
 use proxy_upstream::Member;
 
-type Served = Proxy<TcpDialer>;
+type Served = Generation<TcpDialer>;
 
 /// `GET /v1/status`.
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
@@ -38,7 +38,7 @@ pub(super) fn of_all(api: &Api, census: &Census) -> Status {
         workers: u32::try_from(control.workers().len()).unwrap_or(u32::MAX),
         connections: census.all.phases.total(),
         max_connections: proxy.connections.most() as u64,
-        full: proxy.room.view().0,
+        full: proxy.is_full(),
         opened_total: tracker.opened(),
         ended_total: ended.filter(|(_, count)| *count > 0).collect(),
         phases: census.all.phases,
@@ -116,12 +116,12 @@ pub(super) async fn audit_now(State(api): State<Arc<Api>>) -> Json<model::Audit>
 /// What is logged. Where the log is not the proxy's, what the configuration asks for is all there is to say.
 pub(super) fn log(api: &Api) -> model::LogStatus {
     let logs = api.logs().ok();
-    let level = logs.as_ref().map_or_else(|| api.proxy().config.log.level, Logs::level);
+    let level = logs.as_ref().map_or_else(|| api.control().config().log.level, Logs::level);
     model::LogStatus { level: level.name().to_owned(), lost_total: logs.as_ref().map_or(0, Logs::lost) }
 }
 
 fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
-    let pool = |pool: &crate::pool::Pool| {
+    let pool = |pool: &proxy_dataplane::pool::Pool| {
         let pressure = pool.pressure.load();
         let used = census.pools.get(&pool.id).map_or(0, model::Phases::total);
         Pool {
@@ -140,7 +140,7 @@ fn waiting(limit: &Limit) -> u64 {
 }
 
 fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
-    let listener = |at: &Arc<crate::proxy::Listener>| Listener {
+    let listener = |at: &Arc<proxy_dataplane::generation::Listener>| Listener {
         name: at.label.to_string(),
         connections: usage(census.listeners.get(&at.label).copied().unwrap_or(0), &at.limit),
         draining: api.control().is_draining_listener(&at.label),
@@ -150,7 +150,7 @@ fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
 
 /// The routes in force, then those that have connections although they are no more.
 pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
-    let in_force = proxy.config.routes.routes().map(|matched| {
+    let in_force = proxy.settings.routes.routes().map(|matched| {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         let targets = route.action.targets().iter().enumerate();
         let targets = targets.map(|(nth, target)| match state.and_then(|state| state.targets.nth(nth)) {
@@ -171,7 +171,7 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
             ..of_route(matched.name(), census.routes.get(matched.name()), bound(route.max_connections))
         }
     });
-    let known = |name: &str| proxy.config.routes.routes().any(|matched| matched.name() == name);
+    let known = |name: &str| proxy.settings.routes.routes().any(|matched| matched.name() == name);
     let gone: BTreeMap<_, _> = census.routes.iter().filter(|(name, _)| !known(name)).collect();
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
 }
@@ -237,16 +237,17 @@ fn never_dialled(route: &str, target: &proxy_upstream::Target, config: &RouteCon
 
 /// Every limit that is set.
 pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
+    let (waiting, most) = proxy.unrouted();
     let unrouted = model::Limit {
         what: "connections without a route".to_owned(),
-        usage: Usage { used: proxy.lobby.waiting() as u64, most: Some(proxy.lobby.most() as u64) },
+        usage: Usage { used: waiting as u64, most: Some(most as u64) },
         high_water: None,
         waiting: 0,
         // For one more the oldest gives way.
         full: false,
     };
     let all =
-        model::Limit { full: proxy.room.view().0, ..limit("all connections".to_owned(), &proxy.connections) };
+        model::Limit { full: proxy.is_full(), ..limit("all connections".to_owned(), &proxy.connections) };
     let mut limits = vec![all, unrouted];
     let mut add =
         |what: &dyn Fn() -> String, set: &Limit| limits.extend(set.bound().map(|_| limit(what(), set)));
@@ -256,7 +257,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
     for at in &proxy.listeners {
         add(&|| format!("listener {}", at.label), &at.limit);
     }
-    for matched in proxy.config.routes.routes() {
+    for matched in proxy.settings.routes.routes() {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         limits.extend(of_limits(route, state));
     }
@@ -264,7 +265,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         what: "clients".to_owned(),
         usage: Usage {
             used: clients.len() as u64,
-            most: proxy.config.clients.map(|options| options.client_table_capacity.get().into()),
+            most: proxy.settings.clients.map(|options| options.client_table_capacity.get().into()),
         },
         high_water: None,
         waiting: 0,
@@ -279,13 +280,15 @@ fn of_limits<'r>(
     state: Option<&'r RouteState>,
 ) -> impl Iterator<Item = model::Limit> + 'r {
     let of_route = route.max_connections.map(|most| {
-        let set = state.map_or_else(|| proxy::limit(Some(most)), |state| state.limit.clone());
+        let set =
+            state.map_or_else(|| proxy_dataplane::settings::limit(Some(most)), |state| state.limit.clone());
         (format!("route {}", route.name), set)
     });
     let of_targets = route.max_connections_per_target.into_iter().flat_map(move |most| {
         route.action.targets().iter().enumerate().map(move |(nth, target)| {
             let known = state.and_then(|state| state.targets.nth(nth));
-            let set = known.map_or_else(|| proxy::limit(Some(most)), |known| known.limit.clone());
+            let set = known
+                .map_or_else(|| proxy_dataplane::settings::limit(Some(most)), |known| known.limit.clone());
             (format!("target {target} of {}", route.name), set)
         })
     });

@@ -6,7 +6,7 @@ use proxy_conn::{AuditState, ConnView, Limit, Phase, PoolId, audit};
 use tokio::time::Instant;
 
 use crate::model;
-use crate::proxy::Proxy;
+use proxy_dataplane::generation::Generation;
 
 /// Seconds, to the microsecond: what is finer is noise.
 pub(super) fn secs(time: Duration) -> f64 {
@@ -25,12 +25,12 @@ pub(super) fn host_name() -> String {
 }
 
 /// The names of the pools, by their numbers: also of those that are no longer configured.
-pub(super) fn pool_names<D>(proxy: &Proxy<D>) -> Vec<std::sync::Arc<str>> {
+pub(super) fn pool_names<D>(proxy: &Generation<D>) -> Vec<std::sync::Arc<str>> {
     (0..).map_while(PoolId::new).map_while(|id| proxy.numbers.name(id)).collect()
 }
 
 /// A connection, as a list says it.
-pub(crate) fn connection<P: AsRef<str>>(
+pub fn connection<P: AsRef<str>>(
     view: &ConnView,
     immortal: bool,
     pools: &[P],

@@ -12,8 +12,8 @@ use super::query::Pairs;
 use super::view;
 use crate::control::scope;
 use crate::model::{DrainKind, Filter, Problem};
-use crate::proxy::Proxy;
 use crate::unknown::Unknown;
+use proxy_dataplane::generation::Generation;
 
 /// The keys of a filter.
 pub(super) const KEYS: [&str; 10] = [
@@ -83,7 +83,7 @@ impl Wanted {
     /// may have begun under another. Otherwise nothing would be told of what is misspelt as of what has no connections.
     pub(super) fn of(
         filter: Filter,
-        proxy: &Proxy<TcpDialer>,
+        proxy: &Generation<TcpDialer>,
         connections: &[Tracked],
     ) -> Result<Self, Problem> {
         let names = [
@@ -148,7 +148,7 @@ fn pool<P: AsRef<str>>(name: &str, pools: &[P]) -> Result<PoolId, Problem> {
 }
 
 /// Whether there is something of this kind and name, or was for one of these connections.
-fn is_there(proxy: &Proxy<TcpDialer>, connections: &[Tracked], kind: DrainKind, name: &str) -> bool {
+fn is_there(proxy: &Generation<TcpDialer>, connections: &[Tracked], kind: DrainKind, name: &str) -> bool {
     let (of, now) = (scope::Of::new(proxy, kind, name), Instant::now());
     scope::is_known(proxy, kind, name)
         || connections.iter().any(|one| of.includes(&one.view(now)))

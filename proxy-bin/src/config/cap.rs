@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-use super::limits::Connections;
+use proxy_dataplane::settings::Connections;
 
 /// A limit that may be switched off: `100` or `"off"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

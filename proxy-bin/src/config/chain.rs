@@ -73,7 +73,7 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
 
 /// Whether all connections of a hop come from another proxy, which is in none of the files.
 fn has_one_before(hop: &Config) -> bool {
-    hop.listeners.iter().all(|at| matches!(at.accept_proxy, AcceptProxy::Required(_)))
+    hop.settings.listeners.iter().all(|at| matches!(at.accept_proxy, AcceptProxy::Required(_)))
 }
 
 /// One of the two, with its text.
@@ -95,7 +95,7 @@ impl<'a> Hop<'a> {
     }
 
     /// The place of what is written about listening on a port; else that of the port, in the route that wants it.
-    fn listener(self, at: &listener::ListenerConfig) -> super::document::Place<'a, 'a> {
+    fn listener(self, at: &super::ListenerConfig) -> super::document::Place<'a, 'a> {
         let document = &self.text.document;
         match listener::table_of(&self.text.file, at) {
             Some(table) => listener::place(document, table),

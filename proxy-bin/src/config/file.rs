@@ -11,28 +11,23 @@ use std::sync::Arc;
 
 use proxy_conn::{AuditOptions, DeadlineOverrides, OverloadOptions};
 use proxy_core::{BindAddr, Bound, Congestion, KeepAliveOverrides};
-use proxy_route::{ClientNet, Match, PortRange};
+use proxy_dataplane::settings::{
+    AcceptProxy, AtLimit, BACKLOG, Backlog, Connections, NextHop, UnreadableHello, Workers,
+};
+use proxy_route::{Match, PortRange};
 use proxy_upstream::Target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::admin::Admin;
-use super::at_limit::AtLimit;
 use super::breaker::BreakerFile;
 use super::delay::Delay;
-use super::limits::{Connections, Limits};
+use super::limits::Limits;
 use super::log::Log;
 use super::process::Process;
-use super::send_proxy::{NextHop, ProxyV1File, ProxyV2File, SendProxyFile};
-use super::settings::{Dns, ProxyProtocol, Reload};
-use proxy_values::Whole;
+use super::send_proxy::{ProxyV1File, ProxyV2File, SendProxyFile};
+use super::written::{Dns, ProxyProtocol, Reload};
 use proxy_values::choice::{self, Choice};
-
-/// How many threads serve connections.
-pub type Workers = Whole<1, 256>;
-
-/// How many connections the kernel holds ready to be accepted.
-pub type Backlog = Whole<1, 65_535>;
 
 /// SmartProxy's configuration: which ports it listens on, and where it takes each connection.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -168,77 +163,12 @@ impl Default for ListenerFile {
         Self {
             ports: None,
             bind: vec![BindAddr::Dual],
-            backlog: Backlog::nearest(1024),
+            backlog: BACKLOG,
             accept_proxy: AcceptProxy::Off,
             unreadable_hello: UnreadableHello::Refuse,
             max_connections: None,
             congestion: None,
         }
-    }
-}
-
-/// What becomes of a connection that begins as TLS does and names no server that could be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnreadableHello {
-    /// It is reset.
-    #[default]
-    Refuse,
-    /// It is routed as one that names nobody.
-    Unnamed,
-}
-
-/// Whose PROXY headers a listener believes.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AcceptProxy {
-    /// Nobody's: what looks like a header is data like any other.
-    Off,
-    /// Every peer has to be in one of these networks and has to send a header. Others are refused.
-    Required(#[schemars(length(min = 1))] Arc<[ClientNet]>),
-    /// Peers in these networks have to send a header. Others must not: they are taken as they are.
-    RequiredFrom(#[schemars(length(min = 1))] Arc<[ClientNet]>),
-    /// Peers in these networks may send a header; one that sends none is taken as it is, like all others, which must not.
-    /// One that says nothing at all is so after `proxy_header_timeout`.
-    Optional(#[schemars(length(min = 1))] Arc<[ClientNet]>),
-}
-
-impl AcceptProxy {
-    /// The key of the networks whose headers are believed, and the networks.
-    pub(crate) fn believed(&self) -> Option<(&'static str, &Arc<[ClientNet]>)> {
-        match self {
-            Self::Off => None,
-            Self::Required(networks) => Some(("required", networks)),
-            Self::RequiredFrom(networks) => Some(("required_from", networks)),
-            Self::Optional(networks) => Some(("optional", networks)),
-        }
-    }
-}
-
-impl Choice for AcceptProxy {
-    type Body = Vec<ClientNet>;
-    const BODY: &'static str = "a list";
-    const EXPECTED: &'static str = "\"off\", { required = [\"10.0.0.0/8\"] }, { required_from = [\"10.0.0.0/8\"] } or { optional = [\"10.0.0.0/8\"] }";
-    const WORDS: &'static [&'static str] = &["off"];
-    const KEYS: &'static [&'static str] = &["required", "required_from", "optional"];
-
-    fn word(word: &str) -> Option<Self> {
-        (word == "off").then_some(Self::Off)
-    }
-
-    fn table(key: &str, networks: Vec<ClientNet>) -> Option<Self> {
-        match key {
-            "required" => Some(Self::Required(networks.into())),
-            "required_from" => Some(Self::RequiredFrom(networks.into())),
-            "optional" => Some(Self::Optional(networks.into())),
-            _ => None,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for AcceptProxy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        choice::read(deserializer)
     }
 }
 

@@ -15,9 +15,10 @@ use proxy_upstream::{Host, Target, TargetPort};
 
 use super::document::Document;
 use super::finding::Finding;
-use super::listener::{Greeting, ListenerConfig};
-use super::route::{self, RouteConfig};
-use super::send_proxy::SendProxy;
+use super::route;
+use proxy_dataplane::settings::RouteConfig;
+use proxy_dataplane::settings::SendProxy;
+use proxy_dataplane::settings::{Greeting, ListenerConfig};
 
 /// Own ports that one connection is followed over. A longer ring is no slip.
 const LONGEST: usize = 64;

@@ -6,8 +6,9 @@ use proxy_route::RouteTable;
 
 use super::document::{Document, Place};
 use super::finding::{Finding, Span};
-use super::pool::PoolConfig;
-use super::route::{self, Action, RouteConfig};
+use super::route;
+use proxy_dataplane::settings::PoolConfig;
+use proxy_dataplane::settings::{Action, RouteConfig};
 
 /// The longest idle time and interval of keepalive, in seconds (`MAX_TCP_KEEPIDLE` and `MAX_TCP_KEEPINTVL` of Linux).
 const LONGEST_KEEPALIVE: u64 = 32_767;

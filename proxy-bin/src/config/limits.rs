@@ -4,20 +4,17 @@ use std::num::NonZeroU32;
 
 use proxy_conn::AddressLimitsOptions;
 use proxy_conn::limits::V6Prefix;
+use proxy_dataplane::settings::{AtLimit, Connections};
 use proxy_route::ClientNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at_limit::AtLimit;
 use super::cap::Cap;
 use super::document::Document;
 use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
 use super::memory::Memory;
-use proxy_values::{Size, Whole};
-
-/// A number of connections, of which there is at least one.
-pub type Connections = Whole<1, { u32::MAX }>;
+use proxy_values::Size;
 
 /// Clients that are counted at once, unless more connections than this may come. A place takes some 60 bytes.
 const TRACKED_CLIENTS: u32 = 1 << 16;
@@ -25,10 +22,6 @@ const TRACKED_CLIENTS: u32 = 1 << 16;
 /// SmartProxy's limits for each client, but for those on loopback.
 const PER_CLIENT: u32 = 100;
 const PER_CLIENT_PER_MINUTE: u32 = 300;
-
-/// Connections without a route that are waited for, where nothing is said. With the largest hello that is read by default,
-/// 320 MiB; and a crowd of 16 000 comes within a round trip only where 80 000 connect in a second.
-const MOST_UNROUTED: usize = 1 << 14;
 
 /// What the proxy, one client and one connection may use at most.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -119,13 +112,6 @@ impl Limits {
         let or = |written: Option<Cap>, most| written.unwrap_or(Cap::At(Connections::nearest(most)));
         let at_once = or(self.connections_per_client, PER_CLIENT);
         (at_once, or(self.connections_per_client_per_minute, PER_CLIENT_PER_MINUTE))
-    }
-
-    /// How many connections may be waited for that have no route, where there may be `most` in all.
-    #[must_use]
-    pub fn unrouted(&self, most: usize) -> usize {
-        let share = (most / 2).clamp(1, MOST_UNROUTED);
-        self.max_unrouted_connections.map_or(share, |wanted| most.min(wanted.get() as usize))
     }
 
     /// What each client may have, in one line for an operator, and whether that is written anywhere.

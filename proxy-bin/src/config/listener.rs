@@ -1,89 +1,27 @@
 //! Listening sockets: which ports follows from the routes, on which addresses and how from `[[listeners]]`.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
-use proxy_core::{BindAddr, Congestion};
+use proxy_core::BindAddr;
+use proxy_dataplane::settings::ListenerConfig;
 use proxy_route::PortRange;
 
-use super::at_limit::AtLimit;
 use super::document::{Document, Place};
-use super::file::{AcceptProxy, Backlog, ConfigFile, ListenerFile, RouteFile, UnreadableHello};
+use super::file::{ConfigFile, ListenerFile, RouteFile};
 use super::finding::Finding;
-use super::limits::Connections;
 
 /// Listening sockets at most. Each is held by every worker, and a route for all ports is a slip rather than a wish.
 pub(super) const MOST_SOCKETS: usize = 4096;
 
-/// One address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerConfig {
-    /// Its name in logs and metrics, such as `127.0.0.1:8001`, `[::1]:8001` or `*:8001`.
-    pub label: String,
-    /// The local address.
-    pub bind: BindAddr,
-    /// The local port.
-    pub port: u16,
-    /// Connections that wait in the kernel.
-    pub backlog: Backlog,
-    /// Whose PROXY headers are believed.
-    pub accept_proxy: AcceptProxy,
-    /// What becomes of a connection that begins as TLS does and names no server that could be told.
-    pub unreadable_hello: UnreadableHello,
-    /// Its connections at one time, over all workers; `None` for no limit of its own.
-    pub max_connections: Option<Connections>,
-    /// What happens to a connection beyond that.
-    pub at_limit: AtLimit,
-    /// Congestion control of the clients' sockets.
-    pub congestion: Congestion,
-}
-
-/// What a peer has to do before anything else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Greeting {
-    /// It has to send a PROXY header.
-    Header,
-    /// It may send a PROXY header; if it does not, it is the client.
-    Either,
-    /// It sends none; it is the client.
-    Plain,
-    /// It is not let in at all.
-    Refused,
-}
-
-impl AcceptProxy {
-    /// What a peer of this address has to do.
-    #[must_use]
-    pub fn greeting(&self, peer: IpAddr) -> Greeting {
-        let Some((_, networks)) = self.believed() else { return Greeting::Plain };
-        let believed = networks.iter().any(|network| network.contains(peer));
-        match self {
-            Self::Required(_) | Self::RequiredFrom(_) if believed => Greeting::Header,
-            Self::Optional(_) if believed => Greeting::Either,
-            Self::Required(_) => Greeting::Refused,
-            Self::RequiredFrom(_) | Self::Optional(_) | Self::Off => Greeting::Plain,
-        }
-    }
-}
-
-impl ListenerConfig {
-    fn new(file: &ListenerFile, whole: &ConfigFile, bind: BindAddr, port: u16) -> Self {
-        let label = match bind {
-            BindAddr::Dual => format!("*:{port}"),
-            BindAddr::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
-            BindAddr::Ip(IpAddr::V4(ip)) => format!("{ip}:{port}"),
-        };
-        Self {
-            label,
-            bind,
-            port,
-            backlog: file.backlog,
-            accept_proxy: file.accept_proxy.clone(),
-            unreadable_hello: file.unreadable_hello,
-            max_connections: file.max_connections,
-            at_limit: whole.limits.at_limit,
-            congestion: file.congestion.unwrap_or(whole.congestion),
-        }
+fn resolved(file: &ListenerFile, whole: &ConfigFile, bind: BindAddr, port: u16) -> ListenerConfig {
+    ListenerConfig {
+        backlog: file.backlog,
+        accept_proxy: file.accept_proxy.clone(),
+        unreadable_hello: file.unreadable_hello,
+        max_connections: file.max_connections,
+        at_limit: whole.limits.at_limit,
+        congestion: file.congestion.unwrap_or(whole.congestion),
+        ..ListenerConfig::on(bind, port)
     }
 }
 
@@ -153,7 +91,7 @@ impl Sockets<'_, '_, '_> {
                 match claims.iter().find(|(taken, _)| collide(*taken, bind)) {
                     Some((taken, first)) => self.collision(port, (*taken, *first), (bind, claim)),
                     None => {
-                        self.listeners.push(ListenerConfig::new(table, self.file, bind, port));
+                        self.listeners.push(resolved(table, self.file, bind, port));
                         claims.push((bind, claim));
                     }
                 }
@@ -161,7 +99,7 @@ impl Sockets<'_, '_, '_> {
         }
         if claims.is_empty() {
             let table = ListenerFile::default();
-            self.listeners.push(ListenerConfig::new(&table, self.file, BindAddr::Dual, port));
+            self.listeners.push(resolved(&table, self.file, BindAddr::Dual, port));
         }
     }
 

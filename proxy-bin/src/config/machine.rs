@@ -2,7 +2,7 @@
 
 use super::finding::{ConfigErrors, Finding, Severity, Source};
 use super::{Config, listener, peel};
-use crate::descriptors::{self, Needs};
+use proxy_dataplane::descriptors::{self, Needs};
 
 impl Config {
     /// Asks the kernel for every congestion control that the file names, and for as many descriptors as the listening sockets
@@ -39,7 +39,7 @@ impl Config {
 
     /// That there are not as many descriptors as it takes to listen, if so. The place is looked for by reading the text again.
     fn too_many_sockets(&self, limit: u64) -> Option<Finding> {
-        let needs = Needs::of(self);
+        let needs = Needs::of(&self.settings);
         if needs.fit(limit) {
             return None;
         }

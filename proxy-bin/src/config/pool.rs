@@ -1,26 +1,13 @@
-//! Pools: groups of connections that share a limit, deadlines and an overload breaker.
-//!
-//! Which pool a connection is in depends on its route and on whether it came with a PROXY header, so each route knows
-//! two, and the deadlines that it has in each:
-//!
-//! ```text
-//! built in < built into the pool `chain` < [timeouts] < [pools.NAME] timeouts < the route's timeouts
-//! ```
-//!
-//! What is built into `chain` is a tenth shorter for each proxy that a connection has come through, so that of the
-//! proxies of one chain the one next to the backend ends a silence, and tells its cause: see [`PoolChoice::behind`].
-
-use std::sync::Arc;
+//! Pools: which there are in a file, and what its layers come to for each route.
 
 use proxy_conn::overload::OptionsError;
-use proxy_conn::{DeadlineOverrides, Deadlines, OverloadOptions, Switch};
+use proxy_conn::{DeadlineOverrides, Deadlines};
 use proxy_core::Bound;
+use proxy_dataplane::settings::{AtLimit, BuiltIn, PoolChoice, PoolConfig, PoolPlace, RoutePools};
 
-use super::at_limit::AtLimit;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, PoolFile, RouteFile};
 use super::finding::Finding;
-use super::limits::Connections;
 use super::send_proxy::SendProxyFile;
 use proxy_values::spelling;
 
@@ -31,120 +18,6 @@ const MOST: usize = 64;
 
 /// The pools that are always there, in the order of their numbers.
 const BUILT_IN: [&str; 2] = ["direct", "chain"];
-
-/// A pool of connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// The name in logs and metrics.
-    pub name: Arc<str>,
-    /// Its connections at one time; `None` for no limit of its own.
-    pub max_connections: Option<Connections>,
-    /// What happens to a connection beyond that.
-    pub at_limit: AtLimit,
-    /// When it is overloaded. The options agree with each other.
-    pub overload: OverloadOptions,
-}
-
-impl PoolConfig {
-    /// The pool `direct`.
-    pub const DIRECT: PoolPlace = PoolPlace(0);
-    /// The pool `chain`.
-    pub const CHAIN: PoolPlace = PoolPlace(1);
-}
-
-/// A pool's place in [`Config::pools`](super::Config::pools). Another configuration may have it elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolPlace(u8);
-
-impl PoolPlace {
-    /// The place, from 0.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A pool that a route's connections may be in, and what holds for them there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolChoice {
-    /// Which one.
-    pub place: PoolPlace,
-    /// The deadlines, every layer applied, for a connection that came straight from its client.
-    pub deadlines: Deadlines,
-    /// Which of them are those built into the pool `chain`, and so depend on the place in the chain.
-    built_in: OfChain,
-}
-
-/// Which of the deadlines that would race along a chain nobody wrote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct OfChain {
-    inactivity: bool,
-    half_closed: bool,
-    no_data: bool,
-    lifetime: bool,
-}
-
-impl PoolChoice {
-    /// The deadlines of a connection that came through so many other proxies. Two proxies with the same deadline for the
-    /// same silence race, and the one that is late sees a reset by a neighbour; what is written is used as it stands.
-    #[must_use]
-    pub fn behind(&self, proxies: usize) -> Deadlines {
-        let mut deadlines = self.deadlines;
-        if proxies == 0 {
-            return deadlines;
-        }
-        if self.built_in.inactivity {
-            deadlines.inactivity_timeout = shortened(deadlines.inactivity_timeout, proxies);
-        }
-        if self.built_in.half_closed {
-            deadlines.half_closed_timeout = shortened(deadlines.half_closed_timeout, proxies);
-        }
-        if let Switch::After(bound) = deadlines.no_data_timeout
-            && self.built_in.no_data
-        {
-            deadlines.no_data_timeout = Switch::After(shortened(bound, proxies));
-        }
-        if self.built_in.lifetime {
-            deadlines.max_connection_lifetime = aged(deadlines.max_connection_lifetime, proxies);
-        }
-        deadlines
-    }
-}
-
-/// Proxies that make a difference. After so many a tenth less would be less than half: 0.9⁷ = 0.48.
-const STEPS: usize = 7;
-
-/// A tenth less for each proxy: well over a round trip and the steps of a timer, and of the deadline most is left. Half of it
-/// is left in any case (the seventh proxy and those after it have the same), since what peers say of a chain's length is
-/// not to take a deadline away.
-fn shortened(bound: Bound, proxies: usize) -> Bound {
-    let whole = bound.get();
-    let shorter = (0..proxies.min(STEPS)).fold(whole, |left, _| left - left / 10).max(whole / 2);
-    Bound::try_from(shorter).unwrap_or(bound)
-}
-
-/// A hundredth less for each proxy, as many as above: of the built-in day a quarter of an hour, which is longer than a
-/// connection can take from one hop to the next, and takes little from whoever lives.
-fn aged(bound: Bound, proxies: usize) -> Bound {
-    let steps = u32::try_from(proxies.min(STEPS)).unwrap_or(0);
-    Bound::try_from(bound.get() - bound.get() / 100 * steps).unwrap_or(bound)
-}
-
-/// The pools of a route's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RoutePools {
-    plain: PoolChoice,
-    chained: PoolChoice,
-}
-
-impl RoutePools {
-    /// The pool of a connection: `chained` says whether it came with a PROXY header. Whether the route sends one is known
-    /// here.
-    #[must_use]
-    pub const fn of(&self, chained: bool) -> &PoolChoice {
-        if chained { &self.chained } else { &self.plain }
-    }
-}
 
 /// The pools of a file: those that are built in, and the others by name. A pool's number is its position.
 pub(super) struct Pools<'f> {
@@ -189,7 +62,7 @@ impl<'f> Pools<'f> {
 
     fn place(&self, name: &str) -> Option<PoolPlace> {
         let position = self.list.iter().position(|(one, _)| *one == name);
-        position.and_then(|position| u8::try_from(position).ok()).map(PoolPlace)
+        position.and_then(PoolPlace::new)
     }
 
     fn deadlines(&self, place: PoolPlace) -> Deadlines {
@@ -203,11 +76,11 @@ impl<'f> Pools<'f> {
         file.map(|file| file.timeouts).unwrap_or_default()
     }
 
-    fn built_in(&self, place: PoolPlace, route: &DeadlineOverrides) -> OfChain {
+    fn built_in(&self, place: PoolPlace, route: &DeadlineOverrides) -> BuiltIn {
         let own = self.own(place);
         let layers = [self.timeouts, &own, route];
         let chain = place == PoolConfig::CHAIN;
-        OfChain {
+        BuiltIn {
             inactivity: chain && layers.iter().all(|layer| layer.inactivity_timeout.is_none()),
             half_closed: chain && layers.iter().all(|layer| layer.half_closed_timeout.is_none()),
             no_data: chain && layers.iter().all(|layer| layer.no_data_timeout.is_none()),

@@ -1,99 +1,18 @@
 //! Routes: from what is written to what a connection runs with.
 
 use std::collections::VecDeque;
-use std::ops::Deref;
 use std::sync::Arc;
 
-use proxy_conn::{BreakerOptions, Deadlines, Limit};
+use proxy_conn::BreakerOptions;
 use proxy_core::KeepAlive;
+use proxy_dataplane::settings::{Action, AtLimit, RouteConfig, RouteSettings};
 use proxy_route::{BuildError, RouteSpec, RouteTable, Shadowed};
-use proxy_upstream::{GroupOptions, Target};
 
-use super::at_limit::AtLimit;
 use super::document::{Document, Place};
 use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
-use super::limits::Connections;
-use super::pool::{PoolChoice, Pools, RoutePools};
-use super::send_proxy::SendProxy;
+use super::pool::Pools;
 use super::{early, kernel, send_proxy};
-
-/// What a connection does once its route is known.
-#[derive(Debug)]
-pub struct RouteConfig {
-    /// The name in logs and metrics.
-    pub name: Arc<str>,
-    /// Where it goes.
-    pub action: Action,
-    /// Its connections at one time; `None` for no limit of its own.
-    pub max_connections: Option<Connections>,
-    /// Its connections at one time to each of its backends; `None` for no limit.
-    pub max_connections_per_target: Option<Connections>,
-    /// Everything else, which many routes of a file have in common: it reads as if it were here.
-    settings: Arc<RouteSettings>,
-}
-
-/// What holds for the connections of a route, and mostly for those of others too.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteSettings {
-    /// Its deadlines for a connection that came without a PROXY header.
-    pub deadlines: Deadlines,
-    /// The pools that its connections are in, each with the route's deadlines there.
-    pub pools: RoutePools,
-    /// What happens to a connection beyond `max_connections`.
-    pub at_limit: AtLimit,
-    /// When one of its backends is left alone: the defaults, `[breaker]` over them, the route's own over both.
-    pub breaker: BreakerOptions,
-    /// Kernel keepalive on both sockets, layered likewise.
-    pub keep_alive: KeepAlive,
-    /// The header that the backend gets.
-    pub send_proxy: SendProxy,
-}
-
-impl Deref for RouteConfig {
-    type Target = RouteSettings;
-
-    fn deref(&self) -> &RouteSettings {
-        &self.settings
-    }
-}
-
-impl RouteConfig {
-    /// The pool of a connection, and its deadlines there: `chained` says whether it came with a PROXY header. Whether the
-    /// route sends one is known here.
-    #[must_use]
-    pub fn pool(&self, chained: bool) -> &PoolChoice {
-        self.pools.of(chained)
-    }
-
-    /// What holds for each of its backends.
-    #[must_use]
-    pub fn group(&self) -> GroupOptions {
-        let max_connections_per_member =
-            self.max_connections_per_target.map_or(Limit::MAX, |most| most.get() as usize);
-        GroupOptions::default().max_connections_per_member(max_connections_per_member).breaker(self.breaker)
-    }
-}
-
-/// What a route does with a connection.
-#[derive(Debug)]
-pub enum Action {
-    /// Take it to one of these backends; never empty.
-    Forward(Arc<[Target]>),
-    /// Reset it.
-    Refuse,
-}
-
-impl Action {
-    /// The backends; none where it refuses.
-    #[must_use]
-    pub fn targets(&self) -> &[Target] {
-        match self {
-            Self::Forward(targets) => targets,
-            Self::Refuse => &[],
-        }
-    }
-}
 
 /// What holds for routes that say nothing else.
 pub(super) struct Defaults<'f> {
@@ -134,7 +53,7 @@ pub(super) fn table(
         let spec = RouteSpec { name: name.shared(), priority, enabled: enabled && whole, matches };
         let config = RouteConfig {
             name: name.shared(),
-            action: action.into(),
+            action: resolved(action),
             max_connections: file.max_connections,
             max_connections_per_target: file.max_connections_per_target,
             settings,
@@ -228,12 +147,10 @@ impl Common {
     }
 }
 
-impl From<ActionFile> for Action {
-    fn from(file: ActionFile) -> Self {
-        match file {
-            ActionFile::Forward(targets) => Self::Forward(targets.into()),
-            ActionFile::Refuse => Self::Refuse,
-        }
+fn resolved(file: ActionFile) -> Action {
+    match file {
+        ActionFile::Forward(targets) => Action::Forward(targets.into()),
+        ActionFile::Refuse => Action::Refuse,
     }
 }
 
@@ -245,7 +162,7 @@ fn settings(file: &RouteFile, defaults: &Defaults<'_>) -> RouteSettings {
         at_limit: file.at_limit.unwrap_or(defaults.at_limit),
         breaker: file.breaker.over(&defaults.breaker),
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
-        send_proxy: SendProxy::new(file),
+        send_proxy: send_proxy::resolved(file),
     }
 }
 

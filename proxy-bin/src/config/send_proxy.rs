@@ -1,9 +1,9 @@
 //! The PROXY header that a route's backends are sent: what is in it, and how long it may be.
 
-use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
-
-use proxy_core::header::{Outgoing, Tlvs};
+use proxy_dataplane::settings::{
+    Fields, HeaderContent, HeaderField, Known, ListenerConfig, NextHop, RouteConfig, SendProxy, UniqueId,
+    UnknownClient,
+};
 use proxy_route::{Matched, PortRange, RouteTable};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,9 +11,8 @@ use serde::Deserialize;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
-use super::listener::ListenerConfig;
-use super::route::{self, RouteConfig};
-use super::settings::LONGEST_HEADER;
+use super::route;
+use super::written::LONGEST_HEADER;
 use proxy_values::Size;
 
 /// The PROXY header that a backend gets.
@@ -27,27 +26,6 @@ pub(super) enum SendProxyFile {
     V1,
     /// Version 2, binary: addresses and what `proxy_v2` adds.
     V2,
-}
-
-/// What the backends of a route are, as far as the PROXY header goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NextHop {
-    /// Anything that takes a PROXY header.
-    #[default]
-    Other,
-    /// Another SmartProxy: it is told that a client is unknown, and gets every field.
-    Smartproxy,
-}
-
-/// What a PROXY header of version 1 says of a client whose address no hop knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownClient {
-    /// The proxy's own address, as if it spoke for itself: every receiver takes it.
-    OwnAddress,
-    /// `PROXY UNKNOWN`.
-    Unknown,
 }
 
 /// How a client is told of in a PROXY header of version 1.
@@ -88,190 +66,36 @@ const SHORTEST_MOST: usize = 52 + 7;
 /// How long a header that is sent may be.
 type HeaderSize = Size<SHORTEST_MOST, LONGEST_HEADER>;
 
-/// Something that a PROXY header of version 2 says beside the addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HeaderField {
-    /// The connection's id.
-    UniqueId,
-    /// The name that the client asks for.
-    Authority,
-    /// The protocol that the client prefers.
-    Alpn,
-}
-
-/// Which id a header holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum UniqueId {
-    /// Those of the hops before and our own.
-    #[default]
-    Trail,
-    /// The one that came, untouched; our own where none came.
-    Received,
-    /// Our own.
-    Own,
-}
-
-/// The PROXY header that a backend gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendProxy {
-    /// None.
-    Off,
-    /// Version 1.
-    V1 {
-        /// What is said of a client that nobody knows.
-        unknown_client: UnknownClient,
-    },
-    /// Version 2.
-    V2(HeaderContent),
-}
-
-/// What a header of version 2 holds beside the addresses, and how long it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeaderContent {
-    /// Which fields are told, where they are known.
-    pub fields: Fields,
-    /// Which id that is.
-    pub unique_id: UniqueId,
-    /// The longest header, in bytes.
-    pub max_header: usize,
-    /// With a checksum.
-    pub crc32c: bool,
-    /// With the fields of a received header that the proxy does not know.
-    pub pass_unknown_tlvs: bool,
-    /// Who reads it.
-    pub next_hop: NextHop,
-}
-
-/// A set of fields.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fields(u8);
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn];
-        f.debug_set().entries(all.into_iter().filter(|field| self.has(*field))).finish()
+fn content_of(file: &ProxyV2File, next_hop: NextHop) -> HeaderContent {
+    let (fields, max_header) = match next_hop {
+        NextHop::Other => (Fields::of(&[HeaderField::UniqueId]), HeaderContent::EVERYBODYS),
+        NextHop::Smartproxy => (Fields::ALL, HeaderContent::SMARTPROXYS),
+    };
+    HeaderContent {
+        fields: file.fields.as_deref().map_or(fields, Fields::of),
+        unique_id: file.unique_id.unwrap_or_default(),
+        max_header: file.max_header.map_or(max_header, Size::bytes),
+        crc32c: file.crc32c,
+        pass_unknown_tlvs: file.pass_unknown_tlvs,
+        next_hop,
     }
 }
 
-impl Fields {
-    const ALL: Self = Self::of(&[HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn]);
-
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "bounded by the loop's condition; a const fn has no iterators"
-    )]
-    const fn of(fields: &[HeaderField]) -> Self {
-        let (mut set, mut n) = (0, 0);
-        while n < fields.len() {
-            set |= 1 << fields[n] as u8;
-            n += 1;
+/// What a route's part of the file comes to.
+pub(super) fn resolved(file: &RouteFile) -> SendProxy {
+    match file.send_proxy {
+        SendProxyFile::Off => SendProxy::Off,
+        SendProxyFile::V1 => {
+            let default = match file.next_hop.unwrap_or_default() {
+                NextHop::Other => UnknownClient::OwnAddress,
+                NextHop::Smartproxy => UnknownClient::Unknown,
+            };
+            let wanted = file.proxy_v1.and_then(|v1| v1.unknown_client);
+            SendProxy::V1 { unknown_client: wanted.unwrap_or(default) }
         }
-        Self(set)
-    }
-
-    /// Whether it is one of them.
-    #[must_use]
-    pub const fn has(self, field: HeaderField) -> bool {
-        self.0 & (1 << field as u8) != 0
-    }
-}
-
-impl HeaderContent {
-    /// The longest header that every receiver of `docs/receivers.md` takes which takes version 2 at all (nginx before
-    /// 1.23 as a stream has the least room).
-    const EVERYBODYS: usize = 107;
-    /// What another SmartProxy takes unless its `[proxy_protocol] max_header` says otherwise.
-    const SMARTPROXYS: usize = 4096;
-
-    fn new(file: &ProxyV2File, next_hop: NextHop) -> Self {
-        let (fields, max_header) = match next_hop {
-            NextHop::Other => (Fields::of(&[HeaderField::UniqueId]), Self::EVERYBODYS),
-            NextHop::Smartproxy => (Fields::ALL, Self::SMARTPROXYS),
-        };
-        Self {
-            fields: file.fields.as_deref().map_or(fields, Fields::of),
-            unique_id: file.unique_id.unwrap_or_default(),
-            max_header: file.max_header.map_or(max_header, Size::bytes),
-            crc32c: file.crc32c,
-            pass_unknown_tlvs: file.pass_unknown_tlvs,
-            next_hop,
-        }
-    }
-
-    /// The longest header that is sent, in bytes, where one of `received` bytes may have come, and the trail is as long as it
-    /// can be.
-    pub(super) fn longest_in_a_chain(&self, received: usize) -> usize {
-        let content = match self.unique_id {
-            UniqueId::Trail => Self { unique_id: UniqueId::Received, ..*self },
-            UniqueId::Received | UniqueId::Own => *self,
-        };
-        content.longest(Known { hello: true, header: Some(received) }).min(self.max_header)
-    }
-
-    /// The longest header that there may be to send, in bytes. Of a trail only our own id counts: the others give way.
-    fn longest(&self, known: Known) -> usize {
-        // A connection's id is 25 characters at most, one that came 128 (PROXY protocol, section 2.2.5), a name 255
-        // (RFC 1035, section 2.3.4), the name of a protocol 255 (RFC 7301, section 3.1).
-        const OWN_ID: usize = 25;
-        const ID: usize = 128;
-        const NAME: usize = 255;
-        const PROTOCOL: usize = 255;
-        let id = match self.unique_id {
-            UniqueId::Received if known.header.is_some() => ID,
-            UniqueId::Trail | UniqueId::Received | UniqueId::Own => OWN_ID,
-        };
-        let is_read = known.hello || known.header.is_some();
-        let field = |field, len, is_known| (is_known && self.fields.has(field)).then(|| vec![0; len]);
-        let tlvs = Tlvs {
-            unique_id: field(HeaderField::UniqueId, id, true),
-            authority: field(HeaderField::Authority, NAME, is_read),
-            alpn: field(HeaderField::Alpn, PROTOCOL, is_read),
-            ..Tlvs::default()
-        };
-        let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let sum = Outgoing { tlvs, crc32c: self.crc32c, ..Outgoing::proxy(ipv6, ipv6) }.encoded_len();
-        let passed_on = known.header.filter(|_| self.pass_unknown_tlvs).unwrap_or(0);
-        sum.max(passed_on)
-    }
-}
-
-/// What connections of a route may come with.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// A ClientHello that is read.
-    hello: bool,
-    /// A header, and how long it may be.
-    header: Option<usize>,
-}
-
-impl SendProxy {
-    /// What a route's part of the file comes to.
-    pub(super) fn new(file: &RouteFile) -> Self {
-        match file.send_proxy {
-            SendProxyFile::Off => Self::Off,
-            SendProxyFile::V1 => {
-                let default = match file.next_hop.unwrap_or_default() {
-                    NextHop::Other => UnknownClient::OwnAddress,
-                    NextHop::Smartproxy => UnknownClient::Unknown,
-                };
-                let wanted = file.proxy_v1.and_then(|v1| v1.unknown_client);
-                Self::V1 { unknown_client: wanted.unwrap_or(default) }
-            }
-            SendProxyFile::V2 => {
-                let content = file.proxy_v2.clone().unwrap_or_default();
-                Self::V2(HeaderContent::new(&content, file.next_hop.unwrap_or_default()))
-            }
-        }
-    }
-
-    /// Whether the next hop learns a connection's id.
-    #[must_use]
-    pub const fn tells_id(&self) -> bool {
-        match self {
-            Self::Off | Self::V1 { .. } => false,
-            Self::V2(content) => content.fields.has(HeaderField::UniqueId),
+        SendProxyFile::V2 => {
+            let content = file.proxy_v2.clone().unwrap_or_default();
+            SendProxy::V2(content_of(&content, file.next_hop.unwrap_or_default()))
         }
     }
 }

@@ -24,10 +24,10 @@ use tracing::info;
 use super::drains::Entry;
 use super::running::Running;
 use super::state::State;
-use crate::listeners::Inherited;
 use crate::model::{Drain, DrainKind, DrainRequest};
-use crate::proxy::Proxy;
 use crate::unknown::Unknown;
+use proxy_dataplane::generation::Generation;
+use proxy_dataplane::listeners::Inherited;
 
 pub use error::DrainError;
 use error::{LATEST, time};
@@ -61,8 +61,8 @@ async fn drain_alone(running: &Arc<Running>, request: &DrainRequest) -> Result<D
     let ends_at = request.end_after_s.map(time).transpose()?.map(|after| Instant::now() + after);
     begin(running, &proxy, kind, &name, ends_at, false);
     match kind {
-        DrainKind::Listener => running.listeners.close(&[Arc::clone(&name)]).await,
-        DrainKind::Everything => running.listeners.close(&running.listeners.labels()).await,
+        DrainKind::Listener => running.plane.listeners().close(&[Arc::clone(&name)]).await,
+        DrainKind::Everything => running.plane.listeners().close(&running.plane.listeners().labels()).await,
         DrainKind::Route | DrainKind::Target => {}
     }
     drain_of(running, kind, &name).ok_or_else(|| DrainError::NotDraining { what: say(kind, &name) })
@@ -71,7 +71,7 @@ async fn drain_alone(running: &Arc<Running>, request: &DrainRequest) -> Result<D
 /// Notes a drain, and sees to its end.
 fn begin(
     running: &Arc<Running>,
-    proxy: &Proxy<TcpDialer>,
+    proxy: &Generation<TcpDialer>,
     kind: DrainKind,
     name: &Arc<str>,
     ends_at: Option<Instant>,
@@ -100,7 +100,7 @@ fn begin(
 
 /// Ends whoever is left at `at`, unless it is `over` before.
 fn end_at(running: &Arc<Running>, kind: DrainKind, name: &Arc<str>, at: Instant, over: CancellationToken) {
-    let (weak, name, quit) = (Arc::downgrade(running), Arc::clone(name), running.quit.clone());
+    let (weak, name, quit) = (Arc::downgrade(running), Arc::clone(name), running.plane.quit().clone());
     drop(running.runtime.spawn(async move {
         tokio::select! {
             biased;
@@ -129,7 +129,7 @@ pub(crate) fn drain_removed(running: &Arc<Running>, routes: &[Arc<str>], grace: 
 
 async fn undo(
     running: &Arc<Running>,
-    proxy: &Arc<Proxy<TcpDialer>>,
+    proxy: &Arc<Generation<TcpDialer>>,
     kind: DrainKind,
     name: &Arc<str>,
 ) -> Result<Drain, DrainError> {
@@ -142,11 +142,11 @@ async fn undo(
         DrainKind::Listener => *label != **name || drains.has(DrainKind::Everything, ""),
         DrainKind::Route | DrainKind::Target => true,
     };
-    let listeners = &running.listeners;
+    let listeners = running.plane.listeners();
     let shut = |label: &str| !stays_shut(label) && !listeners.is_open(label);
     let closed = proxy.listeners.iter().filter(|at| shut(&at.label));
     let bound =
-        closed.map(|at| Ok((at, listeners.bind(&proxy.config, &at.config, &mut Inherited::new(), false)?)));
+        closed.map(|at| Ok((at, listeners.bind(&proxy.settings, &at.config, &mut Inherited::new(), false)?)));
     for (at, sockets) in bound.collect::<Result<Vec<_>, ListenError>>()? {
         listeners.open(at, proxy, sockets);
     }
@@ -165,7 +165,7 @@ pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
         return Vec::new();
     }
     let (now, proxy) = (Instant::now(), running.proxy());
-    let views: Vec<_> = running.tracker.snapshot();
+    let views: Vec<_> = running.plane.tracker().snapshot();
     let mut drains = Vec::new();
     for entry in entries {
         let of = Of::new(&proxy, entry.kind, &entry.name);
@@ -189,7 +189,7 @@ fn drain_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Option<Drain
 fn connections_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Vec<Tracked> {
     let (proxy, now) = (running.proxy(), Instant::now());
     let of = Of::new(&proxy, kind, name);
-    let mut all = running.tracker.connections();
+    let mut all = running.plane.tracker().connections();
     all.retain(|one| of.includes(&one.view(now)));
     all
 }
@@ -197,7 +197,7 @@ fn connections_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Vec<Tr
 /// The name that a request means.
 fn named(
     running: &Arc<Running>,
-    proxy: &Proxy<TcpDialer>,
+    proxy: &Generation<TcpDialer>,
     request: &DrainRequest,
 ) -> Result<String, DrainError> {
     let (kind, what) = (request.kind, word(request.kind));

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::drain::scope::names;
 use crate::config::RouteConfig;
 use crate::model::{Drain, DrainKind};
-use crate::proxy::{Proxy, RouteState};
+use proxy_dataplane::generation::{Generation, RouteState};
 
 /// The drains under way.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Drains {
 
     /// Marks what is drained in `proxy`, which is about to be in force. Routes that are back are not drained any more if
     /// only their absence was the reason.
-    pub(crate) fn mark(&self, proxy: &Proxy<TcpDialer>) {
+    pub(crate) fn mark(&self, proxy: &Generation<TcpDialer>) {
         let mut entries = self.0.lock();
         let configured: HashSet<_> =
             if entries.is_empty() { HashSet::new() } else { names(proxy, DrainKind::Route).collect() };
@@ -70,7 +70,7 @@ impl Drains {
             }
         };
         if !entries.is_empty() {
-            let routes = proxy.config.routes.routes().filter(|route| drained(route.payload));
+            let routes = proxy.settings.routes.routes().filter(|route| drained(route.payload));
             routes.filter_map(|route| proxy.route(route.index)).for_each(note);
         }
         proxy.routes.iter().for_each(note);

@@ -19,8 +19,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use proxy_core::ListenError;
 use proxy_core::listen::accept_error_is_shortage;
-use proxy_core::{ListenError, TcpDialer};
+use proxy_dataplane::generation::{is_same_table, too_few_descriptors};
+use proxy_dataplane::server::ReplaceError;
 use tracing::{info, warn};
 
 pub(crate) use file_watch::watch_file;
@@ -31,10 +33,8 @@ use super::drain::drain_removed;
 use super::running::{Running, unix_time};
 use super::state::State;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
-use crate::listeners::{Inherited, Sockets};
 use crate::logging::{self, Logs};
 use crate::model;
-use crate::proxy::{Proxy, is_same_table, too_few_descriptors};
 
 /// Reads the configuration's file again, and puts what it says in force. One at a time; goes on to its end once begun,
 /// whether or not it is waited for. The result tells why nothing has changed, if so.
@@ -53,7 +53,7 @@ pub(crate) async fn reload(running: &Arc<Running>) -> model::Reload {
 pub(crate) async fn reload_with(running: &Arc<Running>, text: &str) -> model::Reload {
     let (running, text) = (Arc::clone(running), text.to_owned());
     alone(Arc::clone(&running), async move {
-        let origin = running.proxy().config.origin.clone();
+        let origin = running.config().origin.clone();
         match Config::parse(&text, &*origin.name) {
             Ok(mut config) => {
                 config.origin.file = origin.file;
@@ -71,11 +71,12 @@ pub(crate) async fn reload_with(running: &Arc<Running>, text: &str) -> model::Re
 /// Everything that is wrong with the text, with places in it.
 pub(crate) fn diff(running: &Arc<Running>, text: &str) -> Result<model::Diff, String> {
     let proxy = running.proxy();
-    let _preparing = proxy.preparing.begin();
+    let _preparing = proxy.prepares();
     let config = Config::parse(text, "the new configuration").map_err(|errors| errors.to_string())?;
     config.suits_this_machine().map_err(|errors| errors.to_string())?;
-    let warnings = warnings(running, &proxy.config, &config);
-    Ok(model::Diff { changes: diff::changes(&proxy, &config), warnings })
+    let was = running.config();
+    let warnings = warnings(running, &was, &config);
+    Ok(model::Diff { changes: diff::changes(&proxy, &was, &config), warnings })
 }
 
 /// Runs on the control runtime, while nobody else changes anything.
@@ -86,7 +87,7 @@ async fn alone(
     let changed = Arc::clone(&running);
     let changing = running.runtime.spawn(async move {
         let _alone = changed.changing.lock().await;
-        let _preparing = changed.proxy().preparing.begin();
+        let _preparing = changed.proxy().prepares();
         let manager = changed.manager();
         manager.inspect(|manager| manager.reloading());
         let reload = change.await;
@@ -109,69 +110,39 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
     if let Err(errors) = config.suits_this_machine() {
         return refuse(running, errors);
     }
-    let mut warnings = warnings(running, &before.config, &config);
-    let changes = diff::changes(&before, &config);
-    let opening = match bind_new(running, &before, &config) {
-        Ok(opening) => opening,
-        Err(error) => return refuse(running, explained(&error)),
-    };
-    let log = match prepare_log(running, &before.config, &config, &mut warnings).await {
+    let was = running.config();
+    let mut warnings = warnings(running, &was, &config);
+    let changes = diff::changes(&before, &was, &config);
+    let log = match prepare_log(running, &was, &config, &mut warnings).await {
         Ok(log) => log,
         Err(why) => return refuse(running, why),
     };
-    let next = match before.after(config) {
-        Ok(mut next) => {
-            next.dialer = TcpDialer::new(next.config.congestion);
-            Arc::new(next)
-        }
+    let plane = &running.plane;
+    let stays_closed = |label: &str| running.drains.keep_shut(label);
+    let prepared = match plane.prepare(Arc::clone(&config.settings), stays_closed) {
+        Ok(prepared) => prepared,
+        Err(ReplaceError::Listen(error)) => return refuse(running, explained(&error)),
         Err(error) => return refuse(running, error.to_string()),
     };
-    next.take_force();
-    running.drains.mark(&next);
-    running.audit.set_options(next.config.audit);
+    running.drains.mark(prepared.generation());
     if let Some((logs, change)) = log {
         logs.apply(change);
     }
-    running.in_force.store(Arc::clone(&next));
-    running.listeners.follow(&next, &before.config);
-    for (label, sockets) in opening {
-        if let Some(at) = next.listeners.iter().find(|at| *at.label == *label) {
-            running.listeners.open(at, &next, sockets);
-        }
-    }
-    // Whoever waits for room comes in under the new generation.
-    next.room.taken();
-    next.room.given_back();
+    let config = Arc::new(config);
+    running.set_config(Arc::clone(&config));
+    let gone = plane.put_in_force(prepared);
     let reload = taken(running, changes, warnings);
-    let gone = gone(before.listeners.iter().map(|at| &at.label), next.listeners.iter().map(|at| &at.label));
-    running.listeners.close(&gone).await;
-    see_off(running, &before, &next);
+    plane.listeners().close(&gone).await;
+    see_off(running, &was, &config);
     watch_file(running);
     reload
 }
 
-/// The sockets of the listeners that are new, and not to stay closed.
-fn bind_new(
-    running: &Arc<Running>,
-    before: &Proxy<TcpDialer>,
-    config: &Config,
-) -> Result<Vec<(String, Sockets)>, ListenError> {
-    let old: HashSet<&str> = before.listeners.iter().map(|at| &*at.label).collect();
-    let ports: HashSet<u16> = before.listeners.iter().map(|at| at.config.port).collect();
-    let new = config.listeners.iter().filter(|at| !old.contains(at.label.as_str()));
-    let new = new.filter(|at| !running.drains.keep_shut(&at.label));
-    new.map(|at| {
-        let sockets = running.listeners.bind(config, at, &mut Inherited::new(), ports.contains(&at.port))?;
-        Ok((at.label.clone(), sockets))
-    })
-    .collect()
-}
-
 /// What becomes of the connections whose route is gone.
-fn see_off(running: &Arc<Running>, before: &Proxy<TcpDialer>, next: &Proxy<TcpDialer>) {
-    if next.config.reload.removed_routes == RemovedRoutes::Drain {
-        let routes = gone(enabled(&before.config), enabled(&next.config));
-        drain_removed(running, &routes, next.config.graceful_shutdown_timeout.get());
+fn see_off(running: &Arc<Running>, before: &Config, next: &Config) {
+    if next.reload.removed_routes == RemovedRoutes::Drain {
+        let routes = gone(enabled(before), enabled(next));
+        drain_removed(running, &routes, next.graceful_shutdown_timeout.get());
     }
 }
 
@@ -204,24 +175,24 @@ fn warnings(running: &Arc<Running>, before: &Config, next: &Config) -> Vec<Strin
     if !before.process.is_the_same_from_the_start(&next.process) {
         warnings.push("[process] takes effect at the next start, but for upgrade_timeout".to_owned());
     }
-    if before.workers != next.workers {
-        let (was, is) = (before.workers, next.workers);
+    if before.settings.workers != next.settings.workers {
+        let (was, is) = (before.settings.workers, next.settings.workers);
         warnings.push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
     }
-    let shut = next.listeners.iter().filter(|at| running.drains.keep_shut(&at.label));
+    let shut = next.settings.listeners.iter().filter(|at| running.drains.keep_shut(&at.label));
     warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
-    warnings.extend(too_few_descriptors(next));
+    warnings.extend(too_few_descriptors(&next.settings));
     if before.admin != next.admin {
         warnings.push("[admin] takes effect at the next start".to_owned());
     }
-    if let (Some(was), Some(is)) = (&before.clients, &next.clients)
+    if let (Some(was), Some(is)) = (&before.settings.clients, &next.settings.clients)
         && !is_same_table(was, is)
     {
         let text = "ipv6_prefix or tracked_clients differ, so clients are counted anew: connections that are open \
                     now do not count against connections_per_client";
         warnings.push(text.to_owned());
     }
-    if before.clients.is_none() && next.clients.is_some() {
+    if before.settings.clients.is_none() && next.settings.clients.is_some() {
         warnings
             .push("clients are counted from now on: connections that are open now do not count".to_owned());
     }
@@ -272,7 +243,7 @@ fn refuse(running: &Arc<Running>, why: impl Into<Refusal>) -> model::Reload {
 
 /// Reads the file that the configuration in force came from.
 async fn read(running: &Arc<Running>) -> Result<Config, Refusal> {
-    let origin = running.proxy().config.origin.clone();
+    let origin = running.config().origin.clone();
     let Some(file) = origin.file else {
         let why = format!("{} did not come from a file: there is nothing to read again", origin.name);
         return Err(why.into());
@@ -331,7 +302,7 @@ fn written(findings: &Findings, finding: &crate::config::Finding) -> String {
 
 /// The names of the routes that take connections.
 fn enabled(config: &Config) -> impl Iterator<Item = &Arc<str>> {
-    config.routes.routes().filter(|route| route.spec.enabled).map(|route| &route.payload.name)
+    config.settings.routes.routes().filter(|route| route.spec.enabled).map(|route| &route.payload.name)
 }
 
 /// What was there and is no more.

@@ -5,37 +5,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
+use proxy_dataplane::{DataPlane, Generation};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::aside::Aside;
 use super::drains::Drains;
 use super::file_watch::FileWatch;
 use super::state::State;
 use super::upgrading::Upgrading;
-use crate::audit::{Sockets, audit};
-use crate::listeners::Listeners;
+use crate::config::Config;
 use crate::logging::Logs;
 use crate::model;
-use crate::proxy::Proxy;
 use crate::systemd::Manager;
-use crate::workers::Worker;
 
 /// A running proxy, as the parts of the control plane share it. It knows none of them.
 pub(crate) struct Running {
-    pub(crate) in_force: Arc<ArcSwap<Proxy<TcpDialer>>>,
-    pub(crate) tracker: Arc<Tracker>,
-    pub(crate) listeners: Listeners,
-    pub(crate) workers: Box<[Worker]>,
-    /// Connections' tasks, and nothing else.
-    pub(crate) tasks: TaskTracker,
-    pub(crate) audit: Audit,
-    /// Ends the workers, and the control plane's own tasks.
-    pub(crate) quit: CancellationToken,
+    pub(crate) plane: Arc<DataPlane>,
+    /// The configuration whose settings are in force.
+    config: ArcSwap<Config>,
     /// Somebody wants it to stop.
     asked_to_stop: CancellationToken,
     /// The control plane's.
@@ -67,26 +57,12 @@ pub(crate) struct Standing {
 }
 
 impl Running {
-    pub(crate) fn new(
-        proxy: Arc<Proxy<TcpDialer>>,
-        listeners: Listeners,
-        workers: Vec<Worker>,
-        tasks: TaskTracker,
-        runtime: Handle,
-        sockets_are: Sockets,
-    ) -> Self {
-        let tracker = Arc::clone(&proxy.tracker);
-        let in_force = Arc::new(ArcSwap::new(proxy));
+    pub(crate) fn new(plane: Arc<DataPlane>, config: Arc<Config>, runtime: Handle) -> Self {
         let standing =
             Standing { state: State::Running, generation: 1, loaded_at: unix_time(), last_reload: None };
         Self {
-            audit: audit(&in_force, workers.len(), &tasks, sockets_are),
-            in_force,
-            tracker,
-            listeners,
-            workers: workers.into(),
-            tasks,
-            quit: CancellationToken::new(),
+            plane,
+            config: ArcSwap::new(config),
             asked_to_stop: CancellationToken::new(),
             runtime,
             began: Instant::now(),
@@ -103,8 +79,18 @@ impl Running {
     }
 
     /// The generation in force.
-    pub(crate) fn proxy(&self) -> Arc<Proxy<TcpDialer>> {
-        self.in_force.load_full()
+    pub(crate) fn proxy(&self) -> Arc<Generation<TcpDialer>> {
+        self.plane.generation()
+    }
+
+    /// The configuration whose settings are in force.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Notes whose settings are in force.
+    pub(crate) fn set_config(&self, config: Arc<Config>) {
+        self.config.store(config);
     }
 
     pub(crate) fn state(&self) -> State {

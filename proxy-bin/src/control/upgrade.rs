@@ -73,7 +73,7 @@ async fn start_successor(running: &Arc<Running>) -> Result<u32, UpgradeError> {
     let recall = Recall::new().map_err(HandoverError::from)?;
     running.enter(State::HandingOver);
     info!(program = %program.path().display(), sockets = sockets.len(), "handing over to a new process");
-    let patience = running.proxy().config.process.upgrade_timeout.get();
+    let patience = running.config().process.upgrade_timeout.get();
     let recalled = recall.clone();
     let mut handing =
         running.runtime.spawn_blocking(move || hand_over(&program, &sockets, patience, &recalled));
@@ -115,7 +115,7 @@ impl AsFd for Handed {
 fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), UpgradeError> {
     let ready = running.upgrading.ready.lock();
     let Upgradable { program, admin } = ready.as_ref().ok_or(UpgradeError::Embedded)?;
-    let listeners = running.listeners.sockets().map_err(HandoverError::from)?;
+    let listeners = running.plane.listeners().sockets().map_err(HandoverError::from)?;
     let mut sockets: Vec<_> = listeners
         .into_iter()
         .flat_map(|(name, sockets)| {
@@ -134,7 +134,7 @@ fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), U
 fn handed_over_to(running: &Arc<Running>, pid: u32) -> u32 {
     info!(pid, "the new process serves; this one finishes what it has");
     // Both have the sockets now. From here on nobody is turned away, nobody is lost.
-    running.listeners.share();
+    running.plane.listeners().share();
     if let Some(manager) = running.manager() {
         manager.hand_over(pid);
     }

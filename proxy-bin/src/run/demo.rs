@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use proxy_bin::admin::default_socket::Places;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given, Subject, Traces};
-use proxy_bin::audit::Sockets as Audited;
 use proxy_bin::config::{Admin, Config, Ink};
 use proxy_bin::demo::{self, Backend, Ports, PrivateFolder, Sockets, Wishes};
-use proxy_bin::listeners::Inherited;
 use proxy_bin::logging::Logs;
 use proxy_bin::server::Server;
+use proxy_dataplane::audit::SocketOwnership;
+use proxy_dataplane::listeners::Inherited;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ fn start(
     let sockets = AdminSockets::bind_with(&admin, Given { tcp: dashboard, ..Given::default() })?;
     config.admin = Some(admin);
     let told = (logs.access_log(), traces.clone());
-    let server = Server::start_with(config, bound, &Handle::current(), Audited::Shared, told)?;
+    let server = Server::start_with(config, bound, &Handle::current(), SocketOwnership::Shared, told)?;
     server.control().log_by(logs.clone());
     let subject = Subject { control: server.control().clone(), traces };
     Ok((server, AdminServer::start(sockets, subject)?))

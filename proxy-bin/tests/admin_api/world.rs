@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 
 use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
-use proxy_bin::audit::Sockets;
 use proxy_bin::config::Config;
-use proxy_bin::listeners::Inherited;
 use proxy_bin::model::{Connection, Connections, Status};
 use proxy_bin::server::Server;
 use proxy_core::listen::{ListenOptions, bind};
+use proxy_dataplane::audit::SocketOwnership;
+use proxy_dataplane::listeners::Inherited;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -96,7 +96,8 @@ impl Hop {
         let mut bound = Inherited::new();
         bound.insert(addr, socket);
         let server =
-            Server::start_with(config, bound, runtime.handle(), Sockets::Shared, traces.clone()).unwrap();
+            Server::start_with(config, bound, runtime.handle(), SocketOwnership::Shared, traces.clone())
+                .unwrap();
         let subject = Subject { control: server.control().clone(), traces };
         let admin = AdminServer::start(sockets, subject).unwrap();
         Self { server, admin, addr }

@@ -10,7 +10,7 @@ fn each_field_has_the_nearest_layer() {
     let config = good(&format!(
         "[breaker]\nfailures_in_a_row = 7\ncool_down = \"3s\"\n{ROUTE}breaker = {{ cool_down = \"4s\" }}\n"
     ));
-    let breaker = config.routes.route(0).unwrap().payload.breaker;
+    let breaker = config.settings.routes.route(0).unwrap().payload.breaker;
     assert_eq!(breaker.failures_in_a_row.get(), 7);
     assert_eq!((breaker.cool_down, breaker.longest_cool_down), (Bound::secs(4), Bound::secs(120)));
 }

@@ -16,7 +16,10 @@ fn unsuited(text: &str) -> String {
 }
 
 fn congestions(config: &Config) -> (Congestion, Vec<String>) {
-    (config.congestion, config.listeners.iter().map(|at| format!("{} {}", at.label, at.congestion)).collect())
+    (
+        config.settings.congestion,
+        config.settings.listeners.iter().map(|at| format!("{} {}", at.label, at.congestion)).collect(),
+    )
 }
 
 #[test]

@@ -18,8 +18,9 @@ fn load(name: &str) -> Config {
 fn picture(name: &str) -> String {
     let config = load(name);
     assert!(config.warnings.is_empty(), "{name} has no warnings");
-    let listeners = config.listeners.iter().map(|one| format!("{} {:?}", one.label, one.accept_proxy));
-    let routes = config.routes.routes().map(|route| {
+    let listeners =
+        config.settings.listeners.iter().map(|one| format!("{} {:?}", one.label, one.accept_proxy));
+    let routes = config.settings.routes.routes().map(|route| {
         let domains: Vec<String> = route.spec.matches.domains.iter().map(ToString::to_string).collect();
         let targets = match &route.payload.action {
             Action::Forward(targets) => targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -64,7 +65,7 @@ mirror [] -> 127.0.0.1:3002 Off
 ");
     let config = load("limits.toml");
     let limits = |pool: &PoolConfig| pool.max_connections.map_or(0, Whole::get);
-    assert_eq!(config.pools.iter().map(limits).collect::<Vec<_>>(), [3000, 0, 200]);
+    assert_eq!(config.settings.pools.iter().map(limits).collect::<Vec<_>>(), [3000, 0, 200]);
 }
 
 #[test]
@@ -80,9 +81,9 @@ fallback [] -> 127.0.0.1:9000 Off
 #[test]
 fn the_outer_proxy_sends_what_the_inner_one_takes() {
     let (outer, inner) = (load("chain-outer.toml"), load("chain-inner.toml"));
-    let targets = outer.routes.route(0).unwrap().payload.action.targets();
+    let targets = outer.settings.routes.route(0).unwrap().payload.action.targets();
     let to: Vec<String> = targets.iter().map(|target| target.address(8001).to_string()).collect();
-    assert_eq!(to, [inner.listeners[0].label.clone()]);
+    assert_eq!(to, [inner.settings.listeners[0].label.clone()]);
 }
 
 #[test]
@@ -103,6 +104,6 @@ fn each_can_be_asked_by_whoever_runs_it_and_beside_the_others() {
 fn no_other_file_is_there_untested() {
     for entry in std::fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(!name.ends_with(".toml") || !load(&name).routes.is_empty());
+        assert!(!name.ends_with(".toml") || !load(&name).settings.routes.is_empty());
     }
 }

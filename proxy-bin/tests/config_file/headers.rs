@@ -7,7 +7,7 @@ use crate::{ROUTE, good, in_route, refusal};
 
 /// What the route with these lines sends.
 fn sent(lines: &str) -> SendProxy {
-    good(&format!("{ROUTE}{lines}")).routes.route(0).unwrap().payload.send_proxy
+    good(&format!("{ROUTE}{lines}")).settings.routes.route(0).unwrap().payload.send_proxy
 }
 
 fn content(lines: &str) -> HeaderContent {

@@ -17,23 +17,25 @@ fn warnings(text: &str) -> String {
 
 #[test]
 fn clients_are_limited_unless_somebody_switches_that_off() {
-    let clients = good(ROUTE).clients.unwrap();
+    let clients = good(ROUTE).settings.clients.unwrap();
     assert_eq!(clients.connections_per_client.get(), 100);
     assert_eq!(clients.connections_per_client_per_minute.get(), 300);
     assert_eq!((clients.ipv6_prefix.bits(), clients.client_table_capacity.get()), (64, 65536));
     let off = "connections_per_client = \"off\"\nconnections_per_client_per_minute = \"off\"";
-    assert!(limits(off).clients.is_none());
-    let clients =
-        limits("connections_per_client = 7\nconnections_per_client_per_minute = \"off\"").clients.unwrap();
+    assert!(limits(off).settings.clients.is_none());
+    let clients = limits("connections_per_client = 7\nconnections_per_client_per_minute = \"off\"")
+        .settings
+        .clients
+        .unwrap();
     assert_eq!(clients.connections_per_client.get(), 7);
     assert_eq!(clients.connections_per_client_per_minute.get(), u32::MAX, "as good as none");
-    let clients = limits("connections_per_client = \"off\"\nipv6_prefix = 56").clients.unwrap();
+    let clients = limits("connections_per_client = \"off\"\nipv6_prefix = 56").settings.clients.unwrap();
     assert_eq!((clients.connections_per_client.get(), clients.ipv6_prefix.bits()), (u32::MAX, 56));
 }
 
 #[test]
 fn the_table_of_clients_has_room_for_all_connections_unless_somebody_says_less() {
-    let capacity = |text: &str| limits(text).clients.unwrap().client_table_capacity.get();
+    let capacity = |text: &str| limits(text).settings.clients.unwrap().client_table_capacity.get();
     assert_eq!(capacity("connections_per_client = 1\nmax_connections = 10"), 65536);
     assert_eq!(capacity("connections_per_client = 1\nmax_connections = 70000"), 70000);
     assert_eq!(capacity("connections_per_client = 1\nmax_connections = 10\ntracked_clients = 10"), 10);
@@ -155,10 +157,13 @@ action = "refuse"
 "#
     ));
     let queue = AtLimit::Queue(QueueLimits::new(100, Bound::secs(5)));
-    assert_eq!([config.pools[0].at_limit, config.pools[1].at_limit], [AtLimit::Close, AtLimit::Reject]);
-    assert_eq!(config.routes.route(0).unwrap().payload.at_limit, queue);
-    assert_eq!(config.routes.route(1).unwrap().payload.at_limit, AtLimit::Close);
-    assert_eq!(config.listeners[0].at_limit, AtLimit::Close);
+    assert_eq!(
+        [config.settings.pools[0].at_limit, config.settings.pools[1].at_limit],
+        [AtLimit::Close, AtLimit::Reject]
+    );
+    assert_eq!(config.settings.routes.route(0).unwrap().payload.at_limit, queue);
+    assert_eq!(config.settings.routes.route(1).unwrap().payload.at_limit, AtLimit::Close);
+    assert_eq!(config.settings.listeners[0].at_limit, AtLimit::Close);
     assert_eq!(good(ROUTE).limits.at_limit, AtLimit::Reject);
 }
 
@@ -166,7 +171,8 @@ action = "refuse"
 fn a_limit_of_a_listener_is_each_sockets() {
     let config =
         good(&format!("[[listeners]]\nbind = [\"127.0.0.1\", \"::1\"]\nmax_connections = 9\n{ROUTE}"));
-    let limits: Vec<_> = config.listeners.iter().map(|one| one.max_connections.unwrap().get()).collect();
+    let limits: Vec<_> =
+        config.settings.listeners.iter().map(|one| one.max_connections.unwrap().get()).collect();
     assert_eq!(limits, [9, 9]);
 }
 

@@ -9,8 +9,14 @@ use crate::{ROUTE, before_route, good, refusal};
 
 /// The sockets of a file, each with its backlog.
 fn sockets(text: &str) -> String {
-    let listeners = good(text).listeners.into_iter();
-    listeners.map(|one| format!("{} {}", one.label, one.backlog)).collect::<Vec<_>>().join("\n")
+    let config = good(text);
+    config
+        .settings
+        .listeners
+        .iter()
+        .map(|one| format!("{} {}", one.label, one.backlog))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 const ROUTES: &str = r#"
@@ -196,7 +202,7 @@ fn at_most_4096_sockets() {
         let route = format!("match = {{ ports = [80, \"10001-{last}\"] }}\naction = \"refuse\"");
         Config::parse(&format!("{rest}\n[[routes]]\nname = \"a\"\n{route}"), "proxy.toml")
     };
-    assert_eq!(ports(14_095, "").unwrap().listeners.len(), 4096);
+    assert_eq!(ports(14_095, "").unwrap().settings.listeners.len(), 4096);
     assert_snapshot!(ports(14_096, "").unwrap_err(), @r#"
 error: more than 4096 listening sockets
  --> proxy.toml:4:24
@@ -207,7 +213,7 @@ error: more than 4096 listening sockets
   = help: each port needs a socket for each address in `bind`, which is one unless [[listeners]] has more
 "#);
     let two = "listeners = [{ ports = [80], bind = [\"127.0.0.1\", \"127.0.0.2\"] }]";
-    assert_eq!(ports(14_094, two).unwrap().listeners.len(), 4096);
+    assert_eq!(ports(14_094, two).unwrap().settings.listeners.len(), 4096);
     assert_snapshot!(ports(14_095, two).unwrap_err(), @r#"
 error: more than 4096 listening sockets
  --> proxy.toml:4:24
@@ -223,7 +229,7 @@ error: more than 4096 listening sockets
 fn peers_are_greeted_by_their_network() {
     let greeting = |accept: &str, peer: &str| {
         let config = good(&format!("[[listeners]]\naccept_proxy = {accept}\n{ROUTE}"));
-        config.listeners[0].accept_proxy.greeting(peer.parse::<IpAddr>().unwrap())
+        config.settings.listeners[0].accept_proxy.greeting(peer.parse::<IpAddr>().unwrap())
     };
     let (required, optional) = ("{ required = [\"10.0.0.0/8\"] }", "{ optional = [\"10.0.0.0/8\"] }");
     let required_from = "{ required_from = [\"10.0.0.0/8\"] }";

@@ -26,7 +26,7 @@ fn a_good_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("proxy.toml");
     fs::write(&path, ROUTE).unwrap();
-    assert_eq!(Config::load(&path).unwrap().routes.len(), 1);
+    assert_eq!(Config::load(&path).unwrap().settings.routes.len(), 1);
 }
 
 #[test]

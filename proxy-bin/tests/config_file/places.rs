@@ -4,7 +4,7 @@ use crate::{ROUTE, good};
 
 /// In milliseconds: `inactivity_timeout` and `half_closed_timeout` behind so many proxies.
 fn behind(text: &str, proxies: usize) -> [u128; 2] {
-    let deadlines = good(text).routes.route(0).unwrap().payload.pool(true).behind(proxies);
+    let deadlines = good(text).settings.routes.route(0).unwrap().payload.pool(true).behind(proxies);
     [deadlines.inactivity_timeout, deadlines.half_closed_timeout].map(|bound| bound.get().as_millis())
 }
 
@@ -22,7 +22,7 @@ fn of_the_proxies_of_a_chain_the_innermost_ends_a_silence_first() {
 
 /// `no_data_timeout` and `max_connection_lifetime`, in seconds, behind so many proxies.
 fn without_a_byte_and_in_all(text: &str, proxies: usize) -> [u64; 2] {
-    let deadlines = good(text).routes.route(0).unwrap().payload.pool(true).behind(proxies);
+    let deadlines = good(text).settings.routes.route(0).unwrap().payload.pool(true).behind(proxies);
     [deadlines.no_data_timeout.bound(), deadlines.max_connection_lifetime].map(|bound| bound.get().as_secs())
 }
 

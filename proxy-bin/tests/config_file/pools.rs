@@ -11,12 +11,12 @@ use crate::{ROUTE, before_route, good, in_route, refusal};
 
 /// The pools of each route: of a connection without a PROXY header, and of one with.
 fn picture(config: &Config) -> String {
-    let name = |place: usize| config.pools.get(place).map_or("none", |pool| &*pool.name);
+    let name = |place: usize| config.settings.pools.get(place).map_or("none", |pool| &*pool.name);
     let of_route = |route: proxy_route::Matched<'_, proxy_bin::config::RouteConfig>| {
         let pools = [false, true].map(|chained| name(route.payload.pool(chained).place.index()));
         format!("{}: {}", route.name(), pools.join(", with a header "))
     };
-    config.routes.routes().map(of_route).collect::<Vec<_>>().join("\n")
+    config.settings.routes.routes().map(of_route).collect::<Vec<_>>().join("\n")
 }
 
 /// The three deadlines that are built into the pool `chain`, in seconds.
@@ -26,7 +26,7 @@ fn three(deadlines: &Deadlines) -> [u64; 3] {
 }
 
 fn of_first(text: &str, chained: bool) -> [u64; 3] {
-    three(&good(text).routes.route(0).unwrap().payload.pool(chained).deadlines)
+    three(&good(text).settings.routes.route(0).unwrap().payload.pool(chained).deadlines)
 }
 
 #[test]
@@ -72,7 +72,8 @@ named as built in: direct, with a header direct
 
 #[test]
 fn two_pools_are_always_there_and_the_others_follow_by_name() {
-    let names = |config: Config| config.pools.iter().map(|pool| pool.name.to_string()).collect::<Vec<_>>();
+    let names =
+        |config: Config| config.settings.pools.iter().map(|pool| pool.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(good(ROUTE)), ["direct", "chain"]);
     let text = format!("[pools]\nzoo = {{}}\nchain = {{}}\nant = {{}}\n{ROUTE}");
     assert_eq!(names(good(&text)), ["direct", "chain", "ant", "zoo"]);
@@ -84,7 +85,7 @@ fn a_pool_says_what_is_different() {
     let config = good(&format!(
         "[pools.chain]\nmax_connections = 2000\noverload = {{ connections_tight = 70 }}\n{ROUTE}"
     ));
-    let [direct, chain] = config.pools.as_slice() else { panic!("two pools") };
+    let [direct, chain] = config.settings.pools.as_slice() else { panic!("two pools") };
     assert!(direct.max_connections.is_none());
     assert_eq!(chain.max_connections.unwrap().get(), 2000);
     assert_eq!(direct.overload.connections_tight, Percent::new(80));
@@ -117,10 +118,10 @@ fn a_pool_of_another_name_has_nothing_built_in() {
 
 #[test]
 fn the_deadlines_of_a_route_are_those_without_a_received_header() {
-    let of = |text: &str| three(&good(text).routes.route(0).unwrap().payload.deadlines);
+    let of = |text: &str| three(&good(text).settings.routes.route(0).unwrap().payload.deadlines);
     assert_eq!(of(ROUTE), [30, 3600, 30]);
     assert_eq!(of(&format!("{ROUTE}send_proxy = \"v1\"\n")), [10, 600, 10]);
-    assert_eq!(good(ROUTE).deadlines.connection_timeout, Bound::secs(30));
+    assert_eq!(good(ROUTE).settings.deadlines.connection_timeout, Bound::secs(30));
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn too_many() {
         text
     };
     let config = good(&file(62));
-    assert_eq!(config.pools.len(), 64);
+    assert_eq!(config.settings.pools.len(), 64);
     assert_snapshot!(refusal(&file(63)), @"
 error: more than 64 pools
    --> proxy.toml:373:1

@@ -9,8 +9,8 @@ use crate::{ROUTE, good};
 #[test]
 fn the_smallest_file_has_every_default() {
     let mut config = good(ROUTE);
-    assert!((1..=256).contains(&config.workers.get()), "one for each core");
-    config.workers = proxy_bin::config::Whole::nearest(1);
+    assert!((1..=256).contains(&config.settings.workers.get()), "one for each core");
+    std::sync::Arc::get_mut(&mut config.settings).unwrap().workers = proxy_bin::config::Whole::nearest(1);
     assert_debug_snapshot!(config);
 }
 
@@ -20,25 +20,28 @@ fn the_nearest_layer_wins() {
         "[timeouts]\nconnection_timeout = \"9s\"\ninactivity_timeout = \"9m\"\n[keep_alive]\nidle = \"9s\"\n{ROUTE}{}",
         "timeouts = { connection_timeout = \"5s\" }\nkeep_alive = { interval = \"5s\" }\n"
     ));
-    let route = config.routes.route(0).unwrap().payload;
-    assert_eq!(config.deadlines.connection_timeout, Bound::secs(9));
+    let route = config.settings.routes.route(0).unwrap().payload;
+    assert_eq!(config.settings.deadlines.connection_timeout, Bound::secs(9));
     assert_eq!(route.deadlines.connection_timeout, Bound::secs(5));
     assert_eq!(route.deadlines.inactivity_timeout, Bound::secs(540));
     assert_eq!(route.deadlines.half_closed_timeout, Bound::secs(30));
     assert_eq!((route.keep_alive.idle, route.keep_alive.interval), (Bound::secs(9), Bound::secs(5)));
-    assert_eq!((config.keep_alive.idle, config.keep_alive.interval), (Bound::secs(9), Bound::secs(15)));
+    assert_eq!(
+        (config.settings.keep_alive.idle, config.settings.keep_alive.interval),
+        (Bound::secs(9), Bound::secs(15))
+    );
 }
 
 #[test]
 fn every_key_together() {
     let config = good(include_str!("every_key.toml"));
     assert!(config.warnings.is_empty());
-    let route = config.routes.route(0).unwrap().payload;
+    let route = config.settings.routes.route(0).unwrap().payload;
     let SendProxy::V2(header) = route.send_proxy else { panic!("it sends version 2") };
     assert!(header.crc32c && header.pass_unknown_tlvs);
     assert_eq!((header.next_hop, header.unique_id), (NextHop::Smartproxy, UniqueId::Trail));
     assert_eq!(header.max_header, 4096);
-    let mail = config.routes.route(1).unwrap().payload;
+    let mail = config.settings.routes.route(1).unwrap().payload;
     assert_eq!(mail.send_proxy, SendProxy::V1 { unknown_client: UnknownClient::OwnAddress });
     let targets: Vec<String> = route.action.targets().iter().map(ToString::to_string).collect();
     assert_snapshot!(targets.join("\n"), @"
@@ -53,7 +56,7 @@ unix:/run/app.sock
 #[test]
 fn targets_keep_or_replace_the_port() {
     let config = good(include_str!("every_key.toml"));
-    let targets = config.routes.route(0).unwrap().payload.action.targets();
+    let targets = config.settings.routes.route(0).unwrap().payload.action.targets();
     let on = |port| targets.iter().map(|target| target.address(port).to_string()).collect::<Vec<_>>();
     let (at_443, at_8005) = (on(443), on(8005));
     assert_eq!((&*at_443[0], &*at_443[4]), ("127.0.0.1:3000", "10.0.0.1:443"));

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use proxy_bin::config::Config;
-use proxy_bin::descriptors::{Needs, attainable, reserve_of_the_api};
+use proxy_dataplane::descriptors::{Needs, attainable, reserve_of_the_api};
 use tempfile::TempDir;
 
 use crate::PATIENCE;
@@ -33,7 +33,7 @@ const ASKED_FOR: [&str; 7] = [
 fn asking_for(what: &str, token: &Path) -> (String, Needs) {
     let config = format!("workers = 2\n{what}{ROUTES}").replace("TOKEN", &token.to_string_lossy());
     let filled = config.replace("PORT", "4").replace("BACKEND", "127.0.0.1:9").replace("DIR", "/run");
-    let needs = Needs::of(&Config::parse(&filled, "test.toml").unwrap());
+    let needs = Needs::of(&Config::parse(&filled, "test.toml").unwrap().settings);
     (config, needs)
 }
 

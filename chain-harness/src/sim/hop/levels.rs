@@ -1,7 +1,7 @@
 //! What a hop holds.
 
-use proxy_bin::proxy::Proxy;
 use proxy_conn::{AddressLimits, Cause, ConnView, Limit};
+use proxy_dataplane::generation::Generation;
 use tokio::time::Instant;
 
 use super::Running;
@@ -53,7 +53,7 @@ impl Running {
 /// The ends that are the proxy's own fault.
 const FAULTS: [Cause; 4] = [Cause::Panicked, Cause::Aborted, Cause::IllegalTransition, Cause::Overdue];
 
-fn of_product<D>(proxy: &Proxy<D>) -> Levels {
+fn of_product<D>(proxy: &Generation<D>) -> Levels {
     let mut counts = vec![
         ("permits of the process".to_owned(), proxy.connections.in_use()),
         ("clients".to_owned(), proxy.clients.as_ref().map_or(0, AddressLimits::total)),

@@ -13,8 +13,8 @@ use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
 use crate::config::SendProxy;
 use crate::model::Phases;
-use crate::omissions::Omissions;
-use crate::proxy::Proxy;
+use proxy_dataplane::generation::Generation;
+use proxy_dataplane::omissions::Omissions;
 use proxy_upstream::{DialFigures, Member};
 
 /// Histograms of times are in milliseconds, those of dials in microseconds.
@@ -119,9 +119,9 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
 
 /// The targets in force, each with its route, a name, and what is counted for it, if anything was: one that a route has several
 /// times gets a number.
-fn targets<D>(proxy: &Proxy<D>) -> Vec<(&str, String, Option<&Member>)> {
+fn targets<D>(proxy: &Generation<D>) -> Vec<(&str, String, Option<&Member>)> {
     let mut targets: Vec<(&str, String, Option<&Member>)> = Vec::new();
-    for matched in proxy.config.routes.routes() {
+    for matched in proxy.settings.routes.routes() {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         for (at, target) in route.action.targets().iter().enumerate() {
             let before = route.action.targets().iter().take(at).filter(|other| *other == target).count();
@@ -172,9 +172,9 @@ fn of_headers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let mut family = scrape.counter("header_fields_left_out", help)?;
     let none = Omissions::default();
     for matched in
-        proxy.config.routes.routes().filter(|route| matches!(route.payload.send_proxy, SendProxy::V2(_)))
+        proxy.settings.routes.routes().filter(|route| matches!(route.payload.send_proxy, SendProxy::V2(_)))
     {
-        let counted = proxy.routes.made(matched.index).and_then(|state| state.omissions.as_ref());
+        let counted = proxy.routes.made(matched.index).and_then(|state| state.omissions());
         for (field, count) in counted.unwrap_or(&none).counts() {
             family.count(&[("route", matched.name()), ("field", field)], count)?;
         }
@@ -222,7 +222,8 @@ fn of_audit(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
 }
 
 fn of_workers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
-    let workers: Vec<_> = api.control().workers().iter().map(crate::workers::Worker::view).collect();
+    let workers: Vec<_> =
+        api.control().workers().iter().map(proxy_dataplane::workers::Worker::view).collect();
     let named = || workers.iter().enumerate().map(|(number, view)| (number.to_string(), view));
     let help = "How long a worker did something other than wait for events";
     let mut family = scrape.counter("worker_busy_seconds", help)?;

@@ -1,9 +1,9 @@
 //! Whether the inner hop lets in as many connections as the outer one may bring.
 
 use super::super::finding::Finding;
-use super::super::limits::Connections;
 use super::Pair;
 use super::link::{Link, Peer};
+use proxy_dataplane::settings::Connections;
 
 pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
     in_all(pair, link);
@@ -16,7 +16,7 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
 fn brought(pair: &Pair<'_>, link: &Link<'_>) -> Option<u32> {
     let config = pair.outer.config;
     let pool = link.route.pool(pair.proxies > 0 || link.sends()).place;
-    let pool = config.pools.get(pool.index()).and_then(|pool| pool.max_connections);
+    let pool = config.settings.pools.get(pool.index()).and_then(|pool| pool.max_connections);
     let all = [config.limits.max_connections, link.route.max_connections, pool];
     let all = all.into_iter().flatten().map(Connections::get).min();
     // Targets take turns.
@@ -31,7 +31,8 @@ fn in_all(pair: &mut Pair<'_>, link: &Link<'_>) {
     let inner = pair.inner;
     let root = inner.text.document.root();
     let listener = inner.listener(link.listener);
-    let pool = inner.config.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
+    let pool =
+        inner.config.settings.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
     let limits = [
         (inner.config.limits.max_connections, root.key("limits").key("max_connections")),
         (link.listener.max_connections, listener.key("max_connections")),

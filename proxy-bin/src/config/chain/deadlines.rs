@@ -12,9 +12,9 @@ use proxy_core::Bound;
 use proxy_route::{DomainPattern, Matched};
 
 use super::super::finding::{self, Finding};
-use super::super::route::{Action, RouteConfig};
 use super::Pair;
 use super::link::Link;
+use proxy_dataplane::settings::{Action, RouteConfig};
 
 /// One deadline on both hops: the inner one's key, and what it is to be below.
 struct Twice {
@@ -51,12 +51,13 @@ pub(super) struct Compared {
 pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
     let before = pair.proxies;
     let outer = link.route.pool(before > 0 || link.sends()).behind(before);
-    let Some(names) = pair.outer.config.routes.route(link.index).map(|route| &route.spec.matches.domains)
+    let Some(names) =
+        pair.outer.config.settings.routes.route(link.index).map(|route| &route.spec.matches.domains)
     else {
         return;
     };
     for (index, late) in late_behind(pair, link, outer).iter() {
-        let Some(route) = pair.inner.config.routes.route(*index) else { continue };
+        let Some(route) = pair.inner.config.settings.routes.route(*index) else { continue };
         pair.compared.pairs += names.len().max(1) * route.spec.matches.domains.len().max(1);
         // Of more findings than these nobody is shown.
         if pair.compared.pairs > MOST || pair.of_inner.len() > finding::MOST {
@@ -88,7 +89,7 @@ fn late_behind(pair: &mut Pair<'_>, link: &Link<'_>, outer: Deadlines) -> Rc<[(u
         return Rc::clone(&late.routes);
     }
     let mut routes = Vec::new();
-    for route in pair.inner.config.routes.routes() {
+    for route in pair.inner.config.settings.routes.routes() {
         *pairs += 1;
         if *pairs > MOST {
             break;
@@ -230,10 +231,10 @@ fn told_late(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>,
 
 /// A name that the inner hop waits for and the outer one does not.
 fn hello(pair: &mut Pair<'_>, link: &Link<'_>, outer: &Deadlines) {
-    let waits = pair.inner.config.routes.needs_hello(link.listener.port);
+    let waits = pair.inner.config.settings.routes.needs_hello(link.listener.port);
     let (key, silence) = shortest_silence(outer);
-    let own = pair.inner.config.deadlines.initial_data_timeout;
-    let has = |port: u16| pair.outer.config.routes.needs_hello(port);
+    let own = pair.inner.config.settings.deadlines.initial_data_timeout;
+    let has = |port: u16| pair.outer.config.settings.routes.needs_hello(port);
     let knows = || link.ports.iter().all(|range| (range.first()..=range.last()).all(has));
     if !waits || own < silence || pair.has_said("hello") || knows() || !pair.says("hello", "") {
         return;

@@ -2,10 +2,10 @@
 
 use super::super::AcceptProxy;
 use super::super::finding::Finding;
-use super::super::listener::Greeting;
-use super::super::send_proxy::{HeaderContent, HeaderField, NextHop, SendProxy, UnknownClient};
 use super::Pair;
 use super::link::Link;
+use proxy_dataplane::settings::Greeting;
+use proxy_dataplane::settings::{HeaderContent, HeaderField, NextHop, SendProxy, UnknownClient};
 
 /// Whether connections get past the header at all.
 pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) -> bool {
@@ -130,8 +130,8 @@ fn content(pair: &mut Pair<'_>, link: &Link<'_>) {
 
 /// A header that the inner hop ends the connection for.
 fn too_long(pair: &mut Pair<'_>, link: &Link<'_>, content: &HeaderContent) {
-    let longest = content.longest_in_a_chain(pair.outer.config.proxy_protocol.max_header.bytes());
-    let most = pair.inner.config.proxy_protocol.max_header.bytes();
+    let longest = content.longest_in_a_chain(pair.outer.config.settings.max_header);
+    let most = pair.inner.config.settings.max_header;
     if longest <= most || !pair.says("too long", pair.inner.name()) {
         return;
     }

@@ -6,10 +6,10 @@ use proxy_core::BindAddr;
 use proxy_route::{Matched, PortRange};
 use proxy_upstream::{Host, Target, TargetPort};
 
-use super::super::listener::{Greeting, ListenerConfig};
-use super::super::route::RouteConfig;
-use super::super::send_proxy::SendProxy;
 use super::super::{AcceptProxy, Config, HeaderField, UniqueId};
+use proxy_dataplane::settings::RouteConfig;
+use proxy_dataplane::settings::SendProxy;
+use proxy_dataplane::settings::{Greeting, ListenerConfig};
 
 /// A route of the outer hop, one of its targets, and the listener of the inner hop that this is.
 pub(super) struct Link<'c> {
@@ -37,8 +37,8 @@ pub(super) enum Peer {
 
 /// All links between two hops. One for each listener and route: a second target that leads to the same one is the same.
 pub(super) fn between<'c>(outer: &'c Config, inner: &'c Config) -> Vec<Link<'c>> {
-    let routes = outer.routes.routes().filter(|route| route.spec.enabled);
-    routes.flat_map(|route| of_route(&route, &inner.listeners)).collect()
+    let routes = outer.settings.routes.routes().filter(|route| route.spec.enabled);
+    routes.flat_map(|route| of_route(&route, &inner.settings.listeners)).collect()
 }
 
 fn of_route<'c>(route: &Matched<'c, RouteConfig>, listeners: &'c [ListenerConfig]) -> Vec<Link<'c>> {

@@ -8,8 +8,8 @@ use proxy_core::TcpDialer;
 use proxy_upstream::Target;
 
 use crate::model::DrainKind;
-use crate::proxy::Proxy;
 use crate::unknown;
+use proxy_dataplane::generation::Generation;
 
 /// Which connections are of something.
 pub(crate) struct Of<'n> {
@@ -20,7 +20,7 @@ pub(crate) struct Of<'n> {
 }
 
 impl<'n> Of<'n> {
-    pub(crate) fn new(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &'n str) -> Self {
+    pub(crate) fn new(proxy: &Generation<TcpDialer>, kind: DrainKind, name: &'n str) -> Self {
         let addresses = if kind == DrainKind::Target { addresses(proxy, name) } else { HashSet::new() };
         Self { kind, name, addresses }
     }
@@ -39,7 +39,7 @@ impl<'n> Of<'n> {
 
 /// Where the target that is called so leads, whatever port its clients came in on: what its connections name. Beside that the
 /// name itself, which those name that came before a reload.
-pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String> {
+pub(crate) fn addresses(proxy: &Generation<TcpDialer>, name: &str) -> HashSet<String> {
     let mut addresses = HashSet::from([name.to_owned()]);
     // Those that are called the same lead to the same.
     if let Some(target) = targets(proxy).find(|target| target.to_string() == name) {
@@ -49,30 +49,30 @@ pub(crate) fn addresses(proxy: &Proxy<TcpDialer>, name: &str) -> HashSet<String>
 }
 
 /// Whether a connection may name this as its target.
-pub(crate) fn is_an_address(proxy: &Proxy<TcpDialer>, name: &str) -> bool {
+pub(crate) fn is_an_address(proxy: &Generation<TcpDialer>, name: &str) -> bool {
     let port = name.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
     let Some(port) = port.filter(|port| ports(proxy).any(|listened| listened == *port)) else { return false };
     targets(proxy).any(|target| target.address(port).to_string() == name)
 }
 
 /// The ports that are listened on.
-fn ports(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = u16> {
+fn ports(proxy: &Generation<TcpDialer>) -> impl Iterator<Item = u16> {
     proxy.listeners.iter().map(|at| at.config.port)
 }
 
-fn targets(proxy: &Proxy<TcpDialer>) -> impl Iterator<Item = &Target> {
-    proxy.config.routes.routes().flat_map(|route| route.payload.action.targets())
+fn targets(proxy: &Generation<TcpDialer>) -> impl Iterator<Item = &Target> {
+    proxy.settings.routes.routes().flat_map(|route| route.payload.action.targets())
 }
 
 /// The names of what there is of a kind; some more than once.
 pub(crate) fn names(
-    proxy: &Proxy<TcpDialer>,
+    proxy: &Generation<TcpDialer>,
     kind: DrainKind,
 ) -> Box<dyn Iterator<Item = Cow<'_, str>> + '_> {
     match kind {
         DrainKind::Listener => Box::new(proxy.listeners.iter().map(|at| Cow::from(&*at.label))),
         DrainKind::Route => {
-            Box::new(proxy.config.routes.routes().map(|route| Cow::from(&*route.payload.name)))
+            Box::new(proxy.settings.routes.routes().map(|route| Cow::from(&*route.payload.name)))
         }
         DrainKind::Target => Box::new(targets(proxy).map(|target| Cow::from(target.to_string()))),
         DrainKind::Everything => Box::new(std::iter::once(Cow::from(""))),
@@ -80,12 +80,12 @@ pub(crate) fn names(
 }
 
 /// Whether there is something of this kind and name.
-pub(crate) fn is_known(proxy: &Proxy<TcpDialer>, kind: DrainKind, name: &str) -> bool {
+pub(crate) fn is_known(proxy: &Generation<TcpDialer>, kind: DrainKind, name: &str) -> bool {
     names(proxy, kind).any(|known| known == name)
 }
 
 /// The first of them, for an error.
-pub(super) fn listed(proxy: &Proxy<TcpDialer>, kind: DrainKind) -> String {
+pub(super) fn listed(proxy: &Generation<TcpDialer>, kind: DrainKind) -> String {
     let names: Vec<_> = names(proxy, kind).collect();
     let mut names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     names.sort_unstable();

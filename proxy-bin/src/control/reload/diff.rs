@@ -11,12 +11,12 @@ use toml::{Table, Value};
 
 use crate::config::{AtLimit, Config, ListenerConfig, Origin, Pieces, UnreadableHello};
 use crate::model::{Change, ChangeKind};
-use crate::proxy::Proxy;
+use proxy_dataplane::generation::Generation;
 
-/// What `config` would change in the configuration of `proxy`.
-pub(super) fn changes<D>(proxy: &Proxy<D>, config: &Config) -> Vec<Change> {
-    let mut changes = of_listeners(&proxy.config.listeners, &config.listeners);
-    let (before, now) = (&proxy.config.origin, &config.origin);
+/// What `config` would change in the configuration `was`, whose settings `proxy` has in force.
+pub(super) fn changes<D>(proxy: &Generation<D>, was: &Config, config: &Config) -> Vec<Change> {
+    let mut changes = of_listeners(&proxy.settings.listeners, &config.settings.listeners);
+    let (before, now) = (&was.origin, &config.origin);
     let common = Common::of(before.pieces().as_ref(), now.pieces().as_ref());
     let (before, now) = (parts(before, &common), parts(now, &common));
     let names: BTreeSet<_> = before.keys().chain(now.keys()).collect();
@@ -216,7 +216,7 @@ fn of_listener(at: &ListenerConfig) -> String {
 }
 
 /// Notes how many open connections each change is about.
-fn count<D>(proxy: &Proxy<D>, changes: &mut [Change]) {
+fn count<D>(proxy: &Generation<D>, changes: &mut [Change]) {
     let mut counts: HashMap<String, u64> = HashMap::new();
     for view in proxy.tracker.snapshot() {
         let mut one = |what: String| *counts.entry(what).or_default() += 1;

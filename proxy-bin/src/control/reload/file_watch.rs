@@ -25,7 +25,7 @@ const PATIENCE: usize = 20;
 
 /// Watches the file that the configuration in force came from, if it says so; else no file.
 pub(crate) fn watch_file(running: &Arc<Running>) {
-    let config = &running.proxy().config;
+    let config = running.config();
     let mut watch = running.file.lock();
     let wanted = config.origin.file.as_ref().filter(|_| config.reload.watch);
     if watch.as_ref().map(|watch| &watch.file) == wanted {
@@ -77,7 +77,7 @@ async fn follow(weak: Weak<Running>, file: PathBuf, mut hears: mpsc::Receiver<()
         let text = text_of(&running, file.clone()).await.map(|(_, text)| text);
         let same = match (&tried, &text) {
             (Some(tried), text) => tried == text,
-            (None, Ok(text)) => *running.proxy().config.origin.text == **text,
+            (None, Ok(text)) => *running.config().origin.text == **text,
             (None, Err(_)) => false,
         };
         if !same {

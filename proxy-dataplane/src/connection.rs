@@ -1,0 +1,200 @@
+//! The life of one connection.
+//!
+//! ```text
+//! accept ─► header ─► peek ─► route ─► admit ─► dial ─► relay ─► (drain) ─► gone
+//! ```
+//!
+//! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permits. A stage takes what the
+//! stage before it made, so their order is the compiler's business. Whatever ends a stage (its verdict, a deadline, a
+//! cancel, an abort, a panic) drops what it owns: the backend's stream, the permit, the client's stream, and last
+//! the guard. A stream that is dropped resets; only a relay in which both sides finished closes them in an orderly way.
+//! So every end but the clean one reaches both sides at once, and through every further hop.
+//!
+//! The generation that it was accepted under is held by the stages up to the backend, and gone with them: an established
+//! connection has what it needs itself, however many reloads it outlives.
+
+mod admit;
+mod announce;
+mod client;
+mod deadline;
+mod dial;
+mod header;
+mod origin;
+mod passage;
+mod peek;
+mod relay;
+mod route;
+mod verdict;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
+use proxy_core::{Dial, PeerAddr, Side, Stream};
+
+use crate::generation::{Capacity, ListenerInForce};
+use crate::settings::Greeting;
+use passage::Passage;
+use peek::Peeked;
+use relay::{Established, Preamble};
+use verdict::Verdict;
+
+/// What the accept loop hands over. Fields are dropped in order, so the client goes before the guard, also when the task is
+/// dropped before it has run at all.
+pub(crate) struct Newcomer<S, D> {
+    pub(crate) client: S,
+    admission: Admission<D>,
+    capacity: Arc<Capacity>,
+    conn: ConnGuard,
+}
+
+/// What a connection was let in with.
+struct Admission<D> {
+    /// What it begins with; taken when it does.
+    start: Option<Start<D>>,
+    /// Its place among its client's connections: from accept on as the peer's, until a header says whose it is. None for one
+    /// that is counted as nobody's.
+    counted: Option<AddressPermit>,
+}
+
+/// What a connection begins with.
+struct Start<D> {
+    /// Its place among all that may be served; None if others were faster, and it has to wait for one.
+    permit: Option<Permit>,
+    listener: Arc<ListenerInForce<D>>,
+}
+
+/// Opens the entry of a connection that was just accepted. None if its peer may have no more, or none yet: then it has ended,
+/// before anything was done for it.
+pub(crate) fn receive<S: Stream, D: Dial>(
+    listener: Arc<ListenerInForce<D>>,
+    worker: usize,
+    client: S,
+    peer: PeerAddr,
+) -> Option<Newcomer<S, D>> {
+    let (at, proxy) = (&listener.at, &listener.proxy);
+    let conn = proxy.tracker.open(worker, Opening::new(peer, Arc::clone(&at.label)));
+    conn.hold(Side::Client, client.descriptor());
+    let counted = match admit::the_peer(&conn, at, proxy) {
+        Ok(counted) => counted,
+        Err(verdict) => {
+            conn.end(verdict.end, verdict.detail);
+            // As a newcomer would go: the client before its entry.
+            drop(client);
+            return None;
+        }
+    };
+    // Several workers may have seen the last free place: whoever comes too late waits for one.
+    let permit = proxy.connections.acquire();
+    let capacity = Arc::clone(&proxy.capacity);
+    capacity.acquired();
+    let admission = Admission { start: Some(Start { permit, listener }), counted };
+    Some(Newcomer { client, admission, capacity, conn })
+}
+
+/// Serves one connection from accept to its end.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an async fn would hold the newcomer twice, for as long as it lives"
+)]
+pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Future<Output = ()> + Send {
+    async move {
+        // Borrowed as a whole, so that it is held as a whole: held field by field, the guard would not have to go last.
+        let Newcomer { client, admission, capacity, conn } = &mut newcomer;
+        let (client, conn) = (&*client, &*conn);
+        let verdict = tokio::select! {
+            biased;
+            reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
+            verdict = live(conn, client, admission) => verdict,
+        };
+        capacity.released();
+        conn.end(verdict.end, verdict.detail);
+        if verdict.orderly {
+            newcomer.client.finish();
+        }
+    }
+}
+
+/// Every stage in order; the first that cannot go on says why.
+async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
+    let (established, preamble) = match establish(conn, client, admission).await {
+        Ok(both) => both,
+        Err(verdict) => return verdict,
+    };
+    let end = established.relay(conn, client, preamble).await;
+    established.close(conn, &end)
+}
+
+/// The stages up to the backend. They are boxed: they need more room than a relay, and only for moments. Those that may be
+/// waited for without a route have a box of their own, which is a fraction of the other: a crowd may be in it.
+async fn establish<S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    client: &S,
+    Admission { start, counted }: &mut Admission<D>,
+) -> Result<(Established<D::Stream>, Preamble), Verdict> {
+    // INVARIANT: a connection begins once, with what the accept loop gave it.
+    let Start { permit, listener } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
+    let passage = Passage::new(conn, client, &listener.at, &listener.proxy);
+    if may_wait(conn, &listener) {
+        let (process, peeked, passage) = Box::pin(identify(conn, passage, permit, counted)).await?;
+        Box::pin(connect(conn, process, peeked, passage)).await
+    } else {
+        Box::pin(async {
+            let (process, peeked, passage) = identify(conn, passage, permit, counted).await?;
+            connect(conn, process, peeked, passage).await
+        })
+        .await
+    }
+}
+
+/// Whether anything has to be read of a connection before it has a route.
+fn may_wait<D>(conn: &ConnGuard, listener: &ListenerInForce<D>) -> bool {
+    let ListenerInForce { at, proxy } = listener;
+    at.config.accept_proxy.greeting(conn.peer().ip()) != Greeting::Plain
+        || proxy.settings.routes.needs_hello(at.config.port)
+}
+
+/// The stages before it has a route: whose it is, and what it asks for.
+async fn identify<'p, S: Stream, D>(
+    conn: &ConnGuard,
+    mut passage: Passage<'p, S, D>,
+    permit: Option<Permit>,
+    counted: &mut Option<AddressPermit>,
+) -> Result<(Permit, Peeked, Passage<'p, S, D>), Verdict> {
+    let proxy = passage.proxy;
+    let process = admit::to_the_process(conn, permit, &mut passage).await?;
+    let mut wait = proxy.lobby.wait();
+    let greeted = header::greet(conn, &mut passage, &mut wait).await?;
+    admit::the_client(conn, counted, passage.origin.counted, proxy)?;
+    let peeked = peek::peek(conn, greeted, &mut passage, &mut wait).await?;
+    Ok((process, peeked, passage))
+}
+
+/// The stages from its route to its backend.
+async fn connect<S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    process: Permit,
+    peeked: Peeked,
+    passage: Passage<'_, S, D>,
+) -> Result<(Established<D::Stream>, Preamble), Verdict> {
+    let routed = route::route(conn, peeked, passage)?;
+    let admitted = admit::admit(conn, process, routed).await?;
+    let dialled = dial::dial(conn, admitted).await?;
+    Ok(relay::begin(conn, dialled)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a connection takes of memory in its task, whether busy or idle. Beside it there are its entry
+    /// (`proxy-conn/tests/tracker_memory.rs`) and the places of two sockets in the reactor.
+    #[test]
+    fn an_established_connection_is_a_small_future() {
+        fn size<A, F>(_: fn(A) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(serve::<proxy_core::Socket, proxy_core::TcpDialer>);
+        assert!(bytes <= 784, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,73 @@
+//! The dial stage: a backend, within one deadline, for as long as the client is there.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use proxy_conn::{ConnGuard, Deadlines, Permit};
+use proxy_core::dial::reach;
+use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
+
+use super::admit::{Admitted, Permits};
+use super::announce::{Known, announce};
+use super::client::while_client_stays;
+use super::passage::Passage;
+use super::route::Routed;
+use super::verdict::Verdict;
+
+/// A connection that has its backend. Dropped in this order: backend, permits.
+pub(super) struct Dialled<B> {
+    pub(super) backend: B,
+    /// Its place among the target's connections.
+    pub(super) at_target: Permit,
+    pub(super) permits: Permits,
+    pub(super) deadlines: Deadlines,
+    /// The backend's keepalive.
+    pub(super) keep_alive: Arc<KeepAlive>,
+    /// The client's, where it is not what accepted sockets have anyway.
+    pub(super) client_keep_alive: Option<Arc<KeepAlive>>,
+    /// What the backend is sent before anything else: the PROXY header.
+    pub(super) header: Vec<u8>,
+    pub(super) ahead: ReadAhead,
+    pub(super) screened: bool,
+    /// Whether the client came with a PROXY header: it is another proxy.
+    pub(super) chained: bool,
+}
+
+/// Dials the route's targets, and watches the client meanwhile: one that resets or closes without having sent anything
+/// abandons the dial at once; one that sent its request and half-closed is served.
+pub(super) async fn dial<S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    admitted: Admitted<'_, S, D>,
+) -> Result<Dialled<D::Stream>, Verdict> {
+    let Admitted { permits, routed } = admitted;
+    let Routed { passage, route, state, deadlines, candidates, .. } = routed;
+    let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
+    let (targets, timeout) = (&candidates.addresses, deadlines.connection_timeout);
+    conn.learn(|facts| facts.target = candidates.name(0));
+    let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &candidates, timeout));
+    let early_data = proxy.settings.early_data;
+    let outcome = while_client_stays(conn, client, &mut ahead, early_data, dialling).await?;
+    let dialled = outcome.map_err(|error| Verdict::unreached(conn, &error))?;
+    conn.hold(Side::Backend, dialled.stream.descriptor());
+    if dialled.nth != 0 {
+        conn.learn(|facts| facts.target = candidates.name(dialled.nth));
+    }
+    let omissions = state.omissions.as_ref();
+    let known = Known { origin: &origin, hello: hello.as_ref(), route, omissions };
+    let header = announce(conn, &known, client, &dialled)?;
+    let keep_alive = Arc::clone(&state.keep_alive);
+    let client_keep_alive = Some(&keep_alive).filter(|own| ***own != proxy.settings.keep_alive).cloned();
+    let (screened, chained) = (origin.screened, origin.chained);
+    Ok(Dialled {
+        backend: dialled.stream,
+        at_target: dialled.pass,
+        permits,
+        deadlines,
+        keep_alive,
+        client_keep_alive,
+        header,
+        ahead,
+        screened,
+        chained,
+    })
+}
