@@ -90,3 +90,70 @@ fn no_dependency_wants_a_newer_rust_than_is_promised() {
         .collect();
     assert_eq!(newer, Vec::<&str>::new(), "newer than Rust {promised}");
 }
+
+/// Words of our own for what the field calls a client, a peer, reported, reached: not in the sentence that a list of items shows.
+const DIALECT: [&str; 9] = [
+    "whoever",
+    "nobody",
+    "somebody",
+    "anybody",
+    "everybody",
+    " is told",
+    " are told",
+    " comes to",
+    " came to",
+];
+
+#[test]
+fn the_first_sentences_of_public_docs_are_in_the_fields_words() {
+    let mut found = Vec::new();
+    for library in LIBRARIES {
+        for file in rust_files(&workspace().join(library).join("src")) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for (line, sentence) in public_first_sentences(&text) {
+                let spoken = sentence.to_lowercase();
+                if DIALECT.iter().any(|word| spoken.contains(word)) {
+                    found.push(format!("{}:{line}: {sentence}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let files = files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "rs"));
+    files.chain(folders.iter().flat_map(|folder| rust_files(folder))).collect()
+}
+
+/// The first sentence of each doc comment that belongs to a `pub` item or field, and the line that it begins on.
+fn public_first_sentences(text: &str) -> Vec<(usize, String)> {
+    let mut sentences = Vec::new();
+    let mut doc: Option<(usize, String)> = None;
+    let mut in_attribute = false;
+    for (number, line) in text.lines().map(str::trim).enumerate() {
+        if in_attribute || line.starts_with("#[") {
+            in_attribute = !line.ends_with(']');
+        } else if let Some(words) = line.strip_prefix("///") {
+            let (_, so_far) = doc.get_or_insert_with(|| (number + 1, String::new()));
+            so_far.push_str(words);
+        } else {
+            let public = line.starts_with("pub ");
+            sentences.extend(doc.take().filter(|_| public).map(|(at, text)| (at, first_sentence(&text))));
+        }
+    }
+    sentences
+}
+
+fn first_sentence(text: &str) -> String {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim().to_owned()
+}
+
+#[test]
+fn a_first_sentence_is_found_behind_attributes_and_only_of_what_is_public() {
+    let text = "/// One. Two.\n#[must_use]\n#[cfg_attr(\n    feature\n)]\npub fn a() {}\n/// Three\n/// lines.\nfn b() {}\n/// Four,\n/// five\npub x: u8,\n";
+    let expected = [(1, "One".to_owned()), (10, "Four, five".to_owned())];
+    assert_eq!(public_first_sentences(text), expected);
+}

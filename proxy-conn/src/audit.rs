@@ -76,8 +76,8 @@ pub struct AuditOptions {
     /// How long after its deadline a connection may still be there before it is ended: longer than a loaded worker's
     /// timers may be late. Default 1s.
     pub overdue_tick: Bound,
-    /// How old a connection must be, on which the backend has said nothing after the client's first words, or nobody has said
-    /// anything, to be warned of. Default 5m.
+    /// How old a connection must be, on which the backend has sent nothing since the client's first bytes, or neither side has
+    /// sent anything, for a warning. Default 5m.
     pub stuck_after: Bound,
     /// The pause before whatever is odd is looked at again. Default 200ms.
     pub second_look: Bound,

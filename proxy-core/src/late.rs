@@ -1,5 +1,5 @@
-//! A thread that stood still: its process was stopped, its container paused, its machine moved, or its processor was somebody
-//! else's.
+//! Deadlines that passed while a thread was held up: its process was stopped, its container paused, its machine moved, or its
+//! processor was busy with others.
 //!
 //! What came meanwhile came in time, so whoever finds a deadline passed looks once before it ends anything. That is enough
 //! where the one who is waited for went on. But who is next to this thread may have stood still as well (another hop on this

@@ -17,7 +17,7 @@ pub struct BreakerOptions {
     /// The breaker opens when this many dials have failed in a row. Default 5, Envoy's outlier detection's and Finagle's
     /// (nginx: 1, linkerd: 7).
     pub failures_in_a_row: NonZeroU32,
-    /// For this long the target is left alone by whoever has another one; then one connection tries it. Default 10s, nginx's
+    /// For this long connections that have another target do not dial it; then one connection tries it. Default 10s, nginx's
     /// `fail_timeout`. It is doubled whenever that connection fails, and as it was once one has succeeded.
     pub cool_down: Bound,
     /// What doubling stops at. Default 2m, between linkerd's 1m and Envoy's 5m. Shorter than `cool_down`, it means
