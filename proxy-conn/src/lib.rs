@@ -6,9 +6,11 @@
 //! (a return, an error, a cancel, an abort, a panic) ends the entry, exactly once, and says how ([`End`]).
 //!
 //! ```text
-//! accept ─► ConnGuard::open ─► header ─► peek ─► dial ─► relay ─► drain ─► Drop for ConnGuard ─► Ended
-//!                                 each with a deadline from Deadlines
+//! accept ─► Tracker::open ─► header ─► peek ─► dial ─► relay ─► drain ─► Drop for ConnGuard ─► Ended
+//!                                each with a deadline from Deadlines
 //! ```
+//! [`ConnGuard::run`] is the frame of such a function: it ends it when the connection is cancelled, says how it ended, closes or
+//! resets the client, and drops the guard last. A [`Session`] has its stages. A guard can also be used without them.
 //!
 //! What it is not: it owns no sockets, dials nothing, spawns nothing and reads no configuration file. It needs no tokio
 //! runtime; it uses tokio's clock, so that tests can pause it.

@@ -206,12 +206,19 @@ impl<S: Stream> Session<'_, S> {
 
     /// Enters the relay phase and relays until both sides have ended, one has reset, or one of the `limits` has passed; the
     /// backend is sent `header` first (empty for none), then what was read of the client. It is closed if both sides have
-    /// ended, and reset otherwise.
+    /// ended, and reset otherwise; then what the gate gave for it is dropped.
     ///
     /// A client that sent a PROXY header, and a backend that is sent one, are other proxies, and are given the time that is due to
     /// those ([`NextTo`](proxy_core::relay::NextTo)). Dropping the future resets the backend.
-    pub async fn relay<B: Stream>(self, backend: B, header: Vec<u8>, mut limits: RelayLimits) -> Verdict {
+    pub async fn relay<B: Stream, P>(
+        self,
+        dialled: Dialled<B, P>,
+        header: Vec<u8>,
+        mut limits: RelayLimits,
+    ) -> Verdict {
         let Session { conn, client, ahead, chained } = self;
+        // The stream is dropped first: a permit that is given back is for a connection that is gone.
+        let Dialled { pass: _pass, stream: backend, .. } = dialled;
         limits.proxies.client |= chained;
         limits.proxies.backend |= !header.is_empty();
         let idle = Instant::now() + limits.idle.get();

@@ -31,9 +31,9 @@ async fn forward(mut session: Session<'_, Socket>, at: &Forwarder) -> Result<Ver
     conn.learn(|facts| facts.route = Some(route.name().into()));
     let (timeout, target) = (deadlines.connection_timeout, [TargetAddr::Ip(*route.payload)]);
     let dialling = reach(&at.2, &at.1, &target, &AllOpen, timeout);
-    let backend = session.dial(timeout, dialling).await?.stream;
+    let dialled = session.dial(timeout, dialling).await?;
     let header = encode_v1(&Endpoints::Inet { source, destination });
-    Ok(session.relay(backend, header, deadlines.relay_limits(conn.opened())).await)
+    Ok(session.relay(dialled, header, deadlines.relay_limits(conn.opened())).await)
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use proxy_core::dial::{AllOpen, reach};
+use proxy_core::dial::{AllOpen, Closed, DialErrorKind, Gate, reach};
 use proxy_core::mem::{self, MemNet, MemStream};
 use proxy_core::stream::{gone, read, write_all};
 use proxy_core::{Listen as _, PeerAddr, Resolver, TargetAddr};
@@ -81,7 +81,7 @@ async fn forward<S: Stream>(mut session: Session<'_, S>, net: &MemNet) -> Result
     let dialling = reach(net, &resolver, &targets, &AllOpen, timeout);
     let dialled = session.dial(timeout, dialling).await?;
     let limits = Deadlines::default().relay_limits(session.conn.opened());
-    Ok(session.relay(dialled.stream, b"out ".to_vec(), limits).await)
+    Ok(session.relay(dialled, b"out ".to_vec(), limits).await)
 }
 
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 52953 443\r\n";
@@ -193,6 +193,47 @@ async fn whenever_the_task_is_dropped_the_entry_goes_last() {
         let end = rig.end();
         assert!(end.contains(" aborted ") && !end.contains("client open"), "{polls} polls: {end}");
     }
+}
+
+/// A gate whose passes are counted.
+struct OnePlace(Arc<()>);
+
+impl Gate for OnePlace {
+    type Ticket = ();
+    type Pass = Arc<()>;
+
+    fn enter(&self, _: usize) -> Result<(), Closed> {
+        Ok(())
+    }
+
+    fn reached(&self, (): ()) -> Arc<()> {
+        Arc::clone(&self.0)
+    }
+
+    fn failed(&self, (): (), _: &DialErrorKind, _: &[std::net::IpAddr]) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_gate_gave_for_a_backend_is_held_for_as_long_as_it_is_relayed_to() {
+    let rig = Rig::new();
+    let (listener, (conn, near, far)) = (rig.net.listen(target()), rig.open());
+    let (gate, net) = (OnePlace(Arc::default()), rig.net.clone());
+    let serving = conn.run(near, async |mut session: Session<'_, MemStream>| {
+        let (timeout, targets, resolver) = (Bound::secs(30), [TargetAddr::Ip(target())], Resolver::fixed([]));
+        let dialled = session.dial(timeout, reach(&net, &resolver, &targets, &gate, timeout)).await?;
+        let limits = Deadlines::default().relay_limits(session.conn.opened());
+        Ok::<_, Verdict>(session.relay(dialled, Vec::new(), limits).await)
+    });
+    let both = async {
+        let (backend, _) = listener.accept().await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(Arc::strong_count(&gate.0), 2, "its place is taken");
+        far.finish();
+        backend.finish();
+    };
+    tokio::join!(serving, both);
+    assert_eq!(Arc::strong_count(&gate.0), 1, "and given back");
+    insta::assert_snapshot!(rig.end(), @"-- finished by client in drain 0/0");
 }
 
 #[tokio::test(start_paused = true)]
