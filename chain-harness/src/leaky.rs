@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_conn::Phase;
+use proxy_core::stream::Kernel as _;
 use proxy_core::{Dial, Endpoint, KeepAlive, Listen, ReadAhead, Stream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

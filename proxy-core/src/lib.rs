@@ -54,7 +54,7 @@ pub use proxy_values::{Bound, ByteSize};
 pub use relay::{Relay, RelayEnd, Side};
 pub use resolve::Resolver;
 pub use socket::Socket;
-pub use stream::Stream;
+pub use stream::{Kernel, Stream};
 
 /// The examples of the README.
 #[cfg(doctest)]

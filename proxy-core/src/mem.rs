@@ -6,7 +6,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -16,8 +15,7 @@ use tokio::sync::mpsc;
 use crate::addr::{Endpoint, PeerAddr};
 use crate::dial::Dial;
 use crate::listen::Listen;
-use crate::options::KeepAlive;
-use crate::stream::Stream;
+use crate::stream::{Kernel, NoSplice, Stream};
 
 /// One end of an in-memory connection. Dropped, it resets; see [`Stream::finish`].
 #[derive(Debug)]
@@ -130,17 +128,8 @@ impl Stream for MemStream {
         Poll::Ready(Ok(n))
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        let mut wire = self.wire.lock();
-        if wire.reset_by.is_some() {
-            return Err(io::ErrorKind::NotConnected.into());
-        }
-        let (ours, _) = wire.split(self.end);
-        ours.fin = true;
-        if let Some(reader) = ours.reader.take() {
-            reader.wake();
-        }
-        Ok(())
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -153,24 +142,35 @@ impl Stream for MemStream {
         Poll::Pending
     }
 
-    fn unacknowledged(&self) -> usize {
-        0
+    fn finish(mut self) {
+        self.finished = true;
     }
+}
+
+impl Kernel for MemStream {
+    type Splice = NoSplice;
 
     fn local_addr(&self) -> Option<SocketAddr> {
         self.local
     }
+}
 
-    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
+impl MemStream {
+    /// Ends this direction after what was written: an end in memory never waits.
+    ///
+    /// # Errors
+    /// Where it has been reset.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        let mut wire = self.wire.lock();
+        if wire.reset_by.is_some() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let (ours, _) = wire.split(self.end);
+        ours.fin = true;
+        if let Some(reader) = ours.reader.take() {
+            reader.wake();
+        }
         Ok(())
-    }
-
-    fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
-    fn finish(mut self) {
-        self.finished = true;
     }
 }
 

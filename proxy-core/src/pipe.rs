@@ -13,12 +13,39 @@
 //! not has to.
 
 use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+
+/// A socket whose bytes can be moved through a [`Pipe`].
+pub trait Splice {
+    /// Moves what has come into `pipe`, which is empty; 0 is the peer's end, and None says that it has to be read instead.
+    /// Cancel-safe.
+    fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<Option<usize>>>;
+
+    /// Sends from `pipe`, which is not empty, as much as is accepted at once; None says that its bytes have to be written
+    /// instead. Cancel-safe.
+    fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<Option<usize>>>;
+}
+
+/// The socket of a stream that is none, or is more than one. There is no value of it.
+#[derive(Debug, Clone, Copy)]
+pub struct NoSplice(Infallible);
+
+impl Splice for NoSplice {
+    fn poll_splice_into(&self, _: &mut Context<'_>, _: &mut Pipe) -> Poll<io::Result<Option<usize>>> {
+        match self.0 {}
+    }
+
+    fn poll_splice_from(&self, _: &mut Context<'_>, _: &mut Pipe) -> Poll<io::Result<Option<usize>>> {
+        match self.0 {}
+    }
+}
 
 /// Bytes that a pipe is made for: 64 pages. With the kernel's own 16 a call moves a quarter as much; with more than this
 /// the source's window is the limit (see `docs/performance.md`).
@@ -167,7 +194,7 @@ pub(crate) fn is_refusal(error: Errno) -> bool {
 
 /// A borrowed pipe. Dropped, it goes back to this thread's pool if it is empty, and is closed if it is not.
 #[derive(Debug)]
-pub(crate) struct Pipe {
+pub struct Pipe {
     /// None only while it is being dropped.
     ends: Option<Ends>,
     held: usize,

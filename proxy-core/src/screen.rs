@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use crate::header::{Prefix, could_be_header};
 use crate::options::KeepAlive;
-use crate::stream::Stream;
+use crate::stream::{Kernel, NoSplice, Stream};
 
 /// A borrowed stream whose first bytes must not be a PROXY header: reading one is an error of kind `InvalidData`.
 ///
@@ -79,13 +79,25 @@ impl<S: Stream> Stream for Screened<'_, S> {
         self.stream.poll_write(cx, buf)
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.stream.shutdown_write()
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_shutdown(cx)
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_finish(cx)
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.stream.poll_gone(cx)
     }
+
+    /// Nothing to do: the owner of the stream finishes it.
+    fn finish(self) {}
+}
+
+/// Its bytes have to be looked at, so they are not spliced.
+impl<S: Stream> Kernel for Screened<'_, S> {
+    type Splice = NoSplice;
 
     fn unacknowledged(&self) -> usize {
         self.stream.unacknowledged()
@@ -102,9 +114,6 @@ impl<S: Stream> Stream for Screened<'_, S> {
     fn descriptor(&self) -> Option<RawFd> {
         self.stream.descriptor()
     }
-
-    /// Nothing to do: the owner of the stream finishes it.
-    fn finish(self) {}
 }
 
 #[cfg(test)]

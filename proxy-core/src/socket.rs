@@ -20,9 +20,9 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::SockRef;
 
 use crate::options::KeepAlive;
-use crate::pipe::{Pipe, is_refusal};
+use crate::pipe::{Pipe, Splice, is_refusal};
 use crate::reactor::{self, Event, Place, State};
-use crate::stream::Stream;
+use crate::stream::{Kernel, Stream};
 use crate::sys::at_urgent_mark;
 
 /// A connected TCP or Unix stream socket. Dropped, it resets (TCP) or closes (Unix); see [`Stream::finish`].
@@ -174,37 +174,12 @@ impl Socket {
         Poll::Pending
     }
 
-    /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
-    /// end, and None says that it has to be read instead, because there was urgent data, past which the kernel never
-    /// splices, or because it does not splice here (a sandbox).
-    /// Cancel-safe.
-    pub(crate) fn poll_splice_into(
-        &self,
-        cx: &mut Context<'_>,
-        pipe: &mut Pipe,
-    ) -> Poll<io::Result<Option<usize>>> {
-        self.poll_transfer(cx, Event::READABLE, |fd, state| {
-            if self.has_urgent(state) {
-                return Ok((None, false));
-            }
-            match pipe.fill(fd) {
-                Err(error) if is_refusal(error) => Ok((None, false)),
-                filled => filled.map(|n| (Some(n), false)),
-            }
-        })
-    }
-
-    /// Sends from `pipe`, which is not empty, as much as is accepted at once; None says that its bytes have to be written
-    /// instead, because the kernel does not splice here. Cancel-safe.
-    pub(crate) fn poll_splice_from(
-        &self,
-        cx: &mut Context<'_>,
-        pipe: &mut Pipe,
-    ) -> Poll<io::Result<Option<usize>>> {
-        self.poll_transfer(cx, Event::WRITABLE, |fd, _| match pipe.drain(fd) {
-            Err(error) if is_refusal(error) => Ok((None, false)),
-            drained => drained.map(|n| (Some(n), false)),
-        })
+    /// Sends a FIN after what was written: a socket's end never waits.
+    ///
+    /// # Errors
+    /// Where it is already gone.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(self).shutdown(std::net::Shutdown::Write)
     }
 }
 
@@ -228,8 +203,8 @@ impl Stream for Socket {
         })
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        SockRef::from(self).shutdown(std::net::Shutdown::Write)
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -243,6 +218,18 @@ impl Stream for Socket {
         let told = SockRef::from(self).take_error().ok().flatten();
         Poll::Ready(told.unwrap_or_else(|| io::ErrorKind::ConnectionReset.into()))
     }
+
+    fn finish(mut self) {
+        if self.kind == Kind::Tcp {
+            // It can only fail for a socket that the kernel has already given up.
+            SockRef::from(&self).set_linger(None).unwrap_or_default();
+        }
+        self.finished = true;
+    }
+}
+
+impl Kernel for Socket {
+    type Splice = Self;
 
     fn unacknowledged(&self) -> usize {
         crate::sys::unacknowledged(self.as_fd())
@@ -263,16 +250,35 @@ impl Stream for Socket {
         Some(self.as_fd().as_raw_fd())
     }
 
-    fn as_socket(&self) -> Option<&Socket> {
+    fn as_splice(&self) -> Option<&Self> {
         Some(self)
     }
+}
 
-    fn finish(mut self) {
-        if self.kind == Kind::Tcp {
-            // It can only fail for a socket that the kernel has already given up.
-            SockRef::from(&self).set_linger(None).unwrap_or_default();
-        }
-        self.finished = true;
+impl Splice for Socket {
+    /// Moves what has come into `pipe`, which is empty, so that `EAGAIN` can only mean that nothing has; 0 is the peer's
+    /// end, and None says that it has to be read instead, because there was urgent data, past which the kernel never
+    /// splices, or because it does not splice here (a sandbox).
+    /// Cancel-safe.
+    fn poll_splice_into(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<Option<usize>>> {
+        self.poll_transfer(cx, Event::READABLE, |fd, state| {
+            if self.has_urgent(state) {
+                return Ok((None, false));
+            }
+            match pipe.fill(fd) {
+                Err(error) if is_refusal(error) => Ok((None, false)),
+                filled => filled.map(|n| (Some(n), false)),
+            }
+        })
+    }
+
+    /// Sends from `pipe`, which is not empty, as much as is accepted at once; None says that its bytes have to be written
+    /// instead, because the kernel does not splice here. Cancel-safe.
+    fn poll_splice_from(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<Option<usize>>> {
+        self.poll_transfer(cx, Event::WRITABLE, |fd, _| match pipe.drain(fd) {
+            Err(error) if is_refusal(error) => Ok((None, false)),
+            drained => drained.map(|n| (Some(n), false)),
+        })
     }
 }
 

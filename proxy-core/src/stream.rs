@@ -1,6 +1,8 @@
 //! The stream seam: what the life of a connection needs of a byte stream, and no more.
 //!
-//! Behind it is a real socket ([`Socket`]), an in-memory one ([`mem`](crate::mem)) or a simulator's.
+//! Behind it is a real socket ([`Socket`](crate::Socket)), an in-memory one ([`mem`](crate::mem)), a simulator's, or something that
+//! is spoken over one of those. What only the kernel's socket below it knows is a trait of its own, [`Kernel`], whose answers are
+//! those of a stream that has none.
 //! The rule that makes ends honest is part of the contract: **a stream that is dropped resets; only
 //! [`finish`](Stream::finish) closes it in an orderly way.** So a task that is aborted, panics or is cancelled at any
 //! `await` can never turn lost bytes into a clean end.
@@ -11,12 +13,13 @@ use std::os::fd::RawFd;
 use std::task::{Context, Poll};
 
 use crate::options::KeepAlive;
-use crate::socket::Socket;
+
+pub use crate::pipe::{NoSplice, Pipe, Splice};
 
 /// A full-duplex byte stream with half-close and reset. Dropping it resets the connection.
 ///
 /// All methods take `&self`: one task reads, writes and watches the same stream. At most one task may poll it.
-pub trait Stream: Send + Sync + Sized {
+pub trait Stream: Kernel + Send + Sync + Sized {
     /// Reads into `buf`; `Ok(0)` is the peer's end (FIN). A reset is an error. Cancel-safe.
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
@@ -29,39 +32,68 @@ pub trait Stream: Send + Sync + Sized {
     /// Writes from `buf` as much as is accepted at once. Cancel-safe.
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
 
-    /// Sends a FIN after what was written. The other direction stays open.
+    /// Ends this direction (FIN) after what was written; the other one stays open. Ready when the end is on its way: a plain
+    /// socket's always is, and one that has something to write before it (a `close_notify`) may have to wait for room. Asked
+    /// until it is ready, and not again. Cancel-safe.
     ///
     /// # Errors
     /// Where the stream is already gone.
-    fn shutdown_write(&self) -> io::Result<()>;
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Writes what has to go out before the end where the end itself goes out with [`finish`](Self::finish), because nothing is
+    /// expected from the peer either. As [`poll_shutdown`](Self::poll_shutdown); ready at once where there is nothing but the FIN.
+    ///
+    /// # Errors
+    /// Where the stream is already gone.
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = cx;
+        Poll::Ready(Ok(()))
+    }
 
     /// Ready when the peer has reset the stream (or the kernel gave it up), also while it is not read from and unread bytes
     /// are waiting, with why: `TimedOut` where the peer vanished. Never ready for a FIN. Cancel-safe. It may be reported once
     /// only: do not poll again after it.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error>;
 
+    /// Closes in an orderly way, at once: for a stream whose own direction has been ended ([`poll_shutdown`](Self::poll_shutdown)),
+    /// or ends with this after [`poll_finish`](Self::poll_finish).
+    fn finish(self);
+}
+
+/// What only the kernel's socket below a stream knows. The answers that are given here are those of a stream that has none; one
+/// that is spoken over another passes on what is true of it, too.
+pub trait Kernel {
+    /// What its bytes are spliced through; [`NoSplice`] where the stream's bytes are not those of a socket.
+    type Splice: Splice;
+
+    /// The socket that this stream is and nothing more, so that bytes may be spliced past this process.
+    fn as_splice(&self) -> Option<&Self::Splice> {
+        None
+    }
+
     /// Bytes that were written and that the peer has not acknowledged yet; 0 where that is unknown.
-    fn unacknowledged(&self) -> usize;
+    fn unacknowledged(&self) -> usize {
+        0
+    }
 
     /// The local address, where the stream has one.
-    fn local_addr(&self) -> Option<SocketAddr>;
+    fn local_addr(&self) -> Option<SocketAddr> {
+        None
+    }
 
     /// Sets the kernel's keepalive and user timeout, where the stream has them.
     ///
     /// # Errors
     /// What the kernel says.
-    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()>;
-
-    /// The descriptor behind it, where it is a real socket: for an audit of tracked connections and open sockets.
-    fn descriptor(&self) -> Option<RawFd>;
-
-    /// The real socket that this stream is and nothing more, so that bytes may be spliced past this process.
-    fn as_socket(&self) -> Option<&Socket> {
-        None
+    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
+        let _ = keep_alive;
+        Ok(())
     }
 
-    /// Closes in an orderly way: for a stream whose both directions have ended, or whose own direction ends with this.
-    fn finish(self);
+    /// The descriptor behind it, where it is a real socket: for an audit of tracked connections and open sockets.
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
 }
 
 /// Reads once into `buf`, as [`Stream::poll_read`]. Cancel-safe.
@@ -81,6 +113,25 @@ pub async fn write_all<S: Stream>(stream: &S, mut buf: &[u8]) -> io::Result<()> 
         let n = std::future::poll_fn(|cx| stream.poll_write(cx, buf)).await?;
         buf = buf.get(n..).filter(|_| n > 0).ok_or(io::ErrorKind::WriteZero)?;
     }
+    Ok(())
+}
+
+/// Ends this direction, as [`Stream::poll_shutdown`]. Cancel-safe.
+///
+/// # Errors
+/// Where the stream is already gone.
+pub async fn shutdown<S: Stream>(stream: &S) -> io::Result<()> {
+    std::future::poll_fn(|cx| stream.poll_shutdown(cx)).await
+}
+
+/// Ends this direction and closes the stream in an orderly way. Dropped before it is done, the stream is reset, as it is where
+/// this fails.
+///
+/// # Errors
+/// Where the stream is already gone.
+pub async fn finish<S: Stream>(stream: S) -> io::Result<()> {
+    std::future::poll_fn(|cx| stream.poll_finish(cx)).await?;
+    stream.finish();
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proxy_core::relay::{Due, Meter, Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::stream::write_all;
-use proxy_core::{Bound, Dial, Endpoint, Listen, Socket, Stream, TcpDialer, TcpListener};
+use proxy_core::{Bound, Dial, Endpoint, Listen, Socket, TcpDialer, TcpListener};
 use tokio::time::Instant;
 
 struct Unmetered;

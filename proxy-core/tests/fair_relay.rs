@@ -2,8 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proxy_core::relay::{Due, Meter, Preface, RelayLimits, Side, relay};
-use proxy_core::{Bound, KeepAlive, Stream};
+use proxy_core::stream::{Kernel, NoSplice};
+use proxy_core::{Bound, Stream};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
@@ -45,31 +44,19 @@ impl Stream for Flood {
         Poll::Pending
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        Ok(())
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_gone(&self, _: &mut Context<'_>) -> Poll<io::Error> {
         Poll::Pending
     }
 
-    fn unacknowledged(&self) -> usize {
-        0
-    }
-
-    fn local_addr(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
     fn finish(self) {}
+}
+
+impl Kernel for Flood {
+    type Splice = NoSplice;
 }
 
 impl Stream for Abyss {
@@ -81,31 +68,19 @@ impl Stream for Abyss {
         Poll::Ready(Ok(buf.len()))
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        Ok(())
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_gone(&self, _: &mut Context<'_>) -> Poll<io::Error> {
         Poll::Pending
     }
 
-    fn unacknowledged(&self) -> usize {
-        0
-    }
-
-    fn local_addr(&self) -> Option<SocketAddr> {
-        None
-    }
-
-    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
     fn finish(self) {}
+}
+
+impl Kernel for Abyss {
+    type Splice = NoSplice;
 }
 
 struct Unmetered;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proxy_core::relay::{Due, Meter, Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::stream::{read, write_all};
-use proxy_core::{Bound, Dial, Endpoint, Listen, Socket, Stream, TcpDialer, TcpListener};
+use proxy_core::{Bound, Dial, Endpoint, Kernel as _, Listen, Socket, Stream, TcpDialer, TcpListener};
 use tokio::time::Instant;
 
 /// More than the kernel's buffers of the reading side hold here, and less than those of both.

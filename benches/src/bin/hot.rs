@@ -16,12 +16,12 @@ use std::sync::Arc;
 use benches::samples;
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, Limit};
 use proxy_conn::{Opening, Tracker};
+use proxy_core::PeerAddr;
 use proxy_core::header::{HeaderLimits, decode, encode_v1, encode_v2};
 use proxy_core::hello::HelloReader;
 use proxy_core::mem;
 use proxy_core::relay::{Preface, relay};
 use proxy_core::stream::{read, write_all};
-use proxy_core::{PeerAddr, Stream as _};
 use proxy_route::Query;
 use tokio::time::Instant;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll};
 
+use proxy_core::stream::{Kernel, NoSplice};
 use proxy_core::{KeepAlive, Stream};
 
 /// Another stream, but for what its peer has acknowledged and for looks past the reactor.
@@ -19,17 +20,25 @@ impl<S: Stream> Stream for Blind<'_, S> {
         self.0.poll_write(cx, buf)
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.0.shutdown_write()
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_finish(cx)
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.0.poll_gone(cx)
     }
 
-    fn unacknowledged(&self) -> usize {
-        0
-    }
+    /// Nothing to do: the owner of the stream finishes it.
+    fn finish(self) {}
+}
+
+/// What is unacknowledged is not passed on.
+impl<S: Stream> Kernel for Blind<'_, S> {
+    type Splice = NoSplice;
 
     fn local_addr(&self) -> Option<SocketAddr> {
         self.0.local_addr()
@@ -42,7 +51,4 @@ impl<S: Stream> Stream for Blind<'_, S> {
     fn descriptor(&self) -> Option<RawFd> {
         self.0.descriptor()
     }
-
-    /// Nothing to do: the owner of the stream finishes it.
-    fn finish(self) {}
 }

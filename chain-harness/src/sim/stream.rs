@@ -2,10 +2,10 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use proxy_core::stream::{self, Kernel as _, NoSplice};
 use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Listen, PeerAddr, Probes, Stream};
 
 use tokio::time::Instant;
@@ -134,6 +134,15 @@ impl SimStream {
         self.kernel.with(self.key, |conn, _, _| conn.life()).unwrap_or_default()
     }
 
+    /// Ends this direction after what was written: a simulated end never waits.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        let ended = self.kernel.with(self.key, Conn::end);
+        Ok(ended.unwrap_or(Err(io::ErrorKind::NotConnected))?)
+    }
+
     /// The other end.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
@@ -150,9 +159,8 @@ impl Stream for SimStream {
         self.poll(|conn, now, says| conn.poll_write(cx, buf, now, says))
     }
 
-    fn shutdown_write(&self) -> io::Result<()> {
-        let ended = self.kernel.with(self.key, Conn::end);
-        Ok(ended.unwrap_or(Err(io::ErrorKind::NotConnected))?)
+    fn poll_shutdown(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shutdown_write())
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
@@ -161,6 +169,15 @@ impl Stream for SimStream {
             Err(error) => Poll::Ready(error),
         }
     }
+
+    fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+/// The simulated host's kernel knows what any does, and has no descriptors.
+impl stream::Kernel for SimStream {
+    type Splice = NoSplice;
 
     fn unacknowledged(&self) -> usize {
         self.kernel.with(self.key, |conn, _, _| conn.unacknowledged()).unwrap_or(0)
@@ -175,14 +192,6 @@ impl Stream for SimStream {
         let keep_alive = *keep_alive;
         self.kernel.with(self.key, |conn, _, _| conn.set_keep_alive(keep_alive));
         Ok(())
-    }
-
-    fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-
-    fn finish(mut self) {
-        self.finished = true;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::Bound;
 use crate::addr::TargetAddr;
 use crate::mem;
 use crate::resolve::{Resolver, ResolverOptions};
+use crate::stream::Kernel as _;
 use std::collections::HashMap;
 use tokio::time::Instant;
 

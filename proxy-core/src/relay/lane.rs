@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::pipe::Pipe;
+use crate::pipe::{Pipe, Splice};
 use crate::scratch;
-use crate::socket::Socket;
 use crate::stream::Stream;
 
 /// Bytes in a row before the task lets others run: a millisecond or so of them.
@@ -185,8 +184,9 @@ impl Lane {
         std::mem::take(&mut self.moved)
     }
 
-    /// Moves what can be moved. Ready when the source's end has been passed on; `last`: except for the FIN, which is sent
-    /// with the closing of the sink, since nothing is expected of that either.
+    /// Moves what can be moved. Ready when the source's end has been passed on, for which the sink may have to be waited for
+    /// like for any byte; `last`: except for the FIN, which is sent with the closing of the sink, since nothing is expected of
+    /// that either.
     pub(super) fn poll<F: Stream, T: Stream>(
         &mut self,
         cx: &mut Context<'_>,
@@ -200,9 +200,8 @@ impl Lane {
             match self.state {
                 State::Ended => return Poll::Ready(Ok(())),
                 State::Ending => {
-                    if !last {
-                        to.shutdown_write().map_err(LaneError::Sink)?;
-                    }
+                    let ended = if last { to.poll_finish(cx) } else { to.poll_shutdown(cx) };
+                    ready!(ended).map_err(LaneError::Sink)?;
                     self.state = State::Ended;
                     return Poll::Ready(Ok(()));
                 }
@@ -232,7 +231,7 @@ impl Lane {
                 }
                 Held::Pipe(pipe) => {
                     // INVARIANT: a pipe is only filled for a sink that is a socket.
-                    let to = to.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+                    let to = to.as_splice().ok_or(io::ErrorKind::Unsupported)?;
                     let Some(taken) = ready!(to.poll_splice_from(cx, pipe))? else {
                         waiting.held = Held::Bytes(pipe.unload()?, 0);
                         continue;
@@ -257,24 +256,25 @@ impl Lane {
         to: &T,
     ) -> Poll<Result<usize, LaneError>> {
         if let Flow::Splice(_) = self.flow
-            && let Some((from, to)) = from.as_socket().zip(to.as_socket())
+            && let Some((from, to)) = from.as_splice().zip(to.as_splice())
             && let Some(pipe) = Pipe::borrow()
+            && let Some(n) = ready!(self.poll_splice(cx, from, to, pipe))?
         {
-            return self.poll_splice(cx, from, to, pipe);
+            return Poll::Ready(Ok(n));
         }
         self.poll_copy(cx, from, to)
     }
 
-    /// Fills `pipe` and empties it at once.
-    fn poll_splice(
+    /// Fills `pipe` and empties it at once. None: it has to be read.
+    fn poll_splice<F: Splice, T: Splice>(
         &mut self,
         cx: &mut Context<'_>,
-        from: &Socket,
-        to: &Socket,
+        from: &F,
+        to: &T,
         mut pipe: Pipe,
-    ) -> Poll<Result<usize, LaneError>> {
+    ) -> Poll<Result<Option<usize>, LaneError>> {
         let Some(n) = ready!(from.poll_splice_into(cx, &mut pipe)).map_err(LaneError::Source)? else {
-            return self.poll_copy(cx, from, to);
+            return Poll::Ready(Ok(None));
         };
         self.moved.read += n as u64;
         self.flow = self.flow.after(n);
@@ -293,7 +293,7 @@ impl Lane {
                 }
             }
         }
-        Poll::Ready(Ok(n))
+        Poll::Ready(Ok(Some(n)))
     }
 
     /// Reads once and writes at once.

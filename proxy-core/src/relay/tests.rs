@@ -1,5 +1,6 @@
 //! Ring 2: a relay between in-memory streams on a paused clock.
 
+mod last_words;
 mod late;
 
 use std::sync::Mutex as StdMutex;

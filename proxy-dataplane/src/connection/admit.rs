@@ -11,7 +11,7 @@ use proxy_conn::{
     AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
     QueueLimits,
 };
-use proxy_core::stream::read;
+use proxy_core::stream::{read, shutdown};
 use proxy_core::{Bound, Stream};
 use tokio::time::Instant;
 
@@ -170,7 +170,7 @@ const LAST_WORDS: usize = 64 * 1024;
 async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
     let deadline = Instant::now() + LEAVE.get();
     conn.deadline(deadline, DeadlineKind::Queue);
-    if client.shutdown_write().is_err() {
+    if within(deadline, client, shutdown(client)).await.is_none_or(|ended| ended.is_err()) {
         return;
     }
     let (mut buffer, mut heard) = (vec![0; 4096], 0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proxy_conn::{ConnGuard, Deadlines, Permit};
 use proxy_core::dial::reach;
-use proxy_core::{Dial, KeepAlive, ReadAhead, Side, Stream};
+use proxy_core::{Dial, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
 use super::announce::{Known, announce};

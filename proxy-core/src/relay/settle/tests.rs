@@ -1,11 +1,9 @@
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::task::Context;
 
 use super::*;
 use crate::mem::{self, MemStream};
-use crate::options::KeepAlive;
+use crate::stream::{Kernel, NoSplice};
 
 /// A stream whose kernel holds bytes that nobody acknowledges, also when it was reset.
 struct Owing(MemStream);
@@ -17,25 +15,21 @@ impl Stream for Owing {
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.0.poll_write(cx, buf)
     }
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.0.shutdown_write()
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
     }
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
         self.0.poll_gone(cx)
     }
+    fn finish(self) {}
+}
+
+impl Kernel for Owing {
+    type Splice = NoSplice;
+
     fn unacknowledged(&self) -> usize {
         100
     }
-    fn local_addr(&self) -> Option<SocketAddr> {
-        None
-    }
-    fn keep_alive(&self, _: &KeepAlive) -> io::Result<()> {
-        Ok(())
-    }
-    fn descriptor(&self) -> Option<RawFd> {
-        None
-    }
-    fn finish(self) {}
 }
 
 /// For how long the other side of a reset is waited for, of which `becomes` is what becomes.
