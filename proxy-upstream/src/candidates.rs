@@ -97,7 +97,7 @@ impl<'r> Gate for Candidates<'r> {
         if change.is_some() {
             attempt.target.is_well(attempt.began.elapsed());
         }
-        attempt.target.log(&self.group.name(), change);
+        attempt.target.log(self.group.name(), change);
         attempt.permit
     }
 
@@ -109,11 +109,11 @@ impl<'r> Gate for Candidates<'r> {
             return;
         }
         if target.has_moved(addresses) {
-            target.log(&self.group.name(), target.breaker.moved());
+            target.log(self.group.name(), target.breaker.moved());
         }
         let address = self.addresses.get(attempt.nth);
         let change = attempt.ticket.failed(Instant::now());
-        target.log(&self.group.name(), change);
+        target.log(self.group.name(), change);
         if let (Some(_), Some(address)) = (change, address) {
             self.group.look_after(target, address);
         }
