@@ -1,12 +1,14 @@
 //! The library crates as somebody else would have them: what a package of each contains, what its manifest says, and which Rust
 //! it asks for. They are used by a program of their own in `examples/forwarder`.
+#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-const LIBRARIES: [&str; 5] = ["proxy-values", "proxy-core", "proxy-conn", "proxy-route", "proxy-upstream"];
+const LIBRARIES: [&str; 6] =
+    ["proxy-values", "proxy-core", "proxy-conn", "proxy-route", "proxy-upstream", "proxy-dataplane"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

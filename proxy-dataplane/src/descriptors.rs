@@ -114,7 +114,7 @@ pub fn look_ups(descriptors: u64) -> usize {
     usize::try_from(descriptors / 16).map_or(MOST_LOOK_UPS, |threads| threads.min(MOST_LOOK_UPS))
 }
 
-/// The descriptors that a configuration keeps open whoever comes or goes. What it says holds alike for whoever checks it,
+/// The descriptors that a configuration keeps open without any connection. What it says holds alike for whoever checks it,
 /// starts with it, or reloads it. Its text is the beginning of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {

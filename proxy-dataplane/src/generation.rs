@@ -159,7 +159,7 @@ impl Listener {
 }
 
 impl<D: Dial> Generation<D> {
-    /// The first generation: it has served nobody yet.
+    /// The first generation: it has served no connection yet.
     #[must_use]
     pub fn new(settings: Arc<Settings>, tracker: Arc<Tracker>, dialer: D, resolver: Resolver) -> Self {
         if let Some(warning) = too_few_descriptors(&settings) {
@@ -288,7 +288,7 @@ impl<D> Generation<D> {
         self.pools.iter().find(|pool| pool.id == id)
     }
 
-    /// Whether nobody is accepted, since all places are taken.
+    /// Whether no connection is accepted, since all places are taken.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.capacity.view().0

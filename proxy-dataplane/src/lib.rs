@@ -35,3 +35,8 @@ pub mod workers;
 pub use generation::Generation;
 pub use server::{DataPlane, Server};
 pub use settings::Settings;
+
+/// The examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -40,7 +40,7 @@ fn for_each(mut found: Vec<TcpListenerStd>, workers: usize) -> std::io::Result<V
     Ok(found)
 }
 
-/// Sockets of one listener, one or more for each worker, which nobody accepts from yet.
+/// Sockets of one listener, one or more for each worker, which are not accepted from yet.
 #[derive(Debug)]
 pub struct Sockets(Vec<Vec<Arc<TcpListener>>>);
 
@@ -167,8 +167,8 @@ impl Listeners {
         open.iter().map(|(label, listener)| Ok((Arc::clone(label), sockets(listener)?))).collect()
     }
 
-    /// From now on somebody else has the sockets too: closing them here turns nobody away, and whoever is queued is left
-    /// to them.
+    /// Notes that another process has the sockets too: closing them here refuses no client, and the queued ones are left to
+    /// that process.
     pub fn share(&self) {
         self.shared.store(true, Ordering::Relaxed);
     }

@@ -45,7 +45,7 @@ pub struct Omissions {
 }
 
 impl Omissions {
-    /// Those of the same route in the next generation: they go on counting, and are told anew.
+    /// Those of the same route in the next generation: they go on counting, and are logged anew.
     #[must_use]
     pub fn after(before: &Self) -> Self {
         Self { counts: Arc::clone(&before.counts), ..Self::default() }

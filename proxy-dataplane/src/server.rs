@@ -238,7 +238,10 @@ pub struct Server {
 
 impl Server {
     /// Binds every listener, but for those that have `inherited` sockets, and starts the workers; inherited sockets that are for no
-    /// listener are closed. Look-ups, watch and audit run on `control`. `ends` is told of each connection's end.
+    /// listener are closed. Look-ups, watch and audit run on `control`. `ends` receives each connection's end.
+    ///
+    /// It acts on the whole process in two things: it raises the soft limit of open files to the hard one, and bounds the pipes that
+    /// large flows are spliced through ([`pipes`]).
     ///
     /// # Errors
     /// [`StartError`]; nothing is left behind.

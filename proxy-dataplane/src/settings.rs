@@ -115,7 +115,7 @@ impl Settings {
     }
 }
 
-/// The limit that is set; one that nobody meets where none is.
+/// The limit that is set; one that is never reached where none is.
 #[must_use]
 pub fn limit(bound: Option<Connections>) -> Limit {
     Limit::new(most(bound))

@@ -40,12 +40,12 @@ struct Beat {
     longest_lag: AtomicU64,
 }
 
-/// A worker as it was when somebody looked.
+/// A snapshot of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkerView {
     /// Since the start, how long it did something other than wait for events.
     pub busy: Duration,
-    /// By how much its last timer (twice a second) was late: for as long does whoever wants something of it wait.
+    /// By how much its last timer (twice a second) was late: whatever needs the worker waits for as long.
     pub lag: Duration,
     /// The most that any was.
     pub longest_lag: Duration,

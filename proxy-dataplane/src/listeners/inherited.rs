@@ -12,7 +12,7 @@ use tracing::debug;
 use crate::descriptors;
 use crate::settings::{ListenerConfig, Settings};
 
-/// Listening sockets that somebody has bound, by the listener that the configuration would give them to. A listener may
+/// Listening sockets that are bound already, by the listener that the configuration would give them to. A listener may
 /// have several, and each has a queue of its own: all of them have to be accepted from.
 #[derive(Debug, Default)]
 pub struct Inherited {
@@ -38,7 +38,7 @@ impl Inherited {
         self.by_listener.entry(listener).or_default().push(socket.into());
     }
 
-    /// One whose listener is told by the address that it has: a service manager kept it or made it. One that takes IPv4 too is
+    /// One whose listener follows from the address that it has: a service manager kept it or made it. One that takes IPv4 too is
     /// that of every address (`"dual"`).
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub struct PoolChoice {
     pub built_in: BuiltIn,
 }
 
-/// Which of the deadlines that would race along a chain are defaults, and not somebody's choice.
+/// Which of the deadlines that would race along a chain are defaults, and not configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BuiltIn {
     /// `inactivity_timeout`.

@@ -22,7 +22,7 @@ pub enum SendProxy {
 /// What a header of version 2 holds beside the addresses, and how long it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeaderContent {
-    /// Which fields are told, where they are known.
+    /// Which fields are sent, where they are known.
     pub fields: Fields,
     /// Which id that is.
     pub unique_id: UniqueId,
