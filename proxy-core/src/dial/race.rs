@@ -214,7 +214,7 @@ where
 
     fn launch(&mut self, nth: usize, kind: Kind, errand: Errand, now: Instant) {
         let label = Label { nth, kind, began: now, until: now + self.share(now) };
-        self.due = now + STAGGER;
+        self.due = now + self.head_start(now);
         self.flights.push(label, (self.fly)(errand));
     }
 
@@ -229,9 +229,22 @@ where
     /// one's place is needed before.
     fn share(&self, now: Instant) -> Duration {
         let left = self.deadline.saturating_duration_since(now);
-        let later = self.waiting.len() + (self.targets.len() - self.next) + self.shunned.len();
-        let rounds = u32::try_from((self.busy() + 1 + later).div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
+        let rounds = u32::try_from((self.busy() + 1 + self.later()).div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
         left / rounds.max(1)
+    }
+
+    /// How long an attempt that begins now is alone, before the next begins beside it: less than usual where otherwise not
+    /// everybody that is left would have a turn before the deadline.
+    fn head_start(&self, now: Instant) -> Duration {
+        let left = self.deadline.saturating_duration_since(now);
+        let turns = u32::try_from(self.later() + 1).unwrap_or(u32::MAX);
+        STAGGER.min(left / turns)
+    }
+
+    /// How many are still to be tried, with those that leave is asked for.
+    fn later(&self) -> usize {
+        let asked_for = self.flights.labels().filter(|label| label.kind == Kind::Insist).count();
+        self.waiting.len() + (self.targets.len() - self.next) + self.shunned.len() + asked_for
     }
 
     /// What follows from a future that has come to its end: the connection, if it made the first.

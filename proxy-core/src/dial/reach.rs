@@ -5,7 +5,8 @@
 //!                      └─ no ───────────────────────┴─► attempt ── connected: it has won, the others are dropped
 //!    next attempt: when one has failed, or after `STAGGER`       └ failed or out of time: the next
 //! ```
-//! An attempt that is merely slow goes on while the next ones are tried. At most `AT_ONCE` are under way; where there are more
+//! An attempt that is merely slow goes on while the next ones are tried; where the deadline leaves less than `STAGGER` for each,
+//! they begin as much sooner. At most `AT_ONCE` are under way; where there are more
 //! to try than that, each is given as much time as leaves some for all. Targets that the gate keeps closed because they
 //! failed before come last, when nobody else is left, and by its leave ([`Gate::insist`]).
 
@@ -25,7 +26,7 @@ use crate::Bound;
 use crate::addr::{Endpoint, TargetAddr};
 use crate::resolve::{ResolveError, Resolver};
 
-/// How long an attempt is waited for before the next one begins beside it: RFC 8305's recommendation (section 5).
+/// How long an attempt is waited for, at most, before the next one begins beside it: RFC 8305's recommendation (section 5).
 pub const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connection that was made.
@@ -46,7 +47,7 @@ pub struct Dialled<S, P = ()> {
 /// Connects to the first of `targets` that can be reached, in order, all `within` one deadline.
 ///
 /// Each address of each target is tried, the next one as soon as one has failed, or beside those that have not answered
-/// within [`STAGGER`]; the first that is connected wins, and the others are abandoned. Targets that `gate` keeps closed are
+/// within [`STAGGER`], or sooner where the deadline would not leave all of them a turn; the first that is connected wins, and the others are abandoned. Targets that `gate` keeps closed are
 /// skipped; where nobody else is left, those with an open breaker are tried all the same if the gate lets them. One that no
 /// time was left for is not held against it, nor is one that another overtook.
 /// Cancel-safe: dropping the future abandons the attempts in progress.

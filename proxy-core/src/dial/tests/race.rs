@@ -31,6 +31,32 @@ async fn who_is_overtaken_is_told_so_and_has_not_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_shorter_than_the_usual_head_start_is_shared_among_all_that_are_left() {
+    let millis = Duration::from_millis;
+    let dead_but_the_last = |count: usize| {
+        let mut script = vec![Does::Nothing; count];
+        script[count - 1] = Does::Accepts(millis(1));
+        script
+    };
+    for (count, within, took) in [(2, 200, 101), (3, 240, 161), (4, 100, 76), (2, 20, 11)] {
+        let gate = Ledger::default();
+        let (nth, elapsed) = raced(&dead_but_the_last(count), &gate, Bound::millis(within)).await;
+        assert_eq!((nth.unwrap(), elapsed), (count - 1, millis(took)), "{count} targets in {within} ms");
+    }
+    // So it is where all of them have failed before, and each takes leave first.
+    let closed = vec![(0, Closed::Breaker(Some(SECOND))), (1, Closed::Breaker(Some(SECOND)))];
+    let gate = Ledger { closed, yields: Some(Duration::ZERO), ..Ledger::default() };
+    let (nth, elapsed) = raced(&dead_but_the_last(2), &gate, Bound::millis(200)).await;
+    assert_eq!((nth.unwrap(), elapsed), (1, millis(101)));
+    // And where the dead one is an address of a name.
+    let (resolver, _) = pair();
+    let dialer = Script([(numbered(2), AT_ONCE)].into());
+    let target = [TargetAddr::Name("pair.test".into(), 80)];
+    let dialled = reach(&dialer, &resolver, &target, &AllOpen, Bound::millis(200)).await.unwrap();
+    assert_eq!(dialled.endpoint, numbered(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_more_than_four_are_tried_at_once_and_each_has_its_time() {
     let mut script = [Does::Nothing; 12];
     script[11] = AT_ONCE;
