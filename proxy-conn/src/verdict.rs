@@ -93,7 +93,7 @@ impl Verdict {
             ReadError::Timeout { .. } => explained(Cause::HeaderTimeout, format!("{}: {error}", conn.peer())),
             ReadError::Incomplete { read } => {
                 let detail = format!("{} closed after {read} bytes of a PROXY header", conn.peer());
-                explained(Cause::HeaderMalformed, detail)
+                explained(Cause::ClientLeft, detail)
             }
             _ => explained(Cause::HeaderMalformed, error.to_string()),
         }

@@ -113,6 +113,21 @@ async fn a_check_that_says_nothing_has_left_and_is_no_fault() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_closes_within_its_header_has_left_and_said_nothing_wrong() {
+    for mode in ["required", "optional"] {
+        let rig = hop(mode);
+        let (client, task) = rig.spawn();
+        write_all(&client, &HEADER[..9]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        client.finish();
+        task.await.unwrap();
+        let end = rig.end();
+        assert!(end.starts_with("CH client_left by client in header 9/0: "), "{mode}: {end}");
+        assert!(end.ends_with(" closed after 9 bytes of a PROXY header"), "{mode}: {end}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_resets_within_its_header_has_not_just_left() {
     for mode in ["required", "optional"] {
         let rig = hop(mode);

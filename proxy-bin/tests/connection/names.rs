@@ -113,7 +113,7 @@ async fn what_begins_as_tls_and_cannot_be_read_does_not_go_to_the_fallback() {
     PP hello_unreadable by client in peek 74/0: no server name can be told, and unreadable_hello = "refuse": its server name is "-a.admin.test"
     PP hello_unreadable by client in peek 77/0: no server name can be told, and unreadable_hello = "refuse": a record of type 20 where one of the ClientHello is due, which has type 22
     PP hello_unreadable by client in peek 76/0: no server name can be told, and unreadable_hello = "refuse": a handshake record is empty
-    PP hello_unreadable by client in peek 40/0: no server name can be told, and unreadable_hello = "refuse": it ended after 40 bytes of a ClientHello
+    CP client_left by client in peek 40/0: it closed after 40 bytes of a ClientHello
     "#);
 }
 

@@ -31,6 +31,8 @@ enum Head {
     Plain,
     /// What begins as TLS does, and why no hello could be read from it.
     Unreadable(String),
+    /// The client ended after so many bytes of one.
+    Broken(usize),
     Hello(ClientHello),
 }
 
@@ -87,7 +89,7 @@ async fn read_head<S: Stream>(
             Progress::Unreadable(why) => return Ok(Head::Unreadable(why.to_string())),
             Progress::More if ahead.ended() && seen == 0 => return Err(Verdict::of(conn, Cause::ClientLeft)),
             Progress::More if ahead.ended() && reader.begins_as_tls() => {
-                return Ok(Head::Unreadable(format!("it ended after {seen} bytes of a ClientHello")));
+                return Ok(Head::Broken(seen));
             }
             Progress::More if ahead.ended() => return Ok(Head::Plain),
             // Never more than the reader looks at: what a crowd keeps here is bounded by that.
@@ -102,9 +104,16 @@ fn to_go_by(
     head: Head,
     unreadable: UnreadableHello,
 ) -> Result<Option<ClientHello>, Verdict> {
+    let lets_through = unreadable == UnreadableHello::Unnamed;
     let (why, hello) = match head {
         Head::Plain => return Ok(None),
         Head::Unreadable(why) => (why, None),
+        Head::Broken(seen) if lets_through => (format!("it ended after {seen} bytes of a ClientHello"), None),
+        // It went of its own accord: nothing is wrong with what it said so far.
+        Head::Broken(seen) => {
+            let detail = format!("it closed after {seen} bytes of a ClientHello");
+            return Err(Verdict::explained(conn, Cause::ClientLeft, detail));
+        }
         Head::Hello(hello) => match &hello.unusable_name {
             None => return Ok(Some(hello)),
             Some(name) => (format!("its server name is \"{name}\""), Some(hello)),
@@ -113,7 +122,7 @@ fn to_go_by(
     let unusable = hello.as_ref().and_then(|hello| hello.unusable_name.as_ref());
     // No server goes by the name of an address, and clients send it that have no other.
     let is_harmless = unusable.is_some_and(UnusableName::is_address);
-    if !is_harmless && unreadable == UnreadableHello::Refuse {
+    if !is_harmless && !lets_through {
         let detail = format!("no server name can be told, and unreadable_hello = \"refuse\": {why}");
         return Err(Verdict::explained(conn, Cause::HelloUnreadable, detail));
     }
