@@ -15,6 +15,7 @@ mod api;
 mod body;
 mod census;
 mod change;
+mod clients;
 mod connections;
 pub mod default_socket;
 mod door;

@@ -45,7 +45,7 @@ pub use histogram::Histogram;
 pub use id::{ConnId, ConnIdError, Trail};
 pub use limits::{
     AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
-    Limit, Permit, QueueError, QueueLimits, V6Prefix,
+    Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};

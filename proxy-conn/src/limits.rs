@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use address::{AddressKey, V6Prefix, V6PrefixError};
 pub use clients::{
-    AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
+    AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal, Busiest,
 };
 pub use queue::{QueueError, QueueLimits};
 

@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit, AddressRefusal, V6Prefix};
+use proxy_conn::limits::{
+    AddressKey, AddressLimits, AddressLimitsOptions, AddressPermit, AddressRefusal, V6Prefix,
+};
 use tokio::time::Instant;
 
 fn at_least_one(n: u32) -> NonZeroU32 {
@@ -54,6 +56,26 @@ async fn by_default_a_client_has_a_hundred_at_once_and_three_hundred_a_minute() 
     drop(limits.admit(client(1), soon).unwrap());
     assert!(limits.admit(client(1), soon).is_err());
     assert_eq!(limits.total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_uses_most_is_known_by_name() {
+    let (limits, now) = (limits(5, 60, 100_000), Instant::now());
+    let anybody = |_: IpAddr| true;
+    assert_eq!((limits.busiest(now, anybody).open, limits.busiest(now, anybody).new), (None, None));
+    let _held: Vec<_> = (0..9_000).map(|n| limits.admit(client(n), now).unwrap()).collect();
+    let _four: Vec<_> = (0..3).map(|_| limits.admit(client(77), now).unwrap()).collect();
+    for _ in 0..20 {
+        drop(limits.admit(client(88), now).unwrap());
+    }
+    let _local: Vec<_> = (0..50).map(|_| limits.admit(ip("127.0.0.1"), now).unwrap()).collect();
+    let busiest = limits.busiest(now, |ip| !ip.is_loopback());
+    let told = |most: Option<(AddressKey, u32)>| most.map(|(key, used)| (key.first(), used));
+    assert_eq!(told(busiest.open), Some((client(77), 4)));
+    assert_eq!(told(busiest.new), Some((client(88), 21)));
+    let after = limits.busiest(now + secs(3), |ip| !ip.is_loopback());
+    assert_eq!(told(after.new), Some((client(88), 18)), "one a second is repaid");
+    assert_eq!(told(limits.busiest(now, anybody).open), Some((ip("127.0.0.1"), 50)));
 }
 
 #[tokio::test(start_paused = true)]

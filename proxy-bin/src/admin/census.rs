@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_conn::histogram::Bounds;
-use proxy_conn::{Phase, PoolId, Tracked, Tracker};
+use proxy_conn::{ConnView, DeadlineKind, Phase, PoolId, Tracked, Tracker};
 use tokio::time::Instant;
 
 use super::view::secs;
@@ -21,17 +21,31 @@ const OLDEST: usize = 20;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Group {
     pub(super) phases: Phases,
+    /// Of those in dial, how many wait for a place.
+    pub(super) waiting: u64,
+    /// Of those in dial, how many are told that there is none.
+    pub(super) turned_away: u64,
     pub(super) oldest: Option<Duration>,
     pub(super) from_client: u64,
     pub(super) from_backend: u64,
 }
 
 impl Group {
-    fn add(&mut self, phase: Phase, age: Duration, (from_client, from_backend): (u64, u64)) {
-        self.phases.add(phase);
-        self.oldest = self.oldest.max(Some(age));
-        self.from_client = self.from_client.saturating_add(from_client);
-        self.from_backend = self.from_backend.saturating_add(from_backend);
+    fn add(&mut self, one: &ConnView) {
+        self.phases.add(one.phase);
+        match (one.phase, one.deadline) {
+            (Phase::Dial, DeadlineKind::Queue) => self.waiting += 1,
+            (Phase::Dial, DeadlineKind::Leave) => self.turned_away += 1,
+            _ => {}
+        }
+        self.oldest = self.oldest.max(Some(one.age));
+        self.from_client = self.from_client.saturating_add(one.from_client);
+        self.from_backend = self.from_backend.saturating_add(one.from_backend);
+    }
+
+    /// Those that have a place in it, or do not need one yet.
+    pub(super) fn open(&self) -> u64 {
+        self.phases.total() - self.waiting - self.turned_away
     }
 }
 
@@ -43,10 +57,10 @@ pub(super) struct Census {
     /// All of them.
     pub(super) all: Group,
     /// By the number of the pool; those whose pool is not known yet are in none.
-    pub(super) pools: HashMap<PoolId, Phases>,
+    pub(super) pools: HashMap<PoolId, Group>,
     /// Those whose pool is not known yet.
     pub(super) poolless: Phases,
-    pub(super) listeners: HashMap<Arc<str>, u64>,
+    pub(super) listeners: HashMap<Arc<str>, Group>,
     pub(super) routes: HashMap<Arc<str>, Group>,
     /// By target, by route: those that dial it or have it.
     pub(super) targets: HashMap<Arc<str>, HashMap<Arc<str>, u64>>,
@@ -80,21 +94,21 @@ impl Census {
 
     fn add(&mut self, one: &Tracked) {
         let view = one.view(self.at);
-        let (phase, age, bytes) = (view.phase, view.age, (view.from_client, view.from_backend));
-        self.all.add(phase, age, bytes);
+        self.all.add(&view);
         match view.pool {
-            Some(pool) => self.pools.entry(pool).or_default().add(phase),
-            None => self.poolless.add(phase),
+            Some(pool) => self.pools.entry(pool).or_default().add(&view),
+            None => self.poolless.add(view.phase),
         }
-        *self.listeners.entry(view.listener).or_default() += 1;
-        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        self.listeners.entry(Arc::clone(&view.listener)).or_default().add(&view);
+        let millis = u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX);
         let bucket = Bounds::MILLIS.as_slice().partition_point(|bound| *bound < millis);
         self.ages.iter_mut().skip(bucket).take(1).for_each(|count| *count += 1);
-        let Some(route) = view.facts.route else { return };
-        if let Some(target) = view.facts.target {
-            *self.targets.entry(Arc::clone(&route)).or_default().entry(target).or_default() += 1;
+        let Some(route) = view.facts.route.as_ref() else { return };
+        if let Some(target) = &view.facts.target {
+            let of_route = self.targets.entry(Arc::clone(route)).or_default();
+            *of_route.entry(Arc::clone(target)).or_default() += 1;
         }
-        self.routes.entry(route).or_default().add(phase, age, bytes);
+        self.routes.entry(Arc::clone(route)).or_default().add(&view);
     }
 
     /// How old they are.
@@ -149,8 +163,8 @@ mod tests {
         let census = Census::take(&tracker);
         assert_eq!(census.all.phases, Phases { header: 1, dial: 31, ..Phases::default() });
         assert_eq!(census.all.phases.total(), 32);
-        assert_eq!((census.pools[&PoolId::new(1).unwrap()].dial, census.poolless.header), (31, 1));
-        assert_eq!(census.listeners["*:80"], 32);
+        assert_eq!((census.pools[&PoolId::new(1).unwrap()].phases.dial, census.poolless.header), (31, 1));
+        assert_eq!(census.listeners["*:80"].open(), 32);
         assert_eq!((census.routes["a"].phases.dial, census.routes["b"].phases.dial), (1, 30));
         assert_eq!(census.routes["a"].oldest, Some(Duration::from_secs(9)));
         assert_eq!(census.targets["b"]["127.0.0.1:3000"], 30);
@@ -160,5 +174,20 @@ mod tests {
         assert_eq!(ages.iter().map(|bucket| bucket.connections).sum::<u64>(), 32);
         assert_eq!(ages.iter().find(|bucket| bucket.connections > 0).unwrap().at_most_s, Some(10.0));
         assert_eq!(ages.last().unwrap().at_most_s, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_no_place_is_not_among_those_that_are_open() {
+        let tracker = Tracker::new(1, ());
+        let all: Vec<_> = (0..7).map(|_| open(&tracker, Some("a"))).collect();
+        for (guard, kind) in all.iter().zip([DeadlineKind::Queue, DeadlineKind::Queue, DeadlineKind::Leave]) {
+            guard.deadline(Instant::now(), kind);
+        }
+        let census = Census::take(&tracker);
+        for group in [&census.routes["a"], &census.listeners["*:80"], &census.pools[&PoolId::new(1).unwrap()]]
+        {
+            assert_eq!((group.open(), group.waiting, group.turned_away), (4, 2, 1));
+            assert_eq!(group.phases.dial, 7);
+        }
     }
 }

@@ -10,6 +10,7 @@ use proxy_core::TcpDialer;
 
 use super::api::Api;
 use super::census::{Census, Group};
+use super::clients;
 use super::view::{self, secs, usage};
 use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
@@ -123,11 +124,12 @@ pub(super) fn log(api: &Api) -> model::LogStatus {
 fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
     let pool = |pool: &proxy_dataplane::pool::Pool| {
         let pressure = pool.pressure.load();
-        let used = census.pools.get(&pool.id).map_or(0, model::Phases::total);
+        let group = census.pools.get(&pool.id);
         Pool {
             name: pool.name.to_string(),
-            connections: usage(used, &pool.limit),
+            connections: usage(group.map_or(0, Group::open), &pool.limit),
             waiting: waiting(&pool.limit),
+            turned_away: group.map_or(0, |group| group.turned_away),
             level: pressure.level.name().to_owned(),
             signal: (pressure.level != Level::Normal).then(|| pressure.signal.name().to_owned()),
         }
@@ -140,10 +142,15 @@ fn waiting(limit: &Limit) -> u64 {
 }
 
 fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
-    let listener = |at: &Arc<proxy_dataplane::generation::Listener>| Listener {
-        name: at.label.to_string(),
-        connections: usage(census.listeners.get(&at.label).copied().unwrap_or(0), &at.limit),
-        draining: api.control().is_draining_listener(&at.label),
+    let listener = |at: &Arc<proxy_dataplane::generation::Listener>| {
+        let group = census.listeners.get(&at.label);
+        Listener {
+            name: at.label.to_string(),
+            connections: usage(group.map_or(0, Group::open), &at.limit),
+            waiting: group.map_or(0, |group| group.waiting),
+            turned_away: group.map_or(0, |group| group.turned_away),
+            draining: api.control().is_draining_listener(&at.label),
+        }
     };
     api.proxy().listeners.iter().map(listener).collect()
 }
@@ -167,6 +174,7 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
             sends_id: matched.payload.send_proxy.tells_id(),
             targets: targets.collect(),
             in_force: true,
+            enabled: matched.spec.enabled,
             draining: state.is_some_and(|state| state.draining.is_on()),
             ..of_route(matched.name(), census.routes.get(matched.name()), bound(route.max_connections))
         }
@@ -185,7 +193,9 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
     let group = group.cloned().unwrap_or_default();
     Route {
         name: name.to_owned(),
-        connections: Usage { used: group.phases.total(), most },
+        connections: Usage { used: group.open(), most },
+        waiting: group.waiting,
+        turned_away: group.turned_away,
         phases: group.phases,
         oldest_s: group.oldest.map(secs),
         from_client_bytes: group.from_client,
@@ -195,6 +205,7 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
         targets: Vec::new(),
         draining: false,
         in_force: false,
+        enabled: false,
     }
 }
 
@@ -245,6 +256,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         waiting: 0,
         // For one more the oldest gives way.
         full: false,
+        by: None,
     };
     let all =
         model::Limit { full: proxy.is_full(), ..limit("all connections".to_owned(), &proxy.connections) };
@@ -261,16 +273,7 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         limits.extend(of_limits(route, state));
     }
-    limits.extend(proxy.clients.as_ref().map(|clients| model::Limit {
-        what: "clients".to_owned(),
-        usage: Usage {
-            used: clients.len() as u64,
-            most: proxy.settings.clients.map(|options| options.client_table_capacity.get().into()),
-        },
-        high_water: None,
-        waiting: 0,
-        full: false,
-    }));
+    limits.extend(clients::limits(proxy));
     limits
 }
 
@@ -303,5 +306,6 @@ fn limit(what: String, set: &Limit) -> model::Limit {
         high_water: Some(set.high_water() as u64),
         waiting: waiting(set),
         full: set.bound().is_some_and(|most| set.in_use() >= most),
+        by: None,
     }
 }

@@ -54,6 +54,8 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
     Route {
         name: name.to_owned(),
         connections: usage(dial + relay, Some(1000)),
+        waiting: 0,
+        turned_away: 0,
         phases: Phases { dial, relay, ..Phases::default() },
         oldest_s: (dial + relay > 0).then_some(72.0),
         from_client_bytes: 0,
@@ -63,6 +65,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         targets: vec![target()],
         draining: false,
         in_force: true,
+        enabled: true,
     }
 }
 
@@ -85,12 +88,15 @@ pub(super) fn status() -> Status {
             name: "chain".to_owned(),
             connections: usage(120, Some(1000)),
             waiting: 0,
+            turned_away: 0,
             level: "normal".to_owned(),
             signal: None,
         }],
         listeners: vec![Listener {
             name: "127.0.0.1:9001".to_owned(),
             connections: usage(120, None),
+            waiting: 0,
+            turned_away: 0,
             draining: false,
         }],
         descriptors: usage(260, Some(1024)),

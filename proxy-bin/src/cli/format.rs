@@ -70,6 +70,20 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// A text in no more columns than that. Where it is too long its middle is left out, and the place is marked: names that
+/// begin alike end differently, and an address ends with its port.
+#[must_use]
+pub fn shortened(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most || most == 0 {
+        return text.to_owned();
+    }
+    let tail = (most - 1) / 2;
+    let head: String = text.chars().take(most - 1 - tail).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
+}
+
 /// The same of a text of several lines, which may show a piece of a file.
 #[must_use]
 pub fn plain_lines(text: &str) -> String {
@@ -184,6 +198,23 @@ mod tests {
             (u64::MAX, "16 EiB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_shortened_in_the_middle_and_says_so() {
+        for (text, most, shown) in [
+            ("web", 12, "web"),
+            ("twelve-chars", 12, "twelve-chars"),
+            ("service-with-long-name-01", 12, "servic…me-01"),
+            ("[2001:db8:1234:5678:9abc::1]:40001", 20, "[2001:db8:…:1]:40001"),
+            ("abc", 2, "a…"),
+            ("abc", 1, "…"),
+            ("ééééé", 4, "éé…é"),
+        ] {
+            let told = shortened(text, most);
+            assert!(told.chars().count() <= most, "{told}");
+            assert_eq!(told, shown);
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::access::Access;
 use super::format::{Align, Table, age, count, usage};
 use super::output::{self, Failure, Outcome};
+use super::status::{DRAINED, placeless};
 use crate::model::{Limit, Route, Target};
 
 /// How to tell it.
@@ -47,7 +48,7 @@ fn routes_table(routes: &[Route]) -> Table {
         ("OPEN", Right),
         ("DIAL", Right),
         ("RELAY", Right),
-        ("DRAIN", Right),
+        ("HALF-CLOSED", Right),
         ("OLDEST", Right),
         ("DIALLED", Right),
         ("FAILED", Right),
@@ -87,12 +88,13 @@ fn routes_table(routes: &[Route]) -> Table {
 }
 
 fn state_of_route(route: &Route) -> String {
-    match (route.in_force, route.draining) {
-        (true, false) => "in force",
-        (true, true) => "drained",
-        (false, _) => "no longer in the configuration",
-    }
-    .to_owned()
+    let state = match (route.in_force, route.enabled, route.draining) {
+        (true, false, _) => "not enabled",
+        (true, true, false) => "in force",
+        (true, true, true) => DRAINED,
+        (false, ..) => "no longer in the configuration",
+    };
+    format!("{state}{}", placeless(route.waiting, route.turned_away))
 }
 
 fn state_of_target(target: &Target) -> String {
@@ -105,7 +107,7 @@ fn state_of_target(target: &Target) -> String {
         state.push_str(&format!(", {dials} failed in a row"));
     }
     if target.draining {
-        state.push_str(", drained");
+        state.push_str(&format!(", {DRAINED}"));
     }
     state
 }
@@ -128,17 +130,22 @@ fn limits_table(limits: &[Limit]) -> Table {
             known(limit.usage.most),
             limit.waiting.to_string(),
             known(limit.high_water),
-            state_of_limit(limit).to_owned(),
+            state_of_limit(limit),
         ]);
     }
     table
 }
 
-fn state_of_limit(limit: &Limit) -> &'static str {
-    match (limit.full, limit.what.as_str()) {
+fn state_of_limit(limit: &Limit) -> String {
+    let full = match (limit.full, limit.what.as_str()) {
         (true, "all connections") => "full: newcomers wait in the kernel's backlog",
         (true, _) => "full",
         (false, _) => "",
+    };
+    match &limit.by {
+        Some(by) if limit.full => format!("{full} for {by}"),
+        Some(by) => format!("the most has {by}"),
+        None => full.to_owned(),
     }
 }
 
@@ -155,16 +162,24 @@ mod tests {
         ill.targets[0].retry_in_s = Some(4.0);
         ill.targets[0].failures_in_a_row = 5;
         ill.targets[0].failed_total = [("timeout".to_owned(), 30), ("refused".to_owned(), 2)].into();
+        let mut off = fixtures::route("off", 0, 0);
+        off.enabled = false;
+        let mut full = fixtures::route("full", 0, 1000);
+        (full.waiting, full.turned_away) = (2, 388);
         let mut gone = fixtures::route("gone", 0, 1);
         gone.in_force = false;
         gone.targets.clear();
-        insta::assert_snapshot!(routes_table(&[fixtures::route("web", 0, 5), ill, gone]).to_string(), @r"
-        ROUTE  → TARGET                 OPEN  DIAL  RELAY  DRAIN  OLDEST  DIALLED  FAILED  STATE
-        web                        5 of 1000     0      5      0   1m12s                   in force
-               → 127.0.0.1:9002          120                                  400       0  breaker closed
-        dark                     115 of 1000   115      0      0   1m12s                   drained
-               → 127.0.0.1:9002          120                                  400      32  breaker open, next try in 4.0s, 5 dials failed in a row
-        gone                       1 of 1000     0      1      0   1m12s                   no longer in the configuration
+        insta::assert_snapshot!(routes_table(&[fixtures::route("web", 0, 5), ill, off, full, gone]).to_string(), @r"
+        ROUTE  → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  DIALLED  FAILED  STATE
+        web                         5 of 1000     0      5            0   1m12s                   in force
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        dark                      115 of 1000   115      0            0   1m12s                   drained by an operator
+               → 127.0.0.1:9002           120                                        400      32  breaker open, next try in 4.0s, 5 dials failed in a row
+        off                         0 of 1000     0      0            0       -                   not enabled
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        full                     1000 of 1000     0   1000            0   1m12s                   in force, 2 wait for a place, 388 being told that there is no place
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        gone                        1 of 1000     0      1            0   1m12s                   no longer in the configuration
         ");
     }
 
@@ -176,12 +191,25 @@ mod tests {
             high_water,
             waiting,
             full: waiting == 0 && most.is_some(),
+            by: None,
         };
-        let limits = [limit("all connections", Some(4096), Some(120), 0), limit("route web", None, None, 7)];
+        let by = |ip: &str, full| Limit {
+            by: Some(ip.to_owned()),
+            full,
+            ..limit("each client", Some(if full { 3 } else { 100 }), None, 0)
+        };
+        let limits = [
+            limit("all connections", Some(4096), Some(120), 0),
+            limit("route web", None, None, 7),
+            by("10.0.0.1", true),
+            by("10.0.0.2", false),
+        ];
         insta::assert_snapshot!(limits_table(&limits).to_string(), @r"
         LIMIT            IN USE  MOST  WAITING  HIGHEST  STATE
         all connections       3  4096        0      120  full: newcomers wait in the kernel's backlog
         route web             3     -        7        -
+        each client           3     3        0        -  full for 10.0.0.1
+        each client           3   100        0        -  the most has 10.0.0.2
         ");
     }
 }

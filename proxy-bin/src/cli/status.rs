@@ -9,7 +9,7 @@ use super::format::{age, bytes, count, plain, usage};
 use super::output::{self, Failure, Outcome};
 use crate::model::{ConfigStatus, Reload, Route, Status, Upgrade, Usage};
 
-pub(super) use lines::{audit_line, by_phase, drain_line, drained, phases};
+pub(super) use lines::{DRAINED, audit_line, by_phase, drain_line, drained, phases, placeless};
 use lines::{is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line};
 
 /// How to tell it.
@@ -77,8 +77,10 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     });
     most_used(&mut screen, "pool", pools.collect());
     let listeners = status.listeners.iter().map(|listener| {
-        let drained = if listener.draining { ", drained: it accepts nothing" } else { "" };
-        let line = format!("{}: {} open{drained}", listener.name, usage(listener.connections));
+        let drained =
+            if listener.draining { format!(", {DRAINED}: it accepts nothing") } else { String::new() };
+        let without = placeless(listener.waiting, listener.turned_away);
+        let line = format!("{}: {} open{without}{drained}", listener.name, usage(listener.connections));
         (line, listener.draining || is_nearly_full(listener.connections), listener.connections.used)
     });
     most_used(&mut screen, "listener", listeners.collect());

@@ -12,7 +12,14 @@ pub struct Route {
     pub name: String,
     /// Its connections: open, and the most there may be.
     pub connections: Usage,
-    /// Its open connections by phase.
+    /// Of its connections in dial, how many wait for a place; they are not among the open ones.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Of its connections in dial, how many are told in order that there is no place (`at_limit = "close"`): a second each at most. They
+    /// are not among the open ones.
+    #[serde(default)]
+    pub turned_away: u64,
+    /// Its connections by phase.
     pub phases: Phases,
     /// The age of the oldest of them; null if there is none.
     pub oldest_s: Option<f64>,
@@ -30,6 +37,8 @@ pub struct Route {
     pub draining: bool,
     /// Whether it is in the configuration in force. If not, it has connections that began before.
     pub in_force: bool,
+    /// Whether the configuration in force has it take connections (`enabled`).
+    pub enabled: bool,
 }
 
 /// A target of a route.
@@ -64,6 +73,9 @@ pub struct Pool {
     pub connections: Usage,
     /// Connections that wait for a place.
     pub waiting: u64,
+    /// Connections that are told in order that there is no place, for a second each at most; they are not among the open ones.
+    #[serde(default)]
+    pub turned_away: u64,
     /// `normal`, `tight` or `shed`.
     pub level: String,
     /// Which signal it is at that level for; null where it is normal.
@@ -77,6 +89,13 @@ pub struct Listener {
     pub name: String,
     /// Its connections: open, and the most there may be.
     pub connections: Usage,
+    /// Of its connections in dial, how many wait for a place; they are not among the open ones.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Of its connections in dial, how many are told in order that there is no place (`at_limit = "close"`): a second each at most. They
+    /// are not among the open ones.
+    #[serde(default)]
+    pub turned_away: u64,
     /// Whether it takes no new connections, since somebody drains it.
     pub draining: bool,
 }
@@ -84,7 +103,8 @@ pub struct Listener {
 /// A limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
-    /// What is limited: `all connections`, `pool NAME`, `route NAME`, `listener NAME`, `target NAME of ROUTE` or `clients`.
+    /// What is limited: `all connections`, `pool NAME`, `route NAME`, `listener NAME`, `target NAME of ROUTE`, `each client …` or
+    /// `clients`.
     pub what: String,
     /// In use, and the most there may be.
     pub usage: Usage,
@@ -95,6 +115,9 @@ pub struct Limit {
     /// Whether nobody more is let in. Whoever comes while `all connections` are full waits in the kernel's backlog, and in no count.
     #[serde(default)]
     pub full: bool,
+    /// Where each client has as much of its own: which one has the most in use, and what is in use is that client's. Null otherwise.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// What to drain.

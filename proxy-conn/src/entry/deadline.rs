@@ -25,6 +25,8 @@ pub enum DeadlineKind {
     Hello,
     /// The longest wait for a place, where a limit queues.
     Queue,
+    /// The longest that a client is heard out that is turned away in order.
+    Leave,
     /// `connection_timeout`.
     Dial,
     /// One of the relay's.
@@ -37,6 +39,7 @@ impl std::fmt::Display for DeadlineKind {
             Self::Header => f.write_str("header"),
             Self::Hello => f.write_str("hello"),
             Self::Queue => f.write_str("queue"),
+            Self::Leave => f.write_str("leave"),
             Self::Dial => f.write_str("dial"),
             Self::Relay(which) => which.fmt(f),
         }
@@ -106,10 +109,11 @@ fn kind(code: u8) -> Option<DeadlineKind> {
 }
 
 /// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 9] = [
+const KINDS: [DeadlineKind; 10] = [
     DeadlineKind::Header,
     DeadlineKind::Hello,
     DeadlineKind::Queue,
+    DeadlineKind::Leave,
     DeadlineKind::Dial,
     DeadlineKind::Relay(RelayDeadline::Idle),
     DeadlineKind::Relay(RelayDeadline::HalfClosed),

@@ -81,6 +81,15 @@ pub enum AddressRefusal {
     TableFull,
 }
 
+/// The clients that use most of what each may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Busiest {
+    /// Who has the most connections open, and how many.
+    pub open: Option<(AddressKey, u32)>,
+    /// Who has opened the most that count for its rate, and how many.
+    pub new: Option<(AddressKey, u32)>,
+}
+
 /// The most shards a table has: more than the workers that want one at the same time, on any machine we know of.
 const MOST_SHARDS: usize = 32;
 /// With fewer entries than this in a shard, chance alone would fill one shard long before the others (its deviation is
@@ -143,7 +152,7 @@ impl AddressLimits {
     fn admit_as(&self, whose: Whose, ip: IpAddr, now: Instant) -> Result<AddressPermit, AddressRefusal> {
         let table = &self.0;
         let key = AddressKey::of(ip, table.prefix);
-        let now = u64::try_from(now.saturating_duration_since(table.began).as_nanos()).unwrap_or(u64::MAX);
+        let now = table.since(now);
         let (shard, client) = table.place(key);
         shard.lock().admit(client, whose, now, &table.keys)?;
         Ok(AddressPermit { table: Arc::clone(table), key })
@@ -189,6 +198,18 @@ impl AddressLimits {
         shard.lock().count(client)
     }
 
+    /// Who uses most of what a client may have, at `now`, of those that `among` has: it is given the first address of each.
+    /// Looks at all clients, one shard after the other.
+    #[must_use]
+    pub fn busiest(&self, now: Instant, among: impl Fn(IpAddr) -> bool) -> Busiest {
+        let (now, mut most) = (self.0.since(now), Busiest::default());
+        let among = |key: AddressKey| among(key.first());
+        for shard in &self.0.shards {
+            shard.0.lock().busiest(now, &among, &mut most);
+        }
+        most
+    }
+
     fn sum(&self, of: impl Fn(&Shard) -> usize) -> usize {
         self.0.shards.iter().map(|shard| of(&shard.0.lock())).sum()
     }
@@ -204,6 +225,11 @@ fn policies(options: AddressLimitsOptions) -> Policies {
 }
 
 impl Table {
+    /// Nanoseconds since it began.
+    fn since(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
+    }
+
     /// Where `key` is counted.
     #[expect(clippy::indexing_slicing, reason = "a power of two less one masks the index")]
     fn place(&self, key: AddressKey) -> (&Mutex<Shard>, Hashed) {

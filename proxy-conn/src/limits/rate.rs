@@ -36,6 +36,11 @@ impl Gcra {
         Self { interval, tolerance: interval * (most - 1) }
     }
 
+    /// How many admissions the debt is for that is repaid at `due`, as seen at `now`.
+    pub(super) fn owed(self, due: u64, now: u64) -> u32 {
+        u32::try_from(due.saturating_sub(now).div_ceil(self.interval)).unwrap_or(u32::MAX)
+    }
+
     /// When the debt is repaid after one more at `now`, where it would have been at `due`; or, if that is too much, how
     /// long until one is admitted.
     pub(super) fn one_more(self, due: u64, now: u64) -> Result<u64, u64> {

@@ -25,7 +25,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::address::AddressKey;
-use super::clients::AddressRefusal;
+use super::clients::{AddressRefusal, Busiest};
 use super::rate::Gcra;
 
 /// Buckets that each admission looks at. With four, what is overdue stays under a quarter of the table's buckets: by
@@ -161,6 +161,20 @@ impl Shard {
 
     pub(super) fn count(&self, client: Hashed) -> u32 {
         self.entries.find(client.hash, |entry| client.is(entry)).map_or(0, |entry| entry.permits)
+    }
+
+    /// Who of those that `among` has uses most, added to what is known of other shards.
+    pub(super) fn busiest(&self, now: u64, among: &impl Fn(AddressKey) -> bool, most: &mut Busiest) {
+        for entry in &self.entries {
+            let Entry { key, due, permits } = *entry;
+            let local = key.first().is_loopback();
+            let rate = self.policies.of(if local { Whose::Local } else { Whose::Others }).rate;
+            for (most, used) in [(&mut most.open, permits), (&mut most.new, rate.owed(due, now))] {
+                if used > most.map_or(0, |(_, used)| used) && among(key) {
+                    *most = Some((key, used));
+                }
+            }
+        }
     }
 
     pub(super) const fn set_policies(&mut self, policies: Policies) {

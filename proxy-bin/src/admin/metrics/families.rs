@@ -79,10 +79,10 @@ fn of_connections(api: &Api, census: &Census, scrape: &mut Scrape<'_>) -> fmt::R
     of_pool("", &census.poolless)?;
     let none = Phases::default();
     for pool in &proxy.pools {
-        of_pool(&pool.name, census.pools.get(&pool.id).unwrap_or(&none))?;
+        of_pool(&pool.name, census.pools.get(&pool.id).map_or(&none, |group| &group.phases))?;
     }
-    for (id, phases) in census.pools.iter().filter(|(id, _)| proxy.pool(**id).is_none()) {
-        of_pool(&proxy.numbers.name(*id).unwrap_or_default(), phases)?;
+    for (id, group) in census.pools.iter().filter(|(id, _)| proxy.pool(**id).is_none()) {
+        of_pool(&proxy.numbers.name(*id).unwrap_or_default(), &group.phases)?;
     }
     scrape.counter("connections_opened", "Connections accepted")?.count(&[], tracker.opened())?;
     let help = "How old open connections are. It is as it is now, not added up: no rate() of it";

@@ -108,7 +108,7 @@ function routesTable(table) {
     { head: "oldest", className: "n", text: (route) => seconds(route.oldest_s) },
     { head: "from clients", className: "n less", text: (route) => bytes(route.from_client_bytes) },
     { head: "from backends", className: "n less", text: (route) => bytes(route.from_backend_bytes) },
-    { head: "", show: (cell, route) => badge(cell, ...(route.draining ? DRAINING : route.in_force ? ["", "none"] : ["removed", "warn"])) },
+    { head: "", show: (cell, route) => badge(cell, ...(route.draining ? DRAINING : !route.in_force ? ["removed", "warn"] : route.enabled ? ["", "none"] : ["not enabled", ""])) },
   ], (route) => route.name, "No routes.");
 }
 

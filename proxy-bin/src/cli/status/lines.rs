@@ -8,9 +8,23 @@ pub(in crate::cli) fn phases(phases: &Phases) -> String {
     let there: Vec<_> = by_phase(phases)
         .into_iter()
         .filter(|(_, count)| *count > 0)
-        .map(|(phase, count)| format!("{count} {phase}"))
+        .map(|(phase, count)| match phase {
+            // The phase, and not what an operator does: see `DRAINED`.
+            "drain" => format!("{count} half-closed (phase drain)"),
+            phase => format!("{count} {phase}"),
+        })
         .collect();
     there.join(", ")
+}
+
+/// What an operator has taken out of service: not the phase of a connection that is called the same.
+pub(in crate::cli) const DRAINED: &str = "drained by an operator";
+
+/// Those that have no place, and what becomes of them; empty where there are none.
+pub(in crate::cli) fn placeless(waiting: u64, turned_away: u64) -> String {
+    let waiting = (waiting > 0).then(|| format!(", {waiting} wait for a place"));
+    let turned_away = (turned_away > 0).then(|| format!(", {turned_away} being told that there is no place"));
+    waiting.into_iter().chain(turned_away).collect()
 }
 
 /// Each phase by name, with its connections.
@@ -44,16 +58,21 @@ pub(in crate::cli) fn target_is_in_trouble(target: &Target) -> bool {
 pub(in crate::cli) fn route_line(route: &Route) -> String {
     let mut line = format!("{}: {} open", route.name, usage(route.connections));
     if route.connections.used > 0 {
-        line.push_str(&format!(" ({})", phases(&route.phases)));
+        // Those without a place are in dial, and not among the open ones.
+        let dial = route.phases.dial.saturating_sub(route.waiting + route.turned_away);
+        line.push_str(&format!(" ({})", phases(&Phases { dial, ..route.phases })));
     }
+    line.push_str(&placeless(route.waiting, route.turned_away));
     if let Some(oldest) = route.oldest_s {
         line.push_str(&format!(", the oldest {}", age(oldest)));
     }
     if route.draining {
-        line.push_str(", drained: it takes no new ones");
+        line.push_str(&format!(", {DRAINED}: it takes no new ones"));
     }
-    if !route.in_force {
-        line.push_str(", no longer in the configuration");
+    match (route.in_force, route.enabled) {
+        (false, _) => line.push_str(", no longer in the configuration"),
+        (true, false) => line.push_str(", not enabled: it takes no new ones"),
+        (true, true) => {}
     }
     line
 }
@@ -75,14 +94,13 @@ pub(in crate::cli) fn target_line(target: &Target) -> String {
         line.push_str(&format!(", breaker {}{retry}", target.breaker));
     }
     if target.draining {
-        line.push_str(", drained: it is not dialled");
+        line.push_str(&format!(", {DRAINED}: it is not dialled"));
     }
     line
 }
 
 pub(in crate::cli) fn pool_line(pool: &Pool) -> String {
-    let waiting =
-        if pool.waiting > 0 { format!(", {} wait for a place", pool.waiting) } else { String::new() };
+    let waiting = placeless(pool.waiting, pool.turned_away);
     let why = pool.signal.as_deref().map(|signal| format!(" ({signal})")).unwrap_or_default();
     format!("{}: {} open{waiting}, {}{why}", pool.name, usage(pool.connections), pool.level)
 }

@@ -69,11 +69,11 @@ fn everything_that_wants_attention_is_marked() {
     ! outer       smartproxy 0.1.0, pid 4711, up 2h05m: draining, not ready
       connections 120 of 4096 open: 115 dial, 5 relay
                   1000 opened, 880 ended: 870 finished, 10 dial_timeout
-    ! route       web: 120 of 1000 open (115 dial, 5 relay), the oldest 1m12s, drained: it takes no new ones, no longer in the configuration
-    !   target    127.0.0.1:9002: 120 open or in dial, 5 dials failed in a row (in all 30 timeout), breaker open, next try in 4.0s, drained: it is not dialled
+    ! route       web: 120 of 1000 open (115 dial, 5 relay), the oldest 1m12s, drained by an operator: it takes no new ones, no longer in the configuration
+    !   target    127.0.0.1:9002: 120 open or in dial, 5 dials failed in a row (in all 30 timeout), breaker open, next try in 4.0s, drained by an operator: it is not dialled
       route       well: 1 of 1000 open (1 relay), the oldest 1m12s
     ! pool        chain: 120 of 1000 open, 7 wait for a place, shed (dials: 115 for 28s)
-    ! listener    127.0.0.1:9001: 120 open, drained: it accepts nothing
+    ! listener    127.0.0.1:9001: 120 open, drained by an operator: it accepts nothing
     ! drain       route web: 120 of 200 left after 30s; those are ended in 30s
     ! resources   1000 of 1024 descriptors; 12 MiB resident, 4.0 MiB allocated
     ! audit       NOT CLEAN: 2 zombies, 12s ago

@@ -6,16 +6,24 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::state::State;
-use super::view::{ALARM, BOLD, NARROW, colour};
+use super::view::{ALARM, BOLD, NARROW, colour, columns as screen_columns};
 use crate::cli::conns;
-use crate::cli::format::{age, bytes, known, plain};
+use crate::cli::format::{age, bytes, known, plain, shortened};
 use crate::model::{Connection, SortBy};
+
+/// How wide a column is.
+#[derive(Clone, Copy)]
+enum Width {
+    Columns(u16),
+    /// It takes what the others leave.
+    Rest,
+}
 
 /// A column: its header, its width, the least width of the screen that has it, and its cell.
 #[derive(Clone, Copy)]
 struct Column {
     name: &'static str,
-    width: Constraint,
+    width: Width,
     from: u16,
     right: bool,
     cell: fn(&Connection, &State) -> Span<'static>,
@@ -31,7 +39,7 @@ const fn column(
     from: u16,
     cell: fn(&Connection, &State) -> Span<'static>,
 ) -> Column {
-    Column { name, width: Constraint::Length(width), from, right: true, cell }
+    Column { name, width: Width::Columns(width), from, right: true, cell }
 }
 
 const fn left(column: Column) -> Column {
@@ -58,14 +66,14 @@ fn columns(sort: SortBy) -> [Column; 10] {
         column("BYTES/S", 9, 110, |connection, state| text(speed(connection, state))),
         Column {
             name: "CLIENT",
-            width: Constraint::Fill(2),
+            width: Width::Rest,
             from: NARROW,
             right: false,
             cell: |connection, _| text(conns::client(connection)),
         },
         Column {
             name: "→ TARGET",
-            width: Constraint::Fill(2),
+            width: Width::Rest,
             from: 0,
             right: false,
             cell: |connection, _| text(conns::target(connection)),
@@ -108,6 +116,7 @@ pub(super) fn busiest_table(state: &State, width: u16) -> Table<'static> {
 fn table(state: &State, connections: &[Connection], sort: SortBy, width: u16) -> Table<'static> {
     let columns: Vec<_> =
         columns(sort).into_iter().chain([DEADLINE]).filter(|column| column.from <= width).collect();
+    let widths = widths(&columns, connections, state, width);
     let header = Row::new(columns.iter().map(|column| {
         let align = if column.right { Alignment::Right } else { Alignment::Left };
         Cell::new(Line::raw(column.name).alignment(align))
@@ -115,11 +124,53 @@ fn table(state: &State, connections: &[Connection], sort: SortBy, width: u16) ->
     let rows: Vec<Row<'static>> = connections
         .iter()
         .map(|connection| {
-            Row::new(columns.iter().map(|column| {
+            Row::new(columns.iter().zip(&widths).map(|(column, width)| {
                 let align = if column.right { Alignment::Right } else { Alignment::Left };
-                Cell::new(Line::from((column.cell)(connection, state)).alignment(align))
+                let mut cell = (column.cell)(connection, state);
+                cell.content = shortened(&cell.content, (*width).into()).into();
+                Cell::new(Line::from(cell).alignment(align))
             }))
         })
         .collect();
-    Table::new(rows, columns.iter().map(|column| column.width)).header(header.style(BOLD))
+    Table::new(rows, widths.into_iter().map(Constraint::Length)).header(header.style(BOLD))
+}
+
+/// How wide each column is, on a screen of this width. Those that take what is left share it evenly, but what one of them does
+/// not need is the others'.
+fn widths(columns: &[Column], connections: &[Connection], state: &State, width: u16) -> Vec<u16> {
+    let fixed = |column: &Column| match column.width {
+        Width::Columns(width) => Some(width),
+        Width::Rest => None,
+    };
+    // One column between any two.
+    let between = screen_columns(columns.len().saturating_sub(1));
+    let taken = columns.iter().filter_map(fixed).fold(between, u16::saturating_add);
+    let mut left = width.saturating_sub(taken);
+    let needs = |column: &Column| {
+        let cells = connections.iter().map(|connection| (column.cell)(connection, state).width());
+        screen_columns(cells.max().unwrap_or(0).max(column.name.chars().count()))
+    };
+    let mut rest: Vec<(usize, u16)> = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| fixed(one).is_none())
+        .map(|(n, one)| (n, needs(one)))
+        .collect();
+    rest.sort_by_key(|(_, needed)| *needed);
+    // Where none needs more than its share, columns stay at their places.
+    let share = left / screen_columns(rest.len()).max(1);
+    if rest.iter().all(|(_, needed)| *needed <= share) {
+        rest.iter_mut().for_each(|(_, needed)| *needed = share);
+    }
+    let mut widths: Vec<u16> = columns.iter().map(|column| fixed(column).unwrap_or(0)).collect();
+    let mut sharing = screen_columns(rest.len());
+    for (n, needed) in rest {
+        let share = left / sharing.max(1);
+        // The one that needs the most takes what is left.
+        let given = if sharing == 1 { left } else { needed.min(share) };
+        widths.iter_mut().skip(n).take(1).for_each(|width| *width = given);
+        left -= given;
+        sharing -= 1;
+    }
+    widths
 }

@@ -8,8 +8,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
-use super::view::{ALARM, BOLD, FAINT, NARROW};
-use crate::cli::format::{age, count, plain, usage};
+use super::view::{ALARM, BOLD, FAINT, NARROW, cut};
+use crate::cli::format::{age, count, plain, shortened, usage};
+use crate::cli::status::DRAINED;
 use crate::model::{Route, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
@@ -114,7 +115,7 @@ fn failed(route: &Route) -> u64 {
 /// Why a target is in trouble; none if it is not.
 fn why(target: &Target) -> Option<String> {
     if target.draining {
-        return Some("drained".to_owned());
+        return Some(DRAINED.to_owned());
     }
     let failed = target.failures_in_a_row;
     match (target.breaker.as_str(), failed) {
@@ -187,17 +188,24 @@ fn numbers(order: RouteOrder) -> [Number; 6] {
 
 fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
     let wide = width >= WIDE;
+    let name: u16 = if wide { 20 } else { 12 };
     let numbers: Vec<Number> = numbers(order).into_iter().filter(|(_, _, from, _)| *from <= width).collect();
+    let mut widths = vec![name];
+    widths.extend(numbers.iter().map(|(name, least, ..)| if wide && *name == "OPEN" { 15 } else { *least }));
+    // One column between any two.
+    let taken: u16 = widths.iter().map(|width| width + 1).sum();
+    let room = usize::from(width.saturating_sub(taken));
     let right = |text: String, style: Style| Cell::new(Line::styled(text, style).alignment(Alignment::Right));
     let rows: Vec<_> = routes
         .iter()
         .map(|route| {
-            let mut cells = vec![Cell::new(plain(&route.name))];
-            cells.extend(numbers.iter().map(|(name, _, _, cell)| {
+            let mut cells = vec![Cell::new(shortened(&plain(&route.name), name.into()))];
+            cells.extend(numbers.iter().zip(widths.iter().skip(1)).map(|((name, _, _, cell), width)| {
                 let alarm = *name == "OPEN" && is_full(route);
-                right(cell(route), if alarm { ALARM } else { Style::new() })
+                let cell = shortened(&cell(route), (*width).into());
+                right(cell, if alarm { ALARM } else { Style::new() })
             }));
-            cells.push(Cell::new(targets(route, wide)));
+            cells.push(Cell::new(cut(targets(route, wide), room)));
             Row::new(cells)
         })
         .collect();
@@ -205,13 +213,7 @@ fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
     let mut header = vec![Cell::new(Line::styled("ROUTE", style("ROUTE")))];
     header.extend(numbers.iter().map(|(name, ..)| right((*name).to_owned(), style(name))));
     header.push(Cell::new(Line::styled("TARGETS", BOLD)));
-    let mut widths = vec![Constraint::Length(if wide { 20 } else { 12 })];
-    widths.extend(
-        numbers
-            .iter()
-            .map(|(name, least, ..)| Constraint::Length(if wide && *name == "OPEN" { 15 } else { *least })),
-    );
-    widths.push(Constraint::Fill(1));
+    let widths = widths.into_iter().map(Constraint::Length).chain([Constraint::Fill(1)]);
     Table::new(rows, widths).header(Row::new(header))
 }
 
@@ -219,7 +221,10 @@ fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
 fn targets(route: &Route, wide: bool) -> Line<'static> {
     let mut spans = Vec::new();
     if route.draining {
-        spans.push(Span::styled("drained ", ALARM));
+        spans.push(Span::styled(format!("{DRAINED} "), ALARM));
+    }
+    if !route.enabled && route.in_force {
+        spans.push(Span::styled("not enabled ", FAINT));
     }
     let (well, ill): (Vec<_>, Vec<_>) = route.targets.iter().partition(|target| why(target).is_none());
     for target in ill.into_iter().chain(well) {

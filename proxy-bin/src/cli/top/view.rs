@@ -86,9 +86,9 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample) 
         usage(status.descriptors),
         bytes(status.memory.resident_bytes)
     );
-    frame.render_widget(Paragraph::new(line), counts);
+    draw_line(frame, counts, Line::raw(line));
     draw_phases(frame, phases, sample);
-    frame.render_widget(Paragraph::new(pool_line(sample)), pools);
+    draw_line(frame, pools, pool_line(sample));
 }
 
 /// Which proxy, and how it is. Where both do not fit it is the audit's figures, then the uptime that are left out.
@@ -123,6 +123,26 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample)
 /// So many columns or lines, as the screen counts them.
 pub(super) fn columns(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+fn draw_line(frame: &mut Frame<'_>, area: Rect, line: Line<'static>) {
+    frame.render_widget(Paragraph::new(cut(line, area.width.into())), area);
+}
+
+/// As much of a line as fits, with a mark where it is cut.
+pub(super) fn cut(line: Line<'static>, most: usize) -> Line<'static> {
+    if line.width() <= most {
+        return line;
+    }
+    let mut left = most.saturating_sub(1);
+    let mut spans = Vec::new();
+    for span in line.spans {
+        let kept: String = span.content.chars().take(left).collect();
+        left -= kept.chars().count();
+        spans.push(Span::styled(kept, span.style));
+    }
+    spans.push(Span::raw("…"));
+    Line::from(spans)
 }
 
 /// The colour of each phase.
@@ -207,7 +227,7 @@ fn draw_history(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sampl
             format!("{most} {}", bucket.connections)
         })
         .collect();
-    frame.render_widget(Paragraph::new(format!("ages   {}", told.join("   "))), ages);
+    draw_line(frame, ages, Line::raw(format!("ages   {}", told.join("   "))));
 }
 
 fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
@@ -228,8 +248,8 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
     if shown < page.matched {
         title.push_str(&format!(", {shown} listed"));
     }
-    let table =
-        connection_table(state, area.width).block(Block::new().title(Line::styled(plain(&title), BOLD)));
+    let title = cut(Line::styled(plain(&title), BOLD), area.width.into());
+    let table = connection_table(state, area.width).block(Block::new().title(title));
     frame.render_stateful_widget(table, area, &mut state.rows);
 }
 

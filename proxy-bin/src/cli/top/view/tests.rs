@@ -114,6 +114,31 @@ fn keys_are_named_whole_and_those_for_now_first() {
 }
 
 #[test]
+fn what_is_cut_says_so_and_keeps_what_tells_it_from_others() {
+    let mut state = busy();
+    let sample = state.sample.as_mut().unwrap();
+    let mut routes: Vec<_> =
+        (0..3).map(|n| fixtures::route(&format!("service-with-long-name-0{n}"), 0, n)).collect();
+    routes[0].targets = vec![fixtures::target(); 9];
+    routes[1].enabled = false;
+    sample.routes = routes;
+    let client = "[2001:db8:1234:5678:9abc:def0:1234:5678]:40001";
+    state.page.connections.iter_mut().for_each(|one| one.client = Some(client.to_owned()));
+    let screen = drawn(&mut state, 80, 24);
+    for n in 0..3 {
+        assert!(screen.contains(&format!("servic…me-0{n}")), "{screen}");
+    }
+    assert!(screen.contains("not enabled"), "{screen}");
+    assert!(screen.lines().any(|line| line.contains("servic…me-00") && line.ends_with('…')), "{screen}");
+    assert!(screen.contains("[2001:db8:1") && screen.contains("]:40001"), "{screen}");
+    let wide = drawn(&mut state, 180, 24);
+    assert!(wide.contains(client), "a column that has room has all of it: {wide}");
+    let narrow = drawn(&mut state, 60, 24);
+    assert!(narrow.contains("[2001…40001"), "{narrow}");
+    assert!(narrow.contains("260 of 1024 …"), "{narrow}");
+}
+
+#[test]
 fn what_wants_attention_is_not_cut_for_being_last() {
     let mut state = busy();
     let sample = state.sample.as_mut().unwrap();
