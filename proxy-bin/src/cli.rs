@@ -113,7 +113,8 @@ Exit codes of run and demo:
 Exit codes of the others:
   0  done                                        2  the command line is wrong, or --yes is missing
   1  the answer is no: refused, not found,       5  no running proxy answers
-     an audit that is not clean";
+     an audit that is not clean, a warning
+     of check --strict";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -126,6 +127,9 @@ pub enum Command {
         /// them: then each is compared with the next one, too.
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
+        /// End with exit code 1 where there is a warning, too.
+        #[arg(long)]
+        strict: bool,
     },
     /// Print the JSON schema of the configuration, for editors.
     Schema,

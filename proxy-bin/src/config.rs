@@ -13,7 +13,7 @@
 //! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
 //! that neither has to carry positions.
 
-use std::io::Read;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,8 +27,9 @@ use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
 pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
+pub use awaited::{NO_SUCH_BIND, NO_SUCH_LISTEN};
 pub use cap::Cap;
-pub use chain::{Between, between};
+pub use chain::{Between, apart, between};
 pub use delay::Delay;
 pub use finding::{ConfigErrors, Finding, Findings, Ink, Position, Severity, Span};
 pub use limits::Limits;
@@ -53,6 +54,7 @@ use route::Defaults;
 
 mod access_rule;
 mod admin;
+mod awaited;
 mod breaker;
 mod cap;
 mod chain;
@@ -157,20 +159,20 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads a configuration to the end of `input`, such as standard input, which whoever writes it ends; `origin` is what
-    /// errors call it.
+    /// The text of a configuration to the end of `input`, such as standard input, which whoever writes it ends; `origin` is
+    /// what errors call it.
     ///
     /// # Errors
-    /// Why it cannot be read, or what is wrong with what it says.
-    pub fn read(input: impl Read, origin: impl AsRef<Path>) -> Result<Self, LoadError> {
+    /// Why it cannot be read.
+    pub fn text_from(input: impl io::Read, origin: impl AsRef<Path>) -> Result<String, LoadError> {
         let path = origin.as_ref();
         let mut bytes = Vec::new();
-        let read = input.take(LARGEST as u64 + 1).read_to_end(&mut bytes);
+        let read = io::Read::read_to_end(&mut input.take(LARGEST as u64 + 1), &mut bytes);
         read.map_err(|source| LoadError::Unreadable { path: path.to_path_buf(), source })?;
         if bytes.len() > LARGEST {
             return Err(LoadError::TooLarge { path: path.to_path_buf() });
         }
-        Ok(Self::parse(&utf8(bytes, path)?, path)?)
+        utf8(bytes, path)
     }
 
     /// The JSON schema of the file (draft 2020-12), with a description of every key.

@@ -31,6 +31,7 @@ use crate::config::{AccessTo, Log, LogFormat, LogLevel};
 use crate::privileges::Identity;
 use files::Sink;
 use lines::Lines;
+pub(crate) use opening::{UNREAD, a_socket};
 use repeats::Repeats;
 pub(crate) use repeats::{Fate, Kind, Labels};
 use writer::Writer;

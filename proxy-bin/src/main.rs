@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use proxy_bin::admin::AdminError;
 use proxy_bin::cli::access::Access;
 use proxy_bin::cli::{self, Cli, Command, Operate};
-use proxy_bin::config::{Config, Ink, LoadError};
+use proxy_bin::config::{Config, Ink, LoadError, NO_SUCH_BIND, NO_SUCH_LISTEN};
 use proxy_bin::demo::Wishes;
 use proxy_bin::man;
 use proxy_bin::server::StartError;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             let path = config.path().map_err(anyhow::Error::msg);
             path.and_then(|path| run::run(&path, activated?))
         }
-        Some(Command::Check { files }) => check::check(&files),
+        Some(Command::Check { files, strict }) => check::check(&files, strict),
         Some(Command::Schema) => schema(),
         Some(Command::Operate(command)) => operate(*command, &access),
         Some(Command::Man { folder }) => man(folder.as_deref()),
@@ -149,14 +149,11 @@ fn advice<'h>(error: &StartError, hint: &'h str) -> Option<&'h str> {
     match error {
         StartError::Admin(AdminError::Address { addr, source }) => match source.kind() {
             ErrorKind::PermissionDenied if addr.port() < 1024 => Some(RIGHT),
-            _ => of_address(source, "no interface of this machine has this address: change [admin] listen"),
+            _ => of_address(source, NO_SUCH_LISTEN),
         },
         StartError::Listen(listen) if listen.is_privileged() => Some(RIGHT),
         StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => Some(MORE_FILES),
-        StartError::Listen(listen) => of_address(
-            &listen.source,
-            "no interface of this machine has this address: change `bind` in [[listeners]]",
-        ),
+        StartError::Listen(listen) => of_address(&listen.source, NO_SUCH_BIND),
         _ => None,
     }
 }

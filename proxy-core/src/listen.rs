@@ -267,6 +267,22 @@ pub fn bind(
     }
 }
 
+/// Whether some interface of this machine has the address that is to be listened on, as far as the kernel tells without a port of
+/// it being taken or opened.
+///
+/// # Errors
+/// The [`ListenError`] that [`bind`] would end with, where none has it.
+pub fn is_here(ip: IpAddr, port: u16) -> Result<(), ListenError> {
+    // Ports of UDP are others than those of TCP, and nobody can send to one of its number before it is gone.
+    let probe = socket2::Socket::new(Domain::for_address((ip, 0).into()), Type::DGRAM, Some(Protocol::UDP));
+    match probe.and_then(|socket| socket.bind(&SocketAddr::new(ip, 0).into())) {
+        Err(source) if source.kind() == io::ErrorKind::AddrNotAvailable => {
+            Err(ListenError { addr: SocketAddr::new(ip, port), step: ListenStep::Bind, source })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Sets the options of a listening socket that was inherited from another process, as [`bind`] does.
 ///
 /// # Errors
@@ -377,6 +393,17 @@ mod tests {
         let error = bind(BindAddr::Ip(Ipv4Addr::LOCALHOST.into()), port, &options()).unwrap_err();
         assert!(error.is_taken());
         assert!(error.to_string().starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
+    }
+
+    /// 192.0.2.0/24 is for examples (RFC 5737): no machine has it.
+    #[test]
+    fn an_address_that_no_interface_has_is_told_as_listening_on_it_would_end() {
+        let foreign: IpAddr = [192, 0, 2, 1].into();
+        let error = bind(BindAddr::Ip(foreign), 8001, &options()).unwrap_err();
+        assert_eq!(is_here(foreign, 8001).unwrap_err().to_string(), error.to_string());
+        for ip in ["127.0.0.1", "127.9.9.9", "0.0.0.0"] {
+            is_here(ip.parse().unwrap(), 1).unwrap();
+        }
     }
 
     /// An option that fails is named, and nobody is told of ports that need a right.

@@ -7,7 +7,7 @@ use proxy_conn::limits::{AddressKey, Busiest};
 use tokio::time::Instant;
 
 use crate::model::{Limit, Usage};
-use proxy_dataplane::generation::Proxy;
+use proxy_dataplane::generation::Generation;
 
 /// Which clients a limit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Which {
 }
 
 /// Those that are set, and the table of those who are counted; none where nobody is.
-pub(super) fn limits<D>(proxy: &Proxy<D>) -> Vec<Limit> {
+pub(super) fn limits<D>(proxy: &Generation<D>) -> Vec<Limit> {
     let (Some(clients), Some(options)) = (&proxy.clients, proxy.settings.clients) else { return Vec::new() };
     let unlimited = &proxy.settings.limits.unlimited_clients;
     let busiest = |which: Which| {
@@ -101,15 +101,15 @@ mod tests {
 
     use crate::config::Config;
 
-    fn proxy(limits: &str) -> Arc<Proxy<TcpDialer>> {
+    fn proxy(limits: &str) -> Arc<Generation<TcpDialer>> {
         let text = format!(
             "[limits]\n{limits}\n[[routes]]\nname = \"a\"\nmatch = {{ ports = [8080] }}\naction = {{ forward = [\"127.0.0.1:9000\"] }}\n"
         );
         let config = Config::parse(&text, "test.toml").unwrap();
-        Arc::new(Proxy::new(config, Tracker::new(1, ()), TcpDialer::default(), Resolver::fixed([])))
+        Arc::new(Generation::new(config, Tracker::new(1, ()), TcpDialer::default(), Resolver::fixed([])))
     }
 
-    fn told(proxy: &Proxy<TcpDialer>) -> String {
+    fn told(proxy: &Generation<TcpDialer>) -> String {
         let line = |limit: &Limit| {
             let by = limit.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
             let full = if limit.full { ", full" } else { "" };

@@ -11,8 +11,10 @@
 //! Nothing else is known of either machine, and nothing is looked up: what depends on an address that no file names is
 //! not judged.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
+use super::document::Place;
 use super::finding::{Finding, Findings, Severity, Source};
 use super::peel::{self, Peeled};
 use super::{AcceptProxy, Config, listener, route};
@@ -43,23 +45,19 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
     let links = link::between(outer, inner);
     let proxies = proxies.max(usize::from(has_one_before(outer)));
     let mut behind = 0;
-    // Where it is written, for which the texts have to be read again.
-    let texts =
-        (peel::read(&outer.origin.text, &mut of_outer), peel::read(&inner.origin.text, &mut of_inner));
-    if let (Some(outer_text), Some(inner_text)) = texts {
-        let mut pair = Pair {
-            outer: Hop { config: outer, text: &outer_text },
-            inner: Hop { config: inner, text: &inner_text },
-            proxies,
-            said: HashSet::new(),
-            compared: deadlines::Compared::default(),
-            of_outer: &mut of_outer,
-            of_inner: &mut of_inner,
-        };
-        for link in &links {
-            behind = behind.max(link.proxies(proxies));
-            pair.compare(link);
-        }
+    let (outer_text, inner_text) = (OnceCell::new(), OnceCell::new());
+    let mut pair = Pair {
+        outer: Hop { config: outer, text: &outer_text },
+        inner: Hop { config: inner, text: &inner_text },
+        proxies,
+        said: HashSet::new(),
+        compared: deadlines::Compared::default(),
+        of_outer: &mut of_outer,
+        of_inner: &mut of_inner,
+    };
+    for link in &links {
+        behind = behind.max(link.proxies(proxies));
+        pair.compare(link);
     }
     let findings = |config: &Config, list| Source::of(&config.origin).findings(Severity::Warning, list);
     let routes: HashSet<usize> = links.iter().map(|link| link.index).collect();
@@ -71,38 +69,79 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
     }
 }
 
+/// What there is to say of two hops of which the outer one has no route that leads to the inner one: where it leads, and where
+/// the other is.
+#[must_use]
+pub fn apart(outer: &Config, inner: &Config) -> String {
+    let enabled = outer.settings.routes.routes().filter(|route| route.spec.enabled);
+    let targets = enabled.flat_map(|route| route.payload.action.targets()).map(ToString::to_string);
+    let (targets, listeners) = (some_of(targets), some_of(inner.settings.listeners.iter().map(|at| at.label.clone())));
+    format!(
+        "no route leads there, as far as the files show: routes lead to {targets}, and it listens on {listeners}"
+    )
+}
+
+/// The first of them, without those that were named already.
+fn some_of(names: impl Iterator<Item = String>) -> String {
+    /// So many fit a line.
+    const MOST: usize = 4;
+    let mut said: Vec<String> = Vec::new();
+    for name in names {
+        if !said.contains(&name) {
+            said.push(name);
+        }
+        if said.len() > MOST {
+            said.truncate(MOST);
+            said.push("others".to_owned());
+            break;
+        }
+    }
+    if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }
+}
+
 /// Whether all connections of a hop come from another proxy, which is in none of the files.
 fn has_one_before(hop: &Config) -> bool {
     hop.settings.listeners.iter().all(|at| matches!(at.accept_proxy, AcceptProxy::Required(_)))
 }
 
-/// One of the two, with its text.
+/// One of the two, and its text, which is read again only where there is something to say of it: for the place.
 #[derive(Clone, Copy)]
-struct Hop<'a> {
-    config: &'a Config,
-    text: &'a Peeled<'a>,
+struct Hop<'a, 't> {
+    config: &'t Config,
+    text: &'a OnceCell<Peeled<'t>>,
 }
 
-impl<'a> Hop<'a> {
+impl<'a, 't> Hop<'a, 't> {
     /// What its file is called.
-    fn name(self) -> &'a str {
+    fn name(self) -> &'t str {
         &self.config.origin.name
     }
 
+    fn text(self) -> &'a Peeled<'t> {
+        let read = || peel::read(&self.config.origin.text, &mut Vec::new());
+        // INVARIANT: a configuration was made of this text.
+        self.text.get_or_init(|| read().expect("it can be read"))
+    }
+
+    /// The file as a whole.
+    fn root(self) -> Place<'a, 't> {
+        self.text().document.root()
+    }
+
     /// The place of a route.
-    fn route(self, index: usize) -> super::document::Place<'a, 'a> {
-        route::place(&self.text.document, index)
+    fn route(self, index: usize) -> Place<'a, 't> {
+        route::place(&self.text().document, index)
     }
 
     /// The place of what is written about listening on a port; else that of the port, in the route that wants it.
-    fn listener(self, at: &super::ListenerConfig) -> super::document::Place<'a, 'a> {
-        let document = &self.text.document;
-        match listener::table_of(&self.text.file, at) {
+    fn listener(self, at: &super::ListenerConfig) -> Place<'a, 't> {
+        let Peeled { file, document } = self.text();
+        match listener::table_of(file, at) {
             Some(table) => listener::place(document, table),
             None => {
                 let has =
                     |ports: &[proxy_route::PortRange]| ports.iter().any(|range| range.contains(at.port));
-                let routes = self.text.file.routes.iter();
+                let routes = file.routes.iter();
                 let wants = routes.enumerate().find(|(_, route)| route.enabled && has(&route.matches.ports));
                 self.route(wants.map_or(0, |(index, _)| index)).key("match").key("ports")
             }
@@ -111,9 +150,9 @@ impl<'a> Hop<'a> {
 }
 
 /// What is compared, and what was found.
-struct Pair<'a> {
-    outer: Hop<'a>,
-    inner: Hop<'a>,
+struct Pair<'a, 't> {
+    outer: Hop<'a, 't>,
+    inner: Hop<'a, 't>,
     /// How many proxies come before the outer one.
     proxies: usize,
     /// What was said of what: a hundred routes to one listener that wants something are one finding.
@@ -124,7 +163,7 @@ struct Pair<'a> {
     of_inner: &'a mut Vec<Finding>,
 }
 
-impl Pair<'_> {
+impl Pair<'_, '_> {
     fn compare(&mut self, link: &Link<'_>) {
         if header::compare(self, link) {
             deadlines::compare(self, link);

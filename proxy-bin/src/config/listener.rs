@@ -141,7 +141,7 @@ fn is_about(table: &ListenerFile, port: u16) -> bool {
 }
 
 /// An IPv4-mapped address is the IPv4 address that it is.
-fn canonical(bind: BindAddr) -> BindAddr {
+pub(super) fn canonical(bind: BindAddr) -> BindAddr {
     match bind {
         BindAddr::Ip(ip) => BindAddr::Ip(ip.to_canonical()),
         BindAddr::Dual => BindAddr::Dual,

@@ -1,15 +1,16 @@
 //! What a start would refuse of a file that is good in itself, each with its place in it.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
 
 use super::document::Place;
-use super::finding::{Finding, Findings, Severity, Source};
+use super::finding::Finding;
 use super::{AccessTo, Config, peel};
 use crate::admin::fit;
-use crate::logging::LogError;
+use crate::logging::{LogError, a_socket};
 use crate::privileges::{self, PrivilegeError};
 
 impl Config {
@@ -30,16 +31,6 @@ impl Config {
             Finding::new(root.key(table).key(key).span(), title)
         };
         lacking.into_iter().map(finding).collect()
-    }
-
-    /// What is not there yet, and would be made by whoever starts it; warnings.
-    #[must_use]
-    pub fn awaited_at_a_start(&self) -> Findings {
-        let title = self.admin.as_ref().and_then(fit::awaited);
-        let peeled = title.is_some().then(|| peel::read(&self.origin.text, &mut Vec::new())).flatten();
-        let socket = peeled.map(|peeled| peeled.document.root().key("admin").key("socket").span());
-        let finding = title.map(|title| Finding::new(socket.unwrap_or_default(), title));
-        Source::of(&self.origin).findings(Severity::Warning, finding.into_iter().collect())
     }
 
     /// Whoever checks need not be who starts it: that it takes root is no fault of the file.
@@ -68,6 +59,7 @@ fn key_of(error: &PrivilegeError) -> &'static str {
 fn could_append(path: &Path) -> io::Result<()> {
     match std::fs::metadata(path) {
         Ok(file) if file.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(file) if file.file_type().is_socket() => Err(a_socket()),
         Ok(_) => Ok(access(path, Access::WRITE_OK)?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

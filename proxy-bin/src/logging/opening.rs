@@ -8,7 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Component, Path};
 
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchown, openat};
@@ -34,15 +34,25 @@ pub(super) fn open(path: &Path, identity: Option<&Identity>) -> io::Result<File>
 fn append_to(path: &Path) -> io::Result<File> {
     let flags = i32::try_from((OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
     let opened = OpenOptions::new().append(true).create(true).mode(MODE).custom_flags(flags).open(path);
-    opened.map_err(unread)
+    opened.map_err(|error| unread(error, path))
 }
 
-/// A pipe that is opened without waiting for its reader fails with ENXIO.
-fn unread(error: io::Error) -> io::Error {
-    if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) {
-        io::Error::new(io::ErrorKind::NotConnected, "nobody reads from this pipe")
-    } else {
+/// What is said of a pipe whose other end nobody has.
+pub(crate) const UNREAD: &str = "nobody reads from this pipe";
+
+/// What is said of a socket, which cannot be opened.
+pub(crate) fn a_socket() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is a socket, not a file")
+}
+
+/// A pipe that is opened without waiting for its reader fails with ENXIO, and so does a socket.
+fn unread(error: io::Error, path: &Path) -> io::Error {
+    if error.raw_os_error() != Some(Errno::NXIO.raw_os_error()) {
         error
+    } else if std::fs::metadata(path).is_ok_and(|there| there.file_type().is_socket()) {
+        a_socket()
+    } else {
+        io::Error::new(io::ErrorKind::NotConnected, UNREAD)
     }
 }
 
@@ -62,7 +72,8 @@ fn as_root(path: &Path, identity: &Identity) -> io::Result<File> {
             Ok(made.into())
         }
         Err(Errno::EXIST) => {
-            let there = openat(&folder, name, flags, Mode::empty()).map_err(|errno| unread(linked(errno)))?;
+            let there =
+                openat(&folder, name, flags, Mode::empty()).map_err(|errno| unread(linked(errno), path))?;
             let there = File::from(there);
             // Another name of a file that is somebody else's.
             if there.metadata()?.nlink() > 1 {

@@ -5,7 +5,7 @@ use super::Pair;
 use super::link::{Link, Peer};
 use proxy_dataplane::settings::Connections;
 
-pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
+pub(super) fn compare(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     in_all(pair, link);
     if !link.sends() {
         as_one_client(pair, link);
@@ -13,7 +13,7 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
 }
 
 /// What the outer hop may have open over this link at one time; None where no number is written.
-fn brought(pair: &Pair<'_>, link: &Link<'_>) -> Option<u32> {
+fn brought(pair: &Pair<'_, '_>, link: &Link<'_>) -> Option<u32> {
     let config = pair.outer.config;
     let pool = link.route.pool(pair.proxies > 0 || link.sends()).place;
     let pool = config.settings.pools.get(pool.index()).and_then(|pool| pool.max_connections);
@@ -25,23 +25,32 @@ fn brought(pair: &Pair<'_>, link: &Link<'_>) -> Option<u32> {
     all.map(|all| all.div_ceil(targets)).into_iter().chain(each).min()
 }
 
+/// What a limit of the inner hop is of.
+enum Of {
+    Process,
+    Listener,
+    Pool,
+}
+
 /// A limit of the inner hop that is below that.
-fn in_all(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn in_all(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let Some(brought) = brought(pair, link) else { return };
     let inner = pair.inner;
-    let root = inner.text.document.root();
-    let listener = inner.listener(link.listener);
-    let pool =
-        inner.config.settings.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
+    let pool = inner.config.settings.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
     let limits = [
-        (inner.config.limits.max_connections, root.key("limits").key("max_connections")),
-        (link.listener.max_connections, listener.key("max_connections")),
-        (pool.and_then(|pool| pool.max_connections), root.key("pools").key("chain").key("max_connections")),
+        (inner.config.limits.max_connections, Of::Process),
+        (link.listener.max_connections, Of::Listener),
+        (pool.and_then(|pool| pool.max_connections), Of::Pool),
     ];
-    let narrowest = limits.into_iter().filter_map(|(limit, place)| Some((limit?.get(), place)));
-    let Some((most, place)) = narrowest.min_by_key(|(limit, _)| *limit).filter(|(most, _)| *most < brought)
+    let narrowest = limits.into_iter().filter_map(|(limit, of)| Some((limit?.get(), of)));
+    let Some((most, of)) = narrowest.min_by_key(|(limit, _)| *limit).filter(|(most, _)| *most < brought)
     else {
         return;
+    };
+    let place = match of {
+        Of::Process => inner.root().key("limits").key("max_connections"),
+        Of::Listener => inner.listener(link.listener).key("max_connections"),
+        Of::Pool => inner.root().key("pools").key("chain").key("max_connections"),
     };
     if !pair.says("in all", format!("{:?}", place.span())) {
         return;
@@ -56,7 +65,7 @@ fn in_all(pair: &mut Pair<'_>, link: &Link<'_>) {
 }
 
 /// Limits of one client, as which all of the outer hop's clients count that come without a header.
-fn as_one_client(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn as_one_client(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let limits = &pair.inner.config.limits;
     let unlimited = &limits.unlimited_clients;
     let (counts, on_loopback) = match link.peer {

@@ -48,7 +48,7 @@ pub(super) struct Compared {
 }
 
 /// One finding for each pair of routes of which one is behind the other.
-pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
+pub(super) fn compare(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let before = pair.proxies;
     let outer = link.route.pool(before > 0 || link.sends()).behind(before);
     let Some(names) =
@@ -71,7 +71,7 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
     if pair.compared.pairs > MOST && pair.says("too many", "") {
         let title =
             "there are too many routes to compare the deadlines of each with those of each route behind it";
-        let place = pair.outer.text.document.root().key("routes").index(link.index);
+        let place = pair.outer.root().key("routes").index(link.index);
         pair.of_outer
             .push(Finding::new(place.key("name").span(), title).label("they are compared up to here"));
     }
@@ -79,7 +79,7 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) {
 }
 
 /// Those that are late behind a route with these deadlines.
-fn late_behind(pair: &mut Pair<'_>, link: &Link<'_>, outer: Deadlines) -> Rc<[(usize, Vec<Twice>)]> {
+fn late_behind(pair: &mut Pair<'_, '_>, link: &Link<'_>, outer: Deadlines) -> Rc<[(usize, Vec<Twice>)]> {
     let (port, sends, proxies) = (link.listener.port, link.sends(), link.proxies(pair.proxies));
     let Compared { known, pairs } = &mut pair.compared;
     let same =
@@ -205,7 +205,12 @@ fn told(bound: Bound) -> String {
     if bound == Bound::MAX { "never".to_owned() } else { bound.to_string() }
 }
 
-fn told_late(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>, late: &[Twice]) -> Finding {
+fn told_late(
+    pair: &Pair<'_, '_>,
+    link: &Link<'_>,
+    route: &Matched<'_, RouteConfig>,
+    late: &[Twice],
+) -> Finding {
     let outer = pair.outer.name();
     let title = format!(
         "deadlines of route \"{}\" do not pass before those of route \"{}\" of {outer}, in front of it",
@@ -230,7 +235,7 @@ fn told_late(pair: &Pair<'_>, link: &Link<'_>, route: &Matched<'_, RouteConfig>,
 }
 
 /// A name that the inner hop waits for and the outer one does not.
-fn hello(pair: &mut Pair<'_>, link: &Link<'_>, outer: &Deadlines) {
+fn hello(pair: &mut Pair<'_, '_>, link: &Link<'_>, outer: &Deadlines) {
     let waits = pair.inner.config.settings.routes.needs_hello(link.listener.port);
     let (key, silence) = shortest_silence(outer);
     let own = pair.inner.config.settings.deadlines.initial_data_timeout;
@@ -244,7 +249,7 @@ fn hello(pair: &mut Pair<'_>, link: &Link<'_>, outer: &Deadlines) {
         link.route.name,
         pair.outer.name()
     );
-    let span = pair.inner.text.document.root().key("timeouts").key("initial_data_timeout").span();
+    let span = pair.inner.root().key("timeouts").key("initial_data_timeout").span();
     pair.of_inner.push(
         Finding::new(span, title)
             .label(format!("it is {own} here, and {key} {silence} there"))

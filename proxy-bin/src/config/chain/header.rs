@@ -8,7 +8,7 @@ use proxy_dataplane::settings::Greeting;
 use proxy_dataplane::settings::{HeaderContent, HeaderField, NextHop, SendProxy, UnknownClient};
 
 /// Whether connections get past the header at all.
-pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) -> bool {
+pub(super) fn compare(pair: &mut Pair<'_, '_>, link: &Link<'_>) -> bool {
     match (link.sends(), link.greeting()) {
         (true, Some(Greeting::Plain)) if link.listener.accept_proxy == AcceptProxy::Off => {
             taken_for_data(pair, link);
@@ -35,7 +35,7 @@ pub(super) fn compare(pair: &mut Pair<'_>, link: &Link<'_>) -> bool {
     }
 }
 
-fn taken_for_data(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn taken_for_data(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let at = &link.listener.label;
     if !pair.says("taken for data", at) {
         return;
@@ -53,7 +53,7 @@ fn taken_for_data(pair: &mut Pair<'_>, link: &Link<'_>) {
     );
 }
 
-fn unbelieved(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn unbelieved(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let at = &link.listener.label;
     let Some((key, _)) = link.listener.accept_proxy.believed().filter(|_| pair.says("unbelieved", at)) else {
         return;
@@ -70,7 +70,7 @@ fn unbelieved(pair: &mut Pair<'_>, link: &Link<'_>) {
     pair.of_inner.push(Finding::new(networks.span(), title).label(label).help(help));
 }
 
-fn demanded(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn demanded(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     if !pair.says("demanded", &*link.route.name) {
         return;
     }
@@ -86,7 +86,7 @@ fn demanded(pair: &mut Pair<'_>, link: &Link<'_>) {
 }
 
 /// What the header holds that arrives.
-fn content(pair: &mut Pair<'_>, link: &Link<'_>) {
+fn content(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let name = &link.route.name;
     if !pair.says("content", &**name) {
         return;
@@ -129,7 +129,7 @@ fn content(pair: &mut Pair<'_>, link: &Link<'_>) {
 }
 
 /// A header that the inner hop ends the connection for.
-fn too_long(pair: &mut Pair<'_>, link: &Link<'_>, content: &HeaderContent) {
+fn too_long(pair: &mut Pair<'_, '_>, link: &Link<'_>, content: &HeaderContent) {
     let longest = content.longest_in_a_chain(pair.outer.config.settings.max_header);
     let most = pair.inner.config.settings.max_header;
     if longest <= most || !pair.says("too long", pair.inner.name()) {
@@ -141,7 +141,7 @@ fn too_long(pair: &mut Pair<'_>, link: &Link<'_>, content: &HeaderContent) {
         link.route.name,
         pair.outer.name()
     );
-    let span = pair.inner.text.document.root().key("proxy_protocol").key("max_header").span();
+    let span = pair.inner.root().key("proxy_protocol").key("max_header").span();
     let help = format!("raise it, or write proxy_v2 = {{ max_header = \"{most}B\" }} in the route");
     pair.of_inner.push(Finding::new(span, title).label("a longer one ends the connection").help(help));
 }
