@@ -5,6 +5,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proxy_conn::{ConnView, Ended, Phase, Subscriber};
 use proxy_core::relay::RelayDeadline;
@@ -47,6 +48,12 @@ impl AccessLog {
             None | Some(Keep::All) => Some(NonZeroU32::MIN),
         }
     }
+}
+
+/// Seconds to a tenth of a millisecond: finer ones are written with an exponent, which not every reader of text takes.
+fn seconds(time: Duration) -> f64 {
+    const IN_ONE: f64 = 1e4;
+    (time.as_secs_f64() * IN_ONE).round() / IN_ONE
 }
 
 /// Whether it is the one of so many.
@@ -94,7 +101,7 @@ impl Subscriber for AccessLog {
         let Some(of) = self.keeps(ended) else { return };
         let facts = ended.facts;
         let [first, second] = ended.end.code();
-        let secs = |phase| ended.spent(phase).as_secs_f64();
+        let secs = |phase| seconds(ended.spent(phase));
         info!(
             target: "smartproxy::access",
             id = %ended.id,
@@ -118,7 +125,7 @@ impl Subscriber for AccessLog {
             dial_s = secs(Phase::Dial),
             relay_s = secs(Phase::Relay),
             drain_s = secs(Phase::Drain),
-            total_s = ended.lifetime.as_secs_f64(),
+            total_s = seconds(ended.lifetime),
             one_of = (of > NonZeroU32::MIN).then(|| of.get()),
             "connection ended"
         );

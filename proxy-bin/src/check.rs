@@ -8,7 +8,7 @@ use proxy_bin::cli::format::count;
 use proxy_bin::config::{self, Config, Findings};
 use proxy_dataplane::descriptors;
 
-use crate::{fit, ink, print};
+use crate::{WRONG_COMMAND_LINE, fit, ink, print};
 
 /// Says of each what is wrong with it; `strict`: with a warning, too, the answer is no.
 ///
@@ -37,9 +37,6 @@ pub(crate) fn check(files: &[PathBuf], strict: bool) -> anyhow::Result<ExitCode>
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
-
-/// As clap has it.
-const WRONG_COMMAND_LINE: u8 = 2;
 
 /// What standard input is called.
 const STANDARD_INPUT: &str = "<standard input>";

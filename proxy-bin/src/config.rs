@@ -293,6 +293,7 @@ fn resolve(
     itself::check(&routes, &listeners, document, errors);
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(of_pools);
+    warnings.extend(listener::warnings(file, document));
     warnings.extend(of_limits);
     warnings.extend(access_rule::warnings(file, document));
     warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));

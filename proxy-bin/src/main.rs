@@ -21,6 +21,9 @@ use proxy_bin::told::told;
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_dataplane::descriptors;
 
+/// As clap has it.
+const WRONG_COMMAND_LINE: u8 = 2;
+
 fn main() -> ExitCode {
     // Before anything is opened: what whoever started this process gave it is told by its number alone.
     let activated = proxy_core::process::activation::activated();
@@ -29,10 +32,13 @@ fn main() -> ExitCode {
     let outcome = match command {
         None => run::demo(Wishes::default()),
         Some(Command::Demo(ports)) => run::demo(ports.into()),
-        Some(Command::Run(config)) => {
-            let path = config.path().map_err(anyhow::Error::msg);
-            path.and_then(|path| run::run(&path, activated?))
-        }
+        Some(Command::Run(config)) => match config.path() {
+            Ok(path) => activated.map_err(Into::into).and_then(|sockets| run::run(&path, sockets)),
+            Err(wrong) => {
+                print::err(format_args!("smartproxy: {wrong}"));
+                Ok(ExitCode::from(WRONG_COMMAND_LINE))
+            }
+        },
         Some(Command::Check { files, strict }) => check::check(&files, strict),
         Some(Command::Schema) => schema(),
         Some(Command::Operate(command)) => operate(*command, &access),

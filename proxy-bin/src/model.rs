@@ -12,7 +12,7 @@ mod routes;
 mod status;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
-pub use change::{Change, ChangeKind, Diff, Reload, Upgrade};
+pub use change::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload, Upgrade};
 pub use connections::{
     Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
 };

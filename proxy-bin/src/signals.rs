@@ -273,12 +273,14 @@ impl Watch {
         if self.asked.stop.is_cancelled() {
             return;
         }
-        info!(by, "stopping; another signal stops at once");
         // They leave beside each other, and finish one after the other.
         let delay = |proxy: &Control| proxy.config().shutdown_delay.get().map(proxy_core::Bound::get);
         let delay = self.proxies.iter().filter(|proxy| !proxy.is_handed_over()).filter_map(delay).max();
         if delay.is_none() {
+            info!(by, "stopping; another signal stops at once");
             self.asked.left.cancel();
+        } else {
+            info!(by, "stopping after shutdown_delay; another signal stops without it, and a third at once");
         }
         self.asked.code.store(CONNECTIONS_WERE_ENDED, Ordering::Relaxed);
         self.latest = Some(Instant::now() + delay.unwrap_or_default() + self.grace() + LATEST);

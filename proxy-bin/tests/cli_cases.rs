@@ -57,6 +57,48 @@ fn a_full_disk_is_said() {
     }
 }
 
+/// The exit code of `check`, and its lines that have no place in a file.
+fn verdict(arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
+    let output = command.arg("check").args(arguments).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let lines =
+        said.lines().filter(|line| line.contains(": fine") || line.contains("warning")).map(str::to_owned);
+    (output.status.code(), lines.collect())
+}
+
+#[test]
+fn a_warning_is_no_error_unless_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, before: &str| {
+        let path = dir.path().join(name);
+        let route = "[[routes]]\nname = \"web\"\nmatch = { ports = [8080] }\naction = { forward = [\"127.0.0.1:3000\"] }\n";
+        std::fs::write(&path, format!("{before}{route}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("good.toml", "");
+    let foreign = file("foreign.toml", "[[listeners]]\nbind = [\"192.0.2.1\"]\n");
+    for strict in [&["--strict"][..], &[]] {
+        let with = |file| [strict, &[file]].concat();
+        let (code, lines) = verdict(&with(&good));
+        assert_eq!((code, lines.len()), (Some(0), 1), "{lines:?}");
+        let (code, lines) = verdict(&with(&foreign));
+        assert_eq!(code, Some(i32::from(!strict.is_empty())), "{lines:?}");
+        let cannot =
+            "warning: cannot listen on 192.0.2.1:8080: Cannot assign requested address (os error 99)";
+        assert!(lines.iter().any(|line| line == cannot), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("foreign.toml: no error, 1 warning (")), "{lines:?}");
+        assert!(!lines.iter().any(|line| line.contains(": fine")), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_command_line_that_lacks_the_file_is_a_wrong_one() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
+    let output = command.arg("run").env_remove("SMARTPROXY_CONFIG").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
 /// What `check` says of two of the shipped files together, and whether that is a warning.
 fn checked(files: [&str; 2]) -> (String, bool) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smartproxy"));
@@ -86,7 +128,7 @@ fn the_hops_of_the_shipped_chain_fit_each_other() {
     assert_eq!(
         checked(["chain-outer.toml", "sni-routing.toml"]),
         (
-            "warning: chain-outer.toml -> sni-routing.toml: no route leads there, as far as the files show"
+            "warning: chain-outer.toml -> sni-routing.toml: no route leads there, as far as the files show: routes lead to 127.0.0.1:8002, and it listens on *:8443"
                 .to_owned(),
             true
         )

@@ -46,7 +46,13 @@ impl std::str::FromStr for Switch {
     type Err = proxy_values::bound::BoundError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" { Ok(Self::Off) } else { text.parse().map(Self::After) }
+        use proxy_values::bound::BoundError;
+        match text.parse() {
+            _ if text == "off" => Ok(Self::Off),
+            Ok(bound) => Ok(Self::After(bound)),
+            Err(BoundError::Off(word)) => Err(BoundError::OffByAnotherName(word)),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -90,6 +90,12 @@ pub enum BoundError {
     /// A unit that is not known.
     #[error("unknown unit `{0}` in a duration: expected ms, s, m, h or d")]
     UnknownUnit(String),
+    /// A word for no end.
+    #[error("`{0}` is no duration: write one, such as \"30s\" or \"12h\"; the longest is \"3650d\"")]
+    Off(String),
+    /// The same, where there is a word for it, which is another one.
+    #[error("`{0}` is no duration: write \"off\"")]
+    OffByAnotherName(String),
     /// Something that is not a number and a unit.
     #[error("expected a duration such as \"500ms\", \"30s\" or \"1h30m\", found `{0}`")]
     Malformed(String),
@@ -101,12 +107,19 @@ pub enum BoundError {
     TooLong,
 }
 
+/// Words that elsewhere mean a time without an end.
+const OFF: [&str; 9] =
+    ["off", "never", "none", "no", "infinite", "infinity", "unlimited", "disabled", "forever"];
+
 impl FromStr for Bound {
     type Err = BoundError;
 
     fn from_str(text: &str) -> Result<Self, BoundError> {
         if text.is_empty() {
             return Err(BoundError::Empty);
+        }
+        if OFF.iter().any(|off| text.eq_ignore_ascii_case(off)) {
+            return Err(BoundError::Off(text.to_owned()));
         }
         let malformed = || BoundError::Malformed(text.to_owned());
         let (mut rest, mut total, mut last_unit) = (text, Duration::ZERO, u64::MAX);
@@ -326,6 +339,8 @@ mod tests {
         insta::assert_snapshot!(error(""), @r#"expected a duration such as "30s", found nothing"#);
         insta::assert_snapshot!(error("30"), @r#"a duration needs a unit (ms, s, m, h, d): did you mean "30s"?"#);
         insta::assert_snapshot!(error("30sec"), @"unknown unit `sec` in a duration: expected ms, s, m, h or d");
+        insta::assert_snapshot!(error("off"), @r#"`off` is no duration: write one, such as "30s" or "12h"; the longest is "3650d""#);
+        assert_eq!(error("Never").replace("Never", "off"), error("off"));
         insta::assert_snapshot!(error("soon"), @r#"expected a duration such as "500ms", "30s" or "1h30m", found `soon`"#);
         insta::assert_snapshot!(error("1s1h"), @r#"expected a duration such as "500ms", "30s" or "1h30m", found `1s1h`"#);
         insta::assert_snapshot!(error("1h30"), @r#"expected a duration such as "500ms", "30s" or "1h30m", found `1h30`"#);

@@ -14,7 +14,8 @@ use crate::model::{LogStatus, SetLogLevel, Status, Upgrade};
 /// What to do about the log.
 #[derive(Debug, clap::Args)]
 pub struct LogArgs {
-    /// Log events of this level and above from now on, until the next start or reload that says otherwise.
+    /// Log events of this level and above from now on, until the next start or reload that says otherwise. These are the proxy's
+    /// own events: what one connection does is told by `smartproxy trace`, at any level.
     #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
     level: Option<String>,
     /// Open the log files anew: they have been moved away.

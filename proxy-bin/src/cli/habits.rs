@@ -28,6 +28,11 @@ fn refused(error: &clap::Error) -> String {
 }
 
 fn meant(kind: ErrorKind, refused: &str, words: &[&str]) -> Option<String> {
+    if kind == ErrorKind::TooFewValues && words.contains(&"chain") {
+        return Some(
+            "to compare neighbours: smartproxy chain OUTER INNER, a socket or an address each".to_owned(),
+        );
+    }
     if ![ErrorKind::InvalidSubcommand, ErrorKind::UnknownArgument].contains(&kind) {
         return None;
     }
@@ -41,6 +46,13 @@ fn meant(kind: ErrorKind, refused: &str, words: &[&str]) -> Option<String> {
             Some(format!("to run a configuration: smartproxy run {}", file()))
         }
         path if is_first && is_path(path) => Some(format!("to run a configuration: smartproxy run {path}")),
+        "--level" if words.first() == Some(&"log") => {
+            let level = words.iter().skip_while(|word| **word != "--level").nth(1).unwrap_or(&"LEVEL");
+            Some(format!("to set how much is logged: smartproxy log {level}"))
+        }
+        name if words.first() == Some(&"drain") && !name.starts_with('-') => {
+            Some(format!("to drain the route of that name: smartproxy drain route {name}"))
+        }
         place if !is_first && (is_path(place) || place.contains(':')) => {
             let command = words.iter().find(|word| !word.starts_with('-'))?;
             Some(format!("to ask the proxy that is there: smartproxy {command} --socket {place}"))
@@ -77,6 +89,9 @@ mod tests {
             ("smartproxy status /run/a.sock", "smartproxy status --socket /run/a.sock"),
             ("smartproxy limits --json a.sock", "smartproxy limits --socket a.sock"),
             ("smartproxy conns 127.0.0.1:9000", "smartproxy conns --socket 127.0.0.1:9000"),
+            ("smartproxy drain web", "smartproxy drain route web"),
+            ("smartproxy log --level debug", "smartproxy log debug"),
+            ("smartproxy chain one.sock", "smartproxy chain OUTER INNER, a socket or an address each"),
         ] {
             let error = error(line);
             assert!(error.contains("tip: to ") && error.contains(&format!(": {meant}\n")), "{line}: {error}");

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use hyper::Method;
 
 use super::access::Access;
-use super::format::{count, plain};
+use super::client::ClientError;
+use super::format::{count, plain, plain_lines};
 use super::output::{self, Failure, Outcome};
-use crate::model::{Change, ChangeKind, Diff, Reload};
+use crate::model::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload};
 
 /// How to tell how it went.
 #[derive(Debug, clap::Args)]
@@ -66,7 +67,13 @@ impl DiffArgs {
         let client = access.client()?;
         let text = read(&self.file)
             .map_err(|source| Failure::File { file: self.file.display().to_string(), source })?;
-        let diff: Diff = client.ask_about("/v1/config/diff", text).await?;
+        let diff: Diff = match client.ask_about("/v1/config/diff", text).await {
+            Err(ClientError::Problem(problem)) if problem.status == INVALID && !self.json => {
+                output::text(out, refused(&problem.detail, &self.file))?;
+                return Ok(Outcome::No);
+            }
+            answer => answer?,
+        };
         if self.json {
             output::json(out, &diff)?;
         } else {
@@ -75,6 +82,16 @@ impl DiffArgs {
         }
         Ok(Outcome::Done)
     }
+}
+
+/// The status of a request whose configuration is not valid.
+const INVALID: u16 = 422;
+
+/// Why a file would be refused: the proxy, which is given its text alone, does not know what it is called.
+fn refused(detail: &str, file: &Path) -> String {
+    let name = if file == Path::new("-") { "<standard input>".into() } else { file.to_string_lossy() };
+    let placed = detail.replace(&format!("--> {NEW_CONFIGURATION}:"), &format!("--> {name}:"));
+    format!("{}\n\nrefused: {name} would not be taken\n", plain_lines(&placed))
 }
 
 fn read(file: &Path) -> io::Result<String> {
@@ -161,6 +178,15 @@ mod tests {
         nothing has changed
         generation 4 is in force
         ");
+    }
+
+    #[test]
+    fn a_file_that_would_be_refused_has_its_own_name_in_the_places() {
+        let errors = crate::config::Config::parse("rout = 1\n", NEW_CONFIGURATION).unwrap_err();
+        let told = refused(&errors.to_string(), Path::new("/etc/o.toml"));
+        assert!(told.starts_with("error: unknown key `rout`\n --> /etc/o.toml:1:1\n"), "{told}");
+        assert!(told.ends_with("\n\nrefused: /etc/o.toml would not be taken\n"), "{told}");
+        assert!(refused(&errors.to_string(), Path::new("-")).contains("--> <standard input>:1:1\n"));
     }
 
     #[test]

@@ -124,9 +124,10 @@ fn connections(screen: &mut Screen, status: &Status) {
     let mut causes: Vec<_> = status.ended_total.iter().collect();
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let ended: u64 = status.ended_total.values().sum();
-    let named: Vec<_> =
-        causes.iter().take(MOST_CAUSES).map(|(cause, count)| format!("{count} {cause}")).collect();
-    let rest: u64 = causes.iter().skip(MOST_CAUSES).map(|(_, count)| **count).sum();
+    // A single one more takes no more room by its name.
+    let most = if causes.len() == MOST_CAUSES + 1 { causes.len() } else { MOST_CAUSES };
+    let named: Vec<_> = causes.iter().take(most).map(|(cause, count)| format!("{count} {cause}")).collect();
+    let rest: u64 = causes.iter().skip(named.len()).map(|(_, count)| **count).sum();
     let others = if rest > 0 { format!(", {rest} others") } else { String::new() };
     let by = if named.is_empty() { String::new() } else { format!(": {}{others}", named.join(", ")) };
     screen.line("", &format!("{} opened, {ended} ended{by}", status.opened_total), false);

@@ -249,18 +249,10 @@ from_text!(TokenPath, "TokenPath", "^.+$", "the path of a file");
 /// What is wrong with the table as a whole.
 pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut Vec<Finding>) {
     let (place, Some(admin)) = (document.root().key("admin"), &file.admin) else { return };
-    if place.is_wounded() {
-        return;
-    }
-    if admin.socket.is_none() && admin.listen.is_none() {
-        findings.push(
-            Finding::new(place.span(), "the admin API has neither a socket nor an address")
-                .label("`socket`, `listen` or both have to be set here")
-                .help("write socket = \"/run/smartproxy/admin.sock\""),
-        );
-    }
+    let has_lost = |key: &str| document.lost(&place.span()).any(|lost| lost == key);
     if let (Some(listen), None) = (admin.listen, &admin.token_file)
         && !listen.is_loopback()
+        && !has_lost("token_file")
     {
         findings.push(
             Finding::new(
@@ -269,6 +261,17 @@ pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut V
             )
             .label("this is not a loopback address")
             .help("set `token_file`, or listen on 127.0.0.1 or [::1]"),
+        );
+    }
+    // What follows would be said for want of what was refused.
+    if place.is_wounded() {
+        return;
+    }
+    if admin.socket.is_none() && admin.listen.is_none() {
+        findings.push(
+            Finding::new(place.span(), "the admin API has neither a socket nor an address")
+                .label("`socket`, `listen` or both have to be set here")
+                .help("write socket = \"/run/smartproxy/admin.sock\""),
         );
     }
     let needs = |key: &'static str, other: &str| {

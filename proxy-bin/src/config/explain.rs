@@ -71,6 +71,11 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
     {
         return Some(Finding { help: form, ..finding.label(place) });
     }
+    if what == "key"
+        && let Some(form) = as_word(name, span, document)
+    {
+        return Some(finding.label("this is a word, not a key").help(format!("write {form}")));
+    }
     let finding = match near {
         Some(near) => finding.label(format!("did you mean `{near}`?")),
         None => finding.label(format!("not a {what} that is known here")),
@@ -79,6 +84,15 @@ fn unknown(message: &str, span: &Span, document: &Document<'_>) -> Option<Findin
         [one] => format!("the only {what} here is `{one}`"),
         several => format!("the {what}s here are `{}`", several.join("`, `")),
     }))
+}
+
+/// How it is written, where the table of this key may be a word of its name in place of a table.
+fn as_word(name: &str, key: &Span, document: &Document<'_>) -> Option<String> {
+    let table = document.table_of_key(key)?;
+    let word = format!("\"{name}\"");
+    let is_word = words::of(document, &table).contains(&word);
+    let path = document.path_to_key(key);
+    path.last().filter(|_| is_word).map(|last| format!("{last} = {word}"))
 }
 
 /// What toml says where a unit enum is expected, which takes a string only.

@@ -38,6 +38,23 @@ pub(super) fn table_of(file: &ConfigFile, at: &ListenerConfig) -> Option<usize> 
     file.listeners.iter().position(about)
 }
 
+/// Listeners that believe a PROXY header of anybody who can connect. The file has to be whole.
+pub(super) fn warnings(file: &ConfigFile, document: &Document<'_>) -> Vec<Finding> {
+    let is_local = |bind: &BindAddr| matches!(canonical(*bind), BindAddr::Ip(ip) if ip.is_loopback());
+    let believes_all = |(index, table): (usize, &ListenerFile)| {
+        let (key, networks) = table.accept_proxy.believed()?;
+        let all = networks.iter().position(|network| network.net().prefix_len() == 0)?;
+        let reached = !table.bind.iter().all(is_local);
+        let span = place(document, index).key("accept_proxy").key(key).index(all).span();
+        reached.then(|| {
+            Finding::new(span, "a PROXY header is believed from everybody")
+                .label("whoever can connect here may claim any address as a client's")
+                .help("write the addresses of the proxies before this one, or `bind` to an address that only they can reach")
+        })
+    };
+    file.listeners.iter().enumerate().filter_map(believes_all).collect()
+}
+
 /// All listening sockets, by port.
 pub(super) fn expand(
     file: &ConfigFile,

@@ -72,7 +72,7 @@ pub(crate) async fn reload_with(running: &Arc<Running>, text: &str) -> model::Re
 pub(crate) fn diff(running: &Arc<Running>, text: &str) -> Result<model::Diff, String> {
     let proxy = running.proxy();
     let _preparing = proxy.prepares();
-    let config = Config::parse(text, "the new configuration").map_err(|errors| errors.to_string())?;
+    let config = Config::parse(text, model::NEW_CONFIGURATION).map_err(|errors| errors.to_string())?;
     config.suits_this_machine().map_err(|errors| errors.to_string())?;
     let was = running.config();
     let warnings = warnings(running, &was, &config);

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What a text is called in errors that is compared and comes from no file.
+pub const NEW_CONFIGURATION: &str = "the new configuration";
+
 /// How a reload went.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reload {

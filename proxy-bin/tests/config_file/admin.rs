@@ -138,3 +138,12 @@ error: unknown key `sokket`
   = help: the keys here are `name`, `socket`, `socket_mode`, `listen`, `token_file`
 "#);
 }
+
+#[test]
+fn a_bad_socket_hides_no_missing_token() {
+    let errors = before_route("[admin]\nlisten = \"0.0.0.0:9000\"\nsocket = \"admin.sock\"\n");
+    assert!(errors.contains("expected the absolute path of a socket"), "{errors}");
+    assert!(errors.contains("an admin API that other machines can reach needs a token"), "{errors}");
+    let errors = before_route("[admin]\nlisten = \"0.0.0.0:9000\"\ntoken_file = \"\"\n");
+    assert!(!errors.contains("needs a token"), "it has one, which is wrong: {errors}");
+}

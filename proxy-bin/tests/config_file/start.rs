@@ -80,5 +80,71 @@ fn a_user_that_is_not_there_and_a_log_that_cannot_be_written() {
         "{error}"
     );
     assert!(refused(&at("."), dir.path()).contains("s a directory"));
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("s.sock")).unwrap();
+    let error = refused(&at("s.sock"), dir.path());
+    assert!(
+        error.starts_with("error: cannot open the log file DIR/s.sock: it is a socket, not a file\n"),
+        "{error}"
+    );
     assert!(starts(&at("access.log")) && !dir.path().join("access.log").exists(), "nothing is made");
+}
+
+/// What is there to warn of, although the file is good.
+fn awaited(text: &str) -> String {
+    good(&format!("{text}{ROUTE}")).awaited_at_a_start().render(Ink::Plain)
+}
+
+#[test]
+fn an_address_that_no_interface_has_is_a_warning_in_the_words_of_the_start() {
+    assert_snapshot!(awaited("[[listeners]]\nbind = [\"127.0.0.1\", \"192.0.2.1\"]\n"), @r#"
+    warning: cannot listen on 192.0.2.1:8080: Cannot assign requested address (os error 99)
+     --> proxy.toml:2:22
+      |
+    2 | bind = ["127.0.0.1", "192.0.2.1"]
+      |                      ^^^^^^^^^^^
+      |
+      = help: no interface of this machine has this address: change `bind` in [[listeners]]
+    "#);
+    assert_snapshot!(awaited("[admin]\nlisten = \"192.0.2.1:9000\"\ntoken_file = \"t\"\n"), @r#"
+    warning: cannot listen on 192.0.2.1:9000 for the admin API: Cannot assign requested address (os error 99)
+     --> proxy.toml:2:10
+      |
+    2 | listen = "192.0.2.1:9000"
+      |          ^^^^^^^^^^^^^^^^
+      |
+      = help: no interface of this machine has this address: change [admin] listen
+    "#);
+    assert_eq!(awaited("[[listeners]]\nbind = [\"127.0.0.1\", \"127.9.9.9\", \"0.0.0.0\"]\n"), "");
+}
+
+#[test]
+fn a_log_that_is_a_pipe_needs_a_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+    let told = awaited(&format!("[log]\naccess = {{ file = \"{}\" }}\n", path.display()));
+    let told = told.replace(&*dir.path().to_string_lossy(), "DIR").replace('^', "");
+    assert_snapshot!(told, @r#"
+    warning: the log file DIR/pipe is a pipe
+     --> proxy.toml:2:10
+      |
+    2 | access = { file = "DIR/pipe" }
+      |           a start fails where nobody reads from this pipe
+    "#);
+}
+
+#[test]
+fn a_header_that_is_believed_from_everybody() {
+    let warned = |text: &str| good(&format!("{text}{ROUTE}")).warnings.render(Ink::Plain);
+    let all = "accept_proxy = { required = [\"10.0.0.0/8\", \"0.0.0.0/0\"] }\n";
+    assert_snapshot!(warned(&format!("[[listeners]]\n{all}")), @r#"
+    warning: a PROXY header is believed from everybody
+     --> proxy.toml:2:44
+      |
+    2 | accept_proxy = { required = ["10.0.0.0/8", "0.0.0.0/0"] }
+      |                                            ^^^^^^^^^^^ whoever can connect here may claim any address as a client's
+      |
+      = help: write the addresses of the proxies before this one, or `bind` to an address that only they can reach
+    "#);
+    assert_eq!(warned(&format!("[[listeners]]\nbind = [\"127.0.0.1\"]\n{all}")), "");
 }

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::{before_route, in_route, refusal};
+use crate::{ROUTE, before_route, in_route, refusal};
 
 #[test]
 fn a_number_for_a_duration() {
@@ -335,4 +335,30 @@ error: expected a word in quotes
   |
   = help: the words here are `"off"`, `"v1"`, `"v2"`
 "#);
+}
+
+#[test]
+fn a_word_that_is_written_as_a_key() {
+    assert_snapshot!(refusal(&ROUTE.replace("{ forward = [\"127.0.0.1:3000\"] }", "{ refuse = true }")), @r#"
+    error: unknown key `refuse`
+     --> proxy.toml:5:12
+      |
+    5 | action = { refuse = true }
+      |            ^^^^^^ this is a word, not a key
+      |
+      = help: write action = "refuse"
+    "#);
+}
+
+#[test]
+fn a_deadline_that_is_to_be_off() {
+    assert_snapshot!(before_route("[timeouts]\nmax_connection_lifetime = \"off\"\n"), @r#"
+    error: `off` is no duration
+     --> proxy.toml:2:27
+      |
+    2 | max_connection_lifetime = "off"
+      |                           ^^^^^
+      |
+      = help: write one, such as "30s" or "12h"; the longest is "3650d"
+    "#);
 }

@@ -25,12 +25,14 @@ error: a duration must be at least 1ms: every phase has a deadline, and zero is 
   |                      ^^^^
 "#);
     assert_snapshot!(before_route("[timeouts]\nno_data_timeout = \"never\""), @r#"
-error: expected a duration such as "500ms", "30s" or "1h30m", found `never`
- --> proxy.toml:2:19
-  |
-2 | no_data_timeout = "never"
-  |                   ^^^^^^^
-"#);
+    error: `never` is no duration
+     --> proxy.toml:2:19
+      |
+    2 | no_data_timeout = "never"
+      |                   ^^^^^^^
+      |
+      = help: write "off"
+    "#);
     taken("timeouts = { connection_timeout = \"1ms\", no_data_timeout = \"off\" }");
 }
 
