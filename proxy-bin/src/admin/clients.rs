@@ -38,7 +38,7 @@ impl Which {
 /// Those that are set, and the table of those who are counted; none where nobody is.
 pub(super) fn limits<D>(proxy: &Generation<D>) -> Vec<Limit> {
     let (Some(clients), Some(options)) = (&proxy.clients, proxy.settings.clients) else { return Vec::new() };
-    let unlimited = &proxy.settings.limits.unlimited_clients;
+    let unlimited = &proxy.settings.unlimited_clients;
     let busiest = |which: Which| {
         let among = |ip| which.has(ip) && !unlimited.iter().any(|network| network.contains(ip));
         clients.busiest(Instant::now(), among)
@@ -106,7 +106,12 @@ mod tests {
             "[limits]\n{limits}\n[[routes]]\nname = \"a\"\nmatch = {{ ports = [8080] }}\naction = {{ forward = [\"127.0.0.1:9000\"] }}\n"
         );
         let config = Config::parse(&text, "test.toml").unwrap();
-        Arc::new(Generation::new(config, Tracker::new(1, ()), TcpDialer::default(), Resolver::fixed([])))
+        Arc::new(Generation::new(
+            config.settings,
+            Tracker::new(1, ()),
+            TcpDialer::default(),
+            Resolver::fixed([]),
+        ))
     }
 
     fn told(proxy: &Generation<TcpDialer>) -> String {

@@ -75,7 +75,8 @@ pub fn between(outer: &Config, inner: &Config, proxies: usize) -> Between {
 pub fn apart(outer: &Config, inner: &Config) -> String {
     let enabled = outer.settings.routes.routes().filter(|route| route.spec.enabled);
     let targets = enabled.flat_map(|route| route.payload.action.targets()).map(ToString::to_string);
-    let (targets, listeners) = (some_of(targets), some_of(inner.settings.listeners.iter().map(|at| at.label.clone())));
+    let (targets, listeners) =
+        (some_of(targets), some_of(inner.settings.listeners.iter().map(|at| at.label.clone())));
     format!(
         "no route leads there, as far as the files show: routes lead to {targets}, and it listens on {listeners}"
     )

@@ -36,7 +36,8 @@ enum Of {
 fn in_all(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     let Some(brought) = brought(pair, link) else { return };
     let inner = pair.inner;
-    let pool = inner.config.settings.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
+    let pool =
+        inner.config.settings.pools.get(super::super::PoolConfig::CHAIN.index()).filter(|_| link.sends());
     let limits = [
         (inner.config.limits.max_connections, Of::Process),
         (link.listener.max_connections, Of::Listener),
