@@ -3,7 +3,8 @@
 //! What two sides of a proxied connection need between `accept` and `close`, each part usable alone:
 //!
 //! - [`dial`]: the only place that connects, always with a deadline, with an error that names the target;
-//! - [`stream`] and [`listen`]: the two seams behind which the network may be real ([`Socket`]) or simulated ([`mem`]);
+//! - [`stream`] and [`listen`]: the two seams behind which the network may be real ([`Socket`]) or in memory (`mem`, with the
+//!   feature `test-util`);
 //! - [`header`]: the PROXY protocol, both versions, both ways, however a header is split;
 //! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;

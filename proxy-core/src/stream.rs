@@ -1,8 +1,8 @@
 //! The stream seam: what the life of a connection needs of a byte stream, and no more.
 //!
-//! Behind it is a real socket ([`Socket`](crate::Socket)), an in-memory one ([`mem`](crate::mem)), a simulator's, or something that
-//! is spoken over one of those. What only the kernel's socket below it knows is a trait of its own, [`Kernel`], whose answers are
-//! those of a stream that has none.
+//! Behind it is a real socket ([`Socket`](crate::Socket)), an in-memory one (`mem`, with the feature `test-util`), a
+//! simulator's, or something that is spoken over one of those. What only the kernel's socket below it knows is a trait of its
+//! own, [`Kernel`], whose answers are those of a stream that has none.
 //! The rule that makes ends honest is part of the contract: **a stream that is dropped resets; only
 //! [`finish`](Stream::finish) closes it in an orderly way.** So a task that is aborted, panics or is cancelled at any
 //! `await` can never turn lost bytes into a clean end.
@@ -26,7 +26,7 @@ pub trait Stream: Kernel + Send + Sync + Sized {
     /// Makes the next read ask the kernel, whatever is known of the (connected) stream so far. For a caller that finds a deadline
     /// passed: a worker that was late does not know yet of what came in time. Does nothing where it asks anyway. Not the next
     /// write: a kernel keeps some room back until a third is free, so that it accepts bytes says nothing of the peer, and
-    /// [`unacknowledged`](Self::unacknowledged) does.
+    /// [`Kernel::unacknowledged`] does.
     fn look(&self) {}
 
     /// Writes from `buf` as much as is accepted at once. Cancel-safe.
