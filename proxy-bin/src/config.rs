@@ -46,6 +46,7 @@ pub use proxy_dataplane::settings::{
 pub use proxy_values::{Size, Whole};
 pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
+use document::Document;
 use file::ConfigFile;
 use finding::Source;
 use peel::Peeled;
@@ -126,7 +127,7 @@ impl Config {
         let source = Source::of(&origin);
         let mut errors = Vec::new();
         let config = peel::read(&source.text, &mut errors)
-            .and_then(|peeled| resolve(peeled, &source, origin, &mut errors));
+            .and_then(|Peeled { file, document }| resolve(file, &document, &source, origin, &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -263,13 +264,14 @@ fn refusal(path: PathBuf, error: ReadError) -> LoadError {
 
 /// Checks what spans several values, and fills in what was left out. `None` only if there is an error.
 fn resolve(
-    Peeled { mut file, document }: Peeled<'_>,
+    mut file: ConfigFile,
+    document: &Document<'_>,
     source: &Source,
     mut origin: Origin,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let routes = std::mem::take(&mut file.routes);
-    let (file, document) = (&file, &document);
+    let file = &file;
     origin.in_pieces = document.is_in_pieces();
     let defaults = Defaults {
         pools: Pools::new(file),

@@ -53,7 +53,8 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) {
     let mut known = HashSet::new();
-    for route in table.routes().filter(|route| route.spec.enabled) {
+    let enabled = table.routes().filter(|route| route.spec.enabled);
+    for route in enabled.filter(|route| leads_here(route.payload, listeners)) {
         let matches = &route.spec.matches;
         let Some(port) = matches.ports.first().map(|ports| ports.first()) else { continue };
         let client = matches.clients.first().map(|network| network.net().addr());
@@ -72,6 +73,15 @@ pub(super) fn check(
             findings.extend(new.filter_map(|ring| finding(ring, table, document)));
         }
     }
+}
+
+/// Whether a target may be one of the proxy's own ports. Most routes lead elsewhere, and that is seen at once.
+fn leads_here(route: &RouteConfig, listeners: &[ListenerConfig]) -> bool {
+    let own = |port: u16| listeners.binary_search_by_key(&port, |listener| listener.port).is_ok();
+    route.action.targets().iter().filter_map(tcp).any(|(_, port)| match port {
+        TargetPort::Fixed(port) => own(*port),
+        TargetPort::Preserve => true,
+    })
 }
 
 /// Whether a ring is of one route, on one port or several.

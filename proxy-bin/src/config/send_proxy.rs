@@ -104,7 +104,7 @@ pub(super) fn resolved(file: &RouteFile) -> SendProxy {
 pub(super) fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
     let sent = place.key("send_proxy");
     // A wrong `send_proxy` has been cut out: nobody knows what it was to be.
-    let lost = !sent.exists() && place.is_wounded();
+    let lost = place.is_wounded() && !sent.exists();
     let mut useless = |key: &'static str, needs: &str, why: &str| {
         let finding = Finding::new(place.key(key).span(), format!("`{key}` needs `send_proxy = {needs}`"));
         findings.push(if sent.exists() {

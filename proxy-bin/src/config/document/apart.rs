@@ -48,6 +48,14 @@ impl<'t> Document<'t> {
     }
 }
 
+#[cfg(test)]
+impl Document<'_> {
+    /// Routes of which somebody has asked where something stands.
+    fn trees(&self) -> usize {
+        self.apart.iter().filter(|route| route.node.get().is_some()).count()
+    }
+}
+
 /// The one route of a piece.
 fn route(piece: Piece<'_>) -> Option<Node<'_>> {
     let mut all = table(piece)?;
@@ -86,4 +94,53 @@ fn value_further(node: Node<'_>, by: usize) -> Node<'_> {
         | DeValue::Datetime(_)) => value,
     };
     Spanned::new(span.start + by..span.end + by, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::finding::Source;
+    use crate::config::origin::Origin;
+    use crate::config::peel::{self, Peeled};
+    use crate::config::resolve;
+
+    /// The trees that reading a file takes, and how many things are wrong with it.
+    fn read(text: &str) -> (usize, usize) {
+        let origin = Origin::new("test.toml", text);
+        let (source, mut errors) = (Source::of(&origin), Vec::new());
+        let Peeled { file, document } = peel::read(&source.text, &mut errors).unwrap();
+        let config = resolve(file, &document, &source, origin, &mut errors);
+        let warnings = config.map_or(0, |config| config.warnings.len());
+        (document.trees(), errors.len() + warnings)
+    }
+
+    /// Three routes in which everything is set that a route may have.
+    fn routes(port: u16) -> String {
+        let route = |n: u16| {
+            format!(
+                "[[routes]]\nname = \"{n}\"\nmatch = {{ ports = [{port}], domains = [\"{n}.example\"] }}\n\
+                 action = {{ forward = [\"10.0.0.1:{n}\"] }}\nsend_proxy = \"v2\"\nnext_hop = \"smartproxy\"\n\
+                 proxy_v2 = {{ crc32c = true }}\nmax_connections = 10\nmax_connections_per_target = 5\n\
+                 at_limit = \"close\"\nbreaker = {{ cool_down = \"2s\" }}\ntimeouts = {{ inactivity_timeout = \"9m\" }}\n\
+                 keep_alive = {{ idle = \"9s\" }}\n"
+            )
+        };
+        [1, 2, 3].map(route).concat()
+    }
+
+    #[test]
+    fn routes_with_which_nothing_is_wrong_become_no_trees() {
+        let file = format!("[limits]\nmax_connections = 100\n{}", routes(8000));
+        assert_eq!(read(&file), (0, 0));
+    }
+
+    #[test]
+    fn where_something_is_wrong_its_routes_alone_become_trees() {
+        let clash = format!(
+            "{}[[routes]]\nname = \"2\"\nmatch = {{ ports = [81] }}\naction = \"refuse\"\n",
+            routes(80)
+        );
+        assert_eq!(read(&clash), (2, 1));
+        let above = format!("[limits]\nmax_connections = 7\n{}", routes(80).replacen("= 10", "= 6", 2));
+        assert_eq!(read(&above), (1, 1));
+    }
 }
