@@ -12,6 +12,7 @@ mod namespace;
 mod peers;
 mod poller;
 mod report;
+mod routes;
 mod slab;
 mod syscalls;
 mod tree;
@@ -35,6 +36,8 @@ enum Command {
     Peers(peers::Options),
     /// Shows how cost grows with connections, routes, tracked entries and the size of messages.
     Grow(grow::Options),
+    /// Shows what a hundred thousand names cost, beside maps of HAProxy's and of nginx's and another build of ours.
+    Routes(routes::Options),
     /// Counts the system calls of each proxy, for a short connection and for a round trip.
     Syscalls(syscalls::Options),
     /// Counts the instructions of the hot parts, and fails where they have become more than the committed counts allow.
@@ -63,6 +66,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Peers(options) => peers::run(&options)?,
         Command::Grow(options) => grow::run(&options)?,
+        Command::Routes(options) => routes::run(&options)?,
         Command::Syscalls(options) => syscalls::run(&options)?,
         Command::Instructions(options) => return instructions::run(&options),
         Command::Floor { from, to, workers } => {

@@ -60,7 +60,10 @@ impl<T> RouteTable<T> {
     /// connection would match with equal rank, all at once. A route that clashes with many others in one place is
     /// reported with some of them, so that a thousand copies of a route do not make half a million errors.
     pub fn build(routes: impl IntoIterator<Item = (RouteSpec, T)>) -> Result<Self, BuildErrors> {
-        let routes: Vec<(RouteSpec, T)> = routes.into_iter().collect();
+        // Not collected: that may be done in the memory of a list whose entries are larger, which the table would keep.
+        let given = routes.into_iter();
+        let mut routes: Vec<(RouteSpec, T)> = Vec::with_capacity(given.size_hint().0);
+        routes.extend(given);
         let mut errors = build::check(routes.iter().map(|(spec, _)| spec));
         let plans = plans(&routes);
         let (mut index, clashes) = build::compile(&plans);
