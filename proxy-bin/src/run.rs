@@ -24,6 +24,7 @@ use proxy_bin::systemd::Manager;
 use proxy_bin::told::told;
 use proxy_bin::watchdog;
 use proxy_core::ListenError;
+use proxy_core::process::memory;
 use proxy_dataplane::audit::SocketOwnership;
 use proxy_dataplane::listeners::Inherited;
 use tokio::runtime::Handle;
@@ -79,6 +80,8 @@ fn start(
             Ok(ExitCode::FAILURE)
         };
     };
+    // Reading it takes several times as much memory as keeping it.
+    memory::release();
     let identity = privileges::identity(&config.process)?;
     keep_to_itself(&config.process);
     if let Some(identity) = &identity {

@@ -171,12 +171,12 @@ impl<D: Dial> Generation<D> {
     }
 
     /// Tries targets that are left alone, or tried last, until they are well, as a [`Server`](crate::Server) does; until
-    /// `stop`.
-    pub async fn recover(self: Arc<Self>, stop: CancellationToken)
+    /// `stop`. It does so for all generations, and keeps none of them.
+    pub fn recover(self: Arc<Self>, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<D>
     where
         D: Clone,
     {
-        recover(Arc::clone(&self.ailing), self.dialer.clone(), self.resolver.clone(), stop).await;
+        recover(Arc::clone(&self.ailing), self.dialer.clone(), self.resolver.clone(), stop)
     }
 
     /// Such tries under way, each with a socket or a few that no connection has.

@@ -53,6 +53,10 @@ pub(super) fn check(
         return;
     }
     for (index, route) in routes.iter().enumerate() {
+        // It has what is good in itself.
+        if route.breaker == BreakerFile::default() {
+            continue;
+        }
         let options = route.breaker.over(&common);
         let around = route::place(document, index);
         if around.is_whole("breaker") {

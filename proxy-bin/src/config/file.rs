@@ -225,6 +225,42 @@ pub(super) struct RouteFile {
     pub(super) keep_alive: KeepAliveOverrides,
 }
 
+impl RouteFile {
+    /// Whether it says only what it takes, and where: then it has the settings of all that do. So it is with nearly every route
+    /// of a large file.
+    pub(super) fn is_plain(&self) -> bool {
+        let Self {
+            name: _,
+            priority: _,
+            enabled: _,
+            matches: _,
+            action: _,
+            send_proxy,
+            next_hop,
+            proxy_v1,
+            proxy_v2,
+            pool,
+            max_connections,
+            max_connections_per_target,
+            at_limit,
+            breaker,
+            timeouts,
+            keep_alive,
+        } = self;
+        *send_proxy == SendProxyFile::Off
+            && next_hop.is_none()
+            && proxy_v1.is_none()
+            && proxy_v2.is_none()
+            && pool.is_none()
+            && max_connections.is_none()
+            && max_connections_per_target.is_none()
+            && at_limit.is_none()
+            && *breaker == BreakerFile::default()
+            && *timeouts == DeadlineOverrides::default()
+            && *keep_alive == KeepAliveOverrides::default()
+    }
+}
+
 fn yes() -> bool {
     true
 }

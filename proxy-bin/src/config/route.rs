@@ -47,8 +47,8 @@ pub(super) fn table(
     let mut common = Common::default();
     let routes = files.into_iter().enumerate().map(|(index, file)| {
         // A match that lost a part is wider than it was meant, and would clash where nothing clashes.
-        let whole = !place(document, index).key("match").is_wounded();
-        let settings = common.settings(settings(&file, defaults));
+        let whole = !document.is_wounded() || !place(document, index).key("match").is_wounded();
+        let settings = common.of(&file, defaults);
         let RouteFile { name, enabled, priority, matches, action, .. } = file;
         let spec = RouteSpec { name: name.shared(), priority, enabled: enabled && whole, matches };
         let config = RouteConfig {
@@ -110,9 +110,9 @@ fn some_route(files: &[RouteFile], document: &Document<'_>, findings: &mut Vec<F
 
 /// What is wrong with one route alone.
 fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
-    let forward = place.key("action").key("forward");
     if let ActionFile::Forward(targets) = &file.action
         && targets.is_empty()
+        && let forward = place.key("action").key("forward")
         && !forward.is_wounded()
     {
         let title = format!("route \"{}\" forwards to nothing", file.name.as_str());
@@ -122,6 +122,9 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
                 .help("to turn its connections away, write action = \"refuse\""),
         );
     }
+    if file.is_plain() {
+        return;
+    }
     send_proxy::check(file, place, findings);
     early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
@@ -129,20 +132,28 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
 
 /// Settings that were met lately: most routes of a file are alike, or take turns among a few kinds.
 #[derive(Default)]
-struct Common(VecDeque<Arc<RouteSettings>>);
+struct Common {
+    /// Those of a route that sets nothing.
+    plain: Option<Arc<RouteSettings>>,
+    kinds: VecDeque<Arc<RouteSettings>>,
+}
 
 impl Common {
     /// Kinds that are remembered: each route is compared with each.
     const KINDS: usize = 8;
 
-    /// The same, shared with those that are equal.
-    fn settings(&mut self, settings: RouteSettings) -> Arc<RouteSettings> {
-        if let Some(known) = self.0.iter().find(|known| ***known == settings) {
+    /// The settings of a route, shared with those that have the same.
+    fn of(&mut self, file: &RouteFile, defaults: &Defaults<'_>) -> Arc<RouteSettings> {
+        if file.is_plain() {
+            return Arc::clone(self.plain.get_or_insert_with(|| Arc::new(settings(file, defaults))));
+        }
+        let settings = settings(file, defaults);
+        if let Some(known) = self.kinds.iter().find(|known| ***known == settings) {
             return Arc::clone(known);
         }
-        self.0.truncate(Self::KINDS - 1);
+        self.kinds.truncate(Self::KINDS - 1);
         let new = Arc::new(settings);
-        self.0.push_front(Arc::clone(&new));
+        self.kinds.push_front(Arc::clone(&new));
         new
     }
 }

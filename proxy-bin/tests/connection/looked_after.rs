@@ -135,3 +135,14 @@ async fn a_great_many_are_tried_no_more_often_than_a_thousand_times_a_second() {
     let dials = far.dials.load(Ordering::Relaxed);
     assert!((8_000..=10_000).contains(&dials), "{dials} in ten seconds");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_is_freed_although_targets_are_looked_after() {
+    let in_force = proxy(PLAIN, Far::default());
+    let _recovers = recovers(&in_force);
+    tokio::time::sleep(SECOND).await;
+    let first = Arc::downgrade(&in_force.load_full());
+    in_force.store(proxy(PLAIN, Far::default()).load_full());
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(first.strong_count(), 0, "a hundred thousand routes would be kept twice for ever");
+}

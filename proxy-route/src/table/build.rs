@@ -1,14 +1,14 @@
 //! Compiling: from a list of specs to an index, and to everything that is wrong with the list.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::error::{BuildError, Collision};
-use super::index::{Branches, Bucket, Cell, Index};
+use super::index::{Branches, Bucket, Cell, Index, NameHasher};
 use super::segments::{Claim, Segments, sweep};
 use crate::port::PortSet;
 use crate::{Alpn, ClientNet, DomainPattern, RouteSpec};
@@ -63,7 +63,7 @@ fn keys<K: Ord>(entries: impl Iterator<Item = K>) -> Keys<K> {
 /// What is wrong with single routes and with their names.
 pub(super) fn check<'s>(specs: impl Iterator<Item = &'s RouteSpec>) -> Vec<BuildError> {
     let mut errors = Vec::new();
-    let mut first_of_name: HashMap<&str, usize> = HashMap::new();
+    let mut first_of_name: HashMap<&str, usize, BuildHasherDefault<NameHasher>> = HashMap::default();
     for (route, spec) in specs.enumerate() {
         let first = *first_of_name.entry(&spec.name).or_insert(route);
         if first != route {
@@ -145,7 +145,8 @@ fn gather<'p, 's, K: Ord + Hash + Copy + 'p>(
     plans: &[&'p Plan<'s>],
     keys: impl Fn(&'p Plan<'s>) -> &'p [K],
 ) -> Vec<Sharing<'p, 's, K>> {
-    let mut places: HashMap<K, usize> = HashMap::with_capacity(plans.len());
+    let mut places: HashMap<K, usize, BuildHasherDefault<NameHasher>> = HashMap::default();
+    places.reserve(plans.len());
     let mut by_key: Vec<(SmallVec<[usize; 2]>, K)> = Vec::with_capacity(plans.len());
     for (at, plan) in plans.iter().enumerate() {
         for key in keys(plan) {

@@ -246,7 +246,7 @@ fn depth(labels: usize) -> u128 {
 /// Flooding the map takes a hundred thousand configured names with equal hashes, and who can write these can also
 /// take the routes away. So the fast hash serves, and answers do not depend on a seed.
 #[derive(Debug, Clone, Copy, Default)]
-struct NameHasher(u64);
+pub(super) struct NameHasher(u64);
 
 impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
