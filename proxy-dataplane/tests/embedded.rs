@@ -1,7 +1,5 @@
 //! The example runs, and does what it says.
 
-#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
-
 use std::process::Command;
 
 /// Cargo builds a package's examples with its tests, into the folder beside theirs.
