@@ -44,6 +44,7 @@ pub use self::talk::Talk;
 
 /// What is learnt of a connection as it goes.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Facts {
     /// The client, once the header phase is over.
     pub client: Option<ClientAddr>,
@@ -357,6 +358,7 @@ impl Entry {
 
 /// A snapshot of one connection.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ConnView {
     /// Its id.
     pub id: ConnId,

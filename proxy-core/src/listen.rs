@@ -160,7 +160,8 @@ impl ListenError {
 pub struct TcpListener(AsyncFd<OwnedFd>);
 
 impl TcpListener {
-    /// Listens on `addr` with the default [`ListenOptions`]; port 0 is any free port. The socket is this thread's runtime's.
+    /// Listens on `addr` with the default [`ListenOptions`]; port 0 is any free port, and an IPv6 address takes IPv6 clients
+    /// only. The socket is registered with this thread's runtime.
     ///
     /// For other options, or for sockets that are made on one thread and used on another: [`bind`], then
     /// [`from_std`](Self::from_std).

@@ -13,6 +13,7 @@ use crate::sys;
 
 /// A socket as the kernel sees it.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SocketInfo {
     /// Its own address; None for a Unix socket without a name.
     pub local: Option<Endpoint>,
@@ -24,6 +25,7 @@ pub struct SocketInfo {
 
 /// `TCP_INFO` (tcp(7), `linux/tcp.h`), as far as it is of use to an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TcpInfo {
     /// The kernel's number of the state (`include/net/tcp_states.h`): 1 is ESTABLISHED.
     pub state: u8,

@@ -9,6 +9,7 @@ use crate::{Alpn, ClientNet, DomainPattern, PortRange};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(deny_unknown_fields))]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Match {
     /// The ports on which the connection may arrive; at least one. The listening ports follow from these.
     #[cfg_attr(feature = "schemars", schemars(length(min = 1)))]
@@ -26,6 +27,7 @@ pub struct Match {
 
 /// One route: its match, and its priority among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RouteSpec {
     /// Unique in a table, whether the route is enabled or not.
     pub name: Arc<str>,

@@ -50,7 +50,7 @@ pub(super) fn table(
         let whole = !document.is_wounded() || !place(document, index).key("match").is_wounded();
         let settings = common.of(&file, defaults);
         let RouteFile { name, enabled, priority, matches, action, .. } = file;
-        let spec = RouteSpec { name: name.shared(), priority, enabled: enabled && whole, matches };
+        let spec = RouteSpec::new(name.shared(), matches).priority(priority).enabled(enabled && whole);
         let config = RouteConfig {
             name: name.shared(),
             action: resolved(action),
