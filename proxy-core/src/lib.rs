@@ -5,6 +5,7 @@
 //! - [`dial`]: the only place that connects, always with a deadline, with an error that names the target;
 //! - [`stream`] and [`listen`]: the two seams behind which the network may be real ([`Socket`]) or in memory (`mem`, with the
 //!   feature `test-util`);
+//! - [`io`]: the bridge from [`Stream`] to tokio's `AsyncRead` and `AsyncWrite`;
 //! - [`header`]: the PROXY protocol, both versions, both ways, however a header is split;
 //! - [`hello`]: the TLS ClientHello, read incrementally without terminating TLS;
 //! - [`ahead`]: bytes that were read before the relay began, kept and replayed;
@@ -27,6 +28,7 @@ pub mod congestion;
 pub mod dial;
 pub mod header;
 pub mod hello;
+pub mod io;
 pub mod late;
 pub mod listen;
 #[cfg(any(test, feature = "test-util"))]
