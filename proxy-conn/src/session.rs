@@ -22,6 +22,7 @@ use proxy_core::relay::{Meter as _, Preface, RelayDeadline, RelayEnd, RelayLimit
 use proxy_core::{Bound, DialError, ReadAhead, Side, Stream};
 use tokio::time::Instant;
 
+use crate::deadlines::Deadlines;
 use crate::end::Cause;
 use crate::entry::DeadlineKind;
 use crate::guard::ConnGuard;
@@ -62,6 +63,9 @@ impl ConnGuard {
     /// `await`, or before its first poll, or where `serve` panics. What `serve` owns (a backend's stream, permits) is gone
     /// before the client is.
     ///
+    /// Until `serve` enters a stage or notes [another](Self::deadline), the deadline of the connection is the default
+    /// [`proxy_header_timeout`](Deadlines::proxy_header_timeout) after accept: an [`Audit`](crate::Audit) ends one that outlives it.
+    ///
     /// ```
     /// # use proxy_conn::{Cause, Opening, Tracker, Verdict};
     /// # use proxy_core::{Listen, TcpListener};
@@ -79,6 +83,7 @@ impl ConnGuard {
         V: Into<Verdict>,
     {
         self.hold(Side::Client, client.descriptor());
+        self.deadline(self.opened() + Deadlines::DEFAULT.proxy_header_timeout.get(), DeadlineKind::Header);
         let held = Held { serve, client, conn: self };
         async move {
             // Locals are dropped in the reverse order of their declaration.

@@ -8,7 +8,6 @@ use proxy_core::{Listen as _, PeerAddr, Resolver, TargetAddr};
 
 use super::*;
 use crate::cancel::Reason;
-use crate::deadlines::Deadlines;
 use crate::tracker::{Ended, Opening, Subscriber, Tracker};
 
 /// Notes each end, and whether the client was gone by then.
@@ -234,6 +233,19 @@ async fn what_the_gate_gave_for_a_backend_is_held_for_as_long_as_it_is_relayed_t
     tokio::join!(serving, both);
     assert_eq!(Arc::strong_count(&gate.0), 1, "and given back");
     insta::assert_snapshot!(rig.end(), @"-- finished by client in drain 0/0");
+}
+
+/// A function that hangs before its first stage is under a deadline all the same, which an audit looks at.
+#[tokio::test(start_paused = true)]
+async fn a_function_that_enters_no_stage_has_a_deadline() {
+    let rig = Rig::new();
+    let (conn, near, far) = rig.open();
+    let opened = conn.opened();
+    let serving = conn.run(near, async |_: Session<'_, MemStream>| std::future::pending::<Verdict>().await);
+    let view = rig.tracker.snapshot().pop().unwrap();
+    assert_eq!((view.deadline, view.deadline_at - opened), (DeadlineKind::Header, Bound::secs(5).get()));
+    drop((serving, far));
+    assert!(rig.end().contains("aborted"));
 }
 
 #[tokio::test(start_paused = true)]
