@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use proxy_api::model::Reload;
 use proxy_bin::config::Config;
 use proxy_bin::control::Control;
-use proxy_bin::model::Reload;
 use proxy_bin::server::Server;
 use proxy_conn::{Cause, ConnId, ConnView, Ended, Level, Opening, Phase, Subscriber, Tracker};
 use proxy_core::listen::{ListenOptions, bind};

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, free_port, scenario};
+use proxy_api::model::{Drain, DrainKind, DrainRequest};
 use proxy_bin::control::DrainError;
-use proxy_bin::model::{Drain, DrainKind, DrainRequest};
 use proxy_conn::Cause;
 
 /// Two listeners, each with a route; the second one has both backends.

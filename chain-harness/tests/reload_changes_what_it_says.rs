@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, config, eventually, refuses, scenario};
+use proxy_api::model::{Change, ChangeKind, Diff, Reload};
 use proxy_bin::config::Config;
-use proxy_bin::model::{Change, ChangeKind, Diff, Reload};
 use proxy_conn::{BreakerState, Cause};
 
 fn config(settings: &str, target: impl std::fmt::Display, route: &str) -> String {

@@ -17,7 +17,6 @@ mod census;
 mod change;
 mod clients;
 mod connections;
-pub mod default_socket;
 mod door;
 mod events;
 pub(crate) mod fit;

@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use proxy_bin::cli::format::count;
 use proxy_bin::config::{self, Config, Findings};
+use proxy_cli::format::count;
 use proxy_dataplane::descriptors;
 
 use crate::{WRONG_COMMAND_LINE, fit, ink, print};

@@ -35,8 +35,8 @@ pub use upgrading::Upgradable;
 
 use crate::config::Config;
 use crate::logging::Logs;
-use crate::model::{self, DrainKind};
 use crate::systemd::Manager;
+use proxy_api::model::{self, DrainKind};
 use proxy_dataplane::Generation;
 use proxy_dataplane::listeners::Listening;
 use proxy_dataplane::workers::Worker;

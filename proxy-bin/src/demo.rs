@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::admin::default_socket::HOPS;
 use crate::config::Admin;
+use proxy_api::places::HOPS;
 
 pub use folder::PrivateFolder;
 pub use ports::{PortError, Ports, Sockets, Wishes, address};

@@ -11,7 +11,6 @@
 //! - [`privileges`]: what the process gives up;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
 //! - [`admin`]: what an operator sees and changes while it runs;
-//! - [`model`]: what the admin API says and takes;
 //! - [`man`]: the manual pages;
 //! - [`plain_file`]: files that are read whole, and nothing that would be waited for;
 //! - [`told`]: an error in words, with what it comes from;
@@ -20,7 +19,6 @@
 
 pub mod access_log;
 pub mod admin;
-pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
@@ -28,7 +26,6 @@ mod descriptors;
 pub mod handover;
 pub mod logging;
 pub mod man;
-pub mod model;
 pub mod plain_file;
 pub mod privileges;
 pub mod server;

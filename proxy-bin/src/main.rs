@@ -11,13 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use proxy_bin::admin::AdminError;
-use proxy_bin::cli::access::Access;
-use proxy_bin::cli::{self, Cli, Command, Operate};
 use proxy_bin::config::{Config, Ink, LoadError, NO_SUCH_BIND, NO_SUCH_LISTEN};
 use proxy_bin::demo::Wishes;
 use proxy_bin::man;
 use proxy_bin::server::StartError;
 use proxy_bin::told::told;
+use proxy_cli::access::Access;
+use proxy_cli::{Cli, Command, Operate};
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_dataplane::descriptors;
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Some(Command::Man { folder }) => man(folder.as_deref()),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut cli::command(), "smartproxy", &mut script);
+            clap_complete::generate(shell, &mut proxy_cli::command(), "smartproxy", &mut script);
             printed(&script)
         }
     };
@@ -100,7 +100,7 @@ fn schema() -> anyhow::Result<ExitCode> {
 
 /// Prints the manual page, or writes all of them.
 fn man(folder: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let command = cli::command();
+    let command = proxy_cli::command();
     if let Some(folder) = folder {
         let written = man::write(command, folder).context("cannot write the manual pages")?;
         return printed(format!("{} pages in {}\n", written.len(), folder.display()).as_bytes());

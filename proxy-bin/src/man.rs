@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
-        let command = crate::cli::command();
+        let command = proxy_cli::command();
         let written = write(command.clone(), &folder.path().join("man1")).unwrap();
         assert_eq!(written.len(), 1 + command.get_subcommands().filter(|one| !one.is_hide_set()).count());
         let read = |name: &str| std::fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_made_is_named() {
-        let error = write(crate::cli::command(), Path::new("/dev/null/man1")).unwrap_err();
+        let error = write(proxy_cli::command(), Path::new("/dev/null/man1")).unwrap_err();
         assert!(error.to_string().starts_with("/dev/null/man1: "), "{error}");
     }
 }

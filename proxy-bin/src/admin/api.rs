@@ -17,9 +17,10 @@ use super::metrics::Ascending;
 use super::process::Process;
 use super::trace::Traces;
 use super::{change, connections, events, health, metrics, openapi, page, status, trace};
+use crate::admin::problem::Problem;
 use crate::control::{Control, State};
 use crate::logging::Logs;
-use crate::model::{self, Problem};
+use proxy_api::model;
 use proxy_dataplane::generation::Generation;
 
 /// What the API is about.

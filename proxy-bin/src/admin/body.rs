@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 
 /// The largest JSON body: a filter is some hundred bytes.
 const JSON: usize = 64 * 1024;

@@ -12,7 +12,7 @@ use proxy_conn::{ConnView, DeadlineKind, Phase, PoolId, Tracked, Tracker};
 use tokio::time::Instant;
 
 use super::view::secs;
-use crate::model::{AgeBucket, Phases};
+use proxy_api::model::{AgeBucket, Phases};
 
 /// How many of the oldest connections are remembered.
 const OLDEST: usize = 20;

@@ -13,8 +13,9 @@ use super::api::Api;
 use super::body::{JsonBody, TextBody};
 use super::census::Census;
 use super::status;
+use crate::admin::problem::Problem;
 use crate::control::{DrainError, UpgradeError};
-use crate::model::{Drain, DrainRequest, LogStatus, Problem, Reload, SetLogLevel, Status, Upgrade};
+use proxy_api::model::{Drain, DrainRequest, LogStatus, Reload, SetLogLevel, Status, Upgrade};
 
 /// Leave to compare a configuration, for one at a time. To be had before the body is read: a large one is tens of megabytes,
 /// and becomes many times that.

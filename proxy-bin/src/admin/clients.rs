@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use proxy_conn::limits::{AddressKey, Busiest};
 use tokio::time::Instant;
 
-use crate::model::{Limit, Usage};
+use proxy_api::model::{Limit, Usage};
 use proxy_dataplane::generation::Generation;
 
 /// Which clients a limit is for.

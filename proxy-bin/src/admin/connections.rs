@@ -14,7 +14,8 @@ use super::body::JsonBody;
 use super::query::{Id, Pairs};
 use super::wanted::{KEYS, Wanted, filter};
 use super::{socket, view};
-use crate::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Problem, SortBy};
+use crate::admin::problem::Problem;
+use proxy_api::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, SortBy};
 
 /// Connections of a page, unless it is asked for more, and the most that may be.
 const PAGE: u64 = 100;

@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::token::Token;
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 
 /// What a request that changes something may say that its body is.
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/toml"];
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn status_of(door: &Door, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
-        door.admits(method, path, &headers(pairs)).map_or_else(|problem| problem.status, |()| 200)
+        door.admits(method, path, &headers(pairs)).map_or_else(|problem| problem.status(), |()| 200)
     }
 
     fn door_with_a_token(loopback: bool) -> Door {

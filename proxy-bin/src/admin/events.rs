@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::api::Api;
 use super::census::Census;
 use super::{connections, status, view};
-use crate::model::{Problem, Sample};
+use crate::admin::problem::Problem;
+use proxy_api::model::Sample;
 
 /// How often a sample is told.
 const EVERY: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 
 use super::api::Api;
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 
 /// What an audit may take beyond its interval: a hundred thousand connections take seconds, a machine that is paused more.
 const AUDIT_TAKES: Duration = Duration::from_secs(60);

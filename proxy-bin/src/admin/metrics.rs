@@ -19,7 +19,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::api::Api;
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 use scrape::Scrape;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

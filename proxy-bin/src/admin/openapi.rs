@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::api::{Answer, Api, Endpoint};
 use super::connections::PAGE_KEYS;
 use super::wanted::KEYS;
-use crate::model::{Filter, Problem};
+use proxy_api::model::Filter;
+use proxy_api::model::Problem;
 
 /// `GET /v1/openapi.json`.
 pub(super) async fn describe(State(api): State<Arc<Api>>) -> Json<Value> {
@@ -97,7 +98,7 @@ fn answer(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
 /// The filter's keys, described as the type describes them, and those of the page.
 fn list_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
     let filter = generator.root_schema_for::<Filter>();
-    let sort = generator.subschema_for::<crate::model::SortBy>();
+    let sort = generator.subschema_for::<proxy_api::model::SortBy>();
     let of_filter = KEYS.iter().map(|key| {
         let property = filter.pointer(&format!("/properties/{key}")).cloned().unwrap_or_default();
         let about = property.get("description").cloned().unwrap_or_default();

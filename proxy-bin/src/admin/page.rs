@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 
 const FRAME: &str = include_str!("page/index.html");
 

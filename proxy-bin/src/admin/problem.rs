@@ -3,21 +3,31 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::model::Problem;
+use proxy_api::model;
 
 /// What is being done for somebody else.
 const BUSY: &str = "busy";
 /// When to try again, in seconds: a configuration of a thousand routes is compared in much less.
 const IN_A_MOMENT: &str = "2";
 
+/// A [`model::Problem`] that is about to be the answer.
+#[derive(Debug)]
+pub(super) struct Problem(model::Problem);
+
 impl Problem {
     fn new(status: StatusCode, kind: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(model::Problem {
             kind: format!("/problems/{kind}"),
             title: title.to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
-        }
+        })
+    }
+
+    /// The status of the answer.
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.0.status
     }
 
     /// What was asked is not well put.
@@ -90,11 +100,12 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(&self)).into_response();
+        let Self(problem) = self;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&problem)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if self.kind == format!("/problems/{BUSY}") {
+        if problem.kind == format!("/problems/{BUSY}") {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(IN_A_MOMENT));
         }
         if status == StatusCode::UNAUTHORIZED {

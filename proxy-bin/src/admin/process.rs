@@ -2,7 +2,7 @@
 
 use proxy_core::process::memory;
 
-use crate::model::{Memory, Usage};
+use proxy_api::model::{Memory, Usage};
 use proxy_dataplane::descriptors;
 use proxy_dataplane::resident::Resident;
 

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use proxy_conn::ConnId;
 
-use crate::model::Problem;
+use crate::admin::problem::Problem;
 
 /// The keys and values of a query, each key once.
 #[derive(Debug, Default)]

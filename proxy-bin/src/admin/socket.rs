@@ -12,7 +12,7 @@ use proxy_core::tcp_info::{self, SocketInfo, TcpInfo};
 use tokio::time::Instant;
 
 use super::view::secs;
-use crate::model::{Socket, Tcp};
+use proxy_api::model::{Socket, Tcp};
 
 /// The accepted and the dialled socket; None where there is none, or where it is not certain to be the one.
 pub(super) fn both(tracker: &Tracker, one: &Tracked, now: Instant) -> (Option<Socket>, Option<Socket>) {

@@ -14,7 +14,7 @@ use super::clients;
 use super::view::{self, secs, usage};
 use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
-use crate::model::{self, Listener, Pool, Route, Status, Target, Usage};
+use proxy_api::model::{self, Listener, Pool, Route, Status, Target, Usage};
 use proxy_dataplane::generation::{Generation, RouteState};
 use proxy_upstream::Member;
 

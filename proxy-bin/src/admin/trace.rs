@@ -22,7 +22,8 @@ use super::api::Api;
 use super::connections::{find, one_view};
 use super::query::Id;
 use super::view::secs;
-use crate::model::{Problem, TraceEvent};
+use crate::admin::problem::Problem;
+use proxy_api::model::TraceEvent;
 
 /// How often what nobody tells is looked at.
 const EVERY: Duration = Duration::from_millis(200);

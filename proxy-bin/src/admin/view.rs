@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use proxy_conn::{AuditState, ConnView, Limit, Phase, PoolId, audit};
+use proxy_conn::{AuditState, ConnView, Limit, PoolId, audit};
 use tokio::time::Instant;
 
-use crate::model;
+use proxy_api::model;
 use proxy_dataplane::generation::Generation;
 
 /// Seconds, to the microsecond: what is finer is noise.
@@ -60,38 +60,6 @@ pub fn connection<P: AsRef<str>>(
         deadline: view.deadline.to_string(),
         deadline_in_s: secs(until) - secs(past),
         immortal,
-    }
-}
-
-impl model::Phases {
-    /// How many are in this phase.
-    #[must_use]
-    pub const fn of(&self, phase: Phase) -> u64 {
-        match phase {
-            Phase::Header => self.header,
-            Phase::Peek => self.peek,
-            Phase::Dial => self.dial,
-            Phase::Relay => self.relay,
-            Phase::Drain => self.drain,
-        }
-    }
-
-    /// Counts one more.
-    pub(super) const fn add(&mut self, phase: Phase) {
-        let count = match phase {
-            Phase::Header => &mut self.header,
-            Phase::Peek => &mut self.peek,
-            Phase::Dial => &mut self.dial,
-            Phase::Relay => &mut self.relay,
-            Phase::Drain => &mut self.drain,
-        };
-        *count += 1;
-    }
-
-    /// How many there are in all.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        Phase::ALL.into_iter().map(|phase| self.of(phase)).sum()
     }
 }
 

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::query::Pairs;
 use super::view;
+use crate::admin::problem::Problem;
 use crate::control::scope;
-use crate::model::{DrainKind, Filter, Problem};
 use crate::unknown::Unknown;
+use proxy_api::model::{DrainKind, Filter};
 use proxy_dataplane::generation::Generation;
 
 /// The keys of a filter.
@@ -195,7 +196,7 @@ mod tests {
     fn takes(filter: Filter) -> Result<bool, u16> {
         let tracker = Tracker::new(1, ());
         let _guard = opened(&tracker);
-        let wanted = Wanted::new(filter, &POOLS).map_err(|problem| problem.status)?;
+        let wanted = Wanted::new(filter, &POOLS).map_err(|problem| problem.status())?;
         Ok(wanted.takes(&tracker.connections()[0], Instant::now()))
     }
 

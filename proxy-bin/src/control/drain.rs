@@ -24,8 +24,8 @@ use tracing::info;
 use super::drains::Entry;
 use super::running::Running;
 use super::state::State;
-use crate::model::{Drain, DrainKind, DrainRequest};
 use crate::unknown::Unknown;
+use proxy_api::model::{Drain, DrainKind, DrainRequest};
 use proxy_dataplane::generation::Generation;
 use proxy_dataplane::listeners::Inherited;
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::scope::names;
 use crate::config::RouteConfig;
-use crate::model::{Drain, DrainKind};
+use proxy_api::model::{Drain, DrainKind};
 use proxy_dataplane::generation::{Generation, RouteState};
 
 /// The drains under way.

@@ -34,7 +34,7 @@ use super::running::{Running, unix_time};
 use super::state::State;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
 use crate::logging::{self, Logs};
-use crate::model;
+use proxy_api::model;
 
 /// Reads the configuration's file again, and puts what it says in force. One at a time; goes on to its end once begun,
 /// whether or not it is waited for. The result tells why nothing has changed, if so.

@@ -18,8 +18,8 @@ use super::state::State;
 use super::upgrading::Upgrading;
 use crate::config::Config;
 use crate::logging::Logs;
-use crate::model;
 use crate::systemd::Manager;
+use proxy_api::model;
 
 /// A running proxy, as the parts of the control plane share it. It knows none of them.
 pub(crate) struct Running {

@@ -10,7 +10,7 @@ use super::running::{Running, unix_time};
 use super::state::State;
 use super::upgrading::Upgradable;
 use crate::handover::{HandoverError, Passed, Program, Recall, hand_over};
-use crate::model;
+use proxy_api::model;
 
 /// The name by which the admin API's own port is handed over.
 pub const ADMIN: &str = "admin";

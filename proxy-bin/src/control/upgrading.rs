@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::handover::Program;
-use crate::model;
+use proxy_api::model;
 
 /// What an upgrade needs, and how the last one went.
 #[derive(Debug, Default)]

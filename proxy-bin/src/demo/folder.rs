@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use crate::admin::default_socket::Places;
+use proxy_api::places::Places;
 
 /// How many names are tried. One of our number is there already where another container has the same folder and a process
 /// of the same number, or where one was killed early.

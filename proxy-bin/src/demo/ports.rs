@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 
+use proxy_cli::DemoPorts;
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_core::{BindAddr, ListenError};
 
@@ -44,6 +45,13 @@ pub struct Wishes {
     pub backend: Option<u16>,
     /// Where the outer proxy's dashboard and admin API are to listen.
     pub dashboard: Option<u16>,
+}
+
+impl From<DemoPorts> for Wishes {
+    fn from(ports: DemoPorts) -> Self {
+        let DemoPorts { outer, inner, backend, admin } = ports;
+        Self { outer, inner, backend, dashboard: admin }
+    }
 }
 
 /// A port that the chain cannot have.

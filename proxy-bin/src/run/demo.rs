@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use proxy_bin::admin::default_socket::Places;
+use proxy_api::places::Places;
 use proxy_bin::admin::{AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::config::{Admin, Config, Ink};
 use proxy_bin::demo::{self, Backend, Ports, PrivateFolder, Sockets, Wishes};

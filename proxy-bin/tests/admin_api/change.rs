@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use proxy_bin::model::{ChangeKind, Diff, Drain, Reload, Route, Status};
+use proxy_api::model::{ChangeKind, Diff, Drain, Reload, Route, Status};
 
 use crate::eventually;
 use crate::world::World;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
-use proxy_bin::model::{ConnectionInFull, Connections, Reload};
+use proxy_api::model::{ConnectionInFull, Connections, Reload};
 
 use crate::eventually;
 use crate::world::World;

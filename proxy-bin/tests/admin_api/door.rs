@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use proxy_api::model::Status;
 use proxy_bin::admin::{AdminError, AdminServer, AdminSockets, Given, Subject, Traces};
 use proxy_bin::config::{Admin, Config};
-use proxy_bin::model::Status;
 
 use crate::http::At;
 use crate::world::World;

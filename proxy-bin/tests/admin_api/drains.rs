@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use proxy_bin::model::{Drain, DrainKind, Listener, Reload, Route, Target};
+use proxy_api::model::{Drain, DrainKind, Listener, Reload, Route, Target};
 use serde_json::{Value, json};
 
 use crate::world::World;

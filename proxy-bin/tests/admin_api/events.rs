@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use proxy_bin::model::{Killed, Sample, TraceEvent};
+use proxy_api::model::{Killed, Sample, TraceEvent};
 
 use crate::http::Exchange;
 use crate::world::World;

@@ -48,7 +48,7 @@ impl Reply {
     pub(crate) fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.headers["content-type"], "application/problem+json");
-        let problem: proxy_bin::model::Problem = serde_json::from_str(&self.body).unwrap();
+        let problem: proxy_api::model::Problem = serde_json::from_str(&self.body).unwrap();
         assert_eq!(problem.status, status);
         assert!(problem.kind.starts_with("/problems/") && !problem.title.is_empty());
         problem.detail

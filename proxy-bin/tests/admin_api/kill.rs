@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use proxy_bin::model::Killed;
+use proxy_api::model::Killed;
 
 use crate::world::World;
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use proxy_bin::model::{Killed, Status};
+use proxy_api::model::{Killed, Status};
 
 use crate::http::At;
 use crate::program::Program;

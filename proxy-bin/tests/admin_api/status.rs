@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use proxy_bin::model::{
+use proxy_api::model::{
     Audit, AuditSummary, Build, ConfigText, Limit, Listener, LogStatus, Pool, Route, Target,
 };
 

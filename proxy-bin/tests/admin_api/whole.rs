@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use proxy_bin::model::{LogStatus, Status, Upgrade};
+use proxy_api::model::{LogStatus, Status, Upgrade};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 
+use proxy_api::model::{Connection, Connections, Status};
 use proxy_bin::admin::{AdminServer, AdminSockets, Subject, Traces};
 use proxy_bin::config::Config;
-use proxy_bin::model::{Connection, Connections, Status};
 use proxy_bin::server::Server;
 use proxy_core::listen::{ListenOptions, bind};
 use proxy_dataplane::audit::SocketOwnership;

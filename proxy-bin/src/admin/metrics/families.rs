@@ -12,7 +12,7 @@ use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
 use crate::config::SendProxy;
-use crate::model::Phases;
+use proxy_api::model::Phases;
 use proxy_dataplane::generation::Generation;
 use proxy_dataplane::omissions::Omissions;
 use proxy_upstream::{DialFigures, Member};

@@ -7,8 +7,8 @@ use proxy_conn::ConnView;
 use proxy_core::TcpDialer;
 use proxy_upstream::Target;
 
-use crate::model::DrainKind;
 use crate::unknown;
+use proxy_api::model::DrainKind;
 use proxy_dataplane::generation::Generation;
 
 /// Which connections are of something.

@@ -10,7 +10,7 @@ use proxy_core::Congestion;
 use toml::{Table, Value};
 
 use crate::config::{AtLimit, Config, ListenerConfig, Origin, Pieces, UnreadableHello};
-use crate::model::{Change, ChangeKind};
+use proxy_api::model::{Change, ChangeKind};
 use proxy_dataplane::generation::Generation;
 
 /// What `config` would change in the configuration `was`, whose settings `proxy` has in force.

@@ -1,0 +1,7 @@
+//! What the admin API of a proxy says and takes, and where it is to be found: for whoever serves it, and for whoever asks.
+//!
+//! - [`model`]: the shapes of its JSON;
+//! - [`places`]: the socket of a running proxy.
+
+pub mod model;
+pub mod places;

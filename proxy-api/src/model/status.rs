@@ -1,0 +1,183 @@
+//! The proxy as a whole: its state, what it uses, its version and configuration, the samples of its counts.
+
+use proxy_conn::Phase;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::audit::AuditSummary;
+use super::change::{Reload, Upgrade};
+use super::connections::Connection;
+use super::log::LogStatus;
+use super::routes::{Drain, Listener, Pool, Route};
+
+/// The proxy as a whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// The name of this hop, as the configuration gives it (`[admin] name`); the host's name if it gives none.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since it was started.
+    pub uptime_s: f64,
+    /// What it does: `running`, `leaving` (told to stop, and accepting for `shutdown_delay`), `draining` (finishing before it stops) or `handing_over` (another process takes over).
+    pub state: String,
+    /// Whether it takes new connections: all is well with it.
+    pub ready: bool,
+    /// Threads that serve connections.
+    pub workers: u32,
+    /// Connections that are open.
+    pub connections: u64,
+    /// The most that may be.
+    pub max_connections: u64,
+    /// Whether all places are taken: nothing is accepted until a sixteenth is free again, and newcomers wait in the kernel's backlog.
+    #[serde(default)]
+    pub full: bool,
+    /// Connections that were opened since the start.
+    pub opened_total: u64,
+    /// Connections that have ended since the start, by cause; causes of which there was none are left out.
+    pub ended_total: std::collections::BTreeMap<String, u64>,
+    /// Connections that are open, by phase; every phase.
+    pub phases: Phases,
+    /// The pools.
+    pub pools: Vec<Pool>,
+    /// The listeners.
+    pub listeners: Vec<Listener>,
+    /// Descriptors in use, and the most there may be.
+    pub descriptors: Usage,
+    /// Memory.
+    pub memory: Memory,
+    /// The last audit.
+    pub audit: AuditSummary,
+    /// The configuration in force, and how the last reload went.
+    pub config: ConfigStatus,
+    /// What is being drained, and how far it is.
+    pub drains: Vec<Drain>,
+    /// How the last upgrade went; null if there was none.
+    pub last_upgrade: Option<Upgrade>,
+    /// The log.
+    pub log: LogStatus,
+}
+
+/// Connections by phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Phases {
+    /// Reading the PROXY header.
+    pub header: u64,
+    /// Reading the ClientHello.
+    pub peek: u64,
+    /// Waiting for a place or for a backend.
+    pub dial: u64,
+    /// Established.
+    pub relay: u64,
+    /// One side has ended, the other is still sending.
+    pub drain: u64,
+}
+
+/// So much of so much.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// In use.
+    pub used: u64,
+    /// The most there may be; null for no limit.
+    pub most: Option<u64>,
+}
+
+/// Memory of the process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Memory {
+    /// Resident.
+    pub resident_bytes: u64,
+    /// Allocated and in use, as the allocator counts.
+    pub allocated_bytes: u64,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigStatus {
+    /// Where it came from: a path, or `embedded`.
+    pub origin: String,
+    /// 1 for the one it started with, and one more with each reload that was taken.
+    pub generation: u64,
+    /// When it was taken, in seconds since 1970.
+    pub loaded_at: f64,
+    /// How the last reload went; null if there was none.
+    pub last_reload: Option<Reload>,
+}
+
+/// The build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Build {
+    /// The version.
+    pub version: String,
+    /// `debug` or `release`.
+    pub profile: String,
+    /// What it was built for, such as `x86_64-linux`.
+    pub target: String,
+}
+
+/// The configuration in force, in full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigText {
+    /// Where it came from, and how the last reload went.
+    pub status: ConfigStatus,
+    /// Its text.
+    pub text: String,
+}
+
+/// What live views are told once a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sample {
+    /// When, in seconds since 1970.
+    pub at: f64,
+    /// The proxy as a whole.
+    pub status: Status,
+    /// The routes.
+    pub routes: Vec<Route>,
+    /// How old the open connections are: how many are at most so old. The last bound is null: any age.
+    pub ages: Vec<AgeBucket>,
+    /// The twenty oldest connections.
+    pub oldest: Vec<Connection>,
+}
+
+/// How many connections are at most so old.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgeBucket {
+    /// The oldest that is counted here; null for any age.
+    pub at_most_s: Option<f64>,
+    /// How many are in this bucket and in no smaller one.
+    pub connections: u64,
+}
+
+impl Phases {
+    /// How many are in this phase.
+    #[must_use]
+    pub const fn of(&self, phase: Phase) -> u64 {
+        match phase {
+            Phase::Header => self.header,
+            Phase::Peek => self.peek,
+            Phase::Dial => self.dial,
+            Phase::Relay => self.relay,
+            Phase::Drain => self.drain,
+        }
+    }
+
+    /// Counts one more.
+    pub const fn add(&mut self, phase: Phase) {
+        let count = match phase {
+            Phase::Header => &mut self.header,
+            Phase::Peek => &mut self.peek,
+            Phase::Dial => &mut self.dial,
+            Phase::Relay => &mut self.relay,
+            Phase::Drain => &mut self.drain,
+        };
+        *count += 1;
+    }
+
+    /// How many there are in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        Phase::ALL.into_iter().map(|phase| self.of(phase)).sum()
+    }
+}

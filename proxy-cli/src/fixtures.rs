@@ -1,0 +1,142 @@
+//! Values of the API, for the tests of what is made of them.
+
+use std::collections::BTreeMap;
+
+use proxy_api::model::{
+    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phases, Pool, Route, Status, Target,
+    Usage,
+};
+
+/// An established connection of `outer`, a minute old.
+pub(super) fn connection(id: &str, phase: &str) -> Connection {
+    Connection {
+        id: id.to_owned(),
+        previous: Vec::new(),
+        phase: phase.to_owned(),
+        state: "ESTABLISHED".to_owned(),
+        client: Some("10.0.0.1:40001".to_owned()),
+        peer: "10.0.0.1:40001".to_owned(),
+        listener: "127.0.0.1:9001".to_owned(),
+        server_name: None,
+        route: Some("web".to_owned()),
+        target: Some("127.0.0.1:9002".to_owned()),
+        pool: Some("chain".to_owned()),
+        age_s: 61.0,
+        in_phase_s: 60.0,
+        idle_s: 3.21,
+        from_client_bytes: 512,
+        from_backend_bytes: 3_565_158,
+        deadline: "idle".to_owned(),
+        deadline_in_s: 597.0,
+        immortal: false,
+    }
+}
+
+pub(super) fn usage(used: u64, most: Option<u64>) -> Usage {
+    Usage { used, most }
+}
+
+pub(super) fn target() -> Target {
+    Target {
+        route: "web".to_owned(),
+        target: "127.0.0.1:9002".to_owned(),
+        connections: usage(120, None),
+        breaker: "closed".to_owned(),
+        failures_in_a_row: 0,
+        retry_in_s: None,
+        dialled_total: 400,
+        failed_total: BTreeMap::new(),
+        draining: false,
+    }
+}
+
+pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
+    Route {
+        name: name.to_owned(),
+        connections: usage(dial + relay, Some(1000)),
+        waiting: 0,
+        turned_away: 0,
+        phases: Phases { dial, relay, ..Phases::default() },
+        oldest_s: (dial + relay > 0).then_some(72.0),
+        from_client_bytes: 0,
+        from_backend_bytes: 0,
+        send_proxy: Some("v2".to_owned()),
+        sends_id: true,
+        targets: vec![target()],
+        draining: false,
+        in_force: true,
+        enabled: true,
+    }
+}
+
+pub(super) fn status() -> Status {
+    Status {
+        name: "outer".to_owned(),
+        version: "0.1.0".to_owned(),
+        pid: 4711,
+        uptime_s: 7_500.0,
+        state: "running".to_owned(),
+        ready: true,
+        workers: 2,
+        connections: 120,
+        max_connections: 4096,
+        full: false,
+        opened_total: 1000,
+        ended_total: BTreeMap::from([("finished".to_owned(), 870), ("dial_timeout".to_owned(), 10)]),
+        phases: Phases { dial: 115, relay: 5, ..Phases::default() },
+        pools: vec![Pool {
+            name: "chain".to_owned(),
+            connections: usage(120, Some(1000)),
+            waiting: 0,
+            turned_away: 0,
+            level: "normal".to_owned(),
+            signal: None,
+        }],
+        listeners: vec![Listener {
+            name: "127.0.0.1:9001".to_owned(),
+            connections: usage(120, None),
+            waiting: 0,
+            turned_away: 0,
+            draining: false,
+        }],
+        descriptors: usage(260, Some(1024)),
+        memory: Memory { resident_bytes: 12 << 20, allocated_bytes: 4 << 20 },
+        audit: AuditSummary {
+            clean: true,
+            ago_s: Some(12.0),
+            gauges: BTreeMap::from([("zombies".to_owned(), 0)]),
+            rescued_total: 0,
+            blind: None,
+        },
+        config: ConfigStatus {
+            origin: "/etc/smartproxy/outer.toml".to_owned(),
+            generation: 3,
+            loaded_at: 1_000_000.0,
+            last_reload: None,
+        },
+        drains: Vec::new(),
+        last_upgrade: None,
+        log: LogStatus { level: "info".to_owned(), lost_total: 0 },
+    }
+}
+
+/// What a configuration with three errors is refused with (`proxy-bin/tests/config_file` has the pictures of all).
+pub(crate) const THREE_ERRORS: &str = "\
+error: expected a whole number from 1 to 256
+ --> proxy.toml:1:11
+  |
+1 | workers = \"many\"
+  |           ^^^^^^ this is a string
+
+error: unknown key `rout`
+ --> proxy.toml:2:1
+  |
+2 | rout = 1
+  | ^^^^ did you mean `routes`?
+
+error: unknown key `rautes`
+ --> proxy.toml:3:1
+  |
+3 | rautes = 2
+  | ^^^^^^ did you mean `routes`?
+";

@@ -1,0 +1,215 @@
+//! `smartproxy routes` and `smartproxy limits`: who may have how much, and has.
+
+use std::io::Write;
+
+use super::access::Access;
+use super::format::{Align, Table, age, count, usage};
+use super::output::{self, Failure, Outcome};
+use super::status::{DRAINED, placeless};
+use proxy_api::model::{Limit, Route, Target};
+
+/// How to tell it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON: times in seconds, sizes in bytes.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// Lists the routes, each with its targets.
+    pub(super) async fn routes(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let routes: Vec<Route> = access.client()?.fetch("/v1/routes").await?;
+        if self.json {
+            output::json(out, &routes)?;
+        } else {
+            output::text(out, routes_table(&routes))?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Lists the limits.
+    pub(super) async fn limits(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
+        let limits: Vec<Limit> = access.client()?.fetch("/v1/limits").await?;
+        if self.json {
+            output::json(out, &limits)?;
+        } else {
+            output::text(out, limits_table(&limits))?;
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn routes_table(routes: &[Route]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("ROUTE", Left),
+        ("→ TARGET", Left),
+        ("OPEN", Right),
+        ("DIAL", Right),
+        ("RELAY", Right),
+        ("HALF-CLOSED", Right),
+        ("OLDEST", Right),
+        ("DIALLED", Right),
+        ("FAILED", Right),
+        ("STATE", Left),
+    ]);
+    for route in routes {
+        table.row([
+            route.name.clone(),
+            String::new(),
+            usage(route.connections),
+            route.phases.dial.to_string(),
+            route.phases.relay.to_string(),
+            route.phases.drain.to_string(),
+            route.oldest_s.map_or_else(|| "-".to_owned(), age),
+            String::new(),
+            String::new(),
+            state_of_route(route),
+        ]);
+        for target in &route.targets {
+            let failed: u64 = target.failed_total.values().sum();
+            let nothing = String::new;
+            table.row([
+                nothing(),
+                format!("→ {}", target.target),
+                usage(target.connections),
+                nothing(),
+                nothing(),
+                nothing(),
+                nothing(),
+                target.dialled_total.to_string(),
+                failed.to_string(),
+                state_of_target(target),
+            ]);
+        }
+    }
+    table
+}
+
+fn state_of_route(route: &Route) -> String {
+    let state = match (route.in_force, route.enabled, route.draining) {
+        (true, false, _) => "not enabled",
+        (true, true, false) => "in force",
+        (true, true, true) => DRAINED,
+        (false, ..) => "no longer in the configuration",
+    };
+    format!("{state}{}", placeless(route.waiting, route.turned_away))
+}
+
+fn state_of_target(target: &Target) -> String {
+    let mut state = match target.retry_in_s {
+        Some(left) => format!("breaker {}, next try in {}", target.breaker, age(left)),
+        None => format!("breaker {}", target.breaker),
+    };
+    if target.failures_in_a_row > 0 {
+        let dials = count(target.failures_in_a_row.into(), "dial", "dials");
+        state.push_str(&format!(", {dials} failed in a row"));
+    }
+    if target.draining {
+        state.push_str(&format!(", {DRAINED}"));
+    }
+    state
+}
+
+fn limits_table(limits: &[Limit]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("LIMIT", Left),
+        ("IN USE", Right),
+        ("MOST", Right),
+        ("WAITING", Right),
+        ("HIGHEST", Right),
+        ("STATE", Left),
+    ]);
+    for limit in limits {
+        let known = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+        table.row([
+            limit.what.clone(),
+            limit.usage.used.to_string(),
+            known(limit.usage.most),
+            limit.waiting.to_string(),
+            known(limit.high_water),
+            state_of_limit(limit),
+        ]);
+    }
+    table
+}
+
+fn state_of_limit(limit: &Limit) -> String {
+    let full = match (limit.full, limit.what.as_str()) {
+        (true, "all connections") => "full: newcomers wait in the kernel's backlog",
+        (true, _) => "full",
+        (false, _) => "",
+    };
+    match &limit.by {
+        Some(by) if limit.full => format!("{full} for {by}"),
+        Some(by) => format!("the most has {by}"),
+        None => full.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn routes_are_listed_with_their_targets() {
+        let mut ill = fixtures::route("dark", 115, 0);
+        ill.draining = true;
+        ill.targets[0].breaker = "open".to_owned();
+        ill.targets[0].retry_in_s = Some(4.0);
+        ill.targets[0].failures_in_a_row = 5;
+        ill.targets[0].failed_total = [("timeout".to_owned(), 30), ("refused".to_owned(), 2)].into();
+        let mut off = fixtures::route("off", 0, 0);
+        off.enabled = false;
+        let mut full = fixtures::route("full", 0, 1000);
+        (full.waiting, full.turned_away) = (2, 388);
+        let mut gone = fixtures::route("gone", 0, 1);
+        gone.in_force = false;
+        gone.targets.clear();
+        insta::assert_snapshot!(routes_table(&[fixtures::route("web", 0, 5), ill, off, full, gone]).to_string(), @r"
+        ROUTE  → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  DIALLED  FAILED  STATE
+        web                         5 of 1000     0      5            0   1m12s                   in force
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        dark                      115 of 1000   115      0            0   1m12s                   drained by an operator
+               → 127.0.0.1:9002           120                                        400      32  breaker open, next try in 4.0s, 5 dials failed in a row
+        off                         0 of 1000     0      0            0       -                   not enabled
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        full                     1000 of 1000     0   1000            0   1m12s                   in force, 2 wait for a place, 388 being told that there is no place
+               → 127.0.0.1:9002           120                                        400       0  breaker closed
+        gone                        1 of 1000     0      1            0   1m12s                   no longer in the configuration
+        ");
+    }
+
+    #[test]
+    fn limits_are_listed_with_who_waits() {
+        let limit = |what: &str, most, high_water, waiting| Limit {
+            what: what.to_owned(),
+            usage: fixtures::usage(3, most),
+            high_water,
+            waiting,
+            full: waiting == 0 && most.is_some(),
+            by: None,
+        };
+        let by = |ip: &str, full| Limit {
+            by: Some(ip.to_owned()),
+            full,
+            ..limit("each client", Some(if full { 3 } else { 100 }), None, 0)
+        };
+        let limits = [
+            limit("all connections", Some(4096), Some(120), 0),
+            limit("route web", None, None, 7),
+            by("10.0.0.1", true),
+            by("10.0.0.2", false),
+        ];
+        insta::assert_snapshot!(limits_table(&limits).to_string(), @r"
+        LIMIT            IN USE  MOST  WAITING  HIGHEST  STATE
+        all connections       3  4096        0      120  full: newcomers wait in the kernel's backlog
+        route web             3     -        7        -
+        each client           3     3        0        -  full for 10.0.0.1
+        each client           3   100        0        -  the most has 10.0.0.2
+        ");
+    }
+}

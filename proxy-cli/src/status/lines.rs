@@ -1,0 +1,155 @@
+//! One thing in a line each: a route, a target, a pool, a drain, the last audit.
+
+use crate::format::{age, count, known, usage};
+use proxy_api::model::{AuditSummary, Drain, DrainKind, Phases, Pool, Route, Target, Usage};
+
+/// Connections by phase, those that there are; empty if there is none.
+pub(crate) fn phases(phases: &Phases) -> String {
+    let there: Vec<_> = by_phase(phases)
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(phase, count)| match phase {
+            // The phase, and not what an operator does: see `DRAINED`.
+            "drain" => format!("{count} half-closed (phase drain)"),
+            phase => format!("{count} {phase}"),
+        })
+        .collect();
+    there.join(", ")
+}
+
+/// What an operator has taken out of service: not the phase of a connection that is called the same.
+pub(crate) const DRAINED: &str = "drained by an operator";
+
+/// Those that have no place, and what becomes of them; empty where there are none.
+pub(crate) fn placeless(waiting: u64, turned_away: u64) -> String {
+    let waiting = (waiting > 0).then(|| format!(", {waiting} wait for a place"));
+    let turned_away = (turned_away > 0).then(|| format!(", {turned_away} being told that there is no place"));
+    waiting.into_iter().chain(turned_away).collect()
+}
+
+/// Each phase by name, with its connections.
+pub(crate) fn by_phase(phases: &Phases) -> [(&'static str, u64); 5] {
+    [
+        ("header", phases.header),
+        ("peek", phases.peek),
+        ("dial", phases.dial),
+        ("relay", phases.relay),
+        ("drain", phases.drain),
+    ]
+}
+
+pub(crate) fn is_in_trouble(route: &Route) -> bool {
+    // More that wait for a backend than are connected to one: that is what a pile-up looks like from here.
+    let piles_up = route.phases.dial > 10 && route.phases.dial > route.phases.relay;
+    piles_up
+        || route.draining
+        || !route.in_force
+        || is_nearly_full(route.connections)
+        || route.targets.iter().any(target_is_in_trouble)
+}
+
+pub(crate) fn target_is_in_trouble(target: &Target) -> bool {
+    target.draining
+        || target.breaker != "closed"
+        || target.failures_in_a_row > 0
+        || is_nearly_full(target.connections)
+}
+
+pub(crate) fn route_line(route: &Route) -> String {
+    let mut line = format!("{}: {} open", route.name, usage(route.connections));
+    if route.connections.used > 0 {
+        // Those without a place are in dial, and not among the open ones.
+        let dial = route.phases.dial.saturating_sub(route.waiting + route.turned_away);
+        line.push_str(&format!(" ({})", phases(&Phases { dial, ..route.phases })));
+    }
+    line.push_str(&placeless(route.waiting, route.turned_away));
+    if let Some(oldest) = route.oldest_s {
+        line.push_str(&format!(", the oldest {}", age(oldest)));
+    }
+    if route.draining {
+        line.push_str(&format!(", {DRAINED}: it takes no new ones"));
+    }
+    match (route.in_force, route.enabled) {
+        (false, _) => line.push_str(", no longer in the configuration"),
+        (true, false) => line.push_str(", not enabled: it takes no new ones"),
+        (true, true) => {}
+    }
+    line
+}
+
+pub(crate) fn target_line(target: &Target) -> String {
+    let mut line = format!("{}: {} open or in dial", target.target, usage(target.connections));
+    if target.failures_in_a_row > 0 {
+        line.push_str(&format!(
+            ", {} failed in a row",
+            count(target.failures_in_a_row.into(), "dial", "dials")
+        ));
+    }
+    if !target.failed_total.is_empty() {
+        let why: Vec<_> = target.failed_total.iter().map(|(why, count)| format!("{count} {why}")).collect();
+        line.push_str(&format!(" (in all {})", why.join(", ")));
+    }
+    if target.breaker != "closed" {
+        let retry = target.retry_in_s.map(|s| format!(", next try in {}", age(s))).unwrap_or_default();
+        line.push_str(&format!(", breaker {}{retry}", target.breaker));
+    }
+    if target.draining {
+        line.push_str(&format!(", {DRAINED}: it is not dialled"));
+    }
+    line
+}
+
+pub(crate) fn pool_line(pool: &Pool) -> String {
+    let waiting = placeless(pool.waiting, pool.turned_away);
+    let why = pool.signal.as_deref().map(|signal| format!(" ({signal})")).unwrap_or_default();
+    format!("{}: {} open{waiting}, {}{why}", pool.name, usage(pool.connections), pool.level)
+}
+
+/// The last audit in a line.
+pub(crate) fn audit_line(audit: &AuditSummary) -> String {
+    let Some(ago) = audit.ago_s else { return "none yet".to_owned() };
+    let verdict = if audit.clean { "clean".to_owned() } else { format!("NOT CLEAN: {}", gauges(audit)) };
+    let rescued = if audit.rescued_total > 0 {
+        format!(", {} overdue were ended since the start", audit.rescued_total)
+    } else {
+        String::new()
+    };
+    let blind = audit.blind.as_deref().map(|why| format!(", without the kernel: {why}")).unwrap_or_default();
+    format!("{verdict}, {} ago{rescued}{blind}", age(ago))
+}
+
+/// The gauges that are not 0.
+fn gauges(audit: &AuditSummary) -> String {
+    let odd = audit.gauges.iter().filter(|(_, count)| **count > 0);
+    odd.map(|(gauge, count)| format!("{count} {gauge}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Less than this is shown as 0.0s: it is now.
+const SHOWN: f64 = 0.05;
+
+/// How far a drain is, in a line.
+pub(crate) fn drain_line(drain: &Drain) -> String {
+    let what = drained(drain.kind, drain.name.as_deref());
+    let ends = match drain.ends_in_s {
+        Some(due) if drain.left > 0 && due >= SHOWN => format!("; those are ended in {}", age(due)),
+        Some(_) if drain.left > 0 => "; those are being ended".to_owned(),
+        Some(_) | None => String::new(),
+    };
+    format!("{what}: {} of {} left after {}{ends}", drain.left, drain.began_with, age(drain.since_s))
+}
+
+/// What is drained, by name.
+pub(crate) fn drained(kind: DrainKind, name: Option<&str>) -> String {
+    let name = known(name);
+    match kind {
+        DrainKind::Listener => format!("listener {name}"),
+        DrainKind::Route => format!("route {name}"),
+        DrainKind::Target => format!("target {name}"),
+        DrainKind::Everything => "everything".to_owned(),
+    }
+}
+
+/// Over nine tenths.
+pub(crate) fn is_nearly_full(usage: Usage) -> bool {
+    usage.most.is_some_and(|most| u128::from(usage.used) * 10 > u128::from(most) * 9)
+}

@@ -1,0 +1,242 @@
+//! The routes of `top`: those in trouble first, and what there is no room for counted.
+
+use std::cmp::Reverse;
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, Paragraph, Row, Table};
+
+use super::view::{ALARM, BOLD, FAINT, NARROW, cut};
+use crate::format::{age, count, plain, shortened, usage};
+use crate::status::DRAINED;
+use proxy_api::model::{Route, Target};
+
+/// From this width on targets say why they are in trouble, and every count has its column.
+const WIDE: u16 = 110;
+
+/// At least so many lines stay for the connections, with their title and header.
+const LIST: u16 = 5;
+/// On a screen that is too short for that as well.
+const SHORT_LIST: u16 = 3;
+/// Lines of routes that there are anyhow, and the most where all are well.
+const FEW: u16 = 2;
+const MANY: u16 = 10;
+
+/// What comes first, of routes that are in the same trouble.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum RouteOrder {
+    /// The most connections.
+    #[default]
+    Open,
+    /// The most failed dials.
+    Failed,
+    /// The oldest connection.
+    Oldest,
+    /// By name.
+    Name,
+}
+
+impl RouteOrder {
+    /// The next of the orders that a key goes through.
+    pub(super) fn next(self) -> Self {
+        match self {
+            Self::Open => Self::Failed,
+            Self::Failed => Self::Oldest,
+            Self::Oldest => Self::Name,
+            Self::Name => Self::Open,
+        }
+    }
+
+    /// What comes first.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Open => "the most connections first",
+            Self::Failed => "the most failed dials first",
+            Self::Oldest => "the oldest connection first",
+            Self::Name => "by name",
+        }
+    }
+
+    /// The header of the column that it sorts by.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Failed => "FAILED",
+            Self::Oldest => "OLDEST",
+            Self::Name => "ROUTE",
+        }
+    }
+
+    fn sort(self, routes: &mut [&Route]) {
+        match self {
+            Self::Open => routes.sort_by_key(|route| Reverse(route.connections.used)),
+            Self::Failed => routes.sort_by_key(|route| Reverse(failed(route))),
+            Self::Oldest => routes.sort_by(|a, b| {
+                let age = |route: &Route| route.oldest_s.unwrap_or(0.0);
+                age(b).total_cmp(&age(a))
+            }),
+            Self::Name => routes.sort_by(|a, b| a.name.cmp(&b.name)),
+        }
+    }
+}
+
+/// How much trouble a route is in; the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    /// None of its targets is well: its clients are refused, or wait.
+    Down,
+    /// A target is not well, it is drained, or it has no place left.
+    Partly,
+    /// All is well.
+    None,
+}
+
+fn trouble(route: &Route) -> Trouble {
+    let ill = route.targets.iter().filter(|target| why(target).is_some()).count();
+    if ill > 0 && ill == route.targets.len() {
+        return Trouble::Down;
+    }
+    if ill > 0 || route.draining || is_full(route) {
+        return Trouble::Partly;
+    }
+    Trouble::None
+}
+
+fn is_full(route: &Route) -> bool {
+    route.connections.most.is_some_and(|most| route.connections.used >= most)
+}
+
+fn failed(route: &Route) -> u64 {
+    route.targets.iter().flat_map(|target| target.failed_total.values()).sum()
+}
+
+/// Why a target is in trouble; none if it is not.
+fn why(target: &Target) -> Option<String> {
+    if target.draining {
+        return Some(DRAINED.to_owned());
+    }
+    let failed = target.failures_in_a_row;
+    match (target.breaker.as_str(), failed) {
+        ("closed", 0) => None,
+        ("closed", failed) => Some(format!("{failed} dials failed in a row")),
+        (breaker, failed) => {
+            let retry = target.retry_in_s.map(|s| format!(", next try in {}", age(s))).unwrap_or_default();
+            Some(format!("breaker {breaker} after {failed} failed dials{retry}"))
+        }
+    }
+}
+
+/// How many lines the routes get under their header, of `free` that they share with the connections: a half of what those
+/// do not need, and more where more than that are in trouble, as long as a few connections are left to see.
+pub(super) fn lines(routes: &[Route], free: u16) -> u16 {
+    let all = u16::try_from(routes.len()).unwrap_or(u16::MAX);
+    let ill = routes.iter().filter(|route| trouble(route) != Trouble::None).count();
+    let ill = u16::try_from(ill).unwrap_or(u16::MAX);
+    // One more line says what is cut.
+    let wanted = if ill < all { ill.saturating_add(1) } else { ill };
+    let header = 1;
+    let beside = |list: u16| free.saturating_sub(header + list);
+    let room = beside(LIST).max(beside(SHORT_LIST).min(FEW)).max(1);
+    let usual = (free.saturating_sub(header + LIST) / 2).clamp(FEW, MANY);
+    usual.max(wanted).min(room).min(all)
+}
+
+/// Draws as many routes as there is room for, and how many there is none for.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, routes: &[Route], order: RouteOrder) {
+    let mut sorted: Vec<&Route> = routes.iter().collect();
+    order.sort(&mut sorted);
+    sorted.sort_by_key(|route| trouble(route));
+    let room = usize::from(area.height.saturating_sub(1));
+    if sorted.len() <= room {
+        return frame.render_widget(table(&sorted, order, area.width), area);
+    }
+    let (shown, cut) = sorted.split_at(room.saturating_sub(1).min(sorted.len()));
+    let [top, last] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
+    frame.render_widget(table(shown, order, area.width), top);
+    frame.render_widget(Paragraph::new(cut_line(cut)), last);
+}
+
+/// What is cut, and whether anything of it wants attention.
+fn cut_line(cut: &[&Route]) -> Line<'static> {
+    let ill = cut.iter().filter(|route| trouble(route) != Trouble::None).count();
+    let more = count(cut.len() as u64, "more route", "more routes");
+    match ill {
+        0 => Line::styled(format!("… {more}, none in trouble"), FAINT),
+        ill => Line::styled(format!("… {more}, {ill} in trouble"), ALARM),
+    }
+}
+
+/// A column of numbers: its header, its width, the least width of the screen that has it, and its cell.
+type Number = (&'static str, u16, u16, fn(&Route) -> String);
+
+/// The numbers. In a narrow table that is sorted by failed dials, those make room for that.
+fn numbers(order: RouteOrder) -> [Number; 6] {
+    let (failed_from, drain_from) = if order == RouteOrder::Failed { (0, WIDE) } else { (WIDE, NARROW) };
+    [
+        ("OPEN", 11, 0, |route| usage(route.connections)),
+        ("DIAL", 5, NARROW, |route| route.phases.dial.to_string()),
+        ("RELAY", 5, NARROW, |route| route.phases.relay.to_string()),
+        ("DRAIN", 5, drain_from, |route| route.phases.drain.to_string()),
+        ("FAILED", 6, failed_from, |route| failed(route).to_string()),
+        ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |route| {
+            route.oldest_s.map_or_else(|| "-".to_owned(), age)
+        }),
+    ]
+}
+
+fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
+    let wide = width >= WIDE;
+    let name: u16 = if wide { 20 } else { 12 };
+    let numbers: Vec<Number> = numbers(order).into_iter().filter(|(_, _, from, _)| *from <= width).collect();
+    let mut widths = vec![name];
+    widths.extend(numbers.iter().map(|(name, least, ..)| if wide && *name == "OPEN" { 15 } else { *least }));
+    // One column between any two.
+    let taken: u16 = widths.iter().map(|width| width + 1).sum();
+    let room = usize::from(width.saturating_sub(taken));
+    let right = |text: String, style: Style| Cell::new(Line::styled(text, style).alignment(Alignment::Right));
+    let rows: Vec<_> = routes
+        .iter()
+        .map(|route| {
+            let mut cells = vec![Cell::new(shortened(&plain(&route.name), name.into()))];
+            cells.extend(numbers.iter().zip(widths.iter().skip(1)).map(|((name, _, _, cell), width)| {
+                let alarm = *name == "OPEN" && is_full(route);
+                let cell = shortened(&cell(route), (*width).into());
+                right(cell, if alarm { ALARM } else { Style::new() })
+            }));
+            cells.push(Cell::new(cut(targets(route, wide), room)));
+            Row::new(cells)
+        })
+        .collect();
+    let style = |name: &str| if name == order.column() { BOLD.underlined() } else { BOLD };
+    let mut header = vec![Cell::new(Line::styled("ROUTE", style("ROUTE")))];
+    header.extend(numbers.iter().map(|(name, ..)| right((*name).to_owned(), style(name))));
+    header.push(Cell::new(Line::styled("TARGETS", BOLD)));
+    let widths = widths.into_iter().map(Constraint::Length).chain([Constraint::Fill(1)]);
+    Table::new(rows, widths).header(Row::new(header))
+}
+
+/// A route's targets, those in trouble in red and first: there may not be room for all.
+fn targets(route: &Route, wide: bool) -> Line<'static> {
+    let mut spans = Vec::new();
+    if route.draining {
+        spans.push(Span::styled(format!("{DRAINED} "), ALARM));
+    }
+    if !route.enabled && route.in_force {
+        spans.push(Span::styled("not enabled ", FAINT));
+    }
+    let (well, ill): (Vec<_>, Vec<_>) = route.targets.iter().partition(|target| why(target).is_none());
+    for target in ill.into_iter().chain(well) {
+        let name = plain(&target.target);
+        match why(target) {
+            Some(why) if wide => spans.push(Span::styled(format!("{name} ({why}) "), ALARM)),
+            Some(_) => spans.push(Span::styled(format!("!{name} "), ALARM)),
+            None => spans.push(Span::raw(format!("{name} "))),
+        }
+    }
+    Line::from(spans)
+}
+
+#[cfg(test)]
+mod tests;
