@@ -73,6 +73,7 @@ fn entry(nth: u32, at: Instant) -> TableEntry {
     TableEntry {
         id: ConnId { instance: 1, count: nth.into() },
         peer: PeerAddr::new(([10, 0, 0, 1], 4000).into()),
+        role: proxy_conn::Role::Accepted,
         pool: None,
         phase: Phase::Relay,
         age,

@@ -12,6 +12,7 @@ pub(super) fn connection(id: &str, phase: &str) -> Connection {
     Connection {
         id: id.to_owned(),
         previous: Vec::new(),
+        role: "accepted".to_owned(),
         phase: phase.to_owned(),
         state: "ESTABLISHED".to_owned(),
         client: Some("10.0.0.1:40001".to_owned()),

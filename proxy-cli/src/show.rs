@@ -65,6 +65,9 @@ fn facts(connection: &Connection) -> Vec<(&'static str, String)> {
     if !connection.previous.is_empty() {
         facts.insert(1, ("hops before", connection.previous.join(" / ")));
     }
+    if connection.role != "accepted" {
+        facts.insert(1, ("role", connection.role.clone()));
+    }
     if connection.immortal {
         facts.push(("immortal", "silence never ends it".to_owned()));
     }

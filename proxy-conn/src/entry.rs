@@ -31,6 +31,7 @@ use crate::audit::{Claim, TableEntry};
 use crate::cancel::{Cancel, Reason};
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
+use crate::opening::{Opening, Role};
 use crate::phase::Phase;
 use crate::pool_id::{NO_POOL, PoolId};
 
@@ -91,12 +92,14 @@ pub(crate) struct Entry {
     pool: AtomicU8,
     /// Whether it may be silent for ever.
     immortal: AtomicBool,
+    role: Role,
     spoken: Spoken,
     cancel: Cancel,
 }
 
 impl Entry {
-    pub(crate) fn new(count: u64, peer: PeerAddr, listener: Arc<str>, home: Home, now: Instant) -> Self {
+    pub(crate) fn new(count: u64, opening: Opening, home: Home, now: Instant) -> Self {
+        let Opening { peer, listener, role } = opening;
         let opened = now.saturating_duration_since(home.began).as_nanos();
         Self {
             count,
@@ -113,6 +116,7 @@ impl Entry {
             phase: AtomicU8::new(Phase::Header as u8),
             pool: AtomicU8::new(NO_POOL),
             immortal: AtomicBool::new(false),
+            role,
             spoken: Spoken::nothing(),
             cancel: Cancel::default(),
         }
@@ -318,6 +322,7 @@ impl Entry {
         TableEntry {
             id: self.id(home),
             peer: self.peer(),
+            role: self.role,
             pool: self.pool(),
             phase,
             age,
@@ -340,6 +345,7 @@ impl Entry {
             id: self.id(home),
             peer: self.peer(),
             listener: Arc::clone(&self.listener),
+            role: self.role,
             facts: self.known.lock().facts(),
             pool: self.pool(),
             phase: self.phase(),
@@ -366,6 +372,8 @@ pub struct ConnView {
     pub peer: PeerAddr,
     /// The listener that accepted it.
     pub listener: Arc<str>,
+    /// What it is.
+    pub role: Role,
     /// What is known of it.
     pub facts: Facts,
     /// The number of its pool, once it is known.
@@ -397,7 +405,7 @@ mod tests {
     use super::*;
 
     fn entry(peer: &str, home: Home) -> Entry {
-        Entry::new(1, PeerAddr::new(peer.parse().unwrap()), "test".into(), home, home.began)
+        Entry::new(1, Opening::new(PeerAddr::new(peer.parse().unwrap()), "test"), home, home.began)
     }
 
     fn home() -> Home {

@@ -26,6 +26,7 @@ mod guard;
 pub mod histogram;
 mod id;
 pub mod limits;
+mod opening;
 pub mod overload;
 mod phase;
 mod pool_id;
@@ -47,11 +48,12 @@ pub use limits::{
     AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
+pub use opening::{Opening, Role};
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use pool_id::PoolId;
 pub use session::{EARLY_DATA, Session, while_client_stays};
-pub use tracker::{Ended, Opening, Subscriber, Tracked, Tracker};
+pub use tracker::{Ended, Subscriber, Tracked, Tracker};
 pub use verdict::Verdict;
 
 /// The examples of the README.

@@ -25,28 +25,11 @@ use crate::figures::Figures;
 use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
+use crate::opening::Opening;
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 
 use self::places::{Place, Places};
-
-/// What is known of a connection when it is accepted.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Opening {
-    /// The peer of the socket.
-    pub peer: PeerAddr,
-    /// The listener that accepted it.
-    pub listener: Arc<str>,
-}
-
-impl Opening {
-    /// A connection of `peer`, accepted by the listener of that name.
-    #[must_use]
-    pub fn new(peer: PeerAddr, listener: impl Into<Arc<str>>) -> Self {
-        Self { peer, listener: listener.into() }
-    }
-}
 
 /// A connection that has ended: its sockets and permits are gone, and so is its entry.
 #[derive(Debug)]
@@ -279,7 +262,7 @@ impl Tracker {
         let before = shard.opened.fetch_add(1, Ordering::Relaxed);
         let count = before * self.shards.len() as u64 + index as u64 + 1;
         self.subscriber.opened(ConnId { instance: self.home.instance, count }, &opening);
-        let entry = Entry::new(count, opening.peer, opening.listener, self.home, Instant::now());
+        let entry = Entry::new(count, opening, self.home, Instant::now());
         let entry = Arc::new(entry);
         let place = shard.entries.lock().insert(Arc::clone(&entry));
         ConnGuard::new(Arc::clone(self), Key { shard: index, place }, entry)

@@ -16,6 +16,11 @@ pub struct Connections {
     pub next: Option<u64>,
 }
 
+/// What each connection was before there were others.
+fn accepted() -> String {
+    "accepted".to_owned()
+}
+
 /// One connection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connection {
@@ -23,6 +28,9 @@ pub struct Connection {
     pub id: String,
     /// Its ids on the hops before, outermost first.
     pub previous: Vec<String>,
+    /// `accepted` from a client, `pooled` for clients to come, or a `kernel_flow`, which has no socket of this process.
+    #[serde(default = "accepted")]
+    pub role: String,
     /// `header`, `peek`, `dial`, `relay` or `drain`.
     pub phase: String,
     /// The state it is shown as: `CONNECTING`, `ESTABLISHED` or `CLOSING`.

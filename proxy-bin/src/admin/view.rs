@@ -43,6 +43,7 @@ pub fn connection<P: AsRef<str>>(
     model::Connection {
         id: view.id.to_string(),
         previous: facts.previous.ids().map(str::to_owned).collect(),
+        role: view.role.to_string(),
         phase: view.phase.to_string(),
         state: view.phase.state().to_string(),
         client: facts.client.map(|client| client.to_string()),

@@ -12,6 +12,7 @@ use super::AuditOptions;
 use super::kernel::{Kernel, OwnSocket, TcpState};
 use super::table::{Claim, Expectations, PermitsInUse, Table, TableEntry};
 use crate::entry::{DeadlineKind, Talk};
+use crate::opening::Role;
 use crate::phase::Phase;
 use proxy_core::relay::RelayDeadline;
 
@@ -170,8 +171,12 @@ pub fn compare(
     suspects
 }
 
-/// Nothing that it claims is there, or it claims nothing: beyond the grace every connection has a socket.
+/// Nothing that it claims is there, or it claims nothing: beyond the grace every connection has a socket, but for a flow that the
+/// kernel forwards.
 fn is_zombie(suspect: &Suspect, options: &AuditOptions) -> bool {
+    if suspect.conn.role == Role::KernelFlow {
+        return false;
+    }
     let alive = suspect.client.is_alive() || suspect.backend.is_alive();
     suspect.conn.age >= options.grace.get() && !alive
 }
@@ -186,8 +191,12 @@ fn is_half_zombie(suspect: &Suspect, options: &AuditOptions) -> bool {
     conn.age >= options.grace.get() && one && !delivering
 }
 
-/// It is the backend's turn, and was from the start: a client that has only been greeted may take its time.
+/// It is the backend's turn, and was from the start: a client that has only been greeted may take its time. Only one with a
+/// client waits for anything.
 fn is_stuck(conn: &TableEntry, options: &AuditOptions) -> bool {
+    if conn.role != Role::Accepted {
+        return false;
+    }
     let waits_for_backend = matches!(conn.talk, Talk::Silent | Talk::Unanswered);
     conn.phase >= Phase::Relay && waits_for_backend && conn.age >= options.stuck_after.get()
 }

@@ -12,6 +12,7 @@ use super::kernel::OwnSocket;
 use crate::end::Cause;
 use crate::entry::{DeadlineKind, Talk};
 use crate::id::ConnId;
+use crate::opening::Role;
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 use crate::tracker::Tracker;
@@ -33,6 +34,8 @@ pub struct TableEntry {
     pub id: ConnId,
     /// The peer of the accepted socket.
     pub peer: PeerAddr,
+    /// What it is.
+    pub role: Role,
     /// Its pool, once it is known.
     pub pool: Option<PoolId>,
     /// Where it is in its life.

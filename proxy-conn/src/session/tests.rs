@@ -8,7 +8,8 @@ use proxy_core::{Listen as _, PeerAddr, Resolver, TargetAddr};
 
 use super::*;
 use crate::cancel::Reason;
-use crate::tracker::{Ended, Opening, Subscriber, Tracker};
+use crate::opening::Opening;
+use crate::tracker::{Ended, Subscriber, Tracker};
 
 /// Notes each end, and whether the client was gone by then.
 #[derive(Default)]

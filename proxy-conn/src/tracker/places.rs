@@ -61,12 +61,18 @@ impl Places {
 mod tests {
     use super::*;
     use crate::entry::Home;
+    use crate::opening::Opening;
     use proxy_core::PeerAddr;
     use tokio::time::Instant;
 
     fn entry() -> Arc<Entry> {
         let home = Home { instance: 1, began: Instant::now() };
-        Arc::new(Entry::new(1, PeerAddr::new(([127, 0, 0, 1], 1).into()), "test".into(), home, home.began))
+        Arc::new(Entry::new(
+            1,
+            Opening::new(PeerAddr::new(([127, 0, 0, 1], 1).into()), "test"),
+            home,
+            home.began,
+        ))
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::entry::DeadlineKind;
+use crate::opening::Role;
 use proxy_core::relay::{Meter, Side};
 
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -17,7 +18,20 @@ impl Subscriber for Log {
 }
 
 fn opening() -> Opening {
-    Opening { peer: PeerAddr::new(([127, 0, 0, 1], 4000).into()), listener: "test".into() }
+    Opening::new(PeerAddr::new(([127, 0, 0, 1], 4000).into()), "test")
+}
+
+#[test]
+fn an_entry_says_what_it_is() {
+    let (tracker, _) = tracker();
+    for role in Role::ALL {
+        let guard = tracker.open(0, opening().role(role));
+        let [entry] = &tracker.connections()[..] else { unreachable!("there is one") };
+        assert_eq!(entry.view(Instant::now()).role, role);
+        guard.end(Cause::Finished.during(Phase::Header), None);
+        drop(guard);
+    }
+    assert!(tracker.is_empty());
 }
 
 fn tracker() -> (Arc<Tracker>, Seen) {

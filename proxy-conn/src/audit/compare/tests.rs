@@ -18,6 +18,7 @@ fn relaying(count: u64, at: Instant) -> TableEntry {
     TableEntry {
         id: ConnId { instance: 1, count },
         peer: PeerAddr::new(([192, 0, 2, 1], 4000).into()),
+        role: Role::Accepted,
         pool: crate::PoolId::new(3),
         phase: Phase::Relay,
         age: secs(100),
@@ -90,6 +91,11 @@ fn entries_without_sockets() {
     let conn = relaying(1, at);
     assert_eq!(on(conn, at, &none), "zombies 1;");
     assert_eq!(on(TableEntry { client: None, backend: None, ..conn }, at, &none), "zombies 1;");
+    let flow = TableEntry { client: None, backend: None, role: Role::KernelFlow, ..conn };
+    assert_eq!(on(flow, at, &none), "", "the kernel's");
+    let pooled = TableEntry { client: None, talk: Talk::Silent, age: secs(400), role: Role::Pooled, ..conn };
+    assert_eq!(on(pooled, at, &all), "orphans 1;", "it waits for nobody, and has one socket");
+    assert_eq!(on(pooled, at, &none), "zombies 1;");
     assert_eq!(on(TableEntry { age: secs(2), ..conn }, at, &none), "zombies 1;");
     assert_eq!(on(TableEntry { age: secs(2) - Duration::from_nanos(1), ..conn }, at, &none), "");
     assert_eq!(on(conn, at, &one), "half_zombies 1;");

@@ -43,6 +43,7 @@ fn overdue(at: Instant) -> Suspects {
     let conn = TableEntry {
         id: ConnId { instance: 1, count: 1 },
         peer: PeerAddr::new(([127, 0, 0, 1], 1).into()),
+        role: crate::Role::Accepted,
         pool: None,
         phase: Phase::Relay,
         age: Duration::from_secs(60),
