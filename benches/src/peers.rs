@@ -2,10 +2,10 @@
 //! all of them alike.
 
 mod cell;
-mod proxy;
-mod work;
+pub(crate) mod outcome;
+pub(crate) mod proxy;
+pub(crate) mod work;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::clock;
@@ -15,8 +15,9 @@ use crate::namespace;
 use crate::report;
 
 pub(crate) use cell::{Amount, Cores};
+pub(crate) use outcome::Outcome;
 pub(crate) use proxy::{Proxy, Setting, Starter, Up};
-pub(crate) use work::{Bar, Figure, Work};
+pub(crate) use work::Work;
 
 /// What `benches peers` is told.
 #[derive(Debug, clap::Args)]
@@ -38,22 +39,6 @@ pub(crate) struct Options {
     /// Where peers.md, peers.json and peers.svg go.
     #[arg(long)]
     out: Option<PathBuf>,
-}
-
-/// All figures: of each work, for each proxy, one list a round.
-pub(crate) type Samples = BTreeMap<Work, BTreeMap<Proxy, Vec<Vec<f64>>>>;
-
-/// What a run came to.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    /// What each proxy says of itself.
-    pub(crate) versions: BTreeMap<Proxy, String>,
-    pub(crate) samples: Samples,
-    /// What went wrong, and who was not here.
-    pub(crate) notes: Vec<String>,
-    /// The congestion control that everybody had by default.
-    pub(crate) congestion: String,
-    pub(crate) rounds: usize,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::peers::{Bar, Figure, Outcome, Proxy, Work};
+use crate::peers::outcome::Outcome;
+use crate::peers::proxy::Proxy;
+use crate::peers::work::{Bar, Figure, Work};
 
 pub(crate) use numbers::{grouped, median};
 

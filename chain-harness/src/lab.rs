@@ -42,7 +42,7 @@ pub fn hold_until(
 ) -> Outcome {
     if scenario.needs_headers && !contender.speaks_proxy() {
         let why = "it is about PROXY headers, which this proxy is not told about".to_owned();
-        return Outcome::without(scenario, contender, Verdict::Skipped { why });
+        return Outcome::without(scenario.heading(), contender, Verdict::Skipped { why });
     }
     let told = contender.clone();
     let told = move || {
@@ -55,7 +55,7 @@ pub fn hold_until(
         })
     };
     let thread = std::thread::Builder::new().name(scenario.name.to_owned()).spawn(told);
-    let without = |why| Outcome::without(scenario, contender, Verdict::Broken { why });
+    let without = |why| Outcome::without(scenario.heading(), contender, Verdict::Broken { why });
     match thread.expect("a thread starts").join() {
         Ok(Some(outcome)) => outcome,
         Ok(None) => without("it was stopped".to_owned()),
@@ -75,7 +75,7 @@ const TELLINGS: usize = 3;
 async fn in_peace(contender: Contender, scenario: &'static Scenario) -> Outcome {
     let mut busy = 0;
     loop {
-        let mut outcome = stage::tell(contender.clone(), scenario).await;
+        let mut outcome = scenario.tell(contender.clone()).await;
         if outcome.was_in_peace() || outcome.verdict == Verdict::Pass || busy + 1 == TELLINGS {
             if busy > 0 {
                 outcome.figures.more.push(format!("told {} times: the machine was busy", busy + 1));

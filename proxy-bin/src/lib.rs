@@ -5,7 +5,7 @@
 //! - [`config`]: the one shape of the configuration, and errors that point into the file;
 //! - [`server`]: a data plane ([`proxy_dataplane`]) with what goes on around it, starting and stopping;
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
-//! - [`access_log`]: one line for each connection, at its end;
+//! - [`logging`](logging::AccessLog): one line for each connection, at its end;
 //! - [`handover`]: a new process takes the listening sockets over;
 //! - [`systemd`], [`watchdog`]: what the service manager is told;
 //! - [`privileges`]: what the process gives up;
@@ -17,7 +17,6 @@
 //! - [`unknown`]: a name that nothing has, with what was probably meant;
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
-pub mod access_log;
 pub mod admin;
 pub mod config;
 pub mod control;

@@ -7,6 +7,7 @@
 //! ```
 //! Nobody waits for whoever reads the log: what does not fit into a queue is lost, and counted.
 
+mod access;
 mod files;
 mod lines;
 mod opening;
@@ -26,9 +27,9 @@ use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::access_log::AccessLog;
 use crate::config::{AccessTo, Log, LogFormat, LogLevel};
 use crate::privileges::Identity;
+pub use access::AccessLog;
 use files::Sink;
 use lines::Lines;
 pub(crate) use opening::{UNREAD, a_socket};

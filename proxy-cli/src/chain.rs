@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 
-use super::access::{self, Access, AccessError, Place};
+use super::access::{self, Access, AccessError};
 use super::client::{Client, ClientError};
 use super::format::plain;
 use super::list::Ask;
 use super::output::{self, Failure, Outcome};
+use super::place::Place;
 use join::Hop;
 use proxy_api::model::{Filter, Listener, Route, SortBy, Status};
 use report::Report;

@@ -20,7 +20,7 @@ pub use error::ClientError;
 pub use events::Events;
 use link::Link;
 
-use super::access::Place;
+use super::place::Place;
 
 /// How long connecting may take. A socket answers at once; this is for an address behind a tunnel.
 const CONNECT: Bound = Bound::secs(5);

@@ -16,6 +16,7 @@ mod kill;
 mod list;
 mod operate;
 mod output;
+pub mod place;
 mod reload;
 mod routes;
 mod show;

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::numbers::grouped;
-use crate::peers::{Proxy, Work};
+use crate::peers::proxy::Proxy;
+use crate::peers::work::Work;
 
 const WIDTH: usize = 860;
 const LABEL: usize = 130;

@@ -1,12 +1,10 @@
 //! What a scenario comes to.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::scenarios::Scenario;
-use super::watch::{LOOK, Sample};
+use super::watch::{LOOK, Sample, ms};
 use crate::contender::Contender;
 use crate::wire::{Ending, Received};
 
@@ -196,11 +194,12 @@ impl Outcome {
         self.samples.len() * 10 >= due * 9
     }
 
-    /// One without anything measured.
-    pub(super) fn without(scenario: &Scenario, contender: &Contender, verdict: Verdict) -> Self {
+    /// One of a scenario, by name and what is expected, without anything measured.
+    pub(super) fn without(scenario: [&str; 2], contender: &Contender, verdict: Verdict) -> Self {
+        let [scenario, expected] = scenario.map(str::to_owned);
         Self {
-            scenario: scenario.name.to_owned(),
-            expected: scenario.expected.to_owned(),
+            scenario,
+            expected,
             proxy: contender.name().to_owned(),
             verdict,
             figures: Figures::default(),
@@ -272,11 +271,6 @@ impl Results {
             }
         }
     }
-}
-
-/// Milliseconds, for figures.
-pub(super) fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -49,13 +49,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::outcome::{Ends, Law};
+use super::outcome::{Ends, Law, Outcome};
 use super::sockets::Tcp;
 use super::stage::{Hop, Hops, Lab, Told, all_together, together};
 use super::terms::{ABANDONED, AT_ONCE, GRACE};
 use super::watch::Sample;
 use crate::backend::{Backend, BlackHole, refuses};
-use crate::contender::HopPlan;
+use crate::contender::{Contender, HopPlan};
 use crate::free_port;
 use crate::wire::{Ending, Received, Wire};
 
@@ -71,6 +71,26 @@ pub struct Scenario {
     /// When it is given up.
     pub longest: Duration,
     pub(super) story: Story,
+}
+
+impl Scenario {
+    /// Its name, and what is expected.
+    pub(super) const fn heading(&self) -> [&str; 2] {
+        [self.name, self.expected]
+    }
+
+    /// Tells it to a fresh chain, and sums up.
+    pub(super) async fn tell(&'static self, contender: Contender) -> Outcome {
+        let mut lab = Lab::new(contender);
+        let obstacle = match timeout(self.longest, (self.story)(&mut lab)).await {
+            Ok(told) => told.err(),
+            Err(_) => Some(format!("it was not over after {:?}", self.longest)),
+        };
+        if obstacle.is_none() {
+            lab.everybody_has_gone().await;
+        }
+        lab.sum_up(self.heading(), obstacle)
+    }
 }
 
 /// A story, told to a lab.

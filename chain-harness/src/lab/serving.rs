@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::outcome::{Law, ms};
+use super::outcome::Law;
 use super::stage::{Lab, Since, seconds};
+use super::watch::ms;
 use crate::wire::Wire;
 
 /// From one client who asks to the next.

@@ -8,10 +8,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::outcome::{Breach, Ends, Figures, Law, Mark, Outcome, ProxyInfo, Verdict, ms};
-use super::scenarios::Scenario;
+use super::outcome::{Breach, Ends, Figures, Law, Mark, Outcome, ProxyInfo, Verdict};
 use super::terms::{AT_ONCE, Terms};
-use super::watch::{LOOK, Sample, Watch};
+use super::watch::{LOOK, Sample, Watch, ms};
 use crate::contender::{Contender, HopPlan, Running};
 use crate::free_port;
 use crate::proc::descriptors;
@@ -69,21 +68,8 @@ impl Hops {
     }
 }
 
-/// Tells `scenario` to a fresh chain, and sums up.
-pub(super) async fn tell(contender: Contender, scenario: &'static Scenario) -> Outcome {
-    let mut lab = Lab::new(contender);
-    let obstacle = match timeout(scenario.longest, (scenario.story)(&mut lab)).await {
-        Ok(told) => told.err(),
-        Err(_) => Some(format!("it was not over after {:?}", scenario.longest)),
-    };
-    if obstacle.is_none() {
-        lab.everybody_has_gone().await;
-    }
-    lab.sum_up(scenario, obstacle)
-}
-
 impl Lab {
-    fn new(contender: Contender) -> Self {
+    pub(super) fn new(contender: Contender) -> Self {
         Self {
             contender,
             terms: Terms::USUAL,
@@ -300,7 +286,7 @@ impl Lab {
     }
 
     /// Once clients and backends have gone, nothing may be left.
-    async fn everybody_has_gone(&mut self) {
+    pub(super) async fn everybody_has_gone(&mut self) {
         if self.watch.is_none() {
             return;
         }
@@ -326,7 +312,8 @@ impl Lab {
         }
     }
 
-    fn sum_up(mut self, scenario: &Scenario, obstacle: Option<String>) -> Outcome {
+    /// What has come of a scenario, by name and what is expected, in which this may have been in the way.
+    pub(super) fn sum_up(mut self, scenario: [&str; 2], obstacle: Option<String>) -> Outcome {
         let samples = self.watch.take().map(|watch| watch.samples()).unwrap_or_default();
         let verdict = match (obstacle, self.breaches.is_empty()) {
             (Some(why), _) => Verdict::Broken { why },

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::outcome::ms;
 use super::sockets::{Others, Tcp};
 use crate::proc::{Usage, tree};
 
@@ -161,4 +160,9 @@ impl Hop {
             resident_kib: usage.resident / 1024,
         }
     }
+}
+
+/// Milliseconds, for figures.
+pub(super) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -9,8 +9,8 @@ use hyper::StatusCode;
 use proxy_core::DialError;
 use proxy_core::dial::DialErrorKind;
 
-use crate::access::Place;
 use crate::format::plain_lines;
+use crate::place::Place;
 use proxy_api::model::Problem;
 
 /// Why there is no answer, or no good one.

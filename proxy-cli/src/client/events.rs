@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::ClientError;
 use super::link::Link;
-use crate::access::Place;
+use crate::place::Place;
 
 /// The most bytes of one event.
 const LARGEST: usize = 16 << 20;

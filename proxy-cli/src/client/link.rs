@@ -13,7 +13,7 @@ use proxy_core::{Bound, Resolver, Socket, TcpDialer};
 use tokio::runtime::Handle;
 
 use super::ClientError;
-use crate::access::Place;
+use crate::place::Place;
 
 /// A connection. Dropped, it closes in an orderly way: a client that has its answer resets nobody.
 pub(super) struct Link {

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tracing::{Level, info, warn};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::{Fate, Kind, Labels, Shared};
 use crate::config::Keep;
-use crate::logging::{Fate, Kind, Labels, Shared};
 
 /// Lines of connections that are alike, of those that are counted, which are written in 5 s.
 const BURST: u32 = 10;
