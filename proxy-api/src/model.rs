@@ -10,6 +10,7 @@ mod log;
 mod problem;
 mod routes;
 mod status;
+mod usage;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
 pub use change::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload, Upgrade};
@@ -19,4 +20,5 @@ pub use connections::{
 pub use log::{LogStatus, SetLogLevel};
 pub use problem::Problem;
 pub use routes::{Drain, DrainKind, DrainRequest, Limit, Listener, Pool, Route, Target};
-pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Phases, Sample, Status, Usage};
+pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Sample, Status};
+pub use usage::{Phases, Usage};

@@ -27,7 +27,6 @@ use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
 pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
-pub use awaited::{NO_SUCH_BIND, NO_SUCH_LISTEN};
 pub use cap::Cap;
 pub use chain::{Between, apart, between};
 pub use delay::Delay;

@@ -11,11 +11,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use proxy_bin::admin::AdminError;
-use proxy_bin::config::{Config, Ink, LoadError, NO_SUCH_BIND, NO_SUCH_LISTEN};
+use proxy_bin::config::{Config, Ink, LoadError};
 use proxy_bin::demo::Wishes;
 use proxy_bin::man;
 use proxy_bin::server::StartError;
-use proxy_bin::told::told;
+use proxy_bin::told::{NO_SUCH_BIND, NO_SUCH_LISTEN, told};
 use proxy_cli::access::Access;
 use proxy_cli::{Cli, Command, Operate};
 use proxy_core::listen::accept_error_is_shortage;

@@ -2,6 +2,12 @@
 
 use std::error::Error;
 
+/// What listens on an address that no interface has.
+pub const NO_SUCH_BIND: &str =
+    "no interface of this machine has this address: change `bind` in [[listeners]]";
+/// The same of the admin API.
+pub const NO_SUCH_LISTEN: &str = "no interface of this machine has this address: change [admin] listen";
+
 /// What an error says, then what each error says that it comes from, joined by colons. An error that says its source's text
 /// itself (most of ours do, so that they are whole where they are logged) does not have it said again.
 #[must_use]

@@ -14,6 +14,7 @@ mod routes;
 mod scroll;
 mod shown;
 mod state;
+mod style;
 mod view;
 
 use std::io::{self, IsTerminal};

@@ -9,6 +9,7 @@
 //! nobody: what to do with a refusal is for the one who asked.
 
 mod address;
+mod answer;
 mod clients;
 #[cfg(all(test, loom_model))]
 mod model;
@@ -23,9 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use address::{AddressKey, V6Prefix, V6PrefixError};
-pub use clients::{
-    AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal, Busiest,
-};
+pub use answer::{AddressRefusal, Busiest};
+pub use clients::{AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit};
 pub use queue::{QueueError, QueueLimits};
 
 use self::queue::Line;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::status::{Phases, Usage};
+use super::usage::{Phases, Usage};
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

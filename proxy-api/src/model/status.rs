@@ -9,6 +9,7 @@ use super::change::{Reload, Upgrade};
 use super::connections::Connection;
 use super::log::LogStatus;
 use super::routes::{Drain, Listener, Pool, Route};
+use super::usage::{Phases, Usage};
 
 /// The proxy as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,30 +59,6 @@ pub struct Status {
     pub last_upgrade: Option<Upgrade>,
     /// The log.
     pub log: LogStatus,
-}
-
-/// Connections by phase.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Phases {
-    /// Reading the PROXY header.
-    pub header: u64,
-    /// Reading the ClientHello.
-    pub peek: u64,
-    /// Waiting for a place or for a backend.
-    pub dial: u64,
-    /// Established.
-    pub relay: u64,
-    /// One side has ended, the other is still sending.
-    pub drain: u64,
-}
-
-/// So much of so much.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Usage {
-    /// In use.
-    pub used: u64,
-    /// The most there may be; null for no limit.
-    pub most: Option<u64>,
 }
 
 /// Memory of the process.

@@ -11,12 +11,7 @@ use super::finding::{Finding, Findings, Severity, Source};
 use super::{AccessTo, Config, listener, peel, route};
 use crate::admin::{AdminError, fit};
 use crate::logging::UNREAD;
-
-/// What listens on an address that no interface has.
-pub const NO_SUCH_BIND: &str =
-    "no interface of this machine has this address: change `bind` in [[listeners]]";
-/// The same of the admin API.
-pub const NO_SUCH_LISTEN: &str = "no interface of this machine has this address: change [admin] listen";
+use crate::told::{NO_SUCH_BIND, NO_SUCH_LISTEN};
 
 /// What is waited for, and where it is written.
 enum Awaited {

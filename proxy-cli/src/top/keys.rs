@@ -7,7 +7,7 @@ use ratatui::widgets::{Clear, Paragraph};
 
 use super::scroll::Scroll;
 use super::state::{Mode, State};
-use super::view::{ALARM, BOLD, FAINT, columns};
+use super::style::{ALARM, BOLD, FAINT, columns};
 use crate::format::plain;
 use proxy_api::model::Filter;
 

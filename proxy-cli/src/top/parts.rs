@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Row, Table};
 
 use super::state::State;
-use super::view::{ALARM, BOLD, NARROW, colour, columns as screen_columns};
+use super::style::{ALARM, BOLD, NARROW, colour, columns as screen_columns};
 use crate::conns;
 use crate::format::{age, bytes, known, plain, shortened};
 use proxy_api::model::{Connection, SortBy};

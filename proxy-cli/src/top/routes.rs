@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
-use super::view::{ALARM, BOLD, FAINT, NARROW, cut};
+use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
 use crate::format::{age, count, plain, shortened, usage};
 use crate::status::DRAINED;
 use proxy_api::model::{Route, Target};

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Padding, Paragraph};
 
-use super::view::columns;
+use super::style::columns;
 
 /// Lines of a page, and columns of a step to the side.
 const PAGE: u16 = 10;

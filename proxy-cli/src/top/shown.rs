@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use super::scroll::Scroll;
-use super::view::{ALARM, BOLD};
+use super::style::{ALARM, BOLD};
 use crate::format::plain;
 use crate::{conns, show};
 use proxy_api::model::ConnectionInFull;

@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph, Sparkline, Wrap};
 
@@ -10,6 +10,7 @@ use super::keys::{draw_foot, draw_help};
 use super::parts::{busiest_table, connection_table};
 use super::routes;
 use super::state::{Mode, State};
+use super::style::{ALARM, BOLD, FAINT, NARROW, WELL, colour, columns, cut};
 use crate::filter;
 use crate::format::{age, bytes, plain, usage};
 use crate::status::{audit_line, by_phase};
@@ -17,15 +18,6 @@ use proxy_api::model::{Pool, Sample, Usage};
 
 /// With so many lines above the last there is room for the history and the busiest, too.
 const TALL: u16 = 35;
-/// On a screen of fewer columns what matters less is left out.
-pub(super) const NARROW: u16 = 60;
-
-/// What wants attention, and what is well.
-pub(super) const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
-const WELL: Style = Style::new().fg(Color::Green);
-pub(super) const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
-pub(super) const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let area = frame.area();
@@ -120,40 +112,8 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, state: &State, sample: &Sample)
     frame.render_widget(Paragraph::new(light).alignment(Alignment::Right), area);
 }
 
-/// So many columns or lines, as the screen counts them.
-pub(super) fn columns(count: usize) -> u16 {
-    u16::try_from(count).unwrap_or(u16::MAX)
-}
-
 fn draw_line(frame: &mut Frame<'_>, area: Rect, line: Line<'static>) {
     frame.render_widget(Paragraph::new(cut(line, area.width.into())), area);
-}
-
-/// As much of a line as fits, with a mark where it is cut.
-pub(super) fn cut(line: Line<'static>, most: usize) -> Line<'static> {
-    if line.width() <= most {
-        return line;
-    }
-    let mut left = most.saturating_sub(1);
-    let mut spans = Vec::new();
-    for span in line.spans {
-        let kept: String = span.content.chars().take(left).collect();
-        left -= kept.chars().count();
-        spans.push(Span::styled(kept, span.style));
-    }
-    spans.push(Span::raw("…"));
-    Line::from(spans)
-}
-
-/// The colour of each phase.
-pub(super) fn colour(phase: &str) -> Color {
-    match phase {
-        "header" => Color::Cyan,
-        "peek" => Color::Blue,
-        "dial" => Color::Yellow,
-        "relay" => Color::Green,
-        _ => Color::Magenta,
-    }
 }
 
 /// Counts by phase, and a bar of them as wide as is left.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 
 use super::address::AddressKey;
-use super::clients::{AddressRefusal, Busiest};
+use super::answer::{AddressRefusal, Busiest};
 use super::rate::Gcra;
 
 /// Buckets that each admission looks at. With four, what is overdue stays under a quarter of the table's buckets: by
