@@ -91,11 +91,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 /// One round of one of them: few routes first, so that what the program itself takes is known.
 fn measure(subject: &Subject, routes: u32, backends: &[Backend; 2]) -> anyhow::Result<Measured> {
     const FEW: u32 = 10;
-    let small = Files::write(subject, FEW, backends)?;
+    let small = Files::write(subject.kind(), FEW, backends)?;
     let started = Started::of(subject, &small)?;
     let itself = started.at_rest(AT_REST)?;
     drop(started);
-    let files = Files::write(subject, routes, backends)?;
+    let files = Files::write(subject.kind(), routes, backends)?;
     let each = |bytes: u64| bytes.saturating_sub(itself) as f64 / 1024.0 / f64::from(routes - FEW);
     let check = finished(&subject.check(&files))?;
     let mut started = Started::of(subject, &files)?;

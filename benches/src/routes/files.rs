@@ -8,7 +8,14 @@ use chain_harness::free_port;
 use tempfile::TempDir;
 
 use super::backend::Backend;
-use super::subject::{Kind, Subject};
+
+/// How a program's routes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Ours,
+    Haproxy,
+    Nginx,
+}
 
 /// What is written for one start, in a folder of its own.
 pub(super) struct Files {
@@ -24,13 +31,13 @@ pub(super) struct Files {
 
 impl Files {
     /// Writes `routes` of them. All lead to the first backend; the one in the middle does so until it is changed.
-    pub(super) fn write(subject: &Subject, routes: u32, backends: &[Backend; 2]) -> anyhow::Result<Self> {
+    pub(super) fn write(kind: Kind, routes: u32, backends: &[Backend; 2]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let [first, second] = backends;
         let write = |changed: Option<u32>| {
             let target = |nth: u32| if Some(nth) == changed { second.addr } else { first.addr };
-            match subject.kind() {
+            match kind {
                 Kind::Ours => ours(dir.path(), listen, routes, target),
                 Kind::Haproxy => {
                     map(routes, |nth| if Some(nth) == changed { "second" } else { "first" }.to_owned())
@@ -44,12 +51,12 @@ impl Files {
             name: name(middle),
             says: [first.says, second.says],
             text: [write(None), write(Some(middle))],
-            kind: subject.kind(),
+            kind,
             dir,
         };
         std::fs::write(files.routes(), &files.text[0])?;
         std::fs::write(files.changed(), &files.text[1])?;
-        match subject.kind() {
+        match kind {
             Kind::Ours => {}
             Kind::Haproxy => std::fs::write(files.config(), haproxy(&files, backends))?,
             Kind::Nginx => std::fs::write(files.config(), nginx(&files, routes))?,

@@ -10,8 +10,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
 use super::backend::heard;
-use super::files::Files;
-use super::subject::{Kind, Subject};
+use super::files::{Files, Kind};
+use super::subject::Subject;
 use crate::clock;
 
 /// How long anything here may take.

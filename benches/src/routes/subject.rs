@@ -3,15 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::files::Files;
-
-/// How its routes are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Ours,
-    Haproxy,
-    Nginx,
-}
+use super::files::{Files, Kind};
 
 /// A program.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use proxy_api::model::{Pool, Sample, Usage};
 
 /// With so many lines above the last there is room for the history and the busiest, too.
 const TALL: u16 = 35;
+
 /// Draws all of it.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
     let area = frame.area();
