@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Unix socket ─┐                        ┌─ /v1/… JSON ── conns, kill, status, events (SSE)
-//! loopback TCP ┴─► accept ─► door ─► api ┼─ /metrics
+//! loopback TCP ┴─► accept ─► auth ─► api ┼─ /metrics
 //!                  reserve   token       └─ / dashboard
 //! ```
 //! It has a thread and a runtime of its own: it neither waits for the control plane nor takes anything from the workers. It
@@ -12,13 +12,14 @@
 
 mod accept;
 mod api;
+mod auth;
 mod body;
-mod census;
 mod change;
 mod clients;
 mod connections;
-mod door;
+mod counts;
 mod events;
+mod filter;
 pub(crate) mod fit;
 mod health;
 mod holder;
@@ -37,7 +38,6 @@ mod status;
 mod token;
 mod trace;
 pub(crate) mod view;
-mod wanted;
 
 use std::io;
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ use tracing::{error, info};
 use crate::config::{Admin, AdminAddr};
 use crate::control::Control;
 use accept::{Serving, accept_loop};
-use door::Door;
+use auth::Auth;
 use on_unix::OnUnix;
 use process::Process;
 use proxy_dataplane::descriptors::{self, reserve_of_the_api};
@@ -154,7 +154,7 @@ pub struct Given {
 #[derive(Debug)]
 pub struct AdminSockets {
     unix: Option<OnUnix>,
-    tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
+    tcp: Option<(std::net::TcpListener, SocketAddr, Auth)>,
     /// A copy of the socket for TCP, for another process to take over.
     kept: Option<std::net::TcpListener>,
     // All that takes a descriptor is had before the first client comes: a crowd that is there already must not keep the API,
@@ -221,7 +221,7 @@ fn listen(
     at: AdminAddr,
     token: Option<Token>,
     handed_over: Option<std::net::TcpListener>,
-) -> Result<(std::net::TcpListener, SocketAddr, Door), AdminError> {
+) -> Result<(std::net::TcpListener, SocketAddr, Auth), AdminError> {
     let addr = at.socket_addr();
     if token.is_none() && !at.is_loopback() {
         return Err(AdminError::Open { addr });
@@ -230,7 +230,7 @@ fn listen(
     let listener = handed_over.filter(fits).map_or_else(|| open(addr), Ok);
     let bound = listener.and_then(|listener| listener.local_addr().map(|addr| (listener, addr)));
     let (listener, bound) = bound.map_err(|source| AdminError::Address { addr, source })?;
-    Ok((listener, bound, Door { token, loopback: at.is_loopback() }))
+    Ok((listener, bound, Auth { token, loopback: at.is_loopback() }))
 }
 
 fn open(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -321,12 +321,12 @@ impl Drop for AdminServer {
 /// Serves until `serving.stop`.
 async fn serve(
     (unix, control): (Option<OnUnix>, Control),
-    tcp: Option<(std::net::TcpListener, SocketAddr, Door)>,
+    tcp: Option<(std::net::TcpListener, SocketAddr, Auth)>,
     serving: Serving,
     release: CancellationToken,
 ) {
-    let guarded = async |(listener, addr, door): (std::net::TcpListener, SocketAddr, Door)| {
-        let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(door), door::check));
+    let guarded = async |(listener, addr, auth): (std::net::TcpListener, SocketAddr, Auth)| {
+        let router: Router = serving.router.clone().layer(from_fn_with_state(Arc::new(auth), auth::check));
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
                 accept_loop(&listener, Serving { router, until: release.clone(), ..serving.clone() }).await;

@@ -1,7 +1,7 @@
 //! The configuration: one file, read whole, refused with everything that is wrong with it.
 //!
 //! ```text
-//! text ─► peel ─► ConfigFile ─► routes, listeners ─► Config
+//! text ─► recover ─► ConfigFile ─► routes, listeners ─► Config
 //!          │ wrong types, unknown keys  │ clashes      and warnings
 //!          └────────────► findings ◄────┘ ─► ConfigErrors: each points into the file
 //! ```
@@ -48,8 +48,8 @@ pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 use document::Document;
 use file::ConfigFile;
 use finding::Source;
-use peel::Peeled;
 use pool::Pools;
+use recover::Recovered;
 use route::Defaults;
 
 mod access_rule;
@@ -61,30 +61,30 @@ mod chain;
 mod congestion;
 mod delay;
 mod document;
-mod early;
 mod elsewhere;
 mod events;
 mod explain;
 mod file;
 mod finding;
-mod itself;
 mod kernel;
 mod limits;
 mod listener;
 mod log;
+mod loops;
 mod machine;
 mod memory;
 mod origin;
 mod other_names;
-mod peel;
 mod pieces;
 mod pool;
 mod process;
+mod recover;
 mod route;
 mod schema;
 mod send_proxy;
 mod start;
-mod stray;
+mod too_early;
+mod type_mistakes;
 mod words;
 mod written;
 
@@ -125,8 +125,8 @@ impl Config {
         let origin = Origin::new(&origin.as_ref().to_string_lossy(), text);
         let source = Source::of(&origin);
         let mut errors = Vec::new();
-        let config = peel::read(&source.text, &mut errors)
-            .and_then(|Peeled { file, document }| resolve(file, &document, &source, origin, &mut errors));
+        let config = recover::read(&source.text, &mut errors)
+            .and_then(|Recovered { file, document }| resolve(file, &document, &source, origin, &mut errors));
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -291,7 +291,7 @@ fn resolve(
     let listeners = listener::expand(file, &routes, document, errors);
     let routes = route::table(routes, &defaults, document, errors);
     let routes = routes.filter(|_| !document.is_wounded())?;
-    itself::check(&routes, &listeners, document, errors);
+    loops::check(&routes, &listeners, document, errors);
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(of_pools);
     warnings.extend(listener::warnings(file, document));

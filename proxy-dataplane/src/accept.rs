@@ -176,13 +176,13 @@ impl<D: Dial> Generation<D> {
     where
         D: Clone,
     {
-        recover(Arc::clone(&self.ailing), self.dialer.clone(), self.resolver.clone(), stop)
+        recover(Arc::clone(&self.unhealthy), self.dialer.clone(), self.resolver.clone(), stop)
     }
 
     /// Such tries under way, each with a socket or a few that no connection has.
     #[must_use]
     pub fn tries(&self) -> usize {
-        self.ailing.tries()
+        self.unhealthy.tries()
     }
 
     /// The life of one connection that `at` has accepted: its entry is open from now on, and closed when the future is

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use proxy_conn::{AddressLimits, Limit, PoolId, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
-use proxy_upstream::{Ailing, Draining, Group};
+use proxy_upstream::{Draining, Group, Unhealthy};
 use tracing::warn;
 
 use crate::omissions::Omissions;
@@ -73,7 +73,7 @@ pub struct Generation<D> {
     /// What is counted under each name, also under those that are in no configuration any more.
     pub(crate) counted: Counted,
     /// Their targets that are not well.
-    pub(crate) ailing: Arc<Ailing>,
+    pub(crate) unhealthy: Arc<Unhealthy>,
     /// The most connections of the process, once this generation is in force.
     most: usize,
 }
@@ -102,11 +102,11 @@ impl RouteState {
         self.omissions.as_ref()
     }
 
-    fn new(route: &RouteConfig, counted: &mut OfRoute, ailing: &Arc<Ailing>) -> Self {
+    fn new(route: &RouteConfig, counted: &mut OfRoute, unhealthy: &Arc<Unhealthy>) -> Self {
         Self {
             name: Arc::clone(&route.name),
             limit: counted.limit.clone(),
-            targets: group(route, counted, ailing),
+            targets: group(route, counted, unhealthy),
             draining: counted.draining.clone(),
             keep_alive: Arc::new(route.keep_alive),
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
@@ -122,12 +122,12 @@ impl RouteState {
 }
 
 /// The targets of a route, with what is kept of them.
-fn group(route: &RouteConfig, counted: &mut OfRoute, ailing: &Arc<Ailing>) -> Group {
+fn group(route: &RouteConfig, counted: &mut OfRoute, unhealthy: &Arc<Unhealthy>) -> Group {
     let targets = match &route.action {
         Action::Forward(targets) => Arc::clone(targets),
         Action::Refuse => Arc::default(),
     };
-    Group::new(Arc::clone(&route.name), targets, &route.group(), &mut counted.targets, ailing)
+    Group::new(Arc::clone(&route.name), targets, &route.group(), &mut counted.targets, unhealthy)
 }
 
 /// A listener: its configuration, and what is counted for it, for all workers together.
@@ -169,10 +169,10 @@ impl<D: Dial> Generation<D> {
         let connections = Limit::new(most);
         let numbers = Numbers::of(&settings.pools);
         let ids = (0..).map_while(PoolId::new).zip(&settings.pools);
-        let (ailing, counted) = (Arc::<Ailing>::default(), Counted::default());
+        let (unhealthy, counted) = (Arc::<Unhealthy>::default(), Counted::default());
         let turn = counted.set_aside(settings.listeners.len() + settings.pools.len());
         let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
-        let routes = RouteStates::new(&settings, &counted, &ailing);
+        let routes = RouteStates::new(&settings, &counted, &unhealthy);
         routes.take_force(&settings, turn);
         let clients = settings.clients.map(AddressLimits::new);
         let listeners = settings.listeners.iter().map(|at| counted.listener(at)).collect();
@@ -192,7 +192,7 @@ impl<D: Dial> Generation<D> {
             dialer,
             resolver,
             counted,
-            ailing,
+            unhealthy,
             most,
             settings,
         }
@@ -210,7 +210,7 @@ impl<D: Dial> Generation<D> {
         let most = max_connections(&settings);
         self.counted.forget();
         let pools = self.pools_after(&settings, most)?;
-        let routes = RouteStates::new(&settings, &self.counted, &self.ailing);
+        let routes = RouteStates::new(&settings, &self.counted, &self.unhealthy);
         let listeners = settings.listeners.iter().map(|at| self.counted.listener(at)).collect();
         Ok(Self {
             tracker: Arc::clone(&self.tracker),
@@ -226,7 +226,7 @@ impl<D: Dial> Generation<D> {
             dialer: self.dialer.clone(),
             resolver: self.resolver.clone(),
             counted: self.counted.clone(),
-            ailing: Arc::clone(&self.ailing),
+            unhealthy: Arc::clone(&self.unhealthy),
             most,
             settings,
         })

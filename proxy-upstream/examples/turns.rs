@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proxy_core::dial::reach;
 use proxy_core::{Bound, Resolver, TcpDialer, TcpListener};
-use proxy_upstream::{Ailing, Group, GroupOptions, Kept, Target};
+use proxy_upstream::{Group, GroupOptions, Kept, Target, Unhealthy};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -14,8 +14,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         (TcpListener::bind("127.0.0.1:0".parse()?)?, TcpListener::bind("127.0.0.1:0".parse()?)?);
     let (here, there) = (first.local_addr()?, second.local_addr()?);
     let targets: Arc<[Target]> = [here.to_string().parse()?, there.to_string().parse()?].into();
-    let (mut kept, ailing) = (Kept::default(), Arc::new(Ailing::default()));
-    let group = Group::new("main".into(), targets, &GroupOptions::default(), &mut kept, &ailing);
+    let (mut kept, unhealthy) = (Kept::default(), Arc::new(Unhealthy::default()));
+    let group = Group::new("main".into(), targets, &GroupOptions::default(), &mut kept, &unhealthy);
 
     let mut first = Some(first);
     for n in 1..=10 {

@@ -11,7 +11,7 @@ use crate::balance::{Rotation, round_robin};
 use crate::candidates::Candidates;
 use crate::member::Member;
 use crate::options::GroupOptions;
-use crate::recovery::Ailing;
+use crate::recovery::Unhealthy;
 
 /// What is kept of a group from one configuration to the next: its members with all that is counted for them, those too that are
 /// in no configuration any more and have connections; and whose turn it is.
@@ -40,19 +40,19 @@ pub struct Group {
     targets: Arc<[Target]>,
     members: Vec<Arc<Member>>,
     turn: Arc<Rotation>,
-    ailing: Arc<Ailing>,
+    unhealthy: Arc<Unhealthy>,
 }
 
 impl Group {
     /// The group of that name, of these targets. Those that are `kept` go on with all that is counted, and those that are new are
-    /// kept from then on. Members that are not well are tried by whoever [`recover`](crate::recover)s with the same `ailing`.
+    /// kept from then on. Members that are not well are tried by whoever [`recover`](crate::recover)s with the same `unhealthy`.
     #[must_use]
     pub fn new(
         name: Arc<str>,
         targets: Arc<[Target]>,
         options: &GroupOptions,
         kept: &mut Kept,
-        ailing: &Arc<Ailing>,
+        unhealthy: &Arc<Unhealthy>,
     ) -> Self {
         let mut free = kept.members.clone();
         let member = |target: &Target| {
@@ -68,7 +68,7 @@ impl Group {
             }
         };
         let members = targets.iter().map(member).collect();
-        Self { name, targets, members, turn: Arc::clone(&kept.turn), ailing: Arc::clone(ailing) }
+        Self { name, targets, members, turn: Arc::clone(&kept.turn), unhealthy: Arc::clone(unhealthy) }
     }
 
     /// Makes its members obey `options` from now on, and marks them as in force.
@@ -134,7 +134,7 @@ impl Group {
     /// A member is left alone, or lags: the proxy tries it by itself from now on.
     pub(crate) fn look_after(&self, member: &Arc<Member>, at: &TargetAddr) {
         if !member.is_looked_after.swap(true, Ordering::Relaxed) {
-            self.ailing.add(member, at.clone(), Arc::clone(&self.name));
+            self.unhealthy.add(member, at.clone(), Arc::clone(&self.name));
         }
     }
 }

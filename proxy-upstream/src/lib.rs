@@ -6,7 +6,7 @@
 //!  Target ─┘     ▲      └─ Member: limit, breaker, ◄───┴ how it went
 //!                │         draining, figures
 //!               Kept: members and turn, from one configuration to the next
-//!                                        Ailing ──► recover: tries those that are not well
+//!                                        Unhealthy ──► recover: tries those that are not well
 //! ```
 //! A [`Target`] is an address as it is written, and resolves nothing. A [`Group`] is made anew with each configuration; what is
 //! counted for its members, and whose turn it is, is [`Kept`]. [`balance`] is the choice alone: pure functions.
@@ -33,7 +33,7 @@ pub use draining::Draining;
 pub use group::{Group, Kept};
 pub use member::Member;
 pub use options::GroupOptions;
-pub use recovery::{Ailing, recover};
+pub use recovery::{Unhealthy, recover};
 
 /// The examples of the README.
 #[cfg(doctest)]

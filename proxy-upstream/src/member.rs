@@ -89,7 +89,7 @@ impl Member {
     }
 
     /// Whether it is left alone, or tried last.
-    pub(crate) fn is_ailing(&self, now: Instant) -> bool {
+    pub(crate) fn is_unhealthy(&self, now: Instant) -> bool {
         self.breaker.view(now).state != BreakerState::Closed || self.lags(now)
     }
 

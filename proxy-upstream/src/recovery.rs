@@ -2,7 +2,7 @@
 //! can be, whoever else is dialled meanwhile, and no client is the one who finds out.
 //!
 //! ```text
-//!  breaker opens, or overtaken ──► Ailing ──► every `EVERY`: connect, reset ── well again: dialled as before
+//!  breaker opens, or overtaken ──► Unhealthy ──► every `EVERY`: connect, reset ── well again: dialled as before
 //!                                                  └ gone from the configuration: forgotten
 //! ```
 //! A try is made as any dial is, within a deadline, and reset at once when the target's kernel has answered: no PROXY header, no
@@ -48,8 +48,8 @@ const OF_EACH: Duration = Duration::from_millis(1);
 
 /// The targets that are to be looked after. One for all generations.
 #[derive(Debug)]
-pub struct Ailing {
-    new: Mutex<Vec<Patient>>,
+pub struct Unhealthy {
+    new: Mutex<Vec<Entry>>,
     told: Notify,
     places: Semaphore,
     /// How many are looked after.
@@ -58,23 +58,23 @@ pub struct Ailing {
 
 /// A target that is not well, and where it was when that was found.
 #[derive(Debug)]
-struct Patient {
+struct Entry {
     target: Weak<Member>,
     at: TargetAddr,
     route: Arc<str>,
 }
 
-impl Default for Ailing {
+impl Default for Unhealthy {
     fn default() -> Self {
         let (new, crowd) = (Mutex::default(), AtomicU32::new(0));
         Self { new, told: Notify::new(), places: Semaphore::new(AT_ONCE), crowd }
     }
 }
 
-impl Ailing {
+impl Unhealthy {
     /// Adds a target; whoever adds it sees to it that it is there once.
     pub(crate) fn add(&self, target: &Arc<Member>, at: TargetAddr, route: Arc<str>) {
-        self.new.lock().push(Patient { target: Arc::downgrade(target), at, route });
+        self.new.lock().push(Entry { target: Arc::downgrade(target), at, route });
         self.told.notify_one();
     }
 
@@ -90,23 +90,23 @@ impl Ailing {
     }
 }
 
-/// Looks after the `ailing` members of whatever configuration is in force, reaching them as connections do, until `quit`.
+/// Looks after the `unhealthy` members of whatever configuration is in force, reaching them as connections do, until `quit`.
 pub async fn recover<D: Dial + Clone>(
-    ailing: Arc<Ailing>,
+    unhealthy: Arc<Unhealthy>,
     dialer: D,
     resolver: Resolver,
     quit: CancellationToken,
 ) {
     let dialer = dialer.unnoticed();
     let looking_after = async {
-        let mut patients = FuturesUnordered::new();
+        let mut entries = FuturesUnordered::new();
         loop {
-            let new = std::mem::take(&mut *ailing.new.lock());
-            patients.extend(new.into_iter().map(|patient| look_after(&dialer, &resolver, &ailing, patient)));
-            ailing.crowd.store(u32::try_from(patients.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+            let new = std::mem::take(&mut *unhealthy.new.lock());
+            entries.extend(new.into_iter().map(|entry| look_after(&dialer, &resolver, &unhealthy, entry)));
+            unhealthy.crowd.store(u32::try_from(entries.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
             tokio::select! {
-                () = ailing.told.notified() => {}
-                Some(()) = patients.next() => {}
+                () = unhealthy.told.notified() => {}
+                Some(()) = entries.next() => {}
             }
         }
     };
@@ -114,16 +114,16 @@ pub async fn recover<D: Dial + Clone>(
 }
 
 /// Tries one target until it is well, or no more.
-async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, ailing: &Ailing, patient: Patient) {
+async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unhealthy, entry: Entry) {
     let (mut due, mut wait) = (Instant::now(), EVERY);
     loop {
-        due = Instant::now().max(due + wait.max(ailing.every()));
+        due = Instant::now().max(due + wait.max(unhealthy.every()));
         tokio::time::sleep_until(due).await;
-        let Some(target) = patient.target.upgrade() else { return };
-        if !target.is_ailing(Instant::now()) {
+        let Some(target) = entry.target.upgrade() else { return };
+        if !target.is_unhealthy(Instant::now()) {
             target.is_looked_after.store(false, Ordering::Relaxed);
             // Whoever found it ill just before that has not added it.
-            let again = target.is_ailing(Instant::now());
+            let again = target.is_unhealthy(Instant::now());
             if !again || target.is_looked_after.swap(true, Ordering::Relaxed) {
                 return;
             }
@@ -131,9 +131,9 @@ async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, ailing: &Ailing, p
         // One that was removed is kept while it has connections: it may come back.
         if target.is_in_force()
             && !target.draining.is_on()
-            && let Ok(_place) = ailing.places.acquire().await
+            && let Ok(_place) = unhealthy.places.acquire().await
         {
-            let found = try_once(dialer, resolver, &target, &patient).await;
+            let found = try_once(dialer, resolver, &target, &entry).await;
             wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
             if let Some(until) = &mut *target.lags_until.lock() {
                 *until = Instant::now() + wait + LAST_FOR;
@@ -152,13 +152,13 @@ enum Found {
 }
 
 /// Tries a target once.
-async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, patient: &Patient) -> Found {
+async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, entry: &Entry) -> Found {
     let began = Instant::now();
     // The breaker of one that merely lags is closed: what is found counts as a client's dial does.
     let is_open = target.breaker.view(began).state != BreakerState::Closed;
     let ticket = if is_open { None } else { target.breaker.admit(began).ticket() };
     let within = if is_open { ANSWERS_WITHIN } else { LAGGARD_WITHIN };
-    let (heard, at) = (Heard::default(), std::slice::from_ref(&patient.at));
+    let (heard, at) = (Heard::default(), std::slice::from_ref(&entry.at));
     let reached = reach(dialer, resolver, at, &heard, within).await;
     let found = match &reached {
         Ok(_) if began.elapsed() <= STAGGER => Found::Well,
@@ -174,7 +174,7 @@ async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, pat
         (Err(_), _) if target.has_moved(&heard.0.lock()) => target.breaker.moved(),
         (Err(_), ticket) => ticket.and_then(|ticket| ticket.failed(Instant::now())),
     };
-    target.log(&patient.route, change);
+    target.log(&entry.route, change);
     found
 }
 

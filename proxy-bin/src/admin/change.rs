@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::api::Api;
 use super::body::{JsonBody, TextBody};
-use super::census::Census;
+use super::counts::Counts;
 use super::status;
 use crate::admin::problem::Problem;
 use crate::control::{DrainError, UpgradeError};
@@ -91,7 +91,7 @@ pub(super) async fn drains(State(api): State<Arc<Api>>) -> Json<Vec<Drain>> {
 
 /// `POST /v1/stop`. What is answered is how it was; it stops afterwards.
 pub(super) async fn stop(State(api): State<Arc<Api>>) -> Json<Status> {
-    let before = status::of_all(&api, &Census::take(api.tracker()));
+    let before = status::of_all(&api, &Counts::take(api.tracker()));
     api.control().stop();
     Json(before)
 }

@@ -11,8 +11,8 @@ use tracing::warn;
 
 use super::api::Api;
 use super::body::JsonBody;
+use super::filter::{KEYS, Selection, filter};
 use super::query::{Id, Pairs};
-use super::wanted::{KEYS, Wanted, filter};
 use super::{socket, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, SortBy};
@@ -95,9 +95,9 @@ pub(super) async fn list(
     let proxy = api.proxy();
     let pools = view::pool_names(&proxy);
     let mut connections = api.tracker().connections();
-    let (wanted, now) = (Wanted::of(filter, &proxy, &connections)?, Instant::now());
+    let (selection, now) = (Selection::of(filter, &proxy, &connections)?, Instant::now());
     let total = connections.len() as u64;
-    connections.retain(|one| wanted.takes(one, now));
+    connections.retain(|one| selection.takes(one, now));
     let matched = connections.len();
     let connections = sorted(connections, page.sort, page.reverse, now);
     let shown: Vec<_> = connections
@@ -155,8 +155,8 @@ pub(super) async fn kill(
         ));
     }
     let mut meant = api.tracker().connections();
-    let (wanted, now) = (Wanted::of(filter.clone(), &api.proxy(), &meant)?, Instant::now());
-    meant.retain(|one| wanted.takes(one, now));
+    let (selection, now) = (Selection::of(filter.clone(), &api.proxy(), &meant)?, Instant::now());
+    meant.retain(|one| selection.takes(one, now));
     let meant = sorted(meant, SortBy::Age, false, now);
     let killed = if dry_run { 0 } else { meant.iter().filter(|one| one.cancel(Reason::Killed)).count() };
     if !dry_run {

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::api::Api;
-use super::census::Census;
+use super::counts::Counts;
 use super::{connections, status, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::Sample;
@@ -58,13 +58,13 @@ impl Live {
 
 /// What the proxy is like now.
 fn sample(api: &Api) -> Sample {
-    let census = Census::take(api.tracker());
-    let oldest = census.oldest.iter().map(|one| connections::one_view(api, one, census.at));
+    let counts = Counts::take(api.tracker());
+    let oldest = counts.oldest.iter().map(|one| connections::one_view(api, one, counts.at));
     Sample {
         at: view::since_1970(SystemTime::now()),
-        status: status::of_all(api, &census),
-        routes: status::routes(&api.proxy(), &census),
-        ages: census.ages(),
+        status: status::of_all(api, &counts),
+        routes: status::routes(&api.proxy(), &counts),
+        ages: counts.ages(),
         oldest: oldest.collect(),
     }
 }

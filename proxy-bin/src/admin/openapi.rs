@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::{Answer, Api, Endpoint};
 use super::connections::PAGE_KEYS;
-use super::wanted::KEYS;
+use super::filter::KEYS;
 use proxy_api::model::Filter;
 use proxy_api::model::Problem;
 

@@ -9,8 +9,8 @@ use proxy_conn::{BreakerState, Cause, Level, Limit};
 use proxy_core::TcpDialer;
 
 use super::api::Api;
-use super::census::{Census, Group};
 use super::clients;
+use super::counts::{Counts, Group};
 use super::view::{self, secs, usage};
 use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
@@ -22,11 +22,11 @@ type Served = Generation<TcpDialer>;
 
 /// `GET /v1/status`.
 pub(super) async fn status(State(api): State<Arc<Api>>) -> Json<Status> {
-    Json(of_all(&api, &Census::take(api.tracker())))
+    Json(of_all(&api, &Counts::take(api.tracker())))
 }
 
 /// The proxy as a whole.
-pub(super) fn of_all(api: &Api, census: &Census) -> Status {
+pub(super) fn of_all(api: &Api, counts: &Counts) -> Status {
     let (control, proxy, tracker) = (api.control(), api.proxy(), api.tracker());
     let ended = Cause::ALL.iter().map(|cause| (cause.name().to_owned(), tracker.ended(*cause)));
     Status {
@@ -37,14 +37,14 @@ pub(super) fn of_all(api: &Api, census: &Census) -> Status {
         state: control.state().name().to_owned(),
         ready: api.unready().is_none(),
         workers: u32::try_from(control.workers().len()).unwrap_or(u32::MAX),
-        connections: census.all.phases.total(),
+        connections: counts.all.phases.total(),
         max_connections: proxy.connections.most() as u64,
         full: proxy.is_full(),
         opened_total: tracker.opened(),
         ended_total: ended.filter(|(_, count)| *count > 0).collect(),
-        phases: census.all.phases,
-        pools: pools(&proxy, census),
-        listeners: listeners(api, census),
+        phases: counts.all.phases,
+        pools: pools(&proxy, counts),
+        listeners: listeners(api, counts),
         descriptors: api.process.descriptors(),
         memory: api.process.memory(),
         audit: view::audit(api.audit().state()),
@@ -57,23 +57,23 @@ pub(super) fn of_all(api: &Api, census: &Census) -> Status {
 
 /// `GET /v1/routes`.
 pub(super) async fn all_routes(State(api): State<Arc<Api>>) -> Json<Vec<Route>> {
-    Json(routes(&api.proxy(), &Census::take(api.tracker())))
+    Json(routes(&api.proxy(), &Counts::take(api.tracker())))
 }
 
 /// `GET /v1/targets`.
 pub(super) async fn all_targets(State(api): State<Arc<Api>>) -> Json<Vec<Target>> {
-    let routes = routes(&api.proxy(), &Census::take(api.tracker()));
+    let routes = routes(&api.proxy(), &Counts::take(api.tracker()));
     Json(routes.into_iter().flat_map(|route| route.targets).collect())
 }
 
 /// `GET /v1/pools`.
 pub(super) async fn all_pools(State(api): State<Arc<Api>>) -> Json<Vec<Pool>> {
-    Json(pools(&api.proxy(), &Census::take(api.tracker())))
+    Json(pools(&api.proxy(), &Counts::take(api.tracker())))
 }
 
 /// `GET /v1/listeners`.
 pub(super) async fn all_listeners(State(api): State<Arc<Api>>) -> Json<Vec<Listener>> {
-    Json(listeners(&api, &Census::take(api.tracker())))
+    Json(listeners(&api, &Counts::take(api.tracker())))
 }
 
 /// `GET /v1/limits`.
@@ -121,10 +121,10 @@ pub(super) fn log(api: &Api) -> model::LogStatus {
     model::LogStatus { level: level.name().to_owned(), lost_total: logs.as_ref().map_or(0, Logs::lost) }
 }
 
-fn pools(proxy: &Served, census: &Census) -> Vec<Pool> {
+fn pools(proxy: &Served, counts: &Counts) -> Vec<Pool> {
     let pool = |pool: &proxy_dataplane::pool::Pool| {
         let pressure = pool.pressure.load();
-        let group = census.pools.get(&pool.id);
+        let group = counts.pools.get(&pool.id);
         Pool {
             name: pool.name.to_string(),
             connections: usage(group.map_or(0, Group::open), &pool.limit),
@@ -141,9 +141,9 @@ fn waiting(limit: &Limit) -> u64 {
     limit.waiting() as u64
 }
 
-fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
+fn listeners(api: &Api, counts: &Counts) -> Vec<Listener> {
     let listener = |at: &Arc<proxy_dataplane::generation::Listener>| {
-        let group = census.listeners.get(&at.label);
+        let group = counts.listeners.get(&at.label);
         Listener {
             name: at.label.to_string(),
             connections: usage(group.map_or(0, Group::open), &at.limit),
@@ -156,7 +156,7 @@ fn listeners(api: &Api, census: &Census) -> Vec<Listener> {
 }
 
 /// The routes in force, then those that have connections although they are no more.
-pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
+pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
     let in_force = proxy.settings.routes.routes().map(|matched| {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         let targets = route.action.targets().iter().enumerate();
@@ -176,11 +176,11 @@ pub(super) fn routes(proxy: &Served, census: &Census) -> Vec<Route> {
             in_force: true,
             enabled: matched.spec.enabled,
             draining: state.is_some_and(|state| state.draining.is_on()),
-            ..of_route(matched.name(), census.routes.get(matched.name()), bound(route.max_connections))
+            ..of_route(matched.name(), counts.routes.get(matched.name()), bound(route.max_connections))
         }
     });
     let known = |name: &str| proxy.settings.routes.routes().any(|matched| matched.name() == name);
-    let gone: BTreeMap<_, _> = census.routes.iter().filter(|(name, _)| !known(name)).collect();
+    let gone: BTreeMap<_, _> = counts.routes.iter().filter(|(name, _)| !known(name)).collect();
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
 }
 

@@ -8,7 +8,7 @@ use proxy_core::listen::is_here;
 use super::document::Document;
 use super::file::ConfigFile;
 use super::finding::{Finding, Findings, Severity, Source};
-use super::{AccessTo, Config, listener, peel, route};
+use super::{AccessTo, Config, listener, recover, route};
 use crate::admin::{AdminError, fit};
 use crate::logging::UNREAD;
 use crate::told::{NO_SUCH_BIND, NO_SUCH_LISTEN};
@@ -33,9 +33,9 @@ impl Config {
         let awaited = self.awaited();
         // Where it is written, for which the text has to be read again.
         let text = &self.origin.text;
-        let peeled = (!awaited.is_empty()).then(|| peel::read(text, &mut Vec::new())).flatten();
+        let recovered = (!awaited.is_empty()).then(|| recover::read(text, &mut Vec::new())).flatten();
         let finding =
-            |awaited| Some(self.told(awaited, peeled.as_ref().map(|read| (&read.file, &read.document))?));
+            |awaited| Some(self.told(awaited, recovered.as_ref().map(|read| (&read.file, &read.document))?));
         let findings = awaited.into_iter().filter_map(finding).collect();
         Source::of(&self.origin).findings(Severity::Warning, findings)
     }

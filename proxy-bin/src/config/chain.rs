@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use super::document::Place;
 use super::finding::{Finding, Findings, Severity, Source};
-use super::peel::{self, Peeled};
+use super::recover::{self, Recovered};
 use super::{AcceptProxy, Config, listener, route};
 use link::Link;
 
@@ -109,7 +109,7 @@ fn has_one_before(hop: &Config) -> bool {
 #[derive(Clone, Copy)]
 struct Hop<'a, 't> {
     config: &'t Config,
-    text: &'a OnceCell<Peeled<'t>>,
+    text: &'a OnceCell<Recovered<'t>>,
 }
 
 impl<'a, 't> Hop<'a, 't> {
@@ -118,8 +118,8 @@ impl<'a, 't> Hop<'a, 't> {
         &self.config.origin.name
     }
 
-    fn text(self) -> &'a Peeled<'t> {
-        let read = || peel::read(&self.config.origin.text, &mut Vec::new());
+    fn text(self) -> &'a Recovered<'t> {
+        let read = || recover::read(&self.config.origin.text, &mut Vec::new());
         // INVARIANT: a configuration was made of this text.
         self.text.get_or_init(|| read().expect("it can be read"))
     }
@@ -136,7 +136,7 @@ impl<'a, 't> Hop<'a, 't> {
 
     /// The place of what is written about listening on a port; else that of the port, in the route that wants it.
     fn listener(self, at: &super::ListenerConfig) -> Place<'a, 't> {
-        let Peeled { file, document } = self.text();
+        let Recovered { file, document } = self.text();
         match listener::table_of(file, at) {
             Some(table) => listener::place(document, table),
             None => {

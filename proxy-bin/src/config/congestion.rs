@@ -5,7 +5,7 @@ use proxy_core::congestion::{Algorithm, CongestionError, permitted};
 
 use super::document::Place;
 use super::finding::Finding;
-use super::{Config, listener, peel};
+use super::{Config, listener, recover};
 
 impl Config {
     /// Each place that names a congestion control which cannot be had here, on behalf of who the process will be.
@@ -19,8 +19,8 @@ impl Config {
 
     /// The places of what is refused, for which the text has to be read again.
     fn what_it_lacks(&self) -> Vec<Finding> {
-        let Some(peeled) = peel::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
-        let (file, document) = (&peeled.file, &peeled.document);
+        let Some(recovered) = recover::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
+        let (file, document) = (&recovered.file, &recovered.document);
         let mut findings = Vec::new();
         let mut look = |one: Congestion, place: &Place<'_, '_>| {
             if let Some(error) = self.refused(one) {

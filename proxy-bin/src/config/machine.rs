@@ -1,7 +1,7 @@
 //! What is good on one machine and not on another: no part of reading the file, but asked by whoever is about to use it.
 
 use super::finding::{ConfigErrors, Finding, Severity, Source};
-use super::{Config, listener, peel};
+use super::{Config, listener, recover};
 use proxy_dataplane::descriptors::{self, Needs};
 
 impl Config {
@@ -44,8 +44,8 @@ impl Config {
             return None;
         }
         let title = format!("{needs}, and the limit of open files is {limit}");
-        let finding = match peel::read(&self.origin.text, &mut Vec::new()) {
-            Some(peeled) => listener::at_widest_range(&peeled.file.routes, &peeled.document, title),
+        let finding = match recover::read(&self.origin.text, &mut Vec::new()) {
+            Some(recovered) => listener::at_widest_range(&recovered.file.routes, &recovered.document, title),
             None => Finding::new(0..0, title),
         };
         Some(finding.help("raise the limit (`ulimit -Hn`, `LimitNOFILE=` of a unit), listen on fewer ports, or lower `workers`"))

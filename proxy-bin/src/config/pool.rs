@@ -11,7 +11,7 @@ use super::finding::Finding;
 use super::send_proxy::SendProxyFile;
 use proxy_values::spelling;
 
-use super::{early, route};
+use super::{route, too_early};
 
 /// Pools at most: the tracker keeps a connection's as one byte, and metrics have a series for each.
 const MOST: usize = 64;
@@ -110,7 +110,7 @@ pub(super) fn check(
 ) {
     for (name, pool) in &file.pools {
         let place = place(document, name.as_str());
-        early::check(&pool.timeouts, "pool", &place.key("timeouts"), findings);
+        too_early::check(&pool.timeouts, "pool", &place.key("timeouts"), findings);
         if let Err(error) = pool.overload.check()
             && place.is_whole("overload")
         {

@@ -12,7 +12,7 @@ use super::document::{Document, Place};
 use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
 use super::pool::Pools;
-use super::{early, kernel, send_proxy};
+use super::{kernel, send_proxy, too_early};
 
 /// What holds for routes that say nothing else.
 pub(super) struct Defaults<'f> {
@@ -126,7 +126,7 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
         return;
     }
     send_proxy::check(file, place, findings);
-    early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
+    too_early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
 }
 

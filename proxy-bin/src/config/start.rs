@@ -8,7 +8,7 @@ use rustix::fs::{Access, access};
 
 use super::document::Place;
 use super::finding::Finding;
-use super::{AccessTo, Config, peel};
+use super::{AccessTo, Config, recover};
 use crate::admin::fit;
 use crate::logging::{LogError, a_socket};
 use crate::privileges::{self, PrivilegeError};
@@ -25,8 +25,8 @@ impl Config {
             return Vec::new();
         }
         // Where it is written, for which the text has to be read again.
-        let Some(peeled) = peel::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
-        let root: Place<'_, '_> = peeled.document.root();
+        let Some(recovered) = recover::read(&self.origin.text, &mut Vec::new()) else { return Vec::new() };
+        let root: Place<'_, '_> = recovered.document.root();
         let finding = |(table, key, title): (&'static str, &'static str, String)| {
             Finding::new(root.key(table).key(key).span(), title)
         };

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::document::Document;
 use super::file::ConfigFile;
 use super::finding::Span;
-use super::{schema, stray};
+use super::{schema, type_mistakes};
 
 /// Those that the value at `span` may be, in quotes; none where it is no choice of words.
 pub(super) fn of(document: &Document<'_>, span: &Span) -> Vec<String> {
@@ -33,7 +33,7 @@ fn find<'s>(
 ) -> Option<&'s Value> {
     let schema = named(schema, whole);
     for (key, value) in node.get_ref().as_table().into_iter().flatten() {
-        let Some(below) = stray::of_key(key.get_ref(), schema) else { continue };
+        let Some(below) = type_mistakes::of_key(key.get_ref(), schema) else { continue };
         if let Some(found) = find(value, span, below, whole) {
             return Some(found);
         }

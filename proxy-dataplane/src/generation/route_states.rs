@@ -8,24 +8,28 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Counted, RouteState};
 use crate::settings::{RouteConfig, Settings};
-use proxy_upstream::Ailing;
+use proxy_upstream::Unhealthy;
 
 /// The states of a generation's routes, by their places in its table.
 #[derive(Debug)]
 pub struct RouteStates {
     slots: Box<[OnceLock<Box<RouteState>>]>,
     counted: Counted,
-    ailing: Arc<Ailing>,
+    unhealthy: Arc<Unhealthy>,
     /// Which turn at being in force is this generation's; 0 before it has taken force.
     turn: AtomicU64,
 }
 
 impl RouteStates {
     /// Those of `settings`. Names that are counted already are made at once, so that they obey it once it takes force.
-    pub(super) fn new(settings: &Settings, counted: &Counted, ailing: &Arc<Ailing>) -> Self {
+    pub(super) fn new(settings: &Settings, counted: &Counted, unhealthy: &Arc<Unhealthy>) -> Self {
         let slots = settings.routes.routes().map(|_| OnceLock::new()).collect();
-        let states =
-            Self { slots, counted: counted.clone(), ailing: Arc::clone(ailing), turn: AtomicU64::new(0) };
+        let states = Self {
+            slots,
+            counted: counted.clone(),
+            unhealthy: Arc::clone(unhealthy),
+            turn: AtomicU64::new(0),
+        };
         let known = counted.known(settings.routes.routes().map(|route| (route.index, route.payload)));
         for (index, route) in known {
             states.of(index, route);
@@ -55,7 +59,7 @@ impl RouteStates {
         let turn = self.turn.load(Ordering::Relaxed);
         self.counted.route(route, turn, |counted, in_force| {
             let known = counted.targets.members().count();
-            let state = RouteState::new(route, counted, &self.ailing);
+            let state = RouteState::new(route, counted, &self.unhealthy);
             if in_force {
                 state.take_force(route);
             } else {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use proxy_conn::{BreakerState, Cause, Phase, audit};
 
 use super::super::api::Api;
-use super::super::census::Census;
+use super::super::counts::Counts;
 use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::scrape::Scrape;
@@ -40,16 +40,16 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
         let figures = api.tracker().figures();
         (figures.from_client().sum(), figures.from_backend().sum())
     };
-    let census = Census::take(api.tracker());
+    let counts = Counts::take(api.tracker());
     of_build(scrape)?;
-    of_connections(api, &census, scrape)?;
+    of_connections(api, &counts, scrape)?;
     of_ends(api, scrape)?;
     of_times(api, scrape)?;
     let bytes = |ended: u64, living: u64| ended.wrapping_add(living);
     let mut family = scrape.counter("bytes", "Bytes read from clients, and from backends")?;
-    let from_client = api.from_clients.at_least(bytes(ended_bytes.0, census.all.from_client));
+    let from_client = api.from_clients.at_least(bytes(ended_bytes.0, counts.all.from_client));
     family.count(&[("direction", "from_client")], from_client)?;
-    let from_backend = api.from_backends.at_least(bytes(ended_bytes.1, census.all.from_backend));
+    let from_backend = api.from_backends.at_least(bytes(ended_bytes.1, counts.all.from_backend));
     family.count(&[("direction", "from_backend")], from_backend)?;
     of_targets(api, scrape)?;
     of_headers(api, scrape)?;
@@ -65,7 +65,7 @@ fn of_build(scrape: &mut Scrape<'_>) -> fmt::Result {
     scrape.info("build", "The build, always 1", &labels)
 }
 
-fn of_connections(api: &Api, census: &Census, scrape: &mut Scrape<'_>) -> fmt::Result {
+fn of_connections(api: &Api, counts: &Counts, scrape: &mut Scrape<'_>) -> fmt::Result {
     let (tracker, proxy) = (api.tracker(), api.proxy());
     let mut family = scrape.gauge(
         "connections",
@@ -76,12 +76,12 @@ fn of_connections(api: &Api, census: &Census, scrape: &mut Scrape<'_>) -> fmt::R
             family.is(&[("phase", &phase.to_string()), ("pool", name)], phases.of(phase))
         })
     };
-    of_pool("", &census.poolless)?;
+    of_pool("", &counts.poolless)?;
     let none = Phases::default();
     for pool in &proxy.pools {
-        of_pool(&pool.name, census.pools.get(&pool.id).map_or(&none, |group| &group.phases))?;
+        of_pool(&pool.name, counts.pools.get(&pool.id).map_or(&none, |group| &group.phases))?;
     }
-    for (id, group) in census.pools.iter().filter(|(id, _)| proxy.pool(**id).is_none()) {
+    for (id, group) in counts.pools.iter().filter(|(id, _)| proxy.pool(**id).is_none()) {
         of_pool(&proxy.numbers.name(*id).unwrap_or_default(), &group.phases)?;
     }
     scrape.counter("connections_opened", "Connections accepted")?.count(&[], tracker.opened())?;

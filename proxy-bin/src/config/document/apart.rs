@@ -100,14 +100,14 @@ fn value_further(node: Node<'_>, by: usize) -> Node<'_> {
 mod tests {
     use crate::config::finding::Source;
     use crate::config::origin::Origin;
-    use crate::config::peel::{self, Peeled};
+    use crate::config::recover::{self, Recovered};
     use crate::config::resolve;
 
     /// The trees that reading a file takes, and how many things are wrong with it.
     fn read(text: &str) -> (usize, usize) {
         let origin = Origin::new("test.toml", text);
         let (source, mut errors) = (Source::of(&origin), Vec::new());
-        let Peeled { file, document } = peel::read(&source.text, &mut errors).unwrap();
+        let Recovered { file, document } = recover::read(&source.text, &mut errors).unwrap();
         let config = resolve(file, &document, &source, origin, &mut errors);
         let warnings = config.map_or(0, |config| config.warnings.len());
         (document.trees(), errors.len() + warnings)

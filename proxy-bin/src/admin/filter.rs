@@ -32,7 +32,7 @@ pub(super) const KEYS: [&str; 10] = [
 
 /// A filter that makes sense.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct Selection {
     phase: Option<Phase>,
     pool: Option<PoolId>,
     min_age: Option<Duration>,
@@ -63,7 +63,7 @@ pub(super) fn filter(pairs: &mut Pairs) -> Result<Filter, Problem> {
 
 const SECONDS: &str = "a number of seconds such as 30 or 0.5";
 
-impl Wanted {
+impl Selection {
     /// What `filter` means, where the pools by their numbers are `pools`.
     fn new<P: AsRef<str>>(filter: Filter, pools: &[P]) -> Result<Self, Problem> {
         Ok(Self {
@@ -93,14 +93,14 @@ impl Wanted {
             (DrainKind::Target, filter.target.clone()),
         ];
         let target = filter.target.as_deref().map(|name| scope::addresses(proxy, name));
-        let wanted = Self { target, ..Self::new(filter, &view::pool_names(proxy))? };
+        let selection = Self { target, ..Self::new(filter, &view::pool_names(proxy))? };
         for (kind, name) in names.iter().filter_map(|(kind, name)| Some((*kind, name.as_deref()?))) {
             if !is_there(proxy, connections, kind, name) {
                 let unknown = Unknown::new(scope::word(kind), name, scope::names(proxy, kind));
                 return Err(Problem::bad_request(unknown.to_string()));
             }
         }
-        Ok(wanted)
+        Ok(selection)
     }
 
     /// Whether this one is meant.
@@ -118,20 +118,21 @@ impl Wanted {
             || self.target.is_some()
             || [&self.route, &self.listener, &self.server_name, &self.previous]
                 .iter()
-                .any(|wanted| wanted.is_some())
+                .any(|selection| selection.is_some())
     }
 
     fn takes_view(&self, view: &ConnView) -> bool {
-        let (facts, is) = (&view.facts, |wanted: &Option<String>, found: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+        let (facts, is) = (&view.facts, |selection: &Option<String>, found: Option<&str>| {
+            selection.as_deref().is_none_or(|selection| found == Some(selection))
         });
-        let named =
-            |wanted: &str| facts.server_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+        let named = |selection: &str| {
+            facts.server_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(selection))
+        };
         is(&self.route, facts.route.as_deref())
             && self.target.as_ref().is_none_or(|at| facts.target.as_deref().is_some_and(|t| at.contains(t)))
             && is(&self.listener, Some(&view.listener))
             && self.server_name.as_deref().is_none_or(named)
-            && self.previous.as_deref().is_none_or(|wanted| facts.previous.ids().any(|id| id == wanted))
+            && self.previous.as_deref().is_none_or(|selection| facts.previous.ids().any(|id| id == selection))
             && self.client.is_none_or(|net| facts.client.is_some_and(|client| net.contains(client.ip())))
     }
 }
@@ -196,8 +197,8 @@ mod tests {
     fn takes(filter: Filter) -> Result<bool, u16> {
         let tracker = Tracker::new(1, ());
         let _guard = opened(&tracker);
-        let wanted = Wanted::new(filter, &POOLS).map_err(|problem| problem.status())?;
-        Ok(wanted.takes(&tracker.connections()[0], Instant::now()))
+        let selection = Selection::new(filter, &POOLS).map_err(|problem| problem.status())?;
+        Ok(selection.takes(&tracker.connections()[0], Instant::now()))
     }
 
     #[test]

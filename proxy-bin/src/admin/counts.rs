@@ -51,7 +51,7 @@ impl Group {
 
 /// The count.
 #[derive(Debug)]
-pub(super) struct Census {
+pub(super) struct Counts {
     /// When it was taken.
     pub(super) at: Instant,
     /// All of them.
@@ -70,11 +70,11 @@ pub(super) struct Census {
     pub(super) oldest: Vec<Tracked>,
 }
 
-impl Census {
+impl Counts {
     /// Counts the connections of `tracker`.
     pub(super) fn take(tracker: &Tracker) -> Self {
         let (connections, at) = (tracker.connections(), Instant::now());
-        let mut census = Self {
+        let mut counts = Self {
             at,
             all: Group::default(),
             pools: HashMap::new(),
@@ -86,10 +86,10 @@ impl Census {
             oldest: Vec::new(),
         };
         for one in &connections {
-            census.add(one);
+            counts.add(one);
         }
-        census.oldest = oldest(connections, at);
-        census
+        counts.oldest = oldest(connections, at);
+        counts
     }
 
     fn add(&mut self, one: &Tracked) {
@@ -160,17 +160,17 @@ mod tests {
         open_ones.extend((0..30).map(|_| open(&tracker, Some("b"))));
         open_ones.push(open(&tracker, None));
         tokio::time::advance(Duration::from_secs(7)).await;
-        let census = Census::take(&tracker);
-        assert_eq!(census.all.phases, Phases { header: 1, dial: 31, ..Phases::default() });
-        assert_eq!(census.all.phases.total(), 32);
-        assert_eq!((census.pools[&PoolId::new(1).unwrap()].phases.dial, census.poolless.header), (31, 1));
-        assert_eq!(census.listeners["*:80"].open(), 32);
-        assert_eq!((census.routes["a"].phases.dial, census.routes["b"].phases.dial), (1, 30));
-        assert_eq!(census.routes["a"].oldest, Some(Duration::from_secs(9)));
-        assert_eq!(census.targets["b"]["127.0.0.1:3000"], 30);
-        assert_eq!(census.oldest.len(), OLDEST);
-        assert_eq!(census.oldest[0].id(), open_ones[0].id());
-        let ages = census.ages();
+        let counts = Counts::take(&tracker);
+        assert_eq!(counts.all.phases, Phases { header: 1, dial: 31, ..Phases::default() });
+        assert_eq!(counts.all.phases.total(), 32);
+        assert_eq!((counts.pools[&PoolId::new(1).unwrap()].phases.dial, counts.poolless.header), (31, 1));
+        assert_eq!(counts.listeners["*:80"].open(), 32);
+        assert_eq!((counts.routes["a"].phases.dial, counts.routes["b"].phases.dial), (1, 30));
+        assert_eq!(counts.routes["a"].oldest, Some(Duration::from_secs(9)));
+        assert_eq!(counts.targets["b"]["127.0.0.1:3000"], 30);
+        assert_eq!(counts.oldest.len(), OLDEST);
+        assert_eq!(counts.oldest[0].id(), open_ones[0].id());
+        let ages = counts.ages();
         assert_eq!(ages.iter().map(|bucket| bucket.connections).sum::<u64>(), 32);
         assert_eq!(ages.iter().find(|bucket| bucket.connections > 0).unwrap().at_most_s, Some(10.0));
         assert_eq!(ages.last().unwrap().at_most_s, None);
@@ -183,8 +183,8 @@ mod tests {
         for (guard, kind) in all.iter().zip([DeadlineKind::Queue, DeadlineKind::Queue, DeadlineKind::Leave]) {
             guard.deadline(Instant::now(), kind);
         }
-        let census = Census::take(&tracker);
-        for group in [&census.routes["a"], &census.listeners["*:80"], &census.pools[&PoolId::new(1).unwrap()]]
+        let counts = Counts::take(&tracker);
+        for group in [&counts.routes["a"], &counts.listeners["*:80"], &counts.pools[&PoolId::new(1).unwrap()]]
         {
             assert_eq!((group.open(), group.waiting, group.turned_away), (4, 2, 1));
             assert_eq!(group.phases.dial, 7);

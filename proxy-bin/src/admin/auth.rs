@@ -24,13 +24,13 @@ const CONTENT_TYPES: [&str; 2] = ["application/json", "application/toml"];
 
 /// Who is let in at one address.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Auth {
     pub(super) token: Option<Token>,
     /// Whether the address is a loopback address.
     pub(super) loopback: bool,
 }
 
-impl Door {
+impl Auth {
     /// Whether the request is let in.
     pub(super) fn admits(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
         if let Some(token) = &self.token
@@ -54,8 +54,8 @@ impl Door {
 }
 
 /// Lets a request in or says why not.
-pub(super) async fn check(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    match door.admits(request.method(), request.uri().path(), request.headers()) {
+pub(super) async fn check(State(auth): State<Arc<Auth>>, request: Request, next: Next) -> Response {
+    match auth.admits(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -134,79 +134,79 @@ mod tests {
             .collect()
     }
 
-    fn status(door: &Door, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
-        status_of(door, method, "/v1/status", pairs)
+    fn status(auth: &Auth, method: &Method, pairs: &[(&'static str, &str)]) -> u16 {
+        status_of(auth, method, "/v1/status", pairs)
     }
 
-    fn status_of(door: &Door, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
-        door.admits(method, path, &headers(pairs)).map_or_else(|problem| problem.status(), |()| 200)
+    fn status_of(auth: &Auth, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
+        auth.admits(method, path, &headers(pairs)).map_or_else(|problem| problem.status(), |()| 200)
     }
 
-    fn door_with_a_token(loopback: bool) -> Door {
+    fn door_with_a_token(loopback: bool) -> Auth {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "0123456789abcdef").unwrap();
-        Door { token: Some(Token::read(file.path()).unwrap()), loopback }
+        Auth { token: Some(Token::read(file.path()).unwrap()), loopback }
     }
 
     #[test]
     fn who_asks_whether_it_is_alive_or_ready_needs_no_token_and_gets_nothing_else() {
-        let door = door_with_a_token(false);
+        let auth = door_with_a_token(false);
         for path in ["/healthz", "/readyz"] {
-            assert_eq!(status_of(&door, &Method::GET, path, &[]), 200);
-            assert_eq!(status_of(&door, &Method::HEAD, path, &[]), 200);
-            assert_eq!(status_of(&door, &Method::POST, path, &[("content-type", "application/json")]), 401);
+            assert_eq!(status_of(&auth, &Method::GET, path, &[]), 200);
+            assert_eq!(status_of(&auth, &Method::HEAD, path, &[]), 200);
+            assert_eq!(status_of(&auth, &Method::POST, path, &[("content-type", "application/json")]), 401);
         }
         for path in ["/", "/metrics", "/healthz/", "/v1/healthz", "//healthz", "/HEALTHZ", "/v1/status"] {
-            assert_eq!(status_of(&door, &Method::GET, path, &[]), 401, "{path}");
+            assert_eq!(status_of(&auth, &Method::GET, path, &[]), 401, "{path}");
         }
         // A stranger's page learns nothing by a name of its own, here as elsewhere.
-        let door = door_with_a_token(true);
-        assert_eq!(status_of(&door, &Method::GET, "/readyz", &[("host", "rebound.example")]), 403);
-        assert_eq!(status_of(&door, &Method::GET, "/readyz", &[("host", "127.0.0.1:9000")]), 200);
+        let auth = door_with_a_token(true);
+        assert_eq!(status_of(&auth, &Method::GET, "/readyz", &[("host", "rebound.example")]), 403);
+        assert_eq!(status_of(&auth, &Method::GET, "/readyz", &[("host", "127.0.0.1:9000")]), 200);
     }
 
     #[test]
     fn a_loopback_address_is_for_requests_to_this_machine() {
-        let door = Door { token: None, loopback: true };
+        let auth = Auth { token: None, loopback: true };
         for host in
             ["127.0.0.1:9000", "localhost:9000", "LOCALHOST", "[::1]:9000", "127.1.2.3", "[::ffff:127.0.0.1]"]
         {
-            assert_eq!(status(&door, &Method::GET, &[("host", host)]), 200, "{host}");
+            assert_eq!(status(&auth, &Method::GET, &[("host", host)]), 200, "{host}");
         }
         for host in
             ["rebound.example:9000", "127.0.0.1.example", "10.0.0.1", "", "localhost.example", "[::2]"]
         {
-            assert_eq!(status(&door, &Method::GET, &[("host", host)]), 403, "{host}");
+            assert_eq!(status(&auth, &Method::GET, &[("host", host)]), 403, "{host}");
         }
-        assert_eq!(status(&door, &Method::GET, &[]), 403);
+        assert_eq!(status(&auth, &Method::GET, &[]), 403);
     }
 
     #[test]
     fn a_page_elsewhere_changes_nothing() {
-        let (door, host) = (Door { token: None, loopback: true }, ("host", "127.0.0.1:9000"));
+        let (auth, host) = (Auth { token: None, loopback: true }, ("host", "127.0.0.1:9000"));
         let json = ("content-type", "application/json");
         for method in [Method::POST, Method::DELETE, Method::PUT] {
-            assert_eq!(status(&door, &method, &[host]), 403);
+            assert_eq!(status(&auth, &method, &[host]), 403);
             for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
             {
-                assert_eq!(status(&door, &method, &[host, ("content-type", kind)]), 403, "{kind}");
+                assert_eq!(status(&auth, &method, &[host, ("content-type", kind)]), 403, "{kind}");
             }
-            assert_eq!(status(&door, &method, &[host, json]), 200);
+            assert_eq!(status(&auth, &method, &[host, json]), 200);
             assert_eq!(
-                status(&door, &method, &[host, ("content-type", "Application/JSON; charset=utf-8")]),
+                status(&auth, &method, &[host, ("content-type", "Application/JSON; charset=utf-8")]),
                 200
             );
-            assert_eq!(status(&door, &method, &[host, json, ("origin", "http://127.0.0.1:9000")]), 200);
+            assert_eq!(status(&auth, &method, &[host, json, ("origin", "http://127.0.0.1:9000")]), 200);
             for origin in ["http://127.0.0.1:8080", "https://elsewhere.example", "null"] {
-                assert_eq!(status(&door, &method, &[host, json, ("origin", origin)]), 403, "{origin}");
+                assert_eq!(status(&auth, &method, &[host, json, ("origin", origin)]), 403, "{origin}");
             }
         }
     }
 
     #[test]
     fn a_token_comes_as_it_is_or_as_a_password() {
-        let door = door_with_a_token(false);
-        let given = |given: &str| status(&door, &Method::GET, &[("authorization", given)]);
+        let auth = door_with_a_token(false);
+        let given = |given: &str| status(&auth, &Method::GET, &[("authorization", given)]);
         assert_eq!(given("Bearer 0123456789abcdef"), 200);
         assert_eq!(given("bearer  0123456789abcdef "), 200);
         // "me:0123456789abcdef" and ":0123456789abcdef".
@@ -226,6 +226,6 @@ mod tests {
         ] {
             assert_eq!(given(other), 401, "{other}");
         }
-        assert_eq!(status(&door, &Method::GET, &[("host", "anything")]), 401);
+        assert_eq!(status(&auth, &Method::GET, &[("host", "anything")]), 401);
     }
 }

@@ -22,24 +22,24 @@ use super::explain;
 use super::file::{ConfigFile, RouteFile};
 use super::finding::{Finding, MOST, Span};
 use super::pieces::Pieces;
-use super::stray::{self, Schemas};
+use super::type_mistakes::{self, Schemas};
 
 /// What could be read of a file, and the tree that tells where it stands.
-pub(super) struct Peeled<'t> {
+pub(super) struct Recovered<'t> {
     pub(super) file: ConfigFile,
     pub(super) document: Document<'t>,
 }
 
 /// Reads a file. `None` if nothing of it can be used, for a reason that `findings` then has.
-pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'t>> {
+pub(super) fn read<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Recovered<'t>> {
     in_pieces(&Pieces::of(text)).or_else(|| as_a_whole(text, findings))
 }
 
 /// Reads a file in which nothing is wrong, route by route. None where something is, or where it is not that simple.
-fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Peeled<'t>> {
+fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Recovered<'t>> {
     let document = Document::of_pieces(pieces)?;
     let schemas = Schemas::default();
-    if !stray::find(&document, &schemas).is_empty() {
+    if !type_mistakes::find(&document, &schemas).is_empty() {
         return None;
     }
     let mut file: ConfigFile = document.read().ok()?;
@@ -49,18 +49,18 @@ fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Peeled<'t>> {
         read.ok().or_else(|| from_tree(&document, route, &schemas))
     });
     file.routes = routes.collect::<Option<_>>()?;
-    Some(Peeled { file, document })
+    Some(Recovered { file, document })
 }
 
 /// Reads a route that stands apart, if nothing is wrong with it.
 fn from_tree(document: &Document<'_>, route: usize, schemas: &Schemas) -> Option<RouteFile> {
     let tree = document.apart(route)?;
-    let fits = stray::in_route(tree, schemas).is_empty();
+    let fits = type_mistakes::in_route(tree, schemas).is_empty();
     fits.then(|| RouteFile::deserialize(ValueDeserializer::from(tree.clone())).ok()).flatten()
 }
 
 /// Reads a file, and tells everything that is wrong with it.
-fn as_a_whole<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'t>> {
+fn as_a_whole<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Recovered<'t>> {
     let mut document = match Document::parse(text) {
         Ok(document) => document,
         Err(errors) => {
@@ -68,7 +68,7 @@ fn as_a_whole<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'
             return None;
         }
     };
-    for stray in stray::find(&document, &Schemas::default()).into_iter().take(MOST + 1) {
+    for stray in type_mistakes::find(&document, &Schemas::default()).into_iter().take(MOST + 1) {
         document.cut(&stray.span, Depth::Outermost);
         findings.push(stray);
     }
@@ -77,13 +77,13 @@ fn as_a_whole<'t>(text: &'t str, findings: &mut Vec<Finding>) -> Option<Peeled<'
         let file = document.read_once();
         document = Document::parse(text).ok()?;
         if let Ok(file) = file {
-            return Some(Peeled { file, document });
+            return Some(Recovered { file, document });
         }
     }
     let mut last = None;
     while findings.len() <= MOST {
         let error = match document.read() {
-            Ok(file) => return Some(Peeled { file, document }),
+            Ok(file) => return Some(Recovered { file, document }),
             Err(error) => error,
         };
         let again = last.as_ref() == Some(&error);
