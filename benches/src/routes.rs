@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use crate::report::{grouped, median};
 use backend::Backend;
 use files::Files;
-use process::{Started, finished};
+use process::{Started, finished, in_time};
 use subject::Subject;
 
 /// What `benches routes` is told.
@@ -101,12 +101,13 @@ fn measure(subject: &Subject, routes: u32, backends: &[Backend; 2]) -> anyhow::R
     let mut started = Started::of(subject, &files)?;
     let start = [started.until_served.as_secs_f64(), started.cpu_to_start.as_secs_f64()];
     let (peak, rest) = (started.peak(), started.at_rest(AT_REST)?);
-    let mut diff = [None; 2];
+    let mut diff: [Option<Duration>; 2] = [None; 2];
     if let Some(command) = subject.diff(&files) {
         let before = started.cpu();
-        let spent = finished(&command)?;
+        let spent = in_time(finished(&command));
         started.at_rest(AT_REST)?;
-        diff = [spent.wall, spent.cpu + (started.cpu() - before)].map(|spent| Some(spent.as_secs_f64()));
+        let own = spent.as_ref().map(|spent| spent.cpu).unwrap_or_default();
+        diff = [spent.map(|spent| spent.wall), Some(own + (started.cpu() - before))];
     }
     let before = started.cpu();
     let (until_changed, own) = started.reload(subject, &files)?;
@@ -120,8 +121,8 @@ fn measure(subject: &Subject, routes: u32, backends: &[Backend; 2]) -> anyhow::R
         Some(each(peak)),
         Some(check.wall.as_secs_f64()),
         Some(check.cpu.as_secs_f64()),
-        diff[0],
-        diff[1],
+        diff[0].map(|wall| wall.as_secs_f64()),
+        diff[1].map(|cpu| cpu.as_secs_f64()),
         Some(until_changed.as_secs_f64()),
         Some(reload_cpu.as_secs_f64()),
         Some(each(rest_again)),

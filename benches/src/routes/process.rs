@@ -40,6 +40,11 @@ pub(super) fn finished(words: &[PathBuf]) -> anyhow::Result<Spent> {
     Ok(spent)
 }
 
+/// What an answer took; None where whoever waited for it gave up, which says no more than that it took long.
+pub(super) fn in_time(spent: anyhow::Result<Spent>) -> Option<Spent> {
+    spent.inspect_err(|error| eprintln!("no answer in time: {error}")).ok()
+}
+
 /// The CPU of all commands that have ended and been waited for.
 fn of_children() -> anyhow::Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
@@ -95,7 +100,9 @@ impl Started {
         let begin = clock::now();
         let mut own = Duration::ZERO;
         match (subject.reload(files), subject.kind()) {
-            (Some(command), _) => own = finished(&command)?.cpu,
+            (Some(command), _) => {
+                own = in_time(finished(&command)).map(|spent| spent.cpu).unwrap_or_default()
+            }
             (None, Kind::Haproxy) => self.signal("USR2")?,
             (None, Kind::Ours | Kind::Nginx) => self.signal("HUP")?,
         }

@@ -325,7 +325,7 @@ impl<'de> Deserialize<'de> for Name {
 #[serde(rename_all = "snake_case")]
 pub(super) enum ActionFile {
     /// They are taken to one of these backends, in turn. Those that cannot be reached are passed over.
-    Forward(#[schemars(length(min = 1))] Vec<Target>),
+    Forward(#[schemars(length(min = 1))] Arc<[Target]>),
     /// They are closed with a reset.
     Refuse,
 }
@@ -342,7 +342,7 @@ impl Choice for ActionFile {
     }
 
     fn table(key: &str, targets: Vec<Target>) -> Option<Self> {
-        (key == "forward").then_some(Self::Forward(targets))
+        (key == "forward").then(|| Self::Forward(targets.into()))
     }
 }
 

@@ -13,13 +13,17 @@
 //! Most files are good, and large ones are mostly routes. So that is tried first: each route is read by itself, without a tree
 //! where that can be. With the first thing wrong anywhere the file is read as a whole, as if nothing had been tried.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use proxy_upstream::Target;
 use serde::Deserialize;
 use toml::de::ValueDeserializer;
 
 use super::document::{Depth, Document, ROUTES};
 use super::events::Events;
 use super::explain;
-use super::file::{ConfigFile, RouteFile};
+use super::file::{ActionFile, ConfigFile, RouteFile};
 use super::finding::{Finding, MOST, Span};
 use super::pieces::Pieces;
 use super::type_mistakes::{self, Schemas};
@@ -43,13 +47,33 @@ fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Recovered<'t>> {
         return None;
     }
     let mut file: ConfigFile = document.read().ok()?;
-    let mut events = Events::default();
+    let (mut events, mut backends) = (Events::default(), Backends::default());
     let routes = pieces.routes.iter().enumerate().map(|(route, piece)| {
-        let read = events.read::<RouteFile>(ROUTES, piece.text);
-        read.ok().or_else(|| from_tree(&document, route, &schemas))
+        let read = events.read::<RouteFile>(ROUTES, piece.text).ok();
+        let mut read = read.or_else(|| from_tree(&document, route, &schemas))?;
+        backends.share(&mut read.action);
+        Some(read)
     });
     file.routes = routes.collect::<Option<_>>()?;
     Some(Recovered { file, document })
+}
+
+/// Lists of backends, each once: a large file has many routes to few of them.
+#[derive(Default)]
+struct Backends(HashSet<Arc<[Target]>>);
+
+impl Backends {
+    /// Has the route take the list of those before it, if theirs is the same. At once: what is freed right after it was
+    /// allocated leaves no hole among what stays.
+    fn share(&mut self, action: &mut ActionFile) {
+        let ActionFile::Forward(targets) = action else { return };
+        match self.0.get(targets) {
+            Some(known) => *targets = Arc::clone(known),
+            None => {
+                self.0.insert(Arc::clone(targets));
+            }
+        }
+    }
 }
 
 /// Reads a route that stands apart, if nothing is wrong with it.

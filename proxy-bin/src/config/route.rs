@@ -160,7 +160,7 @@ impl Common {
 
 fn resolved(file: ActionFile) -> Action {
     match file {
-        ActionFile::Forward(targets) => Action::Forward(targets.into()),
+        ActionFile::Forward(targets) => Action::Forward(targets),
         ActionFile::Refuse => Action::Refuse,
     }
 }

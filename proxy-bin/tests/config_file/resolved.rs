@@ -63,3 +63,24 @@ fn targets_keep_or_replace_the_port() {
     assert_eq!((&*at_8005[0], &*at_8005[4]), ("127.0.0.1:3000", "10.0.0.1:8005"));
     assert!(Action::Refuse.targets().is_empty());
 }
+
+#[test]
+fn what_routes_have_in_common_is_kept_once() {
+    let route = |n: u16, more: &str| {
+        format!(
+            "[[routes]]\nname = \"{n}\"\nmatch = {{ ports = [{n}] }}\naction = {{ forward = [\"db:1\", \"db:2\"] }}\n{more}"
+        )
+    };
+    let file =
+        [route(80, ""), route(81, ""), route(82, "pool = \"chain\"\n"), route(83, "pool = \"chain\"\n")];
+    let config = good(&file.concat());
+    let routes: Vec<_> = config.settings.routes.routes().map(|route| route.payload).collect();
+    let targets = |n: usize| routes[n].action.targets().as_ptr();
+    assert!((1..4).all(|n| targets(n) == targets(0)));
+    let settings =
+        |one: usize, other: usize| std::sync::Arc::ptr_eq(&routes[one].settings, &routes[other].settings);
+    assert_eq!((settings(0, 1), settings(1, 2), settings(2, 3)), (true, false, true));
+    assert!(
+        config.settings.routes.routes().all(|route| std::ptr::eq(&*route.spec.name, &*route.payload.name))
+    );
+}
