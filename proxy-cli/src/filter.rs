@@ -1,5 +1,6 @@
 //! Which connections a command is about.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use proxy_core::Bound;
@@ -18,7 +19,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
     /// From this client: an address, or a network such as 10.0.0.0/8.
-    #[arg(long, value_name = "ADDRESS|NETWORK")]
+    #[arg(long, value_name = "ADDRESS|NETWORK", value_parser = address_or_network)]
     client: Option<String>,
     /// To this target, such as 10.0.0.7:443.
     #[arg(long, value_name = "TARGET")]
@@ -41,6 +42,20 @@ pub struct FilterArgs {
     /// Silent for at least so long.
     #[arg(long, value_name = "DURATION")]
     min_idle: Option<Bound>,
+}
+
+/// What `--client` takes, as it is written: the proxy reads it again.
+fn address_or_network(text: &str) -> Result<String, String> {
+    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
+    let most = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return Err("expected an address, or a network such as 10.0.0.0/8".to_owned()),
+    };
+    match bits.parse::<u8>() {
+        Ok(bits) if bits <= most => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err(format!("expected a prefix from /0 to /{most}")),
+    }
 }
 
 /// The phases of a connection, in order.
@@ -192,16 +207,17 @@ impl Id {
 
 /// A text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no id of a connection: they look like 5f3a9c1e-1a, as `smartproxy conns` lists them")]
-pub struct IdError(String);
+#[error("`{0}` is no id of a connection: they look like 5f3a9c1e-1a, as `smartproxy conns` lists them{1}")]
+pub struct IdError(String, &'static str);
 
 impl FromStr for Id {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let is_of_an_id = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        if text.is_empty() || !text.chars().all(is_of_an_id) {
-            return Err(IdError(text.to_owned()));
+        if !text.contains('-') || !text.chars().all(is_of_an_id) {
+            let instead = if text == "all" { "; for every connection write --all" } else { "" };
+            return Err(IdError(text.to_owned(), instead));
         }
         Ok(Self(text.to_owned()))
     }
@@ -210,6 +226,18 @@ impl FromStr for Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_client_and_no_id_is_refused_here() {
+        for good in ["10.0.0.1", "10.0.0.0/8", "2001:db8::/128", "::/0"] {
+            assert_eq!(address_or_network(good).unwrap(), good);
+        }
+        for bad in ["10.0.0.0/40", "10.0.0.0/", "web", "2001:db8::/129", ""] {
+            assert!(address_or_network(bad).is_err(), "{bad}");
+        }
+        assert!("nonsense".parse::<Id>().is_err() && "5f3a9c1e-1a".parse::<Id>().is_ok());
+        assert!("all".parse::<Id>().unwrap_err().to_string().ends_with("for every connection write --all"));
+    }
 
     #[test]
     fn a_filter_is_told_as_it_was_asked_for() {
@@ -247,7 +275,7 @@ mod tests {
     fn an_id_goes_into_a_path_unchanged_or_not_at_all() {
         assert_eq!("5f3a9c1e-1a".parse::<Id>().unwrap().as_str(), "5f3a9c1e-1a");
         for bad in ["", "a/b", "a b", "../x", "a?b"] {
-            assert_eq!(bad.parse::<Id>(), Err(IdError(bad.to_owned())));
+            assert_eq!(bad.parse::<Id>(), Err(IdError(bad.to_owned(), "")));
         }
     }
 }

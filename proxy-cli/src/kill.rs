@@ -65,9 +65,6 @@ impl Args {
 fn what(ids: Vec<Id>, filter: Filter, all: bool) -> Result<What, Failure> {
     let unfiltered = filter == Filter::default();
     let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
-    if ids.iter().any(|id| id.as_str() == "all") {
-        return usage("`all` is no id: write --all for every connection");
-    }
     match (ids.is_empty(), unfiltered, all) {
         (false, true, _) => Ok(What::These(ids)),
         (false, false, _) => usage("either ids or a filter, not both"),

@@ -75,7 +75,6 @@ impl Failure {
             Self::Access(error) if error.is_no_proxy() => ExitCode::from(NO_ANSWER),
             Self::Access(error) if error.is_ambiguous() => ExitCode::from(WRONG_COMMAND_LINE),
             Self::Usage(_) => ExitCode::from(WRONG_COMMAND_LINE),
-            Self::Client(error) if error.is_wrong_request() => ExitCode::from(WRONG_COMMAND_LINE),
             Self::Access(_) | Self::Client(_) | Self::File { .. } | Self::Output(_) | Self::Terminal(_) => {
                 ExitCode::from(NO)
             }

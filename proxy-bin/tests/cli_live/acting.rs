@@ -95,8 +95,9 @@ fn a_reload_is_told_before_and_after_and_a_bad_file_changes_nothing() {
 
     std::fs::write(&world.outer.config, before.replace("match = ", "mach = ")).unwrap();
     let diff = world.run(&format!("diff {file}"));
-    assert_eq!((diff.code, &*diff.out), (1, ""));
-    assert!(diff.error.contains("mach"), "{}", diff.error);
+    assert_eq!((diff.code, &*diff.error), (1, ""));
+    assert!(diff.out.contains("mach") && diff.out.contains(&format!("--> {file}:")), "{}", diff.out);
+    assert!(diff.out.ends_with(&format!("refused: {file} would not be taken\n")), "{}", diff.out);
     let reload = world.run("reload");
     assert_eq!(reload.code, 1);
     assert!(reload.out.contains("mach") && reload.out.contains("outer.toml:"), "{}", reload.out);

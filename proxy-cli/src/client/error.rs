@@ -105,11 +105,6 @@ impl ClientError {
         !matches!(self, Self::Problem(_) | Self::Unauthorised { .. } | Self::Nonsense { .. })
     }
 
-    /// Whether the request was not as it should be, which the command line made.
-    pub(crate) fn is_wrong_request(&self) -> bool {
-        matches!(self, Self::Problem(problem) if problem.status == StatusCode::BAD_REQUEST.as_u16())
-    }
-
     pub(super) fn unreachable(place: &Place, error: DialError) -> Self {
         let kind = error.attempts.last().map(|attempt| &attempt.kind);
         match (place, kind) {
