@@ -85,7 +85,7 @@ impl Started {
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended: {status}");
             }
-            std::thread::sleep(LOOK);
+            pause(LOOK);
         }
         bail!("it does not serve {} within {PATIENCE:?}", files.name)
     }
@@ -101,7 +101,7 @@ impl Started {
         let mut own = Duration::ZERO;
         match (subject.reload(files), subject.kind()) {
             (Some(command), _) => {
-                own = in_time(finished(&command)).map(|spent| spent.cpu).unwrap_or_default()
+                own = in_time(finished(&command)).map(|spent| spent.cpu).unwrap_or_default();
             }
             (None, Kind::Haproxy) => self.signal("USR2")?,
             (None, Kind::Ours | Kind::Nginx) => self.signal("HUP")?,
@@ -122,7 +122,7 @@ impl Started {
         let begin = clock::now();
         let (mut since, mut last) = (begin, self.resident());
         while begin.elapsed() < PATIENCE {
-            std::thread::sleep(Duration::from_millis(100));
+            pause(Duration::from_millis(100));
             let now = self.resident();
             if now.abs_diff(last) > 1 << 20 {
                 (since, last) = (clock::now(), now);
@@ -161,6 +161,11 @@ impl Drop for Started {
             eprintln!("it could not be stopped: {error:#}");
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "between two looks at other programs there is nothing to do")]
+fn pause(long: Duration) {
+    std::thread::sleep(long);
 }
 
 /// A number of KiB of a file below /proc, in bytes.
