@@ -81,7 +81,7 @@ fn what_is_no_tls_goes_to_the_route_without_a_name() {
     });
 }
 
-/// A backend might read more from it than the proxy does.
+/// A backend might read more from it than the proxy does, so it gets nothing; the client itself has left.
 #[test]
 fn and_then_the_end_is_reset_too() {
     scenario(async {
@@ -93,7 +93,7 @@ fn and_then_the_end_is_reset_too() {
             client.half_close().await;
             assert!(client.read_to_end().await.is_only_a_reset());
             let end = hop.ended(n + 1).await.remove(n);
-            assert_eq!((end.cause, end.by, end.route), (Cause::HelloUnreadable, By::Client, None));
+            assert_eq!((end.cause, end.by, end.route), (Cause::ClientLeft, By::Client, None));
         }
         assert_eq!(named.accepted() + fallback.accepted(), 0);
         hop.settles().await;

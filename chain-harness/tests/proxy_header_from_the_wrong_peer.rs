@@ -50,7 +50,7 @@ fn where_it_is_required_an_untrusted_peer_is_reset_and_nothing_is_dialled() {
 }
 
 #[test]
-fn where_others_must_not_an_untrusted_peer_is_reset_for_one_and_the_backend_gets_no_byte() {
+fn where_others_must_not_an_untrusted_peer_is_reset_for_one_and_the_backend_never_gets_its_signature() {
     scenario(async {
         let backend = Backend::silent();
         let hop = hop("required_from", OTHERS, &backend);
@@ -71,7 +71,13 @@ fn where_others_must_not_an_untrusted_peer_is_reset_for_one_and_the_backend_gets
             }
         }
         hop.settles().await;
-        assert!(backend.visits().iter().all(|visit| visit.bytes.is_empty()), "{:?}", backend.visits());
+        // A front of it, if the sender is slow: who says so much may be waiting for an answer.
+        let is_harmless = |bytes: &[u8]| {
+            [(V1, 6), (V2, 12)]
+                .iter()
+                .any(|(header, signature)| bytes.len() < *signature && header.starts_with(bytes))
+        };
+        assert!(backend.visits().iter().all(|visit| is_harmless(&visit.bytes)), "{:?}", backend.visits());
     });
 }
 
