@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use proxy_bin::control::State;
 
@@ -13,6 +14,15 @@ use crate::world::World;
 fn answers(world: &World) -> bool {
     let path = world.dir.path().join("outer.sock");
     std::os::unix::net::UnixStream::connect(&path).is_ok() && At::from(&*path).get("/healthz").status == 200
+}
+
+/// Somebody else's socket in the place of what is at `path`. In one step: between a removal and a bind the proxy would have made
+/// its own again.
+fn taken_by_another(path: &Path) -> UnixListener {
+    let beside = path.with_extension("other");
+    let other = UnixListener::bind(&beside).unwrap();
+    std::fs::rename(&beside, path).unwrap();
+    other
 }
 
 #[test]
@@ -27,8 +37,7 @@ fn a_socket_that_was_removed_is_made_again() {
 fn a_name_that_somebody_took_and_left_behind_is_had_again() {
     let world = World::new();
     let path = world.dir.path().join("outer.sock");
-    std::fs::remove_file(&path).unwrap();
-    drop(UnixListener::bind(&path).unwrap());
+    drop(taken_by_another(&path));
     eventually("it is there again", || answers(&world));
 }
 
@@ -36,8 +45,7 @@ fn a_name_that_somebody_took_and_left_behind_is_had_again() {
 fn whoever_has_taken_the_name_and_lives_keeps_it_for_as_long() {
     let world = World::new();
     let path = world.dir.path().join("outer.sock");
-    std::fs::remove_file(&path).unwrap();
-    let other = UnixListener::bind(&path).unwrap();
+    let other = taken_by_another(&path);
     let inode = || std::fs::metadata(&path).unwrap().ino();
     let theirs = inode();
     // Whoever looks connects; it is not taken from them at the first look, nor at the next.
