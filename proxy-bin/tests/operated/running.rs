@@ -5,6 +5,8 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,10 +18,15 @@ use crate::{PATIENCE, eventually};
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_smartproxy");
 
+/// How long what a process said before it ended may take to be read, on a machine whose cores others have.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// `smartproxy run` in a directory of its own. Dropped, it is killed.
 pub(crate) struct Running {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: [JoinHandle<()>; 2],
+    has_gone: bool,
     pub(crate) dir: TempDir,
     pub(crate) port: u16,
 }
@@ -44,9 +51,11 @@ impl Running {
         let command = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let lines = Arc::default();
-        keep(child.stdout.take().unwrap(), "out: ", &lines);
-        keep(child.stderr.take().unwrap(), "", &lines);
-        Self { child, lines, dir, port }
+        let readers = [
+            keep(child.stdout.take().unwrap(), "out: ", &lines),
+            keep(child.stderr.take().unwrap(), "", &lines),
+        ];
+        Self { child, lines, readers, has_gone: false, dir, port }
     }
 
     /// Writes another configuration in place of the one there is.
@@ -81,14 +90,26 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Everything that it has written; lines of standard output begin with `out: `.
+    /// Everything that it has written; lines of standard output begin with `out: `. Of one that has gone, its last words too, unless
+    /// a successor has its outputs.
     pub(crate) fn output(&self) -> String {
+        let until = std::time::Instant::now() + LAST_WORDS;
+        while self.has_gone
+            && !self.readers.iter().all(JoinHandle::is_finished)
+            && std::time::Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.so_far()
+    }
+
+    fn so_far(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
 
     pub(crate) fn says(&self, text: &str) {
         let until = std::time::Instant::now() + PATIENCE;
-        while !self.output().contains(text) {
+        while !self.so_far().contains(text) {
             assert!(std::time::Instant::now() < until, "it does not say {text:?}, but:\n{}", self.output());
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
@@ -106,6 +127,7 @@ impl Running {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
+        self.has_gone = true;
         let status = status.unwrap();
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
     }
@@ -145,11 +167,15 @@ pub(crate) fn objects_with(lines: &str, field: &str) -> Vec<Value> {
     objects.filter(|object| object.get(field).is_some()).collect()
 }
 
-fn keep(output: impl Read + Send + 'static, mark: &'static str, lines: &Arc<Mutex<Vec<String>>>) {
+fn keep(
+    output: impl Read + Send + 'static,
+    mark: &'static str,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     std::thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             lines.lock().unwrap().push(format!("{mark}{line}"));
         }
-    });
+    })
 }
