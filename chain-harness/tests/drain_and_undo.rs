@@ -130,6 +130,30 @@ fn a_route_refuses_with_a_cause_of_its_own() {
     });
 }
 
+/// Whoever looks changes nothing: a route that a reload removes and a later one brings back is drained as it was.
+#[test]
+fn a_drain_outlasts_the_absence_of_what_it_is_of_however_often_it_is_looked_at() {
+    scenario(async {
+        let rig = Rig::start();
+        rig.drain(DrainKind::Route, "one", None).await;
+        let same = config(rig.first.addr(), rig.second.addr(), rig.other.port());
+        let renamed = same.replace("\"one\"", "\"another\"");
+        assert_ne!(renamed, same);
+        assert!(rig.hop.reload(&renamed).await.taken);
+        drop(greeted(rig.hop.addr(), "by another route").await);
+        for _ in 0..2 {
+            let drains = rig.hop.control().drains();
+            assert_eq!(drains.iter().map(|one| one.name.as_deref()).collect::<Vec<_>>(), [Some("one")]);
+        }
+        assert!(rig.hop.reload(&same).await.taken);
+        assert!(Wire::connect(rig.hop.addr()).await.read_to_end().await.is_only_a_reset());
+        rig.undo(DrainKind::Route, "one").await.unwrap();
+        assert!(rig.hop.control().drains().is_empty());
+        let again = greeted(rig.hop.addr(), "again").await;
+        rig.settles(vec![again]).await;
+    });
+}
+
 #[test]
 fn a_target_is_passed_over_while_there_are_others() {
     scenario(async {

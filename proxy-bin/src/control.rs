@@ -221,8 +221,8 @@ impl Control {
         drain::drain(&self.0, request).await
     }
 
-    /// The drains under way, in the order in which they were asked for. One of something that is no longer configured is
-    /// forgotten when its connections are gone.
+    /// The drains under way, in the order in which they were asked for. What somebody asked for lasts until it is undone, also
+    /// where nothing has the name any more; what a reload began is over with its connections.
     #[must_use]
     pub fn drains(&self) -> Vec<model::Drain> {
         drain::drains(&self.0)

@@ -94,12 +94,18 @@ fn begin(
         running.drains.mark(proxy);
     }
     if let Some(at) = ends_at {
-        end_at(running, kind, name, at, over);
+        end_at(running, kind, name, (at, by_reload), over);
     }
 }
 
-/// Ends whoever is left at `at`, unless it is `over` before.
-fn end_at(running: &Arc<Running>, kind: DrainKind, name: &Arc<str>, at: Instant, over: CancellationToken) {
+/// Ends whoever is left at `at`, unless it is `over` before. With that a drain that a reload began is forgotten.
+fn end_at(
+    running: &Arc<Running>,
+    kind: DrainKind,
+    name: &Arc<str>,
+    (at, by_reload): (Instant, bool),
+    over: CancellationToken,
+) {
     let (weak, name, quit) = (Arc::downgrade(running), Arc::clone(name), running.plane.quit().clone());
     drop(running.runtime.spawn(async move {
         tokio::select! {
@@ -112,6 +118,9 @@ fn end_at(running: &Arc<Running>, kind: DrainKind, name: &Arc<str>, at: Instant,
         let left = connections_of(&running, kind, &name);
         let ended = left.iter().filter(|one| one.cancel(Reason::Drained)).count();
         info!(ended, "the time to finish is over for {}", say(kind, &name));
+        if by_reload {
+            running.drains.take(kind, &name);
+        }
     }));
 }
 
@@ -156,8 +165,8 @@ async fn undo(
     Ok(drain)
 }
 
-/// The drains under way, in the order in which they were asked for. One of something that is no longer configured is
-/// forgotten when its connections are gone.
+/// The drains under way, in the order in which they were asked for. What somebody asked for lasts until it is undone, also where
+/// nothing has the name any more: it may come back. What a reload began is over with its connections.
 #[must_use]
 pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
     let entries = running.drains.all();
@@ -170,11 +179,9 @@ pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
     for entry in entries {
         let of = Of::new(&proxy, entry.kind, &entry.name);
         let left = views.iter().filter(|view| of.includes(view)).count() as u64;
-        if left == 0 && !is_known(&proxy, entry.kind, &entry.name) {
-            running.drains.take(entry.kind, &entry.name);
-            continue;
+        if left > 0 || !entry.by_reload {
+            drains.push(entry.told(left, now));
         }
-        drains.push(entry.told(left, now));
     }
     drains
 }
