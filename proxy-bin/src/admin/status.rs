@@ -11,7 +11,7 @@ use proxy_core::TcpDialer;
 use super::api::Api;
 use super::clients;
 use super::counts::{Counts, Group};
-use super::view::{self, secs, usage};
+use super::view::{self, of_at_most, secs, usage};
 use crate::config::{Connections, RouteConfig, SendProxy};
 use crate::logging::Logs;
 use proxy_api::model::{self, Listener, Pool, Route, Status, Target, Usage};
@@ -193,7 +193,7 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
     let group = group.cloned().unwrap_or_default();
     Route {
         name: name.to_owned(),
-        connections: Usage { used: group.open(), most },
+        connections: of_at_most(group.open(), most),
         waiting: group.waiting,
         turned_away: group.turned_away,
         phases: group.phases,

@@ -66,7 +66,13 @@ pub fn connection<P: AsRef<str>>(
 
 /// So many of as many as `limit` says, if it does.
 pub(super) fn usage(used: u64, limit: &Limit) -> model::Usage {
-    model::Usage { used, most: limit.bound().map(|most| most as u64) }
+    of_at_most(used, limit.bound().map(|most| most as u64))
+}
+
+/// So many of `most`: who comes when all places are taken has none, though it stands where others have one for the moment until
+/// it is told so.
+pub(super) fn of_at_most(used: u64, most: Option<u64>) -> model::Usage {
+    model::Usage { used: used.min(most.unwrap_or(u64::MAX)), most }
 }
 
 /// The gauges of an audit.
@@ -116,5 +122,17 @@ fn stuck_at(at: &audit::StuckAt) -> model::StuckAt {
         silent: at.silent as u64,
         oldest_s: secs(at.oldest),
         ids: at.ids.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_shown_beyond_a_limit_that_holds() {
+        let limit = Limit::new(10);
+        assert_eq!([9, 10, 11].map(|used| usage(used, &limit).used), [9, 10, 10]);
+        assert_eq!(of_at_most(11, None).used, 11, "without a limit all are");
     }
 }
