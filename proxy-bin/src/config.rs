@@ -14,7 +14,6 @@
 //! that neither has to carry positions.
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -302,7 +301,7 @@ fn resolve(
     warnings.extend(kernel::warnings(&routes, &pools, document));
     let limits = &file.limits;
     let settings = Settings {
-        workers: file.workers.unwrap_or_else(one_for_each_core),
+        workers: file.workers.unwrap_or_else(proxy_dataplane::settings::one_for_each_core),
         deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
         congestion: file.congestion,
@@ -334,9 +333,4 @@ fn resolve(
         reload: file.reload,
         warnings: source.findings(Severity::Warning, warnings),
     })
-}
-
-fn one_for_each_core() -> Workers {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    Workers::nearest(u32::try_from(cores).unwrap_or(u32::MAX))
 }

@@ -172,7 +172,7 @@ impl<D: Dial> Generation<D> {
 
     /// Tries targets that are left alone, or tried last, until they are well, as a [`Server`](crate::Server) does; until
     /// `stop`. It does so for all generations, and keeps none of them.
-    pub fn recover(self: Arc<Self>, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<D>
+    pub fn recover(&self, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<D>
     where
         D: Clone,
     {

@@ -292,13 +292,13 @@ impl Server {
     }
 
     /// Starts what looks after connections; it ends with the workers.
-    fn start_beside(&self, first: &Arc<Generation<TcpDialer>>, control: &Handle) {
+    fn start_beside(&self, first: &Generation<TcpDialer>, control: &Handle) {
         let plane = &self.plane;
         drop(control.spawn(watch::watch(Arc::clone(&plane.in_force), plane.quit.clone())));
         drop(control.spawn(plane.audit.clone().watch(plane.quit.clone().cancelled_owned())));
         // On a worker, whose reactor is there for sockets.
         if let Some(worker) = plane.workers.first() {
-            drop(worker.handle().spawn(Arc::clone(first).recover(plane.accepts.clone())));
+            drop(worker.handle().spawn(first.recover(plane.accepts.clone())));
         }
     }
 

@@ -79,13 +79,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A proxy that listens so and takes connections there, with every other value as a configuration file has it that says
-    /// nothing of it.
+    /// A proxy that listens so and takes connections there: one worker for each core, no limits but of the process, the built-in
+    /// deadlines everywhere, and as much read ahead as a configuration file has by default.
     #[must_use]
     pub fn new(listeners: Vec<ListenerConfig>, routes: RouteTable<RouteConfig>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
-            workers: Workers::nearest(u32::try_from(cores).unwrap_or(u32::MAX)),
+            workers: one_for_each_core(),
             deadlines: Deadlines::default(),
             keep_alive: KeepAlive::default(),
             congestion: Congestion::default(),
@@ -113,6 +112,13 @@ impl Settings {
         let share = (most / 2).clamp(1, MOST_UNROUTED);
         self.max_unrouted_connections.map_or(share, |wanted| most.min(wanted.get() as usize))
     }
+}
+
+/// As many workers as the machine has cores for this process.
+#[must_use]
+pub fn one_for_each_core() -> Workers {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Workers::nearest(u32::try_from(cores).unwrap_or(u32::MAX))
 }
 
 /// The limit that is set; one that is never reached where none is.

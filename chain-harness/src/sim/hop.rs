@@ -139,7 +139,7 @@ impl Site {
             Resolver::fixed(NAMES.map(|(name, ip)| (name, ip.into()))),
         ));
         let tasks = TaskTracker::new();
-        loops.spawn(Arc::clone(&proxy).recover(stop.clone()));
+        loops.spawn(proxy.recover(stop.clone()));
         for at in &proxy.listeners {
             let listener = net.listen(at.config.port, keep_alive)?;
             let (at, tasks) = (Arc::clone(at), tasks.clone());

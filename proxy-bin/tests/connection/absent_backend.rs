@@ -20,7 +20,7 @@ impl Rig {
     fn recovers(&self) -> DropGuard {
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test stands in for the server")]
-        drop(tokio::spawn(Arc::clone(&self.proxy).recover(stop.clone())));
+        drop(tokio::spawn(self.proxy.recover(stop.clone())));
         stop.drop_guard()
     }
 

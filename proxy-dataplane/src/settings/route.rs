@@ -67,8 +67,7 @@ impl Deref for RouteConfig {
 }
 
 impl RouteConfig {
-    /// A route of that name that takes connections to these targets in turn, with every other value as a configuration file has
-    /// it that says nothing of it.
+    /// A route of that name that takes connections to these targets in turn, with the defaults of [`RouteSettings`] and no limits.
     #[must_use]
     pub fn forward(name: &str, targets: impl IntoIterator<Item = Target>) -> Self {
         Self {
