@@ -86,6 +86,8 @@ fn parse_resident(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
     use super::*;
 
     #[test]
@@ -121,10 +123,12 @@ mod tests {
 
     #[test]
     fn descriptors_of_a_child_are_counted() {
-        let quiet = std::process::Stdio::null;
-        let mut command = std::process::Command::new("sleep");
-        let mut child = command.arg("60").stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().unwrap();
-        // spawn returns when it has become that program, so what was to be closed is.
+        let piped = std::process::Stdio::piped;
+        let mut command = std::process::Command::new("cat");
+        let mut child = command.stdin(piped()).stdout(piped()).spawn().unwrap();
+        // Until it answers it is still becoming that program: what was to be closed is being closed, libraries are opened.
+        child.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let open = Tree::new(vec![child.id()]).descriptors();
         // It may have inherited some beside its three.
         let listed = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count() as u64;
