@@ -152,7 +152,8 @@ layered! {
         /// answer a client that has ended, and one that sent a header as long to end behind its backend's end. Default 30s.
         half_closed_timeout: Bound = Bound::secs(30),
         /// For bytes that wait for a side that takes none; after one side has ended, also those that wait in the kernel.
-        /// Default 5m.
+        /// Another proxy next to this one has 80s at the least for them, against `inactivity_timeout` too: it takes bytes in
+        /// large steps, however steadily who is behind it does. Default 5m.
         write_stall_timeout: Bound = Bound::secs(300),
         /// For an established connection on which no byte was ever sent, either way; `"off"` for services where that is
         /// usual. Default 1m.

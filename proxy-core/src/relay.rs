@@ -227,7 +227,7 @@ impl<'a, C: Stream, B: Stream, M: Meter> Relay<'a, C, B, M> {
     /// The same where the side that reset had ended before.
     async fn finish(&mut self, by: Side) {
         let limits = self.watch.limits();
-        let (patience, lifetime_end) = (limits.behind_an_end(), limits.lifetime_end);
+        let (patience, lifetime_end) = (limits.behind_an_end(by.other()), limits.lifetime_end);
         let look = limits.half_closed.get() / FINISH_LOOKS;
         let rest = settle::Rest { meter: self.meter, by, patience, look, lifetime_end };
         let whole = match by {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::Side;
 use crate::Bound;
 use crate::options::KeepAlive;
 
@@ -56,9 +57,19 @@ impl RelayLimits {
         }
     }
 
-    /// For how long a side that has bytes to take may take none, once the other has ended.
-    pub(super) fn behind_an_end(&self) -> Bound {
-        self.half_closed.max(self.write_stall).min(self.idle)
+    /// For how long `sink`, which has bytes to take, may take none, once the other side has ended.
+    pub(super) fn behind_an_end(&self, sink: Side) -> Bound {
+        self.for_taking(self.half_closed.max(self.write_stall).min(self.idle), sink)
+    }
+
+    /// `bound` as it applies to bytes that `sink` has to take.
+    pub(super) fn for_taking(&self, bound: Bound, sink: Side) -> Bound {
+        let NextTo { client, backend } = self.proxies;
+        let judges = match sink {
+            Side::Client => client,
+            Side::Backend => backend,
+        };
+        if judges { bound.max(PROXY_TAKES_SOME) } else { bound }
     }
 }
 
@@ -74,9 +85,17 @@ proxy_values::setters!([] RelayLimits {
     backend_keep_alive: Option<Arc<KeepAlive>>,
 });
 
+/// How long another proxy that has bytes to take may take none, however short the deadlines are. It reads on once its own
+/// client's socket has room, which the kernel says when a third of the send buffer is free, and tells of its own room in steps
+/// of a sixteenth of its receive buffer: up to 2 MiB together with Linux' largest buffers (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB).
+/// A client of 32 KiB/s takes that in 64 s; and a quarter.
+const PROXY_TAKES_SOME: Bound = Bound::secs(80);
+
 /// Which sides are other proxies, with deadlines of their own that are nearer to the peers behind them. What this relay sees
-/// of those is only what the other proxy's buffers let through: a receiver tells of free room in steps of up to half its buffer
-/// (300 KiB on loopback), and what it has taken in its reader may still take for minutes.
+/// of those is only what the other proxy's buffers let through: it takes bytes in steps of up to 2 MiB, however steadily who is
+/// behind it takes them, and what it has taken its reader may still take for minutes. So where bytes wait for a proxy that takes
+/// none, [`RelayLimits::idle`] and [`RelayLimits::write_stall`] are 80 s at the least: it has its own deadline for its reader,
+/// and resets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextTo {
     /// The client: after the backend's end it has [`RelayLimits::idle`] for the next byte or its own end, not

@@ -40,7 +40,7 @@
 //!                                                       and write_stall                    write_stall as above
 //!
 //!   at most          idle and the lifetime, everywhere. Where who is waited for is behind another proxy (`NextTo`), half_closed
-//!                    is idle.
+//!                    is idle; where who has bytes to take is, write_stall and idle are 80 s at the least.
 //! ```
 
 use std::num::NonZeroU64;
@@ -271,7 +271,8 @@ impl<'a> Watch<'a> {
     /// applies: it is looked at as often as that one asks for.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let (since, bound, _) = self.silence();
-        let bound = if self.half_closed_at.is_some() { bound.min(self.half_closed_bound()) } else { bound };
+        let unless_owed = if self.half_closed_at.is_some() { self.half_closed_bound() } else { self.limits.idle };
+        let bound = bound.min(unless_owed);
         let asked_at = self.owed.as_ref().map(|owed| owed.asked_at);
         let from = match asked_at {
             Some(asked_at) => since.max(asked_at),
@@ -281,20 +282,25 @@ impl<'a> Watch<'a> {
         Some(self.instant(from) + bound.get() / LOOKS)
     }
 
-    /// Whether a peer has not taken all of what was read for it, as far as is known.
-    const fn owes(&self) -> bool {
+    /// The sides that have not taken all of what was read for them, as far as is known.
+    fn owing(&self) -> impl Iterator<Item = Side> {
+        let [to_client, to_backend] = self.owed.as_ref().map_or([0, 0], |owed| owed.bytes);
         let [from_client, from_backend] = &self.stalled_at;
-        self.owed.is_some() || from_client.is_some() || from_backend.is_some()
+        let client = (to_client > 0 || from_backend.is_some()).then_some(Side::Client);
+        let backend = (to_backend > 0 || from_client.is_some()).then_some(Side::Backend);
+        client.into_iter().chain(backend)
+    }
+
+    /// `bound` as it applies to those that have bytes to take: the longest, where that is both. None where nobody has.
+    fn for_taking(&self, bound: Bound) -> Option<Bound> {
+        self.owing().map(|sink| self.limits.for_taking(bound, sink)).max()
     }
 
     /// The deadline of silence after one side has ended: for how long, and what it is called.
     fn after_an_end(&self) -> (Bound, RelayDeadline) {
-        let (half_closed, write_stall) = (self.half_closed_bound(), self.limits.write_stall);
-        if self.owes() && half_closed < write_stall {
-            (write_stall, RelayDeadline::WriteStall)
-        } else {
-            (half_closed, RelayDeadline::HalfClosed)
-        }
+        let half_closed = self.half_closed_bound();
+        let write_stall = self.for_taking(self.limits.write_stall).filter(|stall| half_closed < *stall);
+        write_stall.map_or((half_closed, RelayDeadline::HalfClosed), |stall| (stall, RelayDeadline::WriteStall))
     }
 
     /// How long one side may be silent after the other has ended, where nothing is owed.
@@ -333,7 +339,8 @@ impl<'a> Watch<'a> {
 
     /// The nearest of those that every byte starts anew.
     fn anew(&self) -> Silence {
-        let idle = (self.last_moved, self.limits.idle, RelayDeadline::Idle);
+        let idle = self.for_taking(self.limits.idle).unwrap_or(self.limits.idle);
+        let idle = (self.last_moved, idle, RelayDeadline::Idle);
         let Some(at) = self.half_closed_at else { return idle };
         let (bound, which) = self.after_an_end();
         let ended = (at.max(self.last_moved), bound, which);
@@ -342,8 +349,10 @@ impl<'a> Watch<'a> {
 
     /// The nearest of those that other bytes do not move: traffic the other way does not lift a stall, only its own side can.
     fn fixed(&self) -> Option<Silence> {
-        let stalled = self.stalled_at.iter().flatten().min();
-        let stalled = stalled.map(|at| (*at, self.limits.write_stall, RelayDeadline::WriteStall));
+        let stall = |sink| (self.limits.for_taking(self.limits.write_stall, sink), RelayDeadline::WriteStall);
+        let sinks = self.stalled_at.iter().zip([Side::Backend, Side::Client]);
+        let stalled = sinks.filter_map(|(at, sink)| at.map(|at| (at, stall(sink))));
+        let stalled = stalled.map(|(at, (bound, which))| (at, bound, which)).min_by_key(|stalled| self.passes(stalled));
         if self.ever_moved {
             return stalled;
         }

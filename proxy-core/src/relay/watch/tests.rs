@@ -164,3 +164,47 @@ async fn a_thread_that_stood_still_gives_its_neighbours_as_long_once() {
     assert_eq!(long.due().0, at(203_400));
     assert!(long.excuse(at(203_400), at(204_000)), "the next silence is another");
 }
+
+/// A reader of 32 KiB/s shows that it lives every 64 s at a hop behind another one: that one's buffers let 2 MiB through at once.
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_takes_none_of_its_bytes_is_given_the_time_of_a_slow_reader_behind_it() {
+    let start = Instant::now();
+    let at = |secs: u64| start + Duration::from_secs(secs);
+    let short = RelayLimits::new(Bound::secs(4), start + Duration::from_secs(1000));
+    let by = |proxies| RelayLimits { proxies, ..short.clone() };
+    let (client, backend) = (NextTo { client: true, backend: false }, NextTo { client: false, backend: true });
+    let due = |limits: &RelayLimits, (kernel, relay): (usize, bool), ended| {
+        let mut watch = Watch::new(limits, true, start);
+        watch.lane(Side::Backend, relay, 0, start);
+        if ended {
+            watch.half_closed(Side::Backend, start);
+        }
+        watch.look(kernel, 0, start);
+        watch.due().0
+    };
+    for ended in [false, true] {
+        for owed in [(100, false), (0, true), (100, true)] {
+            assert_eq!(due(&by(client), owed, ended), at(80), "{owed:?} {ended}");
+            assert_eq!(due(&by(backend), owed, ended), at(4), "the one that takes is no proxy: {owed:?} {ended}");
+        }
+        assert_eq!(due(&by(client), (0, false), ended), at(4), "it has nothing to take");
+    }
+    assert_eq!(by(client).behind_an_end(Side::Client), Bound::secs(80));
+    assert_eq!(by(client).behind_an_end(Side::Backend), Bound::secs(4));
+    let long = RelayLimits { write_stall: Bound::secs(300), ..by(client) };
+    assert_eq!(long.for_taking(long.write_stall, Side::Client), Bound::secs(300), "what is longer is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_proxy_has_taken_at_last_gives_it_no_longer_than_anybody() {
+    let start = Instant::now();
+    let at = |millis: u64| start + Duration::from_millis(millis);
+    let limits = RelayLimits::new(Bound::secs(4), start + Duration::from_secs(1000));
+    let limits = limits.proxies(NextTo { client: true, backend: false });
+    let mut watch = Watch::new(&limits, true, start);
+    watch.look(100, 0, at(500));
+    assert_eq!(watch.due(), (at(80_500), RelayDeadline::Idle));
+    assert_eq!(watch.next_look(), Some(at(1_000)), "looked at as often as idle asks for");
+    watch.look(0, 0, at(1_000));
+    assert_eq!(watch.due(), (at(5_000), RelayDeadline::Idle));
+}
