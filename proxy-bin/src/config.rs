@@ -319,6 +319,7 @@ fn resolve(
         resolver: file.dns.options(),
         other_descriptors: beside_the_proxy(file.admin.as_ref(), &file.log, &file.reload),
         listeners,
+        groups: Vec::new(),
         routes,
     };
     Some(Config {

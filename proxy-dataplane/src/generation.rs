@@ -125,6 +125,7 @@ impl RouteState {
 fn group(route: &RouteConfig, counted: &mut OfRoute, unhealthy: &Arc<Unhealthy>) -> Group {
     let targets = match &route.action {
         Action::Forward(targets) => Arc::clone(targets),
+        Action::Group(group) => Arc::clone(group.targets()),
         Action::Refuse => Arc::default(),
     };
     Group::new(Arc::clone(&route.name), targets, &route.group(), &mut counted.targets, unhealthy)

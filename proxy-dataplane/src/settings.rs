@@ -4,12 +4,14 @@
 //! something written.
 
 mod at_limit;
+mod group;
 mod listener;
 mod pool;
 mod route;
 mod send_proxy;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use proxy_conn::{AddressLimitsOptions, AuditOptions, Deadlines, Limit};
 use proxy_core::resolve::ResolverOptions;
@@ -18,6 +20,7 @@ use proxy_route::{ClientNet, RouteTable};
 use proxy_values::Whole;
 
 pub use at_limit::AtLimit;
+pub use group::GroupConfig;
 pub use listener::{AcceptProxy, BACKLOG, Backlog, Greeting, ListenerConfig, UnreadableHello};
 pub use pool::{BuiltIn, PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use route::{Action, RouteConfig, RouteSettings};
@@ -74,6 +77,8 @@ pub struct Settings {
     pub other_descriptors: u64,
     /// The listening sockets, by port.
     pub listeners: Vec<ListenerConfig>,
+    /// The groups that have a name of their own, in the order of the configuration.
+    pub groups: Vec<Arc<GroupConfig>>,
     /// Which connections are taken where.
     pub routes: RouteTable<RouteConfig>,
 }
@@ -102,6 +107,7 @@ impl Settings {
             resolver: ResolverOptions::default(),
             other_descriptors: 0,
             listeners,
+            groups: Vec::new(),
             routes,
         }
     }

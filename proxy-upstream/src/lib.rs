@@ -22,6 +22,7 @@ mod candidates;
 mod dials;
 mod draining;
 mod group;
+mod health;
 mod member;
 mod options;
 mod recovery;
@@ -31,8 +32,9 @@ pub use candidates::{Attempt, Candidates};
 pub use dials::DialFigures;
 pub use draining::Draining;
 pub use group::{Group, Kept};
+pub use health::Health;
 pub use member::Member;
-pub use options::GroupOptions;
+pub use options::{Balance, GroupOptions, HashKey, Leaving, MemberOptions, Percent, Weight};
 pub use recovery::{Unhealthy, recover};
 
 /// The examples of the README.

@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::address::Target;
 use crate::dials::DialFigures;
 use crate::draining::Draining;
+use crate::health::Health;
 use crate::options::GroupOptions;
 use crate::recovery;
 
@@ -35,6 +36,8 @@ pub struct Member {
     pub limit: Limit,
     /// Whether it takes no new connections.
     pub draining: Draining,
+    /// What checks and outcomes say of it.
+    pub health: Health,
     /// How its dials went.
     pub dials: DialFigures,
     pub(crate) breaker: TargetBreaker,
@@ -55,6 +58,7 @@ impl Member {
             is_fixed: target.is_fixed(),
             limit: Limit::new(options.max_connections_per_member),
             draining: Draining::default(),
+            health: Health::default(),
             dials: DialFigures::default(),
             breaker: TargetBreaker::new(options.breaker),
             lags_until: Mutex::default(),

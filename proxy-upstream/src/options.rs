@@ -1,21 +1,126 @@
-//! What holds for the members of a group.
+//! What holds for a group and for each of its members.
 
 use proxy_conn::{BreakerOptions, Limit};
+use proxy_values::{Bound, Whole};
 
-/// What holds for each member of a group. The default is no limit, and the breaker's defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use crate::address::Target;
+
+/// How much of a group's connections a member gets, against the weights of the others. 0: none, but it stays a member (its
+/// connections go on, and it is tried where nobody else is left). The largest is HAProxy's.
+pub type Weight = Whole<0, 256>;
+
+/// A share of all, in percent.
+pub type Percent = Whole<0, 100>;
+
+/// Which member a connection is offered to first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Balance {
+    /// Each in its turn, by weight, evenly mixed (nginx's smooth weighted round robin). The default.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest connections that this process has open to it by way of this group, by weight.
+    LeastConnections,
+    /// The better of two drawn at random, by weight: fewer open connections, and where those are the same, the shorter dials.
+    P2c,
+    /// Always the same one for the same key (Maglev), by weight, none with more than 1.25 times its share of what is open.
+    Hash(HashKey),
+    /// One drawn at random, by weight.
+    Random,
+    /// The first of the list that may be used.
+    First,
+}
+
+/// What [`Balance::Hash`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HashKey {
+    /// The client's address: an IPv4 address whole, an IPv6 one by its /64.
+    Client,
+    /// The name that the client asks for (SNI), in lower case; the client's address where there is none.
+    ServerName,
+}
+
+/// What becomes of the connections of a member that is down, ejected or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Leaving {
+    /// They go on. The default.
+    #[default]
+    Keep,
+    /// They are reset at once.
+    Kill,
+    /// They have `drain_timeout` to end by themselves, and are reset then.
+    Drain,
+}
+
+/// A member as it is configured: where it is, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct MemberOptions {
+    /// Where it is.
+    pub target: Target,
+    /// Its weight until somebody changes it while the process runs. Default 1.
+    pub weight: Weight,
+    /// Its level: those of a higher number are used where too few of the lower ones may be. Default 0.
+    pub priority: u8,
+    /// Whether it is used only where no other member of any level may be.
+    pub backup: bool,
+}
+
+impl MemberOptions {
+    /// A member at `target` with the defaults.
+    #[must_use]
+    pub const fn new(target: Target) -> Self {
+        Self { target, weight: Weight::nearest(1), priority: 0, backup: false }
+    }
+}
+
+impl From<Target> for MemberOptions {
+    fn from(target: Target) -> Self {
+        Self::new(target)
+    }
+}
+
+proxy_values::setters!([] MemberOptions { weight: Weight, priority: u8, backup: bool });
+
+/// What holds for a group and each of its members. The default is no limit, the breaker's defaults, and each in its turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GroupOptions {
     /// Connections of each member at one time, by way of this group; [`Limit::MAX`] for no limit.
     pub max_connections_per_member: usize,
     /// When a member that cannot be reached is left alone.
     pub breaker: BreakerOptions,
+    /// Which member comes first.
+    pub balance: Balance,
+    /// For how long the weight of a member that comes (back) grows from a tenth to the whole. None: at once.
+    pub slow_start: Option<Bound>,
+    /// Below which share of the members (by weight, of a level) that may be used all of them are used, whatever is known of
+    /// them: so that what is left is not overrun, and a check that is wrong takes nothing down. Default 50.
+    pub panic_threshold: Percent,
+    /// What becomes of the connections of a member that a change of the configuration, or of its name's addresses, removes.
+    pub on_removed: Leaving,
 }
 
 impl Default for GroupOptions {
     fn default() -> Self {
-        Self { max_connections_per_member: Limit::MAX, breaker: BreakerOptions::default() }
+        Self {
+            max_connections_per_member: Limit::MAX,
+            breaker: BreakerOptions::default(),
+            balance: Balance::default(),
+            slow_start: None,
+            panic_threshold: Percent::nearest(50),
+            on_removed: Leaving::default(),
+        }
     }
 }
 
-proxy_values::setters!(GroupOptions { max_connections_per_member: usize, breaker: BreakerOptions });
+proxy_values::setters!(GroupOptions {
+    max_connections_per_member: usize,
+    breaker: BreakerOptions,
+    balance: Balance,
+    slow_start: Option<Bound>,
+    panic_threshold: Percent,
+    on_removed: Leaving,
+});

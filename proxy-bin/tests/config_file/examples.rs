@@ -24,6 +24,7 @@ fn picture(name: &str) -> String {
         let domains: Vec<String> = route.spec.matches.domains.iter().map(ToString::to_string).collect();
         let targets = match &route.payload.action {
             Action::Forward(targets) => targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            Action::Group(group) => format!("@{}", group.name),
             Action::Refuse => "refuse".to_owned(),
         };
         format!("{} {domains:?} -> {targets} {:?}", route.name(), route.payload.send_proxy)

@@ -271,7 +271,8 @@ impl<'a> Watch<'a> {
     /// applies: it is looked at as often as that one asks for.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let (since, bound, _) = self.silence();
-        let unless_owed = if self.half_closed_at.is_some() { self.half_closed_bound() } else { self.limits.idle };
+        let unless_owed =
+            if self.half_closed_at.is_some() { self.half_closed_bound() } else { self.limits.idle };
         let bound = bound.min(unless_owed);
         let asked_at = self.owed.as_ref().map(|owed| owed.asked_at);
         let from = match asked_at {
@@ -300,7 +301,8 @@ impl<'a> Watch<'a> {
     fn after_an_end(&self) -> (Bound, RelayDeadline) {
         let half_closed = self.half_closed_bound();
         let write_stall = self.for_taking(self.limits.write_stall).filter(|stall| half_closed < *stall);
-        write_stall.map_or((half_closed, RelayDeadline::HalfClosed), |stall| (stall, RelayDeadline::WriteStall))
+        write_stall
+            .map_or((half_closed, RelayDeadline::HalfClosed), |stall| (stall, RelayDeadline::WriteStall))
     }
 
     /// How long one side may be silent after the other has ended, where nothing is owed.
@@ -352,7 +354,8 @@ impl<'a> Watch<'a> {
         let stall = |sink| (self.limits.for_taking(self.limits.write_stall, sink), RelayDeadline::WriteStall);
         let sinks = self.stalled_at.iter().zip([Side::Backend, Side::Client]);
         let stalled = sinks.filter_map(|(at, sink)| at.map(|at| (at, stall(sink))));
-        let stalled = stalled.map(|(at, (bound, which))| (at, bound, which)).min_by_key(|stalled| self.passes(stalled));
+        let stalled =
+            stalled.map(|(at, (bound, which))| (at, bound, which)).min_by_key(|stalled| self.passes(stalled));
         if self.ever_moved {
             return stalled;
         }

@@ -9,6 +9,7 @@ use proxy_upstream::{GroupOptions, Target};
 
 use super::Connections;
 use super::at_limit::AtLimit;
+use super::group::GroupConfig;
 use super::pool::{PoolChoice, RoutePools};
 use super::send_proxy::SendProxy;
 
@@ -100,6 +101,8 @@ impl RouteConfig {
 pub enum Action {
     /// Take it to one of these backends; never empty.
     Forward(Arc<[Target]>),
+    /// Take it to a member of this group, which others use too.
+    Group(Arc<GroupConfig>),
     /// Reset it.
     Refuse,
 }
@@ -110,6 +113,7 @@ impl Action {
     pub fn targets(&self) -> &[Target] {
         match self {
             Self::Forward(targets) => targets,
+            Self::Group(group) => group.targets(),
             Self::Refuse => &[],
         }
     }

@@ -172,7 +172,8 @@ async fn a_proxy_that_takes_none_of_its_bytes_is_given_the_time_of_a_slow_reader
     let at = |secs: u64| start + Duration::from_secs(secs);
     let short = RelayLimits::new(Bound::secs(4), start + Duration::from_secs(1000));
     let by = |proxies| RelayLimits { proxies, ..short.clone() };
-    let (client, backend) = (NextTo { client: true, backend: false }, NextTo { client: false, backend: true });
+    let (client, backend) =
+        (NextTo { client: true, backend: false }, NextTo { client: false, backend: true });
     let due = |limits: &RelayLimits, (kernel, relay): (usize, bool), ended| {
         let mut watch = Watch::new(limits, true, start);
         watch.lane(Side::Backend, relay, 0, start);
@@ -185,7 +186,11 @@ async fn a_proxy_that_takes_none_of_its_bytes_is_given_the_time_of_a_slow_reader
     for ended in [false, true] {
         for owed in [(100, false), (0, true), (100, true)] {
             assert_eq!(due(&by(client), owed, ended), at(80), "{owed:?} {ended}");
-            assert_eq!(due(&by(backend), owed, ended), at(4), "the one that takes is no proxy: {owed:?} {ended}");
+            assert_eq!(
+                due(&by(backend), owed, ended),
+                at(4),
+                "the one that takes is no proxy: {owed:?} {ended}"
+            );
         }
         assert_eq!(due(&by(client), (0, false), ended), at(4), "it has nothing to take");
     }
