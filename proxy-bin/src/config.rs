@@ -47,6 +47,7 @@ pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 use document::Document;
 use file::ConfigFile;
 use finding::Source;
+use group::Groups;
 use pool::Pools;
 use recover::Recovered;
 use route::Defaults;
@@ -65,6 +66,7 @@ mod events;
 mod explain;
 mod file;
 mod finding;
+mod group;
 mod kernel;
 mod limits;
 mod listener;
@@ -271,11 +273,13 @@ fn resolve(
     let routes = std::mem::take(&mut file.routes);
     let file = &file;
     origin.in_pieces = document.is_in_pieces();
+    let breaker = file.breaker.over(&BreakerOptions::default());
     let defaults = Defaults {
         pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),
         at_limit: file.limits.at_limit,
-        breaker: file.breaker.over(&BreakerOptions::default()),
+        breaker,
+        groups: Groups::new(file, &breaker),
     };
     access_rule::check(file, &routes, document, errors);
     process::check(file, document, errors);
@@ -283,8 +287,10 @@ fn resolve(
     breaker::check(file, &routes, document, errors);
     admin::check(file, document, errors);
     pool::check(&defaults.pools, (file, &routes), document, errors);
+    group::check((file, &routes), document, errors);
     // The routes are the most of a large file, and go where they stay.
     let of_pools = pool::unused(file, &routes, document);
+    let of_groups = group::unused(file, &routes, document);
     let of_limits = limits::warnings(file, &routes, document);
     route::check(&routes, document, errors);
     let listeners = listener::expand(file, &routes, document, errors);
@@ -293,6 +299,7 @@ fn resolve(
     loops::check(&routes, &listeners, document, errors);
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(of_pools);
+    warnings.extend(of_groups);
     warnings.extend(listener::warnings(file, document));
     warnings.extend(of_limits);
     warnings.extend(access_rule::warnings(file, document));
@@ -319,7 +326,7 @@ fn resolve(
         resolver: file.dns.options(),
         other_descriptors: beside_the_proxy(file.admin.as_ref(), &file.log, &file.reload),
         listeners,
-        groups: Vec::new(),
+        groups: defaults.groups.resolved(),
         routes,
     };
     Some(Config {

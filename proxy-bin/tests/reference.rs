@@ -56,16 +56,22 @@ impl Reference<'_> {
         }
         let kinds =
             resolved["type"].as_array().map_or(std::slice::from_ref(&resolved["type"]), Vec::as_slice);
-        let kind = kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null");
+        let kinds: Vec<_> = kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect();
+        let [kind, others @ ..] = kinds.as_slice() else { return "any of several forms".to_owned() };
+        let kind = self.of_kind(name, kind, resolved);
+        others.iter().fold(kind, |kind, other| format!("{kind} or {}", self.of_kind(name, other, resolved)))
+    }
+
+    /// The same, of a value of this kind among those that it may be.
+    fn of_kind(&self, name: Option<&str>, kind: &str, resolved: &Value) -> String {
         match kind {
-            Some("array") => format!("list of: {}", self.kind(&resolved["items"])),
-            Some("object") if resolved["additionalProperties"].is_object() => {
+            "array" => format!("list of: {}", self.kind(&resolved["items"])),
+            "object" if resolved["additionalProperties"].is_object() => {
                 format!("table of names, each with: {}", self.kind(&resolved["additionalProperties"]))
             }
-            Some("object") => name
+            "object" => name
                 .map_or("table".to_owned(), |name| format!("table, see [{name}](#{})", name.to_lowercase())),
-            Some(kind) => name.map_or(kind.to_owned(), |name| format!("{kind} ({name})")),
-            None => "any of several forms".to_owned(),
+            kind => name.map_or(kind.to_owned(), |name| format!("{kind} ({name})")),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, RouteFile};
 use super::finding::Finding;
-use super::route;
+use super::{group, route};
 use proxy_values::Whole;
 
 /// When a backend that can not be reached is left alone, and for how long.
@@ -36,7 +36,7 @@ impl BreakerFile {
     }
 }
 
-/// An error for `[breaker]`, or for each route, whose waits contradict each other.
+/// An error for `[breaker]`, or for each group and each route, whose waits contradict each other.
 pub(super) fn check(
     file: &ConfigFile,
     routes: &[RouteFile],
@@ -51,6 +51,13 @@ pub(super) fn check(
     if let Some(finding) = contradiction(&common, std::slice::from_ref(&place)) {
         findings.push(finding);
         return;
+    }
+    for (name, group) in &file.groups {
+        let around = group::place(document, name.as_str());
+        if around.is_whole("breaker") {
+            let options = group.breaker.over(&common);
+            findings.extend(contradiction(&options, &[around.key("breaker"), place.clone()]));
+        }
     }
     for (index, route) in routes.iter().enumerate() {
         // It has what is good in itself.

@@ -17,7 +17,7 @@ use std::collections::HashSet;
 use super::document::Place;
 use super::finding::{Finding, Findings, Severity, Source};
 use super::recover::{self, Recovered};
-use super::{AcceptProxy, Config, listener, route};
+use super::{AcceptProxy, Config, group, listener, route};
 use link::Link;
 
 mod crowd;
@@ -132,6 +132,11 @@ impl<'a, 't> Hop<'a, 't> {
     /// The place of a route.
     fn route(self, index: usize) -> Place<'a, 't> {
         route::place(&self.text().document, index)
+    }
+
+    /// The place of the target that a link is about: in the route, or in its group.
+    fn target(self, link: &Link<'_>) -> Place<'a, 't> {
+        group::place_of_target(&self.text().document, (link.index, &link.route.action), link.target.0)
     }
 
     /// The place of what is written about listening on a port; else that of the port, in the route that wants it.

@@ -31,7 +31,10 @@ pub(super) fn finding(error: &toml::de::Error, document: &Document<'_>, text: &s
     let (message, span) = (error.message(), error.span().unwrap_or_default());
     if let Some(name) = between(message, "missing field `", "`") {
         // It was there with a bad value, or by a name that was nearly right.
-        let was_there = document.lost(&span).any(|lost| spelling::nearest(lost, &[name]).is_some());
+        let is_meant = |lost: &str| {
+            spelling::nearest(lost, &[name]).is_some() || other_names::meant(lost, &[name]).is_some()
+        };
+        let was_there = document.lost(&span).any(is_meant);
         return (!was_there).then(|| missing(span, name));
     }
     if document.is_emptied(&span) {

@@ -15,13 +15,13 @@ use proxy_dataplane::settings::{
     AcceptProxy, AtLimit, BACKLOG, Backlog, Connections, NextHop, UnreadableHello, Workers,
 };
 use proxy_route::{Match, PortRange};
-use proxy_upstream::Target;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::admin::Admin;
 use super::breaker::BreakerFile;
 use super::delay::Delay;
+use super::group::{ForwardFile, GroupFile, GroupName};
 use super::limits::Limits;
 use super::log::Log;
 use super::process::Process;
@@ -59,7 +59,11 @@ pub(super) struct ConfigFile {
     /// there; a route may name another one, which then needs a table here. At most 64 in all.
     #[schemars(with = "BTreeMap<String, PoolFile>")]
     pub(super) pools: BTreeMap<Name, PoolFile>,
-    /// When a backend that can not be reached is left alone, and for how long, unless the route has others.
+    /// Targets that stand for each other and have a name, such as `[groups.inner]`: a route is taken to them by
+    /// `forward = "@inner"`. A route that lists its targets has a group of its own without.
+    #[schemars(with = "BTreeMap<String, GroupFile>")]
+    pub(super) groups: BTreeMap<GroupName, GroupFile>,
+    /// When a backend that can not be reached is left alone, and for how long, unless the route or the group has others.
     pub(super) breaker: BreakerFile,
     /// How often the proxy's connections are compared with the kernel's, and how patiently.
     pub(super) audit: AuditOptions,
@@ -94,6 +98,7 @@ impl Default for ConfigFile {
             congestion: Congestion::default(),
             limits: Limits::default(),
             pools: BTreeMap::new(),
+            groups: BTreeMap::new(),
             breaker: BreakerFile::default(),
             audit: AuditOptions::default(),
             proxy_protocol: ProxyProtocol::default(),
@@ -189,7 +194,8 @@ pub(super) struct RouteFile {
     #[serde(rename = "match")]
     pub(super) matches: Match,
     /// What is done with them: `{ forward = [targets] }`, they are taken to one of these backends, in turn, where those that
-    /// can not be reached are passed over; or `"refuse"`, they are closed with a reset.
+    /// can not be reached are passed over; `{ forward = "@NAME" }`, they are taken to a member of the group of that name, as
+    /// `[groups.NAME]` has it; or `"refuse"`, they are closed with a reset.
     pub(super) action: ActionFile,
     /// The PROXY header that the backend gets in front of the client's bytes: `"v1"`, `"v2"` or `"off"`. The backend
     /// has to expect it. Default `"off"`.
@@ -208,12 +214,13 @@ pub(super) struct RouteFile {
     /// Connections of the route at one time; at least 1. Default: no limit but the others.
     pub(super) max_connections: Option<Connections>,
     /// Connections at one time, of this route, to each of its backends; at least 1. A backend that has as many is passed
-    /// over. Default: no limit but the others.
+    /// over. Not with a group, which has `max_connections_per_member`. Default: no limit but the others.
     pub(super) max_connections_per_target: Option<Connections>,
     /// What happens to a connection that meets `max_connections`: `"reject"`, `"close"` or `{ queue = … }`. Default:
     /// that of `[limits]`.
     pub(super) at_limit: Option<AtLimit>,
-    /// When a backend that can not be reached is left alone, where that differs from `[breaker]`.
+    /// When a backend that can not be reached is left alone, where that differs from `[breaker]`. Not with a group, which has
+    /// its own.
     #[serde(default)]
     pub(super) breaker: BreakerFile,
     /// Deadlines where they differ from `[timeouts]` and from those of the pool. Not `proxy_header_timeout` and
@@ -324,14 +331,15 @@ impl<'de> Deserialize<'de> for Name {
 #[derive(Debug, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ActionFile {
-    /// They are taken to one of these backends, in turn. Those that cannot be reached are passed over.
-    Forward(#[schemars(length(min = 1))] Arc<[Target]>),
+    /// They are taken to one of these backends, or to a member of the group of this name. Those that cannot be reached are passed
+    /// over.
+    Forward(ForwardFile),
     /// They are closed with a reset.
     Refuse,
 }
 
 impl Choice for ActionFile {
-    type Body = Vec<Target>;
+    type Body = ForwardFile;
     const BODY: &'static str = "a list";
     const EXPECTED: &'static str = "{ forward = [\"127.0.0.1:3000\"] } or \"refuse\"";
     const WORDS: &'static [&'static str] = &["refuse"];
@@ -341,8 +349,8 @@ impl Choice for ActionFile {
         (word == "refuse").then_some(Self::Refuse)
     }
 
-    fn table(key: &str, targets: Vec<Target>) -> Option<Self> {
-        (key == "forward").then(|| Self::Forward(targets.into()))
+    fn table(key: &str, to: ForwardFile) -> Option<Self> {
+        (key == "forward").then_some(Self::Forward(to))
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn warnings(
     pools: &[PoolConfig],
     document: &Document<'_>,
 ) -> Vec<Finding> {
-    let forwards = |route: &RouteConfig| matches!(route.action, Action::Forward { .. });
+    let forwards = |route: &RouteConfig| !matches!(route.action, Action::Refuse);
     let routes = table.routes().filter(|route| route.spec.enabled && forwards(route.payload));
     let both =
         routes.flat_map(|route| [(route.index, route.payload, false), (route.index, route.payload, true)]);

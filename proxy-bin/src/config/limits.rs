@@ -193,6 +193,11 @@ fn beyond(
     let listeners = file.listeners.iter().enumerate().map(|(index, listener)| {
         (listener.max_connections, root.key("listeners").index(index).key(key), "a listener".to_owned())
     });
+    let member = "max_connections_per_member";
+    let groups = file.groups.iter().map(|(name, group)| {
+        let place = root.key("groups").named(name.as_str()).key(member);
+        (group.max_connections_per_member, place, format!("each member of group \"{name}\""))
+    });
     let limits = |route: &RouteFile| [route.max_connections, route.max_connections_per_target];
     let routes = routes.iter().enumerate();
     let routes = routes.filter(|(_, route)| limits(route).iter().any(|limit| never_met(limit).is_some()));
@@ -213,7 +218,9 @@ fn beyond(
         root.key("limits").key("max_unrouted_connections"),
         "connections without a route".to_owned(),
     );
-    for (limit, place, whose) in [unrouted].into_iter().chain(pools).chain(listeners).chain(routes) {
+    for (limit, place, whose) in
+        [unrouted].into_iter().chain(pools).chain(groups).chain(listeners).chain(routes)
+    {
         if let Some(limit) = never_met(&limit) {
             findings.push(
                 Finding::new(place.span(), format!("the limit of {whose} is never met"))

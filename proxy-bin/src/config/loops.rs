@@ -6,8 +6,9 @@
 //! Only what the file shows is found: addresses of this machine that no listener names, other names of it and loops
 //! over other machines are not.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proxy_core::BindAddr;
 use proxy_route::{Query, RouteTable};
@@ -15,9 +16,9 @@ use proxy_upstream::{Host, Target, TargetPort};
 
 use super::document::Document;
 use super::finding::Finding;
-use super::route;
-use proxy_dataplane::settings::RouteConfig;
+use super::{group, route};
 use proxy_dataplane::settings::SendProxy;
+use proxy_dataplane::settings::{Action, RouteConfig};
 use proxy_dataplane::settings::{Greeting, ListenerConfig};
 
 /// Own ports that one connection is followed over. A longer ring is no slip.
@@ -54,7 +55,15 @@ pub(super) fn check(
 ) {
     let mut known = HashSet::new();
     let enabled = table.routes().filter(|route| route.spec.enabled);
-    for route in enabled.filter(|route| leads_here(route.payload, listeners)) {
+    // Many routes may be taken to one group.
+    let mut groups = HashMap::new();
+    let mut may_lead_here = |route: &RouteConfig| match &route.action {
+        Action::Group(group) => {
+            *groups.entry(Arc::as_ptr(group)).or_insert_with(|| leads_here(route, listeners))
+        }
+        Action::Forward(_) | Action::Refuse => leads_here(route, listeners),
+    };
+    for route in enabled.filter(|route| may_lead_here(route.payload)) {
         let matches = &route.spec.matches;
         let Some(port) = matches.ports.first().map(|ports| ports.first()) else { continue };
         let client = matches.clients.first().map(|network| network.net().addr());
@@ -146,7 +155,10 @@ impl<A: AsRef<[u8]>> Walk<'_, A> {
 /// The error, pointing at the target of each route of a ring.
 fn finding(ring: &Path, table: &RouteTable<RouteConfig>, document: &Document<'_>) -> Option<Finding> {
     let place = |stop: &Stop| route::place(document, stop.route);
-    let target = |(stop, nth): &(Stop, usize)| place(stop).key("action").key("forward").index(*nth).span();
+    let target = |(stop, nth): &(Stop, usize)| {
+        let action = table.route(stop.route).map_or(&Action::Refuse, |route| &route.payload.action);
+        group::place_of_target(document, (stop.route, action), *nth).span()
+    };
     let names: Vec<_> = ring.iter().filter_map(|(stop, _)| Some(table.route(stop.route)?.name())).collect();
     let title = if is_of_one(ring) {
         format!("route \"{}\" forwards to itself", names.first()?)

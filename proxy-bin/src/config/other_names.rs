@@ -1,7 +1,7 @@
 //! Keys as other proxies call them.
 
 /// What they call it, and what it is called here.
-const NAMES: [(&str, &str); 20] = [
+const NAMES: [(&str, &str); 34] = [
     ("idle", "inactivity_timeout"),
     ("idle_timeout", "inactivity_timeout"),
     ("client", "inactivity_timeout"),
@@ -22,11 +22,25 @@ const NAMES: [(&str, &str); 20] = [
     ("max_conns", "max_connections"),
     ("backend", "forward"),
     ("upstream", "forward"),
+    ("server", "to"),
+    ("target", "to"),
+    ("address", "to"),
+    ("servers", "members"),
+    ("targets", "members"),
+    ("endpoints", "members"),
+    ("backends", "members"),
+    ("algorithm", "balance"),
+    ("lb_policy", "balance"),
+    ("policy", "balance"),
+    ("slowstart", "slow_start"),
+    ("slow_start_window", "slow_start"),
+    ("maxconn", "max_connections_per_member"),
+    ("max_connections_per_target", "max_connections_per_member"),
 ];
 
 /// What is called `name` elsewhere, if it is among the keys that are `known` here.
 pub(super) fn meant<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name = name.to_ascii_lowercase().replace(['-', '.'], "_");
-    let (_, meant) = NAMES.iter().find(|(other, _)| *other == name)?;
-    known.iter().find(|key| *key == meant).copied()
+    let mut meant = NAMES.iter().filter(|(other, _)| *other == name).map(|(_, meant)| meant);
+    meant.find_map(|meant| known.iter().find(|key| *key == meant).copied())
 }

@@ -25,6 +25,7 @@ use super::events::Events;
 use super::explain;
 use super::file::{ActionFile, ConfigFile, RouteFile};
 use super::finding::{Finding, MOST, Span};
+use super::group::{ForwardFile, GroupName};
 use super::pieces::Pieces;
 use super::type_mistakes::{self, Schemas};
 
@@ -58,20 +59,31 @@ fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Recovered<'t>> {
     Some(Recovered { file, document })
 }
 
-/// Lists of backends, each once: a large file has many routes to few of them.
+/// Lists of backends and names of groups, each once: a large file has many routes to few of them.
 #[derive(Default)]
-struct Backends(HashSet<Arc<[Target]>>);
+struct Backends {
+    lists: HashSet<Arc<[Target]>>,
+    groups: HashSet<GroupName>,
+}
 
 impl Backends {
-    /// Has the route take the list of those before it, if theirs is the same. At once: what is freed right after it was
-    /// allocated leaves no hole among what stays.
+    /// Has the route take the list, or the name, of those before it, if theirs is the same. At once: what is freed right after it
+    /// was allocated leaves no hole among what stays.
     fn share(&mut self, action: &mut ActionFile) {
-        let ActionFile::Forward(targets) = action else { return };
-        match self.0.get(targets) {
-            Some(known) => *targets = Arc::clone(known),
-            None => {
-                self.0.insert(Arc::clone(targets));
-            }
+        match action {
+            ActionFile::Forward(ForwardFile::Targets(targets)) => known(&mut self.lists, targets),
+            ActionFile::Forward(ForwardFile::Group(name)) => known(&mut self.groups, name),
+            ActionFile::Refuse => {}
+        }
+    }
+}
+
+/// Takes the one that is known in place of one that is equal.
+fn known<T: Clone + Eq + std::hash::Hash>(all: &mut HashSet<T>, one: &mut T) {
+    match all.get(one) {
+        Some(known) => *one = known.clone(),
+        None => {
+            all.insert(one.clone());
         }
     }
 }

@@ -11,6 +11,7 @@ use proxy_route::{BuildError, RouteSpec, RouteTable, Shadowed};
 use super::document::{Document, Place};
 use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
+use super::group::{ForwardFile, Groups};
 use super::pool::Pools;
 use super::{kernel, send_proxy, too_early};
 
@@ -20,6 +21,7 @@ pub(super) struct Defaults<'f> {
     pub(super) keep_alive: KeepAlive,
     pub(super) at_limit: AtLimit,
     pub(super) breaker: BreakerOptions,
+    pub(super) groups: Groups,
 }
 
 /// The place of a route.
@@ -53,7 +55,7 @@ pub(super) fn table(
         let spec = RouteSpec::new(name.shared(), matches).priority(priority).enabled(enabled && whole);
         let config = RouteConfig {
             name: name.shared(),
-            action: resolved(action),
+            action: resolved(action, &defaults.groups),
             max_connections: file.max_connections,
             max_connections_per_target: file.max_connections_per_target,
             settings,
@@ -110,7 +112,7 @@ fn some_route(files: &[RouteFile], document: &Document<'_>, findings: &mut Vec<F
 
 /// What is wrong with one route alone.
 fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
-    if let ActionFile::Forward(targets) = &file.action
+    if let ActionFile::Forward(ForwardFile::Targets(targets)) = &file.action
         && targets.is_empty()
         && let forward = place.key("action").key("forward")
         && !forward.is_wounded()
@@ -158,9 +160,10 @@ impl Common {
     }
 }
 
-fn resolved(file: ActionFile) -> Action {
+fn resolved(file: ActionFile, groups: &Groups) -> Action {
     match file {
-        ActionFile::Forward(targets) => Action::Forward(targets),
+        ActionFile::Forward(ForwardFile::Targets(targets)) => Action::Forward(targets),
+        ActionFile::Forward(ForwardFile::Group(name)) => groups.action(&name),
         ActionFile::Refuse => Action::Refuse,
     }
 }

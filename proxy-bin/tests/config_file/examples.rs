@@ -80,6 +80,19 @@ fallback [] -> 127.0.0.1:9000 Off
 }
 
 #[test]
+fn groups_of_targets() {
+    assert_snapshot!(picture("groups.toml"), @"
+*:8001 Off
+*:8011 Off
+plain [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
+tls [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
+");
+    let config = load("groups.toml");
+    let inner = &config.settings.groups[0];
+    assert_eq!((&*inner.name, inner.members().len()), ("inner", 3));
+}
+
+#[test]
 fn the_outer_proxy_sends_what_the_inner_one_takes() {
     let (outer, inner) = (load("chain-outer.toml"), load("chain-inner.toml"));
     let targets = outer.settings.routes.route(0).unwrap().payload.action.targets();
@@ -89,7 +102,14 @@ fn the_outer_proxy_sends_what_the_inner_one_takes() {
 
 #[test]
 fn each_can_be_asked_by_whoever_runs_it_and_beside_the_others() {
-    let names = ["one-port.toml", "chain-outer.toml", "chain-inner.toml", "limits.toml", "sni-routing.toml"];
+    let names = [
+        "one-port.toml",
+        "chain-outer.toml",
+        "chain-inner.toml",
+        "limits.toml",
+        "sni-routing.toml",
+        "groups.toml",
+    ];
     let sockets = names.map(|name| {
         let config = load(name);
         config.suits_a_start().unwrap_or_else(|errors| panic!("{errors}"));

@@ -9,6 +9,7 @@ mod breakers;
 mod chains;
 mod congestion;
 mod examples;
+mod groups;
 mod headers;
 mod kernel;
 mod limits;

@@ -3,7 +3,9 @@
 use super::super::finding::Finding;
 use super::Pair;
 use super::link::{Link, Peer};
-use proxy_dataplane::settings::Connections;
+use proxy_conn::Limit;
+use proxy_dataplane::settings::{Action, Connections};
+use proxy_upstream::{Balance, MemberOptions};
 
 pub(super) fn compare(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     in_all(pair, link);
@@ -19,10 +21,35 @@ fn brought(pair: &Pair<'_, '_>, link: &Link<'_>) -> Option<u32> {
     let pool = config.settings.pools.get(pool.index()).and_then(|pool| pool.max_connections);
     let all = [config.limits.max_connections, link.route.max_connections, pool];
     let all = all.into_iter().flatten().map(Connections::get).min();
-    // Targets take turns.
-    let targets = u32::try_from(link.target.1).unwrap_or(u32::MAX).max(1);
-    let each = link.route.max_connections_per_target.map(Connections::get);
-    all.map(|all| all.div_ceil(targets)).into_iter().chain(each).min()
+    all.map(|all| share(all, link)).into_iter().chain(each(link)).min()
+}
+
+/// How many of `all` connections of a route may come to the target of this link.
+fn share(all: u32, link: &Link<'_>) -> u32 {
+    let Action::Group(group) = &link.route.action else {
+        // Targets take turns.
+        return all.div_ceil(u32::try_from(link.target.1).unwrap_or(u32::MAX).max(1));
+    };
+    let by_weight = !matches!(group.options.balance, Balance::First | Balance::Hash(_));
+    let is_usual = |member: &&MemberOptions| member.priority == 0 && !member.backup;
+    let one = group.members().get(link.target.0).filter(|member| by_weight && is_usual(member));
+    // Whoever stands in for others has all of theirs.
+    let Some(one) = one else { return all };
+    let whole: u64 =
+        group.members().iter().filter(is_usual).map(|member| u64::from(member.weight.get())).sum();
+    let share = (u64::from(all) * u64::from(one.weight.get())).div_ceil(whole.max(1));
+    u32::try_from(share).unwrap_or(all)
+}
+
+/// How many the target of this link may have; None for no limit.
+fn each(link: &Link<'_>) -> Option<u32> {
+    match &link.route.action {
+        Action::Group(group) => {
+            let most = group.options.max_connections_per_member;
+            (most < Limit::MAX).then(|| u32::try_from(most).unwrap_or(u32::MAX))
+        }
+        Action::Forward(_) | Action::Refuse => link.route.max_connections_per_target.map(Connections::get),
+    }
 }
 
 /// What a limit of the inner hop is of.
@@ -99,7 +126,7 @@ fn as_one_client(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
         link.route.name,
         said.join(" and ")
     );
-    let place = pair.outer.route(link.index).key("action").key("forward").index(link.target.0);
+    let place = pair.outer.target(link);
     pair.of_outer.push(
         Finding::new(place.span(), title).label("no PROXY header is sent there, so they have one address").help(format!(
             "write send_proxy = \"v2\" and next_hop = \"smartproxy\" here and accept_proxy = {{ required = [{network}] }} there, or \

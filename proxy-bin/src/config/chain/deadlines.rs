@@ -107,7 +107,7 @@ fn late_behind(pair: &mut Pair<'_, '_>, link: &Link<'_>, outer: Deadlines) -> Rc
 /// Whether connections on this port may go somewhere by a route.
 fn is_on(route: &Matched<'_, RouteConfig>, port: u16) -> bool {
     route.spec.enabled
-        && matches!(route.payload.action, Action::Forward { .. })
+        && !matches!(route.payload.action, Action::Refuse)
         && route.spec.matches.ports.iter().any(|range| range.contains(port))
 }
 

@@ -74,7 +74,7 @@ fn demanded(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
     if !pair.says("demanded", &*link.route.name) {
         return;
     }
-    let place = pair.outer.route(link.index).key("action").key("forward").index(link.target.0);
+    let place = pair.outer.target(link);
     let (at, inner) = (&link.listener.label, pair.inner.name());
     let title =
         format!("route \"{}\" sends no PROXY header, and {at} of {inner} demands one", link.route.name);

@@ -1,7 +1,9 @@
 //! What one configuration changes in another, as an operator reads it.
 //!
-//! Routes, pools and settings are compared as they are written, key by key: neither order, comments nor the way a table is
+//! Routes, pools, groups and settings are compared as they are written, key by key: neither order, comments nor the way a table is
 //! written make a difference. Listeners follow from several places of the file, so they are compared as they come out.
+
+mod groups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -34,6 +36,8 @@ pub(super) fn changes<D>(proxy: &Generation<D>, was: &Config, config: &Config) -
 enum Part {
     Settings,
     Pool(String),
+    /// A group, but for its members, and each of those.
+    Group(String, Option<String>),
     Route(String),
 }
 
@@ -43,6 +47,8 @@ impl Part {
         match self {
             Self::Settings => String::new(),
             Self::Pool(name) => format!("pool {name}"),
+            Self::Group(name, None) => format!("group {name}"),
+            Self::Group(name, Some(member)) => groups::member(member, name),
             Self::Route(name) => format!("route {name}"),
         }
     }
@@ -50,7 +56,7 @@ impl Part {
     fn key(&self, key: &str) -> String {
         match self {
             Self::Settings => key.to_owned(),
-            Self::Pool(_) | Self::Route(_) => format!("{}: {key}", self.whole()),
+            Self::Pool(_) | Self::Group(..) | Self::Route(_) => format!("{}: {key}", self.whole()),
         }
     }
 }
@@ -91,6 +97,7 @@ fn parts(origin: &Origin, common: &Common<'_>) -> BTreeMap<Part, Shown> {
             }
         }
     }
+    groups::of(&mut rest, &mut parts);
     // As they come out, not as they are written.
     rest.remove("listeners");
     parts.insert(Part::Settings, shown(rest));
@@ -218,11 +225,14 @@ fn of_listener(at: &ListenerConfig) -> String {
 /// Notes how many open connections each change is about.
 fn count<D>(proxy: &Generation<D>, changes: &mut [Change]) {
     let mut counts: HashMap<String, u64> = HashMap::new();
+    let of_routes = groups::of_routes(&proxy.settings.routes);
     for view in proxy.tracker.snapshot() {
         let mut one = |what: String| *counts.entry(what).or_default() += 1;
         one(format!("listener {}", view.listener));
         if let Some(route) = &view.facts.route {
             one(format!("route {route}"));
+            let group = of_routes.get(&**route);
+            group.into_iter().for_each(|group| groups::count(group, view.facts.target.as_deref(), &mut one));
         }
         if let Some(pool) = view.pool.and_then(|number| proxy.numbers.name(number)) {
             one(format!("pool {pool}"));
