@@ -19,6 +19,8 @@ pub enum Reason {
     Overdue = 4,
     /// What it belongs to is drained or no longer configured, and the time to finish is over.
     Drained = 5,
+    /// The member of a group that it is on was found down, and the group is to end such connections.
+    MemberDown = 6,
 }
 
 impl Reason {
@@ -31,6 +33,7 @@ impl Reason {
             Self::Overload => Cause::Overload,
             Self::Overdue => Cause::Overdue,
             Self::Drained => Cause::Drained,
+            Self::MemberDown => Cause::MemberDown,
         }
     }
 
@@ -41,6 +44,7 @@ impl Reason {
             3 => Some(Self::Overload),
             4 => Some(Self::Overdue),
             5 => Some(Self::Drained),
+            6 => Some(Self::MemberDown),
             _ => None,
         }
     }

@@ -107,6 +107,9 @@ proxy_values::number_form!(Multiplier, "Multiplier", 1, 1000, "a multiplier");
 pub struct Jitter(u8);
 
 impl Jitter {
+    /// A tenth, either way.
+    pub const TEN: Self = Self(10);
+
     /// `bound`, off by up to the jitter either way; `chance` is a uniform random number from 0 to 1.
     #[must_use]
     pub fn spread(self, bound: Bound, chance: f64) -> Bound {

@@ -95,6 +95,8 @@ causes! {
     HeaderMalformed = "header_malformed" 'P' Client,
     /// A PROXY header (or any connection, where one is required) from a peer that is not trusted to send it.
     HeaderUntrusted = "header_untrusted" 'P' Client,
+    /// A hop before this one has asked, in place of a client, how this one is, and was told (`docs/hop-protocol.md`).
+    Asked = "asked" 'C' Client,
     /// The ClientHello was not complete in time.
     HelloTimeout = "hello_timeout" 'c' Client,
     /// Bytes that begin like TLS have no readable ClientHello, or no usable server name, where routes match on the name.
@@ -153,6 +155,8 @@ causes! {
     WriteStall = "write_stall" 's' Backend,
     /// The connection reached the end of its allowed life.
     Lifetime = "lifetime" 'p' Proxy,
+    /// Its member of a group was found down, and the group says that such connections are ended.
+    MemberDown = "member_down" 's' Backend,
     /// The proxy is shutting down, and the time to finish was over.
     Shutdown = "shutdown" 'K' Operator,
     /// An operator ended it.
@@ -201,6 +205,7 @@ impl Cause {
             | Self::HeaderTimeout
             | Self::HeaderMalformed
             | Self::HeaderUntrusted
+            | Self::Asked
             | Self::HelloTimeout
             | Self::HelloUnreadable
             | Self::NoRoute
@@ -218,6 +223,7 @@ impl Cause {
             | Self::HalfClosed
             | Self::WriteStall
             | Self::Lifetime
+            | Self::MemberDown
             | Self::Shutdown
             | Self::Killed
             | Self::Draining

@@ -42,11 +42,13 @@ pub enum Role {
     Pooled,
     /// A flow that the kernel forwards: it has no socket of this process.
     KernelFlow,
+    /// A health check of a backend: it has the backend's socket, once that is connected, and nobody's connection.
+    Check,
 }
 
 impl Role {
     /// All roles.
-    pub const ALL: [Self; 3] = [Self::Accepted, Self::Pooled, Self::KernelFlow];
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Pooled, Self::KernelFlow, Self::Check];
 
     /// Its stable name.
     #[must_use]
@@ -55,6 +57,7 @@ impl Role {
             Self::Accepted => "accepted",
             Self::Pooled => "pooled",
             Self::KernelFlow => "kernel_flow",
+            Self::Check => "check",
         }
     }
 }

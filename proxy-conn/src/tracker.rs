@@ -25,7 +25,7 @@ use crate::figures::Figures;
 use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
-use crate::opening::Opening;
+use crate::opening::{Opening, Role};
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 
@@ -219,9 +219,15 @@ impl Default for Ends {
     }
 }
 
-/// The table of connections.
+/// The first number of a check, far above any of a connection: an id is one of the two.
+const FIRST_CHECK: u64 = 1 << 62;
+
+/// The table of connections, and beside it that of health checks: they are entries under deadlines as well, and are in no figure,
+/// list or event of connections.
 pub struct Tracker {
     shards: Box<[Shard]>,
+    /// Those in the role of a check. Its place is the one after the last of `shards`.
+    checks: Shard,
     home: Home,
     figures: Figures,
     /// How many wait until none is open. Raised before they look, and read under the lock of a shard: so either they see
@@ -247,6 +253,7 @@ impl Tracker {
     pub fn new(shards: usize, subscriber: impl Subscriber + 'static) -> Arc<Self> {
         Arc::new(Self {
             shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
+            checks: Shard::default(),
             home: Home { instance: fastrand::u32(..), began: Instant::now() },
             figures: Figures::new(shards.max(1)),
             waiting: AtomicUsize::new(0),
@@ -255,8 +262,12 @@ impl Tracker {
         })
     }
 
-    /// Opens an entry, in the shard of `worker`, and hands out its guard. Call it first thing after accept.
+    /// Opens an entry, in the shard of `worker`, and hands out its guard. Call it first thing after accept. One of a
+    /// [check](Role::Check) is in no worker's.
     pub fn open(self: &Arc<Self>, worker: usize, opening: Opening) -> ConnGuard {
+        if opening.role == Role::Check {
+            return self.open_check(opening);
+        }
         let index = worker % self.shards.len();
         let shard = self.shard(index);
         let before = shard.opened.fetch_add(1, Ordering::Relaxed);
@@ -266,6 +277,14 @@ impl Tracker {
         let entry = Arc::new(entry);
         let place = shard.entries.lock().insert(Arc::clone(&entry));
         ConnGuard::new(Arc::clone(self), Key { shard: index, place }, entry)
+    }
+
+    #[cold]
+    fn open_check(self: &Arc<Self>, opening: Opening) -> ConnGuard {
+        let count = FIRST_CHECK + self.checks.opened.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(Entry::new(count, opening, self.home, Instant::now()));
+        let place = self.checks.entries.lock().insert(Arc::clone(&entry));
+        ConnGuard::new(Arc::clone(self), Key { shard: self.shards.len(), place }, entry)
     }
 
     /// The only way out of the table; called by the guard's `Drop`.
@@ -281,6 +300,9 @@ impl Tracker {
         };
         debug_assert!(removed.as_ref().is_some_and(|was| Arc::ptr_eq(was, entry)), "an entry leaves once");
         drop(removed);
+        if key.shard >= self.shards.len() {
+            return;
+        }
         self.tell_of(key.shard, entry, end, detail, lifetime);
         if awaited && self.is_empty() {
             self.emptied.notify_waiters();
@@ -322,12 +344,28 @@ impl Tracker {
     }
 
     pub(crate) fn entered(&self, id: ConnId, phase: Phase) {
-        self.subscriber.entered(id, phase);
+        if id.count < FIRST_CHECK {
+            self.subscriber.entered(id, phase);
+        }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "an index is always made modulo the number of shards")]
     fn shard(&self, index: usize) -> &Shard {
-        &self.shards[index]
+        self.shards.get(index).unwrap_or(&self.checks)
+    }
+
+    /// The health checks under way.
+    #[must_use]
+    pub fn checks(&self) -> Vec<Tracked> {
+        let entries = self.checks.entries.lock();
+        entries.iter().map(|entry| Tracked { entry: Arc::clone(entry), home: self.home }).collect()
+    }
+
+    /// How many health checks have begun since the start, and how many of them have ended of `cause`.
+    #[must_use]
+    pub fn checked(&self, cause: Cause) -> (u64, u64) {
+        let ended = self.checks.ended.0.get(cause.index());
+        let ended = ended.map_or(0, |count| count.load(Ordering::Relaxed));
+        (self.checks.opened.load(Ordering::Relaxed), ended)
     }
 
     /// Connections that are open.

@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::balance::Order;
 use crate::group::Group;
+use crate::health::Outcome;
 use crate::member::{LAST_FOR, Member};
 use crate::recovery::EVERY;
 
@@ -108,6 +109,7 @@ impl<'r> Gate for Candidates<'r> {
         if why.is_shortage() {
             return;
         }
+        target.health.outcomes.count(Outcome::Bad);
         if target.has_moved(addresses) {
             target.log(self.group.name(), target.breaker.moved());
         }

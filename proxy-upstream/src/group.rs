@@ -78,6 +78,9 @@ impl Group {
             member.limit.set_most(options.max_connections_per_member);
             member.breaker.set_options(options.breaker);
         }
+        let health = &options.health;
+        let members = self.members.iter().zip(self.targets.iter());
+        self.unhealthy.checks.follow(&self.name, members, health.check.as_ref(), health.outliers.as_ref());
     }
 
     /// Its name: that of the route whose group it is.

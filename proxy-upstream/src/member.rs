@@ -47,6 +47,8 @@ pub struct Member {
     failed_at: Mutex<Vec<IpAddr>>,
     /// Whether the proxy tries it by itself until it is well.
     pub(crate) is_looked_after: AtomicBool,
+    /// Whether the loop of checks has it.
+    pub(crate) is_checked: AtomicBool,
     /// Whether it is in the configuration in force; else it is not tried.
     is_in_force: AtomicBool,
 }
@@ -64,6 +66,7 @@ impl Member {
             lags_until: Mutex::default(),
             failed_at: Mutex::default(),
             is_looked_after: AtomicBool::new(false),
+            is_checked: AtomicBool::new(false),
             is_in_force: AtomicBool::new(true),
         })
     }
@@ -109,6 +112,14 @@ impl Member {
         }
         failed.extend(new.iter().take(FAILED_ADDRESSES));
         knows_some && !new.is_empty()
+    }
+
+    /// A check has found it up after it was down, or its ejection is over: what was held against it is of the time before.
+    pub(crate) fn is_found_up(&self) {
+        self.failed_at.lock().clear();
+        *self.lags_until.lock() = None;
+        // Told as what it is by whoever found it up.
+        let _closed = self.breaker.recovered();
     }
 
     /// It was dialled, and takes connections.

@@ -4,6 +4,7 @@ use proxy_conn::{BreakerOptions, Limit};
 use proxy_values::{Bound, Whole};
 
 use crate::address::Target;
+use crate::health::HealthOptions;
 
 /// How much of a group's connections a member gets, against the weights of the others. 0: none, but it stays a member (its
 /// connections go on, and it is tried where nobody else is left). The largest is HAProxy's.
@@ -41,7 +42,7 @@ pub enum HashKey {
     ServerName,
 }
 
-/// What becomes of the connections of a member that is down, ejected or removed.
+/// What becomes of the connections of a member that a check finds down, or that is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Leaving {
@@ -101,6 +102,8 @@ pub struct GroupOptions {
     pub panic_threshold: Percent,
     /// What becomes of the connections of a member that a change of the configuration, or of its name's addresses, removes.
     pub on_removed: Leaving,
+    /// How its members are checked, and what follows.
+    pub health: HealthOptions,
 }
 
 impl Default for GroupOptions {
@@ -112,15 +115,17 @@ impl Default for GroupOptions {
             slow_start: None,
             panic_threshold: Percent::nearest(50),
             on_removed: Leaving::default(),
+            health: HealthOptions::default(),
         }
     }
 }
 
-proxy_values::setters!(GroupOptions {
+proxy_values::setters!([] GroupOptions {
     max_connections_per_member: usize,
     breaker: BreakerOptions,
     balance: Balance,
     slow_start: Option<Bound>,
     panic_threshold: Percent,
     on_removed: Leaving,
+    health: HealthOptions,
 });

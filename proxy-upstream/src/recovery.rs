@@ -16,13 +16,14 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
-use proxy_conn::BreakerState;
+use proxy_conn::{BreakerState, Tracker};
 use proxy_core::dial::{Closed, DialErrorKind, Gate, STAGGER, reach};
 use proxy_core::{Bound, Dial, Resolver, TargetAddr};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::{self, Checks, Turn};
 use crate::member::{LAST_FOR, Member};
 
 /// How often a target is tried: so that it is back within a second.
@@ -54,6 +55,8 @@ pub struct Unhealthy {
     places: Semaphore,
     /// How many are looked after.
     crowd: AtomicU32,
+    /// Those that are checked, well or not.
+    pub(crate) checks: Checks,
 }
 
 /// A target that is not well, and where it was when that was found.
@@ -67,7 +70,8 @@ struct Entry {
 impl Default for Unhealthy {
     fn default() -> Self {
         let (new, crowd) = (Mutex::default(), AtomicU32::new(0));
-        Self { new, told: Notify::new(), places: Semaphore::new(AT_ONCE), crowd }
+        let (places, checks) = (Semaphore::new(AT_ONCE), Checks::default());
+        Self { new, told: Notify::new(), places, crowd, checks }
     }
 }
 
@@ -113,6 +117,20 @@ pub async fn recover<D: Dial + Clone>(
     quit.run_until_cancelled(looking_after).await.unwrap_or(());
 }
 
+/// Checks the members of whatever configuration is in force whose groups have them checked, reaching them as connections do, and
+/// takes out those that outcomes speak against, until `quit`. Each check is an entry of `tracker`. `turned` is told of each member
+/// that a check finds down, or up again; it must not block.
+pub async fn check<D: Dial + Clone>(
+    unhealthy: Arc<Unhealthy>,
+    dialer: D,
+    resolver: Resolver,
+    tracker: Arc<Tracker>,
+    turned: impl Fn(&Turn<'_>) + Send + Sync,
+    quit: CancellationToken,
+) {
+    checks::run(&unhealthy.checks, dialer, resolver, tracker, turned, quit).await;
+}
+
 /// Tries one target until it is well, or no more.
 async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unhealthy, entry: Entry) {
     let (mut due, mut wait) = (Instant::now(), EVERY);
@@ -129,8 +147,10 @@ async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unheal
             }
         }
         // One that was removed is kept while it has connections: it may come back.
+        // And one that its check has found down is judged by that.
         if target.is_in_force()
             && !target.draining.is_on()
+            && !target.health.is_down()
             && let Ok(_place) = unhealthy.places.acquire().await
         {
             let found = try_once(dialer, resolver, &target, &entry).await;

@@ -76,7 +76,8 @@ impl Table {
     pub fn read<E>(tracker: &Tracker, expect: impl FnOnce() -> E) -> (Self, E) {
         let (since, moved_before) = (Instant::now(), moved(tracker));
         let expected = expect();
-        let listed = tracker.connections();
+        let mut listed = tracker.connections();
+        listed.extend(tracker.checks());
         let at = Instant::now();
         let entries = listed.iter().map(|entry| entry.audited(at)).collect();
         (Self { at, since, moved_before, moved: moved(tracker), entries }, expected)
@@ -84,7 +85,9 @@ impl Table {
 }
 
 fn moved(tracker: &Tracker) -> u64 {
-    tracker.opened() + Cause::ALL.iter().map(|cause| tracker.ended(*cause)).sum::<u64>()
+    let checks: u64 = Cause::ALL.iter().map(|cause| tracker.checked(*cause).1).sum();
+    let ended: u64 = Cause::ALL.iter().map(|cause| tracker.ended(*cause)).sum();
+    tracker.opened() + tracker.checked(Cause::Finished).0 + checks + ended
 }
 
 /// Which entries hold a permit of a limit.
@@ -101,7 +104,8 @@ pub struct Holders {
 
 impl Holders {
     pub(super) fn include(&self, entry: &TableEntry) -> bool {
-        entry.phase >= self.from && (self.pool.is_none() || self.pool == entry.pool)
+        let is_connection = entry.role != Role::Check;
+        is_connection && entry.phase >= self.from && (self.pool.is_none() || self.pool == entry.pool)
     }
 }
 
@@ -119,7 +123,7 @@ pub struct PermitsInUse {
 /// What the caller knows besides the entries. Read at each look, just before the entries.
 #[derive(Clone)]
 pub struct Expectations {
-    /// Live connection tasks (one an entry, without accept loops); None where they are not counted.
+    /// Live connection tasks (one an entry, without accept loops and health checks); None where they are not counted.
     pub tasks: Option<usize>,
     /// Limits and their use.
     pub permits: Vec<PermitsInUse>,

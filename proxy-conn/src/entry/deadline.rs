@@ -31,6 +31,8 @@ pub enum DeadlineKind {
     Dial,
     /// One of the relay's.
     Relay(RelayDeadline),
+    /// The timeout of a health check.
+    Check,
 }
 
 impl std::fmt::Display for DeadlineKind {
@@ -42,6 +44,7 @@ impl std::fmt::Display for DeadlineKind {
             Self::Leave => f.write_str("leave"),
             Self::Dial => f.write_str("dial"),
             Self::Relay(which) => which.fmt(f),
+            Self::Check => f.write_str("check"),
         }
     }
 }
@@ -109,7 +112,7 @@ fn kind(code: u8) -> Option<DeadlineKind> {
 }
 
 /// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 10] = [
+const KINDS: [DeadlineKind; 11] = [
     DeadlineKind::Header,
     DeadlineKind::Hello,
     DeadlineKind::Queue,
@@ -120,4 +123,5 @@ const KINDS: [DeadlineKind; 10] = [
     DeadlineKind::Relay(RelayDeadline::WriteStall),
     DeadlineKind::Relay(RelayDeadline::NoData),
     DeadlineKind::Relay(RelayDeadline::Lifetime),
+    DeadlineKind::Check,
 ];

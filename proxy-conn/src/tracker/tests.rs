@@ -26,12 +26,33 @@ fn an_entry_says_what_it_is() {
     let (tracker, _) = tracker();
     for role in Role::ALL {
         let guard = tracker.open(0, opening().role(role));
-        let [entry] = &tracker.connections()[..] else { unreachable!("there is one") };
+        let listed = if role == Role::Check { tracker.checks() } else { tracker.connections() };
+        let [entry] = &listed[..] else { unreachable!("there is one") };
         assert_eq!(entry.view(Instant::now()).role, role);
         guard.end(Cause::Finished.during(Phase::Header), None);
         drop(guard);
     }
     assert!(tracker.is_empty());
+}
+
+/// A check is seen by who asks for checks, and by nobody who counts, lists or ends connections.
+#[tokio::test(start_paused = true)]
+async fn a_check_is_no_connection() {
+    let (tracker, seen) = tracker();
+    let check = tracker.open(0, opening().role(Role::Check));
+    check.enter(Phase::Dial, Instant::now() + secs(1), DeadlineKind::Check).unwrap();
+    let client = tracker.open(0, opening());
+    assert_eq!((tracker.len(), tracker.opened(), tracker.connections().len()), (1, 1, 1));
+    assert_eq!((tracker.checks().len(), tracker.cancel_all(Reason::Shutdown)), (1, 1));
+    assert_ne!(check.id(), client.id());
+    client.end(Cause::Shutdown.during(Phase::Header), None);
+    drop(client);
+    tracker.emptied().await;
+    check.end(Cause::DialTimeout.during(Phase::Dial), None);
+    drop(check);
+    assert!(tracker.checks().is_empty());
+    assert_eq!((tracker.ended(Cause::DialTimeout), tracker.checked(Cause::DialTimeout)), (0, (1, 1)));
+    assert_eq!(seen.lock().len(), 1, "only of the client anything is told");
 }
 
 fn tracker() -> (Arc<Tracker>, Seen) {

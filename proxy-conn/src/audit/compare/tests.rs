@@ -93,6 +93,10 @@ fn entries_without_sockets() {
     assert_eq!(on(TableEntry { client: None, backend: None, ..conn }, at, &none), "zombies 1;");
     let flow = TableEntry { client: None, backend: None, role: Role::KernelFlow, ..conn };
     assert_eq!(on(flow, at, &none), "", "the kernel's");
+    let check = TableEntry { client: None, talk: Talk::Silent, role: Role::Check, ..conn };
+    let dials = TableEntry { backend: None, phase: Phase::Dial, ..check };
+    assert_eq!(on(dials, at, &none), "", "its socket is not there yet");
+    assert_eq!(on(check, at, &none), "zombies 1;", "its socket is gone");
     let pooled = TableEntry { client: None, talk: Talk::Silent, age: secs(400), role: Role::Pooled, ..conn };
     assert_eq!(on(pooled, at, &all), "orphans 1;", "it waits for nobody, and has one socket");
     assert_eq!(on(pooled, at, &none), "zombies 1;");
