@@ -15,6 +15,7 @@
 
 mod admit;
 mod announce;
+mod asked;
 mod client;
 mod deadline;
 mod dial;

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_conn::{ConnView, Ended, Phase, Subscriber};
+use proxy_conn::{Cause, ConnView, Ended, Phase, Subscriber};
 use proxy_core::relay::RelayDeadline;
 use tokio::time::Instant;
 use tracing::{Level, info, warn};
@@ -37,6 +37,8 @@ impl AccessLog {
         if !outputs.has_access() {
             return None;
         }
+        // A neighbour's question comes every other second, and is no connection that anybody made: told where a rule wants it.
+        let asked = ended.end.cause == Cause::Asked;
         // Whatever ends before it has a route is like a refusal: whoever makes such connections is at no cost.
         let refused = ended.facts.route.is_none() || ended.end.cause.is_refusal();
         let rule = outputs.config.access_rules.iter().find(|rule| rule.fits(ended));
@@ -44,6 +46,7 @@ impl AccessLog {
             Some(Keep::None) => None,
             Some(Keep::OneOf(of)) => is_drawn(ended, of).then_some(of),
             Some(Keep::Counted) => is_one_of_few(shared, ended).then_some(NonZeroU32::MIN),
+            None if asked => None,
             None if refused => is_one_of_few(shared, ended).then_some(NonZeroU32::MIN),
             None | Some(Keep::All) => Some(NonZeroU32::MIN),
         }

@@ -4,6 +4,7 @@ use proxy_conn::{Cause, ConnGuard, DeadlineKind};
 use proxy_core::header::{self, Header, HeaderLimits, Prefix};
 use proxy_core::{ReadAhead, Stream};
 
+use super::asked;
 use super::client::fill;
 use super::deadline::within;
 use super::origin::Origin;
@@ -28,6 +29,9 @@ pub(super) async fn greet<S: Stream, D>(
         Greeting::Plain | Greeting::Refused => None,
     };
     if let Some(header) = header {
+        if asked::is_question(&header) {
+            return Err(asked::answer(conn, *client, at, proxy, &header).await);
+        }
         *origin = Origin::told_by(conn, header);
     }
     conn.learn(|facts| {

@@ -85,7 +85,7 @@ pub fn exchange(kind: &CheckKind) -> Option<Box<dyn Exchange>> {
         CheckKind::Tls(name) => Box::new(Tls::new(name.as_deref())),
         CheckKind::Http(http) => Box::new(Http::new(http)),
         CheckKind::Text { send, expect } => Box::new(Text::new(send, expect)),
-        CheckKind::Smartproxy => Box::new(hop::Asking::default()),
+        CheckKind::Smartproxy(name) => Box::new(hop::Asking::new(name.as_deref())),
     })
 }
 
@@ -153,7 +153,7 @@ pub(super) mod tests {
             let text = CheckKind::Text { send: "a".into(), expect: "b".into() };
             for kind in [
                 CheckKind::Redis, CheckKind::Postgres, CheckKind::Mariadb("u".into()), CheckKind::Smtp, CheckKind::Ssh,
-                CheckKind::Http(Default::default()), text, CheckKind::Smartproxy,
+                CheckKind::Http(Default::default()), text, CheckKind::Smartproxy(None),
             ] {
                 let (_, by_bytes) = talk(&kind, &said);
                 let mut whole = exchange(&kind).expect("it says something");

@@ -10,7 +10,7 @@
 
 use std::fmt::{self, Write as _};
 
-use proxy_core::header::{Outgoing, Tlvs, encode_v2};
+use proxy_core::header::{Command, Header, Outgoing, Tlvs, encode_v2};
 
 use super::cause::{Finding, excerpt};
 use super::exchange::{Exchange, Step, line};
@@ -128,38 +128,49 @@ impl fmt::Display for Word {
     }
 }
 
-/// The question.
+/// The question, about those who ask for this server name, or for none.
 #[must_use]
-pub fn question() -> Vec<u8> {
+pub fn question(server_name: Option<&str>) -> Vec<u8> {
     let (kind, value) = QUESTION;
-    let tlvs = Tlvs { other: vec![(kind, value.to_vec())], ..Tlvs::default() };
-    // INVARIANT: one short field always fits.
+    let authority = server_name.map(|name| name.as_bytes().to_vec());
+    let tlvs = Tlvs { authority, other: vec![(kind, value.to_vec())], ..Tlvs::default() };
+    // INVARIANT: a name and one short field always fit.
     encode_v2(&Outgoing { tlvs, ..Outgoing::local() }).unwrap_or_default()
 }
 
-/// Whether a field of a LOCAL header asks.
+/// Whether a header asks.
 #[must_use]
-pub fn is_question((kind, value): &(u8, Vec<u8>)) -> bool {
-    (*kind, value.as_slice()) == QUESTION
+pub fn is_question(header: &Header) -> bool {
+    let asks = |(kind, value): &(u8, Vec<u8>)| (*kind, value.as_slice()) == QUESTION;
+    header.command == Command::Local && header.tlvs.other.iter().any(asks)
 }
 
 /// Asks.
-#[derive(Debug, Default)]
-pub(super) struct Asking(Option<Word>);
+#[derive(Debug)]
+pub(super) struct Asking {
+    question: Vec<u8>,
+    answer: Option<Word>,
+}
+
+impl Asking {
+    pub(super) fn new(server_name: Option<&str>) -> Self {
+        Self { question: question(server_name), answer: None }
+    }
+}
 
 impl Exchange for Asking {
     fn begin(&mut self) -> Step {
-        Step::send(question())
+        Step::send(std::mem::take(&mut self.question))
     }
 
     fn hear(&mut self, heard: &[u8]) -> Result<Step, Finding> {
         let Some(line) = line(heard) else { return Ok(Step::default()) };
-        self.0 = Some(Word::read(line)?);
+        self.answer = Some(Word::read(line)?);
         Ok(Step::well([]))
     }
 
     fn word(&self) -> Option<Word> {
-        self.0
+        self.answer
     }
 
     fn most(&self) -> usize {
@@ -170,7 +181,7 @@ impl Exchange for Asking {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proxy_core::header::{Command, HeaderLimits, decode};
+    use proxy_core::header::{HeaderLimits, decode};
 
     use super::super::exchange::tests::talk;
     use super::super::options::CheckKind;
@@ -178,11 +189,16 @@ mod tests {
 
     #[test]
     fn the_question_is_a_header_that_speaks_for_itself() {
-        let bytes = question();
-        let decoded = decode(&bytes, &HeaderLimits::default()).unwrap().unwrap();
-        assert_eq!((decoded.len, decoded.header.command), (bytes.len(), Command::Local));
-        assert!(decoded.header.tlvs.other.iter().any(is_question));
-        assert!(!is_question(&(QUESTION.0, Vec::new())) && !is_question(&(0xE5, QUESTION.1.to_vec())));
+        let read = |bytes: &[u8]| decode(bytes, &HeaderLimits::default()).unwrap().unwrap();
+        let bytes = question(None);
+        let decoded = read(&bytes);
+        assert_eq!((decoded.len, is_question(&decoded.header)), (bytes.len(), true));
+        let named = read(&question(Some("a.test"))).header;
+        assert_eq!((is_question(&named), named.tlvs.authority.as_deref()), (true, Some(&b"a.test"[..])));
+        let client = Header { command: Command::Proxy, ..named.clone() };
+        let mut other = named;
+        other.tlvs.other = vec![(QUESTION.0, Vec::new()), (0xE5, QUESTION.1.to_vec())];
+        assert!(!is_question(&client) && !is_question(&other));
         insta::assert_snapshot!(bytes.escape_ascii(), @r"\r\n\r\n\x00\r\nQUIT\n \x00\x00\x0e\xe6\x00\x0bhow are you");
     }
 
@@ -217,8 +233,8 @@ mod tests {
 
     #[test]
     fn the_whole_conversation() {
-        let (sent, verdict) = talk(&CheckKind::Smartproxy, b"smartproxy 1 draining load=3\n");
-        assert_eq!((sent, verdict), (question(), Ok(true)));
+        let (sent, verdict) = talk(&CheckKind::Smartproxy(None), b"smartproxy 1 draining load=3\n");
+        assert_eq!((sent, verdict), (question(None), Ok(true)));
     }
 
     #[test]

@@ -146,8 +146,8 @@ pub enum CheckKind {
         /// What has to be in the first 4 KiB of what comes; never empty.
         expect: Box<str>,
     },
-    /// Another `SmartProxy` is asked how it is ([`hop`](super::hop)).
-    Smartproxy,
+    /// Another `SmartProxy` is asked how it is ([`hop`](super::hop)), as somebody who asks for this server name if any.
+    Smartproxy(Option<Box<str>>),
 }
 
 impl CheckKind {
@@ -165,7 +165,7 @@ impl CheckKind {
             Self::Tls(_) => "tls",
             Self::Http(_) => "http",
             Self::Text { .. } => "text",
-            Self::Smartproxy => "smartproxy",
+            Self::Smartproxy(_) => "smartproxy",
         }
     }
 }
