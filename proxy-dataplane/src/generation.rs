@@ -56,6 +56,8 @@ pub struct Generation<D> {
     pub(crate) lobby: Arc<Lobby>,
     /// What the control plane is about.
     pub(crate) preparing: Preparing,
+    /// Whether the process is about to stop, and still accepts: neighbours who ask are told.
+    pub leaving: Draining,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their places in the configuration. The tracker knows each by [`Pool::id`].
@@ -184,6 +186,7 @@ impl<D: Dial> Generation<D> {
             connections,
             capacity,
             preparing: Preparing::default(),
+            leaving: Draining::default(),
             lobby,
             clients,
             pools,
@@ -218,6 +221,7 @@ impl<D: Dial> Generation<D> {
             connections: self.connections.clone(),
             capacity: Arc::clone(&self.capacity),
             preparing: self.preparing.clone(),
+            leaving: self.leaving.clone(),
             lobby: Arc::clone(&self.lobby),
             clients: self.clients_after(&settings),
             pools,

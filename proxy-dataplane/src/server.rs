@@ -25,9 +25,11 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
 use crate::audit::{SocketOwnership, audit};
+use crate::checks;
 use crate::descriptors;
 use crate::generation::Generation;
 use crate::listeners::{Inherited, Listeners, Sockets};
+use crate::outcomes::{Fed, Feed};
 use crate::pool::NoNumber;
 use crate::settings::Settings;
 use crate::watch;
@@ -89,6 +91,8 @@ pub struct DataPlane {
     /// Connections' tasks, and nothing else.
     tasks: TaskTracker,
     audit: Audit,
+    /// What ends of connections say of members.
+    outcomes: Arc<Feed<TcpDialer>>,
     /// Ends the workers, and the tasks beside them.
     quit: CancellationToken,
     /// Cancelled once nobody is accepted any more: from then on no target need be found in order again.
@@ -200,6 +204,7 @@ impl DataPlane {
         next.take_force();
         self.audit.set_options(next.settings.audit);
         self.in_force.store(Arc::clone(&next));
+        self.outcomes.follow(&next.settings, &self.in_force);
         self.listeners.follow(&next, &before.settings);
         for (label, sockets) in opening {
             if let Some(at) = next.listeners.iter().find(|at| *at.label == *label) {
@@ -268,13 +273,17 @@ impl Server {
         let resolver =
             Resolver::system(control.clone(), descriptors::look_ups(descriptors), settings.resolver);
         let dialer = TcpDialer::new(settings.congestion);
-        let first = Arc::new(Generation::new(settings, Tracker::new(count, ends), dialer, resolver));
+        let outcomes = Arc::<Feed<TcpDialer>>::default();
+        let tracker = Tracker::new(count, (Fed(Arc::clone(&outcomes)), ends));
+        let first = Arc::new(Generation::new(settings, tracker, dialer, resolver));
         let in_force = Arc::new(ArcSwap::new(Arc::clone(&first)));
+        outcomes.follow(&first.settings, &in_force);
         let quit = CancellationToken::new();
         let plane = Arc::new(DataPlane {
             audit: audit(&in_force, count, &tasks, sockets_are),
             in_force,
             tracker: Arc::clone(&first.tracker),
+            outcomes,
             listeners,
             workers: workers.into(),
             tasks,
@@ -295,6 +304,10 @@ impl Server {
     fn start_beside(&self, first: &Generation<TcpDialer>, control: &Handle) {
         let plane = &self.plane;
         drop(control.spawn(watch::watch(Arc::clone(&plane.in_force), plane.quit.clone())));
+        let checks = checks::run(&plane.in_force, control, plane.accepts.clone());
+        drop(control.spawn(checks));
+        let (outcomes, quit) = (Arc::clone(&plane.outcomes), plane.quit.clone());
+        drop(control.spawn(async move { quit.run_until_cancelled(outcomes.watch()).await }));
         drop(control.spawn(plane.audit.clone().watch(plane.quit.clone().cancelled_owned())));
         // On a worker, whose reactor is there for sockets.
         if let Some(worker) = plane.workers.first() {

@@ -51,7 +51,7 @@ pub enum Leaving {
     Keep,
     /// They are reset at once.
     Kill,
-    /// They have `drain_timeout` to end by themselves, and are reset then.
+    /// They have a time to end by themselves, and are reset then.
     Drain,
 }
 

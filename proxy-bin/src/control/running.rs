@@ -99,6 +99,9 @@ impl Running {
 
     /// Says what it does from now on. Once it has begun to stop nothing else is said any more.
     pub(crate) fn enter(&self, state: State) {
+        if matches!(state, State::Leaving | State::Draining) {
+            self.proxy().leaving.set(true);
+        }
         let mut standing = self.standing.lock();
         match (standing.state, state) {
             (State::Draining, _) | (State::Leaving, State::Running | State::HandingOver) => {}

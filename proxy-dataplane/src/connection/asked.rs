@@ -57,7 +57,7 @@ fn word<D>(conn: &ConnGuard, at: &Listener, proxy: &Generation<D>, name: Option<
     // Whoever asks has a place itself.
     let places = limits().map(|limit| limit.most().saturating_sub(limit.in_use())).min();
     let load = limits().map(|limit| percent(limit)).max().unwrap_or(0);
-    let readiness = if route.is_some_and(|(_, state)| drains(state)) {
+    let readiness = if proxy.leaving.is_on() || route.is_some_and(|(_, state)| drains(state)) {
         Readiness::Draining
     } else if pool.is_some_and(|pool| pool.pressure.load().refusal().is_some()) {
         Readiness::Shedding

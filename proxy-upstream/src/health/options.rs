@@ -10,20 +10,29 @@ use crate::options::{Leaving, Percent};
 
 /// What holds for a group's health: how its members are checked, what becomes of connections to one that is down, and when
 /// outcomes take one out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HealthOptions {
     /// How each member is checked; None where it is not.
     pub check: Option<Arc<CheckOptions>>,
     /// What becomes of the connections of a member that a check finds down. Default: they go on.
     pub on_down: Leaving,
+    /// How long they have where that is to drain. Default 30s.
+    pub drain_for: Bound,
     /// When outcomes of connections take a member out; None where they do not.
     pub outliers: Option<OutlierOptions>,
+}
+
+impl Default for HealthOptions {
+    fn default() -> Self {
+        Self { check: None, on_down: Leaving::default(), drain_for: Bound::secs(30), outliers: None }
+    }
 }
 
 proxy_values::setters!([] HealthOptions {
     check: Option<Arc<CheckOptions>>,
     on_down: Leaving,
+    drain_for: Bound,
     outliers: Option<OutlierOptions>,
 });
 
