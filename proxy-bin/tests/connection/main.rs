@@ -9,6 +9,7 @@
 
 mod absent_backend;
 mod announced;
+mod asked;
 mod back_again;
 mod chain;
 mod deadlines;

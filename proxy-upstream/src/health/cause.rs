@@ -78,6 +78,7 @@ impl Finding {
     }
 
     /// What a dial that failed says; None where it says something about this machine only.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow, and Failed is the rest")]
     pub(crate) fn of_dial(error: &DialError) -> Option<Self> {
         let last = &error.attempts.last()?.kind;
         let cause = match last {
@@ -87,12 +88,12 @@ impl Finding {
             DialErrorKind::Reset => HealthCause::Reset,
             DialErrorKind::Unresolved(_) => HealthCause::Unresolved,
             DialErrorKind::Closed(_) | DialErrorKind::Shortage(_) => return None,
-            #[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow, and Failed is the rest")]
             _ => HealthCause::Failed,
         };
-        let text = match cause {
-            HealthCause::Timeout => format!("no answer to a connect within {}", error.within),
-            _ => last.to_string(),
+        let text = if cause == HealthCause::Timeout {
+            format!("no answer to a connect within {}", error.within)
+        } else {
+            last.to_string()
         };
         Some(Self::new(cause, text))
     }

@@ -115,7 +115,6 @@ impl Exchange for Text {
 mod tests {
     use super::super::exchange::tests::talk;
     use super::super::options::CheckKind;
-    use super::*;
 
     fn said(kind: &CheckKind, by_server: &str) -> (String, String) {
         let (sent, verdict) = talk(kind, by_server.as_bytes());

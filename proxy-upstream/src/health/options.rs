@@ -102,10 +102,8 @@ impl CheckOptions {
     /// From the beginning of one check to the next, where nothing changes.
     #[must_use]
     pub fn period(&self) -> Bound {
-        self.interval.unwrap_or(match self.kind {
-            CheckKind::Ssh => SELDOM,
-            _ => INTERVAL,
-        })
+        let is_seldom = self.kind == CheckKind::Ssh;
+        self.interval.unwrap_or(if is_seldom { SELDOM } else { INTERVAL })
     }
 
     /// The same while something changes, or is down.
