@@ -7,6 +7,7 @@ mod audit;
 mod change;
 mod connections;
 mod log;
+mod phases;
 mod problem;
 mod routes;
 mod status;
@@ -18,7 +19,9 @@ pub use connections::{
     Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
 };
 pub use log::{LogStatus, SetLogLevel};
+pub use phases::Phases;
 pub use problem::Problem;
+pub use proxy_conn::Phase;
 pub use routes::{Drain, DrainKind, DrainRequest, Limit, Listener, Pool, Route, Target};
 pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Sample, Status};
-pub use usage::{Phases, Usage};
+pub use usage::Usage;

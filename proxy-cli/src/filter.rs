@@ -6,7 +6,7 @@ use std::str::FromStr;
 use proxy_core::Bound;
 use proxy_values::bound::BoundError;
 
-use proxy_api::model::{Filter, SortBy};
+use proxy_api::model::{Filter, Phase, SortBy};
 
 /// Which connections: all that agree with everything that is given.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -59,7 +59,15 @@ fn address_or_network(text: &str) -> Result<String, String> {
 }
 
 /// The phases of a connection, in order.
-pub const PHASES: [&str; 5] = ["header", "peek", "dial", "relay", "drain"];
+pub const PHASES: [&str; Phase::ALL.len()] = {
+    let mut names = [""; Phase::ALL.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = Phase::ALL[at].name();
+        at += 1;
+    }
+    names
+};
 
 impl From<FilterArgs> for Filter {
     fn from(args: FilterArgs) -> Self {

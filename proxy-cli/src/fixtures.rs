@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proxy_api::model::{
-    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phases, Pool, Route, Status, Target,
-    Usage,
+    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phase, Phases, Pool, Route, Status,
+    Target, Usage,
 };
 
 /// An established connection of `outer`, a minute old.
@@ -57,7 +57,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         connections: usage(dial + relay, Some(1000)),
         waiting: 0,
         turned_away: 0,
-        phases: Phases { dial, relay, ..Phases::default() },
+        phases: Phases::from([(Phase::Dial, dial), (Phase::Relay, relay)]),
         oldest_s: (dial + relay > 0).then_some(72.0),
         from_client_bytes: 0,
         from_backend_bytes: 0,
@@ -84,7 +84,7 @@ pub(super) fn status() -> Status {
         full: false,
         opened_total: 1000,
         ended_total: BTreeMap::from([("finished".to_owned(), 870), ("dial_timeout".to_owned(), 10)]),
-        phases: Phases { dial: 115, relay: 5, ..Phases::default() },
+        phases: Phases::from([(Phase::Dial, 115), (Phase::Relay, 5)]),
         pools: vec![Pool {
             name: "chain".to_owned(),
             connections: usage(120, Some(1000)),

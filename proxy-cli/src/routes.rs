@@ -6,7 +6,7 @@ use super::access::Access;
 use super::format::{Align, Table, age, count, usage};
 use super::output::{self, Failure, Outcome};
 use super::status::{DRAINED, placeless};
-use proxy_api::model::{Limit, Route, Target};
+use proxy_api::model::{Limit, Phase, Route, Target};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]
@@ -59,9 +59,9 @@ fn routes_table(routes: &[Route]) -> Table {
             route.name.clone(),
             String::new(),
             usage(route.connections),
-            route.phases.dial.to_string(),
-            route.phases.relay.to_string(),
-            route.phases.drain.to_string(),
+            route.phases[Phase::Dial].to_string(),
+            route.phases[Phase::Relay].to_string(),
+            route.phases[Phase::Drain].to_string(),
             route.oldest_s.map_or_else(|| "-".to_owned(), age),
             String::new(),
             String::new(),

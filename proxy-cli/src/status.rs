@@ -9,7 +9,7 @@ use super::format::{age, bytes, count, plain, usage};
 use super::output::{self, Failure, Outcome};
 use proxy_api::model::{ConfigStatus, Reload, Route, Status, Upgrade, Usage};
 
-pub(super) use lines::{DRAINED, audit_line, by_phase, drain_line, drained, phases, placeless};
+pub(super) use lines::{DRAINED, audit_line, drain_line, drained, phases, placeless};
 use lines::{is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line};
 
 /// How to tell it.

@@ -78,6 +78,30 @@ impl Phase {
         }
     }
 
+    /// Its name in logs, metrics and the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Peek => "peek",
+            Self::Dial => "dial",
+            Self::Relay => "relay",
+            Self::Drain => "drain",
+        }
+    }
+
+    /// What a connection does in it, in a few words.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Header => "Reading the PROXY header.",
+            Self::Peek => "Reading the ClientHello.",
+            Self::Dial => "Waiting for a place or for a backend.",
+            Self::Relay => "Established.",
+            Self::Drain => "One side has ended, the other is still sending.",
+        }
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -89,13 +113,7 @@ impl Phase {
 
 impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Header => "header",
-            Self::Peek => "peek",
-            Self::Dial => "dial",
-            Self::Relay => "relay",
-            Self::Drain => "drain",
-        })
+        f.pad(self.name())
     }
 }
 

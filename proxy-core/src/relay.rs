@@ -17,6 +17,7 @@
 //! ```
 
 mod deadline;
+mod engine;
 mod lane;
 mod settle;
 mod watch;
@@ -36,6 +37,7 @@ use lane::{Lane, LaneError};
 use watch::Watch;
 
 pub use deadline::{Due, NextTo, RelayDeadline, RelayLimits};
+pub use engine::{Engine, PollLoop};
 
 /// A side of a proxied connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -31,6 +31,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
+use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
 
 use crate::generation::{Capacity, ListenerInForce};
@@ -122,7 +123,7 @@ async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut 
         Ok(both) => both,
         Err(verdict) => return verdict,
     };
-    let end = established.relay(conn, client, preamble).await;
+    let end = established.relay(PollLoop, conn, client, preamble).await;
     established.close(conn, &end)
 }
 

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::usage::{Phases, Usage};
+use super::phases::Phases;
+use super::usage::Usage;
 
 /// A route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,6 +1,5 @@
 //! The proxy as a whole: its state, what it uses, its version and configuration, the samples of its counts.
 
-use proxy_conn::Phase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +7,9 @@ use super::audit::AuditSummary;
 use super::change::{Reload, Upgrade};
 use super::connections::Connection;
 use super::log::LogStatus;
+use super::phases::Phases;
 use super::routes::{Drain, Listener, Pool, Route};
-use super::usage::{Phases, Usage};
+use super::usage::Usage;
 
 /// The proxy as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -125,36 +125,4 @@ pub struct AgeBucket {
     pub at_most_s: Option<f64>,
     /// How many are in this bucket and in no smaller one.
     pub connections: u64,
-}
-
-impl Phases {
-    /// How many are in this phase.
-    #[must_use]
-    pub const fn of(&self, phase: Phase) -> u64 {
-        match phase {
-            Phase::Header => self.header,
-            Phase::Peek => self.peek,
-            Phase::Dial => self.dial,
-            Phase::Relay => self.relay,
-            Phase::Drain => self.drain,
-        }
-    }
-
-    /// Counts one more.
-    pub const fn add(&mut self, phase: Phase) {
-        let count = match phase {
-            Phase::Header => &mut self.header,
-            Phase::Peek => &mut self.peek,
-            Phase::Dial => &mut self.dial,
-            Phase::Relay => &mut self.relay,
-            Phase::Drain => &mut self.drain,
-        };
-        *count += 1;
-    }
-
-    /// How many there are in all.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        Phase::ALL.into_iter().map(|phase| self.of(phase)).sum()
-    }
 }

@@ -32,7 +32,7 @@ pub(super) struct Group {
 
 impl Group {
     fn add(&mut self, one: &ConnView) {
-        self.phases.add(one.phase);
+        self.phases[one.phase] += 1;
         match (one.phase, one.deadline) {
             (Phase::Dial, DeadlineKind::Queue) => self.waiting += 1,
             (Phase::Dial, DeadlineKind::Leave) => self.turned_away += 1,
@@ -97,7 +97,7 @@ impl Counts {
         self.all.add(&view);
         match view.pool {
             Some(pool) => self.pools.entry(pool).or_default().add(&view),
-            None => self.poolless.add(view.phase),
+            None => self.poolless[view.phase] += 1,
         }
         self.listeners.entry(Arc::clone(&view.listener)).or_default().add(&view);
         let millis = u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX);
@@ -161,11 +161,14 @@ mod tests {
         open_ones.push(open(&tracker, None));
         tokio::time::advance(Duration::from_secs(7)).await;
         let counts = Counts::take(&tracker);
-        assert_eq!(counts.all.phases, Phases { header: 1, dial: 31, ..Phases::default() });
+        assert_eq!(counts.all.phases, Phases::from([(Phase::Header, 1), (Phase::Dial, 31)]));
         assert_eq!(counts.all.phases.total(), 32);
-        assert_eq!((counts.pools[&PoolId::new(1).unwrap()].phases.dial, counts.poolless.header), (31, 1));
+        assert_eq!(
+            (counts.pools[&PoolId::new(1).unwrap()].phases[Phase::Dial], counts.poolless[Phase::Header]),
+            (31, 1)
+        );
         assert_eq!(counts.listeners["*:80"].open(), 32);
-        assert_eq!((counts.routes["a"].phases.dial, counts.routes["b"].phases.dial), (1, 30));
+        assert_eq!((counts.routes["a"].phases[Phase::Dial], counts.routes["b"].phases[Phase::Dial]), (1, 30));
         assert_eq!(counts.routes["a"].oldest, Some(Duration::from_secs(9)));
         assert_eq!(counts.targets["b"]["127.0.0.1:3000"], 30);
         assert_eq!(counts.oldest.len(), OLDEST);
@@ -187,7 +190,7 @@ mod tests {
         for group in [&counts.routes["a"], &counts.listeners["*:80"], &counts.pools[&PoolId::new(1).unwrap()]]
         {
             assert_eq!((group.open(), group.waiting, group.turned_away), (4, 2, 1));
-            assert_eq!(group.phases.dial, 7);
+            assert_eq!(group.phases[Phase::Dial], 7);
         }
     }
 }

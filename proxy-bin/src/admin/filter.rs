@@ -138,8 +138,9 @@ impl Selection {
 }
 
 fn phase(name: &str) -> Result<Phase, Problem> {
-    Phase::ALL.into_iter().find(|phase| phase.to_string() == name).ok_or_else(|| {
-        Problem::bad_request(format!("`phase` is \"{name}\", expected header, peek, dial, relay or drain"))
+    Phase::ALL.into_iter().find(|phase| phase.name() == name).ok_or_else(|| {
+        let names = Phase::ALL.map(Phase::name).join(", ");
+        Problem::bad_request(format!("`phase` is \"{name}\", expected one of {names}"))
     })
 }
 

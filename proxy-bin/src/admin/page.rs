@@ -7,6 +7,7 @@ use std::io;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use proxy_conn::Phase;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::admin::problem::Problem;
@@ -54,9 +55,14 @@ impl Page {
         let html = FRAME
             .replace("{nonce}", nonce)
             .replace("{style}", &STYLES.concat())
-            .replace("{script}", &format!("{UPLOT}{{\n\"use strict\";\n{}}}", SCRIPTS.concat()));
+            .replace("{script}", &format!("{UPLOT}{{\n\"use strict\";\n{}{}}}", phases(), SCRIPTS.concat()));
         Self { html, policy: policy(nonce) }
     }
+}
+
+/// The phases of a connection, in order.
+fn phases() -> String {
+    format!("const PHASES = {:?};\n", Phase::ALL.map(Phase::name))
 }
 
 /// `GET /`.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use proxy_api::model::{Killed, Sample, TraceEvent};
+use proxy_api::model::{Killed, Phase, Sample, TraceEvent};
 
 use crate::http::Exchange;
 use crate::world::World;
@@ -28,7 +28,7 @@ fn the_first_sample_comes_at_once_and_the_next_ones_show_what_changed() {
     let clients = world.clients(25);
     let seen = std::iter::from_fn(|| Some(sample(&mut stream))).find(|one| one.status.connections == 25);
     let seen = seen.unwrap();
-    assert!(seen.at > first.at && seen.routes[0].phases.relay == 25);
+    assert!(seen.at > first.at && seen.routes[0].phases[Phase::Relay] == 25);
     assert_eq!(seen.oldest.len(), 20, "the oldest twenty");
     assert!(seen.oldest.is_sorted_by(|a, b| a.age_s >= b.age_s));
     assert_eq!(seen.ages.iter().map(|bucket| bucket.connections).sum::<u64>(), 25);

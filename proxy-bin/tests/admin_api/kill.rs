@@ -90,7 +90,7 @@ fn a_body_that_is_wrong_is_explained() {
         ("{\"al\": true}", "unknown field `al`, expected one of `filter`, `all`, `dry_run`"),
         ("{\"filter\": {\"rout\": \"web\"}}", "unknown field `rout`, expected one of `phase`, `route`"),
         ("{\"filter\": {\"min_age_s\": \"old\"}}", "expected f64"),
-        ("{\"filter\": {\"phase\": \"x\"}}", "`phase` is \"x\", expected header"),
+        ("{\"filter\": {\"phase\": \"x\"}}", "`phase` is \"x\", expected one of header"),
         ("not json", "line 1 column"),
     ] {
         let detail = world.at().post("/v1/connections/kill", body).problem(400);

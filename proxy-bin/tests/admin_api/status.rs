@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use proxy_api::model::{
-    Audit, AuditSummary, Build, ConfigText, Limit, Listener, LogStatus, Pool, Route, Target,
+    Audit, AuditSummary, Build, ConfigText, Limit, Listener, LogStatus, Phase, Pool, Route, Target,
 };
 
 use crate::eventually;
@@ -21,7 +21,7 @@ fn it_counts_what_there_is() {
     assert!(before.descriptors.used > 3 && before.descriptors.used < before.descriptors.most.unwrap());
     let clients = world.clients(3);
     let with = world.outer.status();
-    assert_eq!((with.connections, with.phases.relay, with.opened_total), (3, 3, 3));
+    assert_eq!((with.connections, with.phases[Phase::Relay], with.opened_total), (3, 3, 3));
     let chain = with.pools.iter().find(|pool| pool.name == "chain").unwrap();
     assert_eq!((chain.connections.used, chain.level.as_str(), &chain.signal), (3, "normal", &None));
     assert_eq!(with.listeners[0].name, world.outer.addr.to_string());
@@ -44,7 +44,7 @@ fn its_parts_are_there_by_themselves() {
     let routes: Vec<Route> = at.get("/v1/routes").says();
     let [route] = &routes[..] else { panic!("{routes:?}") };
     assert_eq!((&*route.name, route.connections.used, route.connections.most), ("web", 2, Some(10)));
-    assert_eq!((route.phases.relay, route.in_force, route.draining), (2, true, false));
+    assert_eq!((route.phases[Phase::Relay], route.in_force, route.draining), (2, true, false));
     assert_eq!((route.send_proxy.as_deref(), route.from_client_bytes), (Some("v2"), 10));
     assert!(route.oldest_s.is_some() && route.from_backend_bytes == 10);
     let targets: Vec<Target> = at.get("/v1/targets").says();

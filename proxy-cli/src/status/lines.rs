@@ -1,20 +1,19 @@
 //! One thing in a line each: a route, a target, a pool, a drain, the last audit.
 
 use crate::format::{age, count, known, usage};
-use proxy_api::model::{AuditSummary, Drain, DrainKind, Phases, Pool, Route, Target, Usage};
+use proxy_api::model::{AuditSummary, Drain, DrainKind, Phase, Phases, Pool, Route, Target, Usage};
 
 /// Connections by phase, those that there are; empty if there is none.
 pub(crate) fn phases(phases: &Phases) -> String {
-    let there: Vec<_> = by_phase(phases)
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(phase, count)| match phase {
+    let told = |(phase, count)| {
+        if phase == Phase::Drain {
             // The phase, and not what an operator does: see `DRAINED`.
-            "drain" => format!("{count} half-closed (phase drain)"),
-            phase => format!("{count} {phase}"),
-        })
-        .collect();
-    there.join(", ")
+            format!("{count} half-closed (phase drain)")
+        } else {
+            format!("{count} {phase}")
+        }
+    };
+    phases.iter().filter(|(_, count)| *count > 0).map(told).collect::<Vec<_>>().join(", ")
 }
 
 /// What an operator has taken out of service: not the phase of a connection that is called the same.
@@ -27,20 +26,9 @@ pub(crate) fn placeless(waiting: u64, turned_away: u64) -> String {
     waiting.into_iter().chain(turned_away).collect()
 }
 
-/// Each phase by name, with its connections.
-pub(crate) fn by_phase(phases: &Phases) -> [(&'static str, u64); 5] {
-    [
-        ("header", phases.header),
-        ("peek", phases.peek),
-        ("dial", phases.dial),
-        ("relay", phases.relay),
-        ("drain", phases.drain),
-    ]
-}
-
 pub(crate) fn is_in_trouble(route: &Route) -> bool {
     // More that wait for a backend than are connected to one: that is what a pile-up looks like from here.
-    let piles_up = route.phases.dial > 10 && route.phases.dial > route.phases.relay;
+    let piles_up = route.phases[Phase::Dial] > 10 && route.phases[Phase::Dial] > route.phases[Phase::Relay];
     piles_up
         || route.draining
         || !route.in_force
@@ -59,8 +47,10 @@ pub(crate) fn route_line(route: &Route) -> String {
     let mut line = format!("{}: {} open", route.name, usage(route.connections));
     if route.connections.used > 0 {
         // Those without a place are in dial, and not among the open ones.
-        let dial = route.phases.dial.saturating_sub(route.waiting + route.turned_away);
-        line.push_str(&format!(" ({})", phases(&Phases { dial, ..route.phases })));
+        let dial = route.phases[Phase::Dial].saturating_sub(route.waiting + route.turned_away);
+        let mut open = route.phases;
+        open[Phase::Dial] = dial;
+        line.push_str(&format!(" ({})", phases(&open)));
     }
     line.push_str(&placeless(route.waiting, route.turned_away));
     if let Some(oldest) = route.oldest_s {

@@ -11,7 +11,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
 use crate::format::{age, count, plain, shortened, usage};
 use crate::status::DRAINED;
-use proxy_api::model::{Route, Target};
+use proxy_api::model::{Phase, Route, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
 const WIDE: u16 = 110;
@@ -176,9 +176,9 @@ fn numbers(order: RouteOrder) -> [Number; 6] {
     let (failed_from, drain_from) = if order == RouteOrder::Failed { (0, WIDE) } else { (WIDE, NARROW) };
     [
         ("OPEN", 11, 0, |route| usage(route.connections)),
-        ("DIAL", 5, NARROW, |route| route.phases.dial.to_string()),
-        ("RELAY", 5, NARROW, |route| route.phases.relay.to_string()),
-        ("DRAIN", 5, drain_from, |route| route.phases.drain.to_string()),
+        ("DIAL", 5, NARROW, |route| route.phases[Phase::Dial].to_string()),
+        ("RELAY", 5, NARROW, |route| route.phases[Phase::Relay].to_string()),
+        ("DRAIN", 5, drain_from, |route| route.phases[Phase::Drain].to_string()),
         ("FAILED", 6, failed_from, |route| failed(route).to_string()),
         ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |route| {
             route.oldest_s.map_or_else(|| "-".to_owned(), age)

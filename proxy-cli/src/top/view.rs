@@ -13,7 +13,7 @@ use super::state::{Mode, State};
 use super::style::{ALARM, BOLD, FAINT, NARROW, WELL, colour, columns, cut};
 use crate::filter;
 use crate::format::{age, bytes, plain, usage};
-use crate::status::{audit_line, by_phase};
+use crate::status::audit_line;
 use proxy_api::model::{Pool, Sample, Usage};
 
 /// With so many lines above the last there is room for the history and the busiest, too.
@@ -119,11 +119,11 @@ fn draw_line(frame: &mut Frame<'_>, area: Rect, line: Line<'static>) {
 
 /// Counts by phase, and a bar of them as wide as is left.
 fn draw_phases(frame: &mut Frame<'_>, area: Rect, sample: &Sample) {
-    let phases = by_phase(&sample.status.phases);
+    let phases: Vec<_> = sample.status.phases.iter().collect();
     let mut spans = Vec::new();
     let told = phases.iter().filter(|(_, count)| *count > 0 || area.width >= NARROW);
     for &(phase, count) in told {
-        let style = if count > 0 { Style::new().fg(colour(phase)) } else { FAINT };
+        let style = if count > 0 { Style::new().fg(colour(phase.name())) } else { FAINT };
         spans.push(Span::styled(format!("{phase} {count}  "), style));
     }
     let told = Line::from(spans);
@@ -138,7 +138,7 @@ fn draw_phases(frame: &mut Frame<'_>, area: Rect, sample: &Sample) {
         // Up to here, so that roundings do not add up.
         let end = so_far.saturating_mul(bar.width.into()).checked_div(total).unwrap_or(0);
         let cells = usize::try_from(end.saturating_sub(drawn)).unwrap_or(0);
-        spans.push(Span::styled("█".repeat(cells), Style::new().fg(colour(phase))));
+        spans.push(Span::styled("█".repeat(cells), Style::new().fg(colour(phase.name()))));
         drawn = end;
     }
     frame.render_widget(Paragraph::new(Line::from(spans)), bar);

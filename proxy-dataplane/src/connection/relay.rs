@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use proxy_conn::{ConnGuard, DeadlineKind, End, Permit, Phase};
 use proxy_core::header::{Prefix, could_be_header};
-use proxy_core::relay::{NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits, relay as relay_both};
+use proxy_core::relay::{Engine, NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits};
 use proxy_core::screen::{Screened, is_forbidden_header};
 use proxy_core::{ReadAhead, Side, Stream};
 use tokio::time::Instant;
@@ -53,19 +53,20 @@ pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Establi
 }
 
 impl<B: Stream> Established<B> {
-    /// Relays until both sides have ended, one has reset, or a deadline has passed.
-    pub(super) fn relay<'a, S: Stream>(
+    /// Relays by that engine until both sides have ended, one has reset, or a deadline has passed.
+    pub(super) fn relay<'a, S: Stream, E: Engine>(
         &'a self,
+        engine: E,
         conn: &'a ConnGuard,
         client: &'a S,
         mut preamble: Preamble,
-    ) -> impl Future<Output = RelayEnd> + Send + use<'a, S, B> {
+    ) -> impl Future<Output = RelayEnd> + Send + use<'a, S, B, E> {
         let (backend, limits) = (&self.backend, &self.limits);
         if preamble.screened {
             // Boxed: few routes need it, and every relay would have to have room for it.
-            Either::Left(Box::pin(relay_screened(conn, client, backend, preamble, limits)))
+            Either::Left(Box::pin(relay_screened(engine, conn, client, backend, preamble, limits)))
         } else {
-            Either::Right(relay_both(client, backend, preamble.preface(), limits, conn))
+            Either::Right(engine.relay(client, backend, preamble.preface(), limits, conn))
         }
     }
 
@@ -116,7 +117,8 @@ impl Preamble {
 }
 
 /// The same for a client whose first bytes must not be a PROXY header.
-async fn relay_screened<S: Stream, B: Stream>(
+async fn relay_screened<S: Stream, B: Stream, E: Engine>(
+    engine: E,
     conn: &ConnGuard,
     client: &S,
     backend: &B,
@@ -133,11 +135,11 @@ async fn relay_screened<S: Stream, B: Stream>(
         }
         Prefix::Partial if !preamble.ahead.ended() => preamble.ahead.bytes().to_vec(),
         Prefix::Partial | Prefix::No => {
-            return relay_both(client, backend, preamble.preface(), limits, conn).await;
+            return engine.relay(client, backend, preamble.preface(), limits, conn).await;
         }
     };
     let screened = Screened::new(client, undecided);
-    relay_both(&screened, backend, preamble.preface(), limits, conn).await
+    engine.relay(&screened, backend, preamble.preface(), limits, conn).await
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {

@@ -72,9 +72,9 @@ fn of_connections(api: &Api, counts: &Counts, scrape: &mut Scrape<'_>) -> fmt::R
         "Open connections by phase and pool; without a pool while that is not known yet",
     )?;
     let mut of_pool = |name: &str, phases: &Phases| {
-        Phase::ALL.into_iter().try_for_each(|phase| {
-            family.is(&[("phase", &phase.to_string()), ("pool", name)], phases.of(phase))
-        })
+        phases
+            .iter()
+            .try_for_each(|(phase, count)| family.is(&[("phase", phase.name()), ("pool", name)], count))
     };
     of_pool("", &counts.poolless)?;
     let none = Phases::default();

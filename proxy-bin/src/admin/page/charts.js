@@ -2,7 +2,8 @@
 // The two charts over time. uPlot draws on a canvas; what it shows is said in words beside it.
 
 /** From the bottom up: what is calm lies below, so that a pile-up stands out on top of it. */
-const STACK = ["relay", "drain", "dial", "peek", "header"];
+const CALM = ["relay", "drain"];
+const STACK = [...CALM, ...PHASES.filter((phase) => !CALM.includes(phase)).reverse()];
 const WINDOWS = [60, 120, 300, HISTORY_SECONDS];
 
 function colour(name) {

@@ -39,6 +39,7 @@ class List {
     this.table = listTable(at("oldest"));
     this.shown = [];
     this.asking = false;
+    at("phase").append(...PHASES.map((phase) => element("option", { text: phase })));
     for (const id of ["sort", "phase", "route"]) at(id).addEventListener("change", () => this.choose());
   }
 

@@ -1,7 +1,6 @@
 
 // What was, for as long as the charts reach back. Bounded: a page may stay open for weeks.
 
-const PHASES = ["header", "peek", "dial", "relay", "drain"];
 const HISTORY_SECONDS = 600;
 const MINUTE = 60;
 
