@@ -12,17 +12,21 @@
 
 mod accept;
 mod api;
+mod ascending;
 mod auth;
 mod body;
 mod change;
 mod clients;
 mod connections;
 mod counts;
+mod endpoint;
+mod endpoints;
 mod events;
 mod filter;
 pub(crate) mod fit;
 mod health;
 mod holder;
+mod live;
 mod metrics;
 mod on_unix;
 mod openapi;
@@ -37,6 +41,7 @@ mod socket_file;
 mod status;
 mod token;
 mod trace;
+mod traces;
 pub(crate) mod view;
 
 use std::io;
@@ -68,7 +73,7 @@ use token::Token;
 pub use api::Subject;
 pub use holder::Holder;
 pub use token::TokenError;
-pub use trace::Traces;
+pub use traces::Traces;
 pub use view::connection as connection_view;
 
 /// Beyond what a request that is being answered may take when the proxy stops.
@@ -269,7 +274,7 @@ impl AdminServer {
         let socket = sockets.socket().map(Path::to_path_buf);
         let AdminSockets { unix, tcp, kept, reserve, process, runtime, name } = sockets;
         let control = subject.control.clone();
-        let router = api::router(subject, name, process, stop.clone());
+        let router = endpoints::router(subject, name, process, stop.clone());
         let release = stop.child_token();
         let serving =
             Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone(), until: stop.clone() };

@@ -163,8 +163,7 @@ impl<S: Stream> Session<'_, S> {
                     return Err(Verdict::of(conn, Cause::ClientLeft));
                 }
                 Progress::More if self.ahead.ended() && reader.begins_as_tls() => {
-                    let detail = "the client ended in the middle of a ClientHello";
-                    return Err(Verdict::explained(conn, Cause::HelloUnreadable, detail));
+                    return Err(Verdict::cut_hello(conn, self.ahead.bytes().len()));
                 }
                 Progress::More if self.ahead.ended() => return Ok(None),
                 Progress::More => {

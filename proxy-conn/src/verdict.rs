@@ -99,6 +99,12 @@ impl Verdict {
         }
     }
 
+    /// The client ended after `seen` bytes of a ClientHello. It went of its own accord: nothing is wrong with what it said so
+    /// far.
+    pub fn cut_hello(conn: &ConnGuard, seen: usize) -> Self {
+        Self::explained(conn, Cause::ClientLeft, format!("it closed after {seen} bytes of a ClientHello"))
+    }
+
     /// No target was reached.
     pub fn unreached(conn: &ConnGuard, error: &DialError) -> Self {
         Self::explained(conn, error.into(), error.to_string())

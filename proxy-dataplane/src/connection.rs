@@ -25,12 +25,11 @@ mod passage;
 mod peek;
 mod relay;
 mod route;
-mod verdict;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit};
+use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Verdict};
 use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
 
@@ -39,7 +38,6 @@ use crate::settings::Greeting;
 use passage::Passage;
 use peek::Peeked;
 use relay::{Established, Preamble};
-use verdict::Verdict;
 
 /// What the accept loop hands over. Fields are dropped in order, so the client goes before the guard, also when the task is
 /// dropped before it has run at all.

@@ -73,22 +73,6 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
         "a member knows what its recovery is at, and recovery tries members",
     ),
     (
-        "proxy-bin/src/admin",
-        &[
-            "api.rs",
-            "change.rs",
-            "connections.rs",
-            "events.rs",
-            "health.rs",
-            "metrics.rs",
-            "metrics/families.rs",
-            "openapi.rs",
-            "status.rs",
-            "trace.rs",
-        ],
-        "the table of endpoints names every handler, and each handler is given what the table's owner holds",
-    ),
-    (
         "proxy-bin/src/config",
         &[
             "access_rule.rs",

@@ -7,9 +7,7 @@ use std::time::{Duration, SystemTime};
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
 use futures_util::stream::{self, Stream};
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 use super::api::Api;
 use super::counts::Counts;
@@ -19,42 +17,6 @@ use proxy_api::model::Sample;
 
 /// How often a sample is told.
 const EVERY: Duration = Duration::from_secs(1);
-/// All views are told the same sample, which is no older than this.
-const FRESH: Duration = Duration::from_millis(900);
-/// Streams that are served at a time: half of the connections, so that they never keep everybody else out.
-const MOST: usize = super::accept::MOST_CONNECTIONS / 2;
-
-/// The last sample, for all views, and how many views there may be.
-#[derive(Debug)]
-pub(super) struct Live {
-    last: Mutex<Option<(Instant, Arc<str>)>>,
-    places: Arc<Semaphore>,
-}
-
-impl Default for Live {
-    fn default() -> Self {
-        Self { last: Mutex::new(None), places: Arc::new(Semaphore::new(MOST)) }
-    }
-}
-
-impl Live {
-    /// A place among the streams.
-    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
-            Problem::unavailable(format!("{MOST} live views are open, the most there may be: close one"))
-        })
-    }
-
-    fn sample(&self, api: &Api) -> Arc<str> {
-        let mut last = self.last.lock();
-        if let Some((_, sample)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Arc::clone(sample);
-        }
-        let text = serde_json::to_string(&sample(api)).unwrap_or_default();
-        let (_, sample) = last.insert((Instant::now(), text.into()));
-        Arc::clone(sample)
-    }
-}
 
 /// What the proxy is like now.
 fn sample(api: &Api) -> Sample {
@@ -69,6 +31,10 @@ fn sample(api: &Api) -> Sample {
     }
 }
 
+fn text(api: &Api) -> String {
+    serde_json::to_string(&sample(api)).unwrap_or_default()
+}
+
 /// `GET /v1/events`.
 pub(super) async fn events(
     State(api): State<Arc<Api>>,
@@ -78,7 +44,7 @@ pub(super) async fn events(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Ok(Sse::new(stream::unfold((api, ticks, place), |(api, mut ticks, place)| async move {
         api.stop.run_until_cancelled(ticks.tick()).await?;
-        let event = Event::default().event("sample").data(&*api.live.sample(&api));
+        let event = Event::default().event("sample").data(&*api.live.sample(|| text(&api)));
         Some((Ok(event), (api, ticks, place)))
     })))
 }

@@ -9,8 +9,9 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::api::{Answer, Api, Endpoint};
+use super::api::Api;
 use super::connections::PAGE_KEYS;
+use super::endpoint::{Answer, Endpoint};
 use super::filter::KEYS;
 use proxy_api::model::Filter;
 use proxy_api::model::Problem;

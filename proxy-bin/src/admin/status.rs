@@ -179,8 +179,10 @@ pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
             ..of_route(matched.name(), counts.routes.get(matched.name()), bound(route.max_connections))
         }
     });
-    let known = |name: &str| proxy.settings.routes.routes().any(|matched| matched.name() == name);
-    let gone: BTreeMap<_, _> = counts.routes.iter().filter(|(name, _)| !known(name)).collect();
+    let mut gone: BTreeMap<_, _> = counts.routes.iter().map(|(name, group)| (&**name, group)).collect();
+    for known in proxy.settings.routes.routes() {
+        gone.remove(known.name());
+    }
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
 }
 

@@ -286,6 +286,6 @@ async fn a_hello_is_read_where_a_route_wants_a_name_and_stays_to_be_delivered() 
     };
     insta::assert_snapshot!(outcome(b"GET / HTTP/1.1\r\n", false).await, @"PP route_refused by proxy in peek 16/0: hello: false, ahead: 16");
     insta::assert_snapshot!(outcome(b"\x16\x03\x01\x02\x00", false).await, @"cP hello_timeout by client in peek 5/0: no whole ClientHello within 15s");
-    insta::assert_snapshot!(outcome(b"\x16\x03\x01\x02\x00", true).await, @"PP hello_unreadable by client in peek 5/0: the client ended in the middle of a ClientHello");
+    insta::assert_snapshot!(outcome(b"\x16\x03\x01\x02\x00", true).await, @"CP client_left by client in peek 5/0: it closed after 5 bytes of a ClientHello");
     insta::assert_snapshot!(outcome(b"", true).await, @"CP client_left by client in peek 0/0");
 }

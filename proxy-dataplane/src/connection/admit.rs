@@ -9,7 +9,7 @@ use std::pin::pin;
 
 use proxy_conn::{
     AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
-    QueueLimits,
+    QueueLimits, Verdict,
 };
 use proxy_core::stream::{read, shutdown};
 use proxy_core::{Bound, Stream};
@@ -19,7 +19,6 @@ use super::client::while_client_stays;
 use super::deadline::{enter, within};
 use super::passage::Passage;
 use super::route::Routed;
-use super::verdict::Verdict;
 use crate::generation::{Generation, Listener};
 use crate::settings::{AtLimit, Greeting};
 

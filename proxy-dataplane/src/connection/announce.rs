@@ -4,7 +4,7 @@ mod fit;
 
 use std::net::SocketAddr;
 
-use proxy_conn::{Cause, ConnGuard, Trail};
+use proxy_conn::{Cause, ConnGuard, Trail, Verdict};
 use proxy_core::dial::Dialled;
 use proxy_core::header::{Endpoints, Outgoing, Tlvs, encode_v1, encode_v2};
 use proxy_core::hello::ClientHello;
@@ -12,7 +12,6 @@ use proxy_core::{Endpoint, Stream};
 use tracing::warn;
 
 use super::origin::{Origin, UNKNOWN_CLIENT};
-use super::verdict::Verdict;
 use crate::omissions::{Omission, Omissions};
 use crate::settings::{HeaderContent, HeaderField, NextHop, RouteConfig, SendProxy, UniqueId, UnknownClient};
 

@@ -3,12 +3,11 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use proxy_conn::{Cause, ConnGuard};
+use proxy_conn::{Cause, ConnGuard, Verdict};
 use proxy_core::relay::Meter as _;
 use proxy_core::{ReadAhead, Side, Stream};
 use tokio::time::Instant;
 
-use super::verdict::Verdict;
 use crate::generation::Wait;
 
 pub(super) use proxy_conn::while_client_stays;

@@ -1,9 +1,7 @@
 //! The deadlines of the stages before the relay.
 
-use proxy_conn::{ConnGuard, DeadlineKind, Phase};
+use proxy_conn::{ConnGuard, DeadlineKind, Phase, Verdict};
 use tokio::time::Instant;
-
-use super::verdict::Verdict;
 
 pub(super) use proxy_core::late::within;
 

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use proxy_conn::{ConnGuard, Deadlines, Permit};
+use proxy_conn::{ConnGuard, Deadlines, Permit, Verdict};
 use proxy_core::dial::reach;
 use proxy_core::{Dial, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
 
@@ -12,7 +12,6 @@ use super::announce::{Known, announce};
 use super::client::while_client_stays;
 use super::passage::Passage;
 use super::route::Routed;
-use super::verdict::Verdict;
 
 /// A connection that has its backend. Dropped in this order: backend, permits.
 pub(super) struct Dialled<B> {

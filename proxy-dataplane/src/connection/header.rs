@@ -1,6 +1,6 @@
 //! The header stage: who the connection is from.
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Verdict};
 use proxy_core::header::{self, Header, HeaderLimits, Prefix};
 use proxy_core::{ReadAhead, Stream};
 
@@ -9,7 +9,6 @@ use super::client::fill;
 use super::deadline::within;
 use super::origin::Origin;
 use super::passage::Passage;
-use super::verdict::Verdict;
 use crate::generation::{Generation, Listener, Wait};
 use crate::settings::Greeting;
 

@@ -9,7 +9,7 @@
 //! What cannot be read here may be read by a backend: to take it for a connection without a name would be a way around
 //! every route that goes by the name.
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Verdict};
 use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::hello::{ClientHello, HelloReader, Progress, UnusableName};
 use proxy_core::{ReadAhead, Stream};
@@ -18,7 +18,6 @@ use super::client::fill;
 use super::deadline::{enter, within};
 use super::header::Greeted;
 use super::passage::Passage;
-use super::verdict::Verdict;
 use crate::generation::Wait;
 use crate::settings::UnreadableHello;
 
@@ -109,11 +108,7 @@ fn to_go_by(
         Head::Plain => return Ok(None),
         Head::Unreadable(why) => (why, None),
         Head::Broken(seen) if lets_through => (format!("it ended after {seen} bytes of a ClientHello"), None),
-        // It went of its own accord: nothing is wrong with what it said so far.
-        Head::Broken(seen) => {
-            let detail = format!("it closed after {seen} bytes of a ClientHello");
-            return Err(Verdict::explained(conn, Cause::ClientLeft, detail));
-        }
+        Head::Broken(seen) => return Err(Verdict::cut_hello(conn, seen)),
         Head::Hello(hello) => match &hello.unusable_name {
             None => return Ok(Some(hello)),
             Some(name) => (format!("its server name is \"{name}\""), Some(hello)),

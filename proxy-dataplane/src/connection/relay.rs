@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 
-use proxy_conn::{ConnGuard, DeadlineKind, End, Permit, Phase};
+use proxy_conn::{ConnGuard, DeadlineKind, End, Permit, Phase, Verdict};
 use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::relay::{Engine, NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits};
 use proxy_core::screen::{Screened, is_forbidden_header};
@@ -14,7 +14,6 @@ use tokio_util::either::Either;
 use super::admit::Permits;
 use super::dial::Dialled;
 use super::peek::forbidden_header;
-use super::verdict::Verdict;
 
 mod next_hop;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment};
+use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment, Verdict};
 use proxy_core::Stream;
 use proxy_route::Query;
 use proxy_upstream::Candidates;
@@ -10,7 +10,6 @@ use proxy_upstream::Candidates;
 use super::announce::is_grease;
 use super::passage::Passage;
 use super::peek::Peeked;
-use super::verdict::Verdict;
 use crate::generation::RouteState;
 use crate::pool::Pool;
 use crate::settings::{Action, RouteConfig, SendProxy};

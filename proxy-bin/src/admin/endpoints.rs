@@ -1,0 +1,154 @@
+//! The endpoints, in one table: the router is made from it, and so is what `/v1/openapi.json` says. They cannot differ.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use proxy_api::model;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{Api, Subject};
+use super::endpoint::{Endpoint, endpoint};
+use super::process::Process;
+use super::{change, connections, events, health, metrics, openapi, page, status, trace};
+use crate::admin::problem::Problem;
+
+/// The table.
+fn endpoints() -> Vec<Endpoint> {
+    let mut all = looks();
+    all.extend(acts());
+    all
+}
+
+/// What changes nothing.
+fn looks() -> Vec<Endpoint> {
+    vec![
+        endpoint("get", "/v1/status", "The proxy as a whole", status::status).says::<model::Status>(),
+        endpoint(
+            "get",
+            "/v1/connections",
+            "Connections, filtered, sorted, a page at a time",
+            connections::list,
+        )
+        .listing()
+        .says::<model::Connections>(),
+        endpoint(
+            "get",
+            "/v1/connections/{id}",
+            "One connection in full, with both its sockets",
+            connections::one,
+        )
+        .says::<model::ConnectionInFull>(),
+        endpoint("get", "/v1/connections/{id}/trace", "One connection, followed until it ends", trace::trace)
+            .tells::<model::TraceEvent>("trace"),
+        endpoint("get", "/v1/events", "The proxy as a whole, once a second", events::events)
+            .tells::<model::Sample>("sample"),
+        endpoint("get", "/v1/routes", "The routes, each with its targets", status::all_routes)
+            .says::<Vec<model::Route>>(),
+        endpoint("get", "/v1/targets", "The targets of all routes, with their breakers", status::all_targets)
+            .says::<Vec<model::Target>>(),
+        endpoint("get", "/v1/pools", "The pools, with how hard pressed they are", status::all_pools)
+            .says::<Vec<model::Pool>>(),
+        endpoint("get", "/v1/listeners", "The listeners", status::all_listeners)
+            .says::<Vec<model::Listener>>(),
+        endpoint(
+            "get",
+            "/v1/limits",
+            "Every limit that is set, and what of it is in use",
+            status::all_limits,
+        )
+        .says::<Vec<model::Limit>>(),
+        endpoint("get", "/v1/config", "The configuration in force", status::config)
+            .says::<model::ConfigText>(),
+        endpoint("get", "/v1/log", "What is logged", status::log_status).says::<model::LogStatus>(),
+        endpoint("get", "/v1/audit", "The last audit", status::last_audit).says::<model::AuditSummary>(),
+        endpoint("get", "/v1/drains", "What is being drained, and how far it is", change::drains)
+            .says::<Vec<model::Drain>>(),
+        endpoint("get", "/v1/build", "The build", status::build).says::<model::Build>(),
+        endpoint("get", "/v1/openapi.json", "This description", openapi::describe)
+            .says::<serde_json::Value>(),
+        endpoint("get", "/", "The dashboard", page::dashboard).shows("text/html; charset=utf-8"),
+        endpoint("get", "/metrics", "Metrics for Prometheus", metrics::metrics)
+            .shows("text/plain; version=0.0.4; charset=utf-8"),
+        endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
+        endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
+    ]
+}
+
+/// What changes something.
+fn acts() -> Vec<Endpoint> {
+    vec![
+        endpoint("delete", "/v1/connections/{id}", "Ends one connection", connections::kill_one)
+            .says::<model::Killed>(),
+        endpoint(
+            "post",
+            "/v1/connections/kill",
+            "Ends connections, or says which it would end",
+            connections::kill,
+        )
+        .takes::<model::Kill>()
+        .says::<model::Killed>(),
+        endpoint("post", "/v1/audit", "Audits now", status::audit_now).says::<model::Audit>(),
+        endpoint(
+            "post",
+            "/v1/config/diff",
+            "What a configuration would change; the body is its text",
+            change::diff,
+        )
+        .takes_text("application/toml")
+        .says::<model::Diff>(),
+        endpoint(
+            "post",
+            "/v1/reload",
+            "Reads the configuration's file again and puts it in force",
+            change::reload,
+        )
+        .says::<model::Reload>(),
+        endpoint("post", "/v1/drain", "Drains something, or takes new connections again", change::drain)
+            .takes::<model::DrainRequest>()
+            .says::<model::Drain>(),
+        endpoint("post", "/v1/stop", "Stops the proxy, as SIGTERM does", change::stop)
+            .says::<model::Status>(),
+        endpoint(
+            "post",
+            "/v1/upgrade",
+            "Starts the program anew and hands the listeners over to it; this process then finishes what it has and goes",
+            change::upgrade,
+        )
+        .says::<model::Upgrade>(),
+        endpoint(
+            "put",
+            "/v1/log",
+            "Sets the log level, until the next start or a changed `[log]`",
+            change::set_level,
+        )
+        .takes::<model::SetLogLevel>()
+        .says::<model::LogStatus>(),
+        endpoint(
+            "post",
+            "/v1/log/reopen",
+            "Opens the log's files anew, after they were moved away",
+            change::reopen,
+        )
+        .says::<model::LogStatus>(),
+    ]
+}
+
+/// Answers what the table says.
+pub(super) fn router(subject: Subject, name: String, process: Process, stop: CancellationToken) -> Router {
+    let endpoints = endpoints();
+    let description = openapi::description(&endpoints);
+    let api = Api::new(subject, name, process, stop, description);
+    let routes = endpoints.into_iter().fold(Router::new(), |router, one| router.route(one.path, one.handler));
+    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(Arc::new(api))
+}
+
+async fn unknown(request: Request) -> Problem {
+    let path = request.uri().path();
+    Problem::not_found(format!("there is no {path}: /v1/openapi.json says what there is"))
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    let (method, path) = (request.method(), request.uri().path());
+    Problem::wrong_method(format!("{path} does not take {method}: see the Allow header, or /v1/openapi.json"))
+}
