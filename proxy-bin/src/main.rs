@@ -20,6 +20,7 @@ use proxy_cli::access::Access;
 use proxy_cli::{Cli, Command, Operate};
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_dataplane::descriptors;
+use proxy_dataplane::server::StartError as PlaneError;
 
 /// As clap has it.
 const WRONG_COMMAND_LINE: u8 = 2;
@@ -157,9 +158,11 @@ fn advice<'h>(error: &StartError, hint: &'h str) -> Option<&'h str> {
             ErrorKind::PermissionDenied if addr.port() < 1024 => Some(RIGHT),
             _ => of_address(source, NO_SUCH_LISTEN),
         },
-        StartError::Listen(listen) if listen.is_privileged() => Some(RIGHT),
-        StartError::Listen(listen) if accept_error_is_shortage(&listen.source) => Some(MORE_FILES),
-        StartError::Listen(listen) => of_address(&listen.source, NO_SUCH_BIND),
+        StartError::Plane(PlaneError::Listen(listen)) if listen.is_privileged() => Some(RIGHT),
+        StartError::Plane(PlaneError::Listen(listen)) if accept_error_is_shortage(&listen.source) => {
+            Some(MORE_FILES)
+        }
+        StartError::Plane(PlaneError::Listen(listen)) => of_address(&listen.source, NO_SUCH_BIND),
         _ => None,
     }
 }

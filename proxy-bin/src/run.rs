@@ -27,6 +27,7 @@ use proxy_core::ListenError;
 use proxy_core::process::memory;
 use proxy_dataplane::audit::SocketOwnership;
 use proxy_dataplane::listeners::Inherited;
+use proxy_dataplane::server::StartError as PlaneError;
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
@@ -174,7 +175,7 @@ fn untaken(error: ListenError, bound: &Inherited, config: &Config) -> anyhow::Er
                  {listener} (ListenStream= in the socket unit), or the listener on {given} (`bind`; `*` is \"dual\")"
             )
         }
-        None => taken(error, PORT_HINT),
+        None => taken(PlaneError::from(error), PORT_HINT),
     }
 }
 

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use proxy_conn::{Audit, Subscriber, Tracker};
-use proxy_core::ListenError;
 use proxy_dataplane::audit::SocketOwnership;
 use proxy_dataplane::listeners::Inherited;
 use tokio::runtime::Handle;
@@ -24,36 +23,15 @@ use crate::control::{Control, Running, State};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A port could not be listened on.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
     /// It is not for this machine, or not for this user.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
     /// There is no admin API.
     #[error(transparent)]
     Admin(#[from] AdminError),
-    /// A worker thread or its runtime could not be made.
-    #[error("cannot start worker {worker}: {source}")]
-    Worker {
-        /// Which worker.
-        worker: usize,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The data plane says why.
+    /// A port could not be listened on, or a worker could not be made.
     #[error(transparent)]
-    Other(proxy_dataplane::server::StartError),
-}
-
-impl From<proxy_dataplane::server::StartError> for StartError {
-    fn from(error: proxy_dataplane::server::StartError) -> Self {
-        match error {
-            proxy_dataplane::server::StartError::Listen(error) => Self::Listen(error),
-            proxy_dataplane::server::StartError::Worker { worker, source } => Self::Worker { worker, source },
-            other => Self::Other(other),
-        }
-    }
+    Plane(#[from] proxy_dataplane::server::StartError),
 }
 
 /// A running proxy. Dropped without [`stop`](Self::stop), it ends every connection at once.
