@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 
-pub use plan::HopPlan;
+pub use plan::{GroupPlan, HopPlan};
 pub use running::{Launch, Running, StartError};
 
 use crate::peer::find_program;

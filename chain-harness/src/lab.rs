@@ -8,6 +8,7 @@
 //! Nothing is asked of the proxies: what they hold is read from the kernel, how ends arrive is seen at both ends. Each
 //! scenario runs in a fresh chain, on a thread and a runtime of its own; one that panics is broken, not a breach.
 
+mod members;
 mod outcome;
 mod scenarios;
 mod serving;

@@ -56,7 +56,7 @@ mod wire;
 
 pub use backend::{Backend, BlackHole, GOODBYE, UPGRADED, keep_alive_answer, refuses};
 pub use chain::Chain;
-pub use contender::{CommandTemplate, Contender, HopPlan, Launch, Running, StartError};
+pub use contender::{CommandTemplate, Contender, GroupPlan, HopPlan, Launch, Running, StartError};
 pub use ends::{EndLine, Ends};
 pub use hello::{client_hello, pieces};
 pub use hop::Hop;

@@ -30,8 +30,21 @@ pub struct HopPlan {
     pub max_connections: usize,
     /// Of these, those of one client address: of the PROXY header where there is one. None is no limit.
     pub per_client: Option<usize>,
+    /// What stands for the target, and how the two are checked. None: there is only the target.
+    pub group: Option<GroupPlan>,
     /// Whether the hop waits for a ClientHello, because of a name that it refuses. Not together with `accept_proxy`.
     pub peeks: bool,
+}
+
+/// A second target that stands for the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupPlan {
+    /// Where it is.
+    pub second: SocketAddr,
+    /// From one check of each to the next, and how long each may take. A check waits for the greeting "hi".
+    pub checked: Duration,
+    /// Whether the one with the fewest connections is taken; else they take turns.
+    pub least: bool,
 }
 
 impl HopPlan {
@@ -53,6 +66,7 @@ impl HopPlan {
             workers: 1,
             max_connections: 4000,
             per_client: None,
+            group: None,
             peeks: false,
         }
     }
@@ -76,7 +90,14 @@ impl HopPlan {
             ("max_connections", self.max_connections.to_string()),
             ("nginx_connections", (2 * self.max_connections / self.workers.max(1) + 64).to_string()),
         ];
+        if let Some(group) = self.group {
+            values.push(("second", group.second.to_string()));
+            values.push(("second_host", group.second.ip().to_string()));
+            values.push(("second_port", group.second.port().to_string()));
+        }
+        let checked = self.group.map_or(self.connect, |group| group.checked);
         for (ms, s, deadline) in [
+            ("checked_ms", "checked_s", checked),
             ("header_ms", "header_s", self.header),
             ("connect_ms", "connect_s", self.connect),
             ("idle_ms", "idle_s", self.idle),
@@ -105,6 +126,13 @@ impl HopPlan {
             ("per_client", self.per_client.is_some()),
             ("only_peers", self.accept_proxy && self.per_client.is_some()),
             ("peeks", self.peeks),
+            ("group", self.group.is_some()),
+            ("plain", !self.peeks && self.group.is_none()),
+            ("turns", self.group.is_some_and(|group| !group.least)),
+            ("least", self.group.is_some_and(|group| group.least)),
+            ("send_proxy_to_group", self.send_proxy && self.group.is_some()),
+            ("send_proxy_to_one", self.send_proxy && self.group.is_none()),
+            ("no_proxy_to_one", !self.send_proxy && self.group.is_none()),
         ]
     }
 }

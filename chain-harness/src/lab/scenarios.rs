@@ -19,6 +19,7 @@ mod inner_killed;
 mod late_reader;
 mod leaves_while_dialling;
 mod mass_disconnect;
+mod members;
 mod middle_out_of_files;
 mod mixed;
 mod one_address_against_all;
@@ -140,6 +141,11 @@ static ALL: &[Scenario] = &[
     hop_frozen_5s::OUTER,
     inner_idle_first::SCENARIO,
     outer_idle_first::SCENARIO,
+    members::KILLED,
+    members::FROZEN,
+    members::RESETS,
+    members::SILENT,
+    members::EVENS_OUT,
     mass_disconnect::SCENARIO,
     out_of_files::SCENARIO,
     middle_out_of_files::SCENARIO,

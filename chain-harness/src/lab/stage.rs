@@ -8,10 +8,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::members::CHECKED;
 use super::outcome::{Breach, Ends, Figures, Law, Mark, Outcome, ProxyInfo, Verdict};
 use super::terms::{AT_ONCE, Terms};
 use super::watch::{LOOK, Sample, Watch, ms};
-use crate::contender::{Contender, HopPlan, Running};
+use crate::contender::{Contender, GroupPlan, HopPlan, Running};
 use crate::free_port;
 use crate::proc::descriptors;
 use crate::wire::Wire;
@@ -33,6 +34,8 @@ pub struct Lab {
     pub(super) terms: Terms,
     outer: Option<Running>,
     inner: Option<Running>,
+    /// The inner hop that stands for the other one; it is not watched.
+    second: Option<Running>,
     watch: Option<Watch>,
     breaches: Vec<Breach>,
     pub(super) figures: Figures,
@@ -75,6 +78,7 @@ impl Lab {
             terms: Terms::USUAL,
             outer: None,
             inner: None,
+            second: None,
             watch: None,
             breaches: Vec::new(),
             figures: Figures::default(),
@@ -104,6 +108,18 @@ impl Lab {
         (self.outer, self.inner) = (Some(outer), Some(inner));
         self.looks().await;
         Ok(())
+    }
+
+    /// Starts two inner hops, each in front of one of `targets`, and an outer one to which they stand for each other: it checks
+    /// that who is behind them greets, and takes turns; or, with `least`, goes to the one with the fewest connections.
+    pub(super) async fn members(&mut self, targets: [SocketAddr; 2], least: bool) -> Told {
+        let [first, second] = targets;
+        let second = self.member(local(free_port()), second);
+        let at = second.listen;
+        let second = self.contender.launch(second).start().await.map_err(|error| error.to_string())?;
+        self.second = Some(second);
+        let group = GroupPlan { second: at, checked: CHECKED, least };
+        self.chain_with(first, |outer, _| outer.group = Some(group)).await
     }
 
     /// Where clients connect to.
@@ -260,12 +276,16 @@ impl Lab {
 
     /// Starts it again.
     pub(super) async fn restart_inner(&mut self, target: SocketAddr) -> Told {
-        let mut plan = plan(self.terms, self.inner_addr(), target);
-        plan.accept_proxy = self.contender.speaks_proxy();
+        let plan = self.member(self.inner_addr(), target);
         let inner = self.contender.launch(plan).start().await.map_err(|error| error.to_string())?;
         self.watch().at([Some(self.outer().pid()), Some(inner.pid())]);
         self.inner = Some(inner);
         Ok(())
+    }
+
+    /// An inner hop's plan.
+    fn member(&self, listen: SocketAddr, target: SocketAddr) -> HopPlan {
+        HopPlan { accept_proxy: self.contender.speaks_proxy(), ..plan(self.terms, listen, target) }
     }
 
     /// Sends `signal` to every process of `hop`.
