@@ -26,7 +26,7 @@ use super::explain;
 use super::file::{ActionFile, ConfigFile, RouteFile};
 use super::finding::{Finding, MOST, Span};
 use super::group::{ForwardFile, GroupName};
-use super::pieces::Pieces;
+use super::pieces::{Piece, Pieces};
 use super::type_mistakes::{self, Schemas};
 
 /// What could be read of a file, and the tree that tells where it stands.
@@ -48,15 +48,52 @@ fn in_pieces<'t>(pieces: &Pieces<'t>) -> Option<Recovered<'t>> {
         return None;
     }
     let mut file: ConfigFile = document.read().ok()?;
+    let mut routes = side_by_side(&pieces.routes);
     let (mut events, mut backends) = (Events::default(), Backends::default());
-    let routes = pieces.routes.iter().enumerate().map(|(route, piece)| {
-        let read = events.read::<RouteFile>(ROUTES, piece.text).ok();
-        let mut read = read.or_else(|| from_tree(&document, route, &schemas))?;
-        backends.share(&mut read.action);
-        Some(read)
-    });
-    file.routes = routes.collect::<Option<_>>()?;
+    for (route, (read, piece)) in routes.iter_mut().zip(&pieces.routes).enumerate() {
+        if read.is_none() {
+            let again = events.read::<RouteFile>(ROUTES, piece.text).ok();
+            *read = again.or_else(|| from_tree(&document, route, &schemas));
+        }
+        backends.share(&mut read.as_mut()?.action);
+    }
+    file.routes = routes.into_iter().collect::<Option<_>>()?;
     Some(Recovered { file, document })
+}
+
+/// Routes that are worth a thread: with so many, reading them takes a hundred times as long as starting it.
+const WORTH_A_THREAD: usize = 4096;
+
+/// More threads than these bring little: what follows is done by one.
+const MOST_THREADS: usize = 4;
+
+/// What can be read of each without a tree, in their order; by several threads where there are many, and as many can be had.
+fn side_by_side(pieces: &[Piece<'_>]) -> Vec<Option<RouteFile>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let each = pieces.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let mut routes: Vec<_> = std::iter::repeat_with(|| None).take(pieces.len()).collect();
+    std::thread::scope(|scope| {
+        let mut shares = pieces.chunks(each).zip(routes.chunks_mut(each));
+        let own = shares.next();
+        for (pieces, routes) in shares {
+            let reader = std::thread::Builder::new().name("routes".to_owned());
+            // A thread that cannot be had leaves its share as it is: to be read by whoever needs it.
+            drop(reader.spawn_scoped(scope, move || read_each(pieces, routes)));
+        }
+        own.into_iter().for_each(|(pieces, routes)| read_each(pieces, routes));
+    });
+    routes
+}
+
+/// Reads each of them without a tree, if it can be.
+fn read_each(pieces: &[Piece<'_>], routes: &mut [Option<RouteFile>]) {
+    let (mut events, mut backends) = (Events::default(), Backends::default());
+    for (piece, route) in pieces.iter().zip(routes) {
+        *route = events.read::<RouteFile>(ROUTES, piece.text).ok();
+        if let Some(read) = route {
+            backends.share(&mut read.action);
+        }
+    }
 }
 
 /// Lists of backends and names of groups, each once: a large file has many routes to few of them.
