@@ -115,6 +115,13 @@ pub trait Meter: Send + Sync {
     }
 }
 
+/// Counts nothing.
+impl Meter for () {
+    fn moved(&self, _: Side, _: u64, _: Instant) {}
+    fn half_closed(&self, _: Side, _: Instant) {}
+    fn deadline(&self, _: &Due) {}
+}
+
 /// What the relay begins with.
 #[derive(Debug, Default)]
 #[non_exhaustive]

@@ -3,18 +3,10 @@
 
 use std::time::Duration;
 
-use proxy_core::relay::{Due, Meter, Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Preface, RelayDeadline, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::stream::write_all;
 use proxy_core::{Bound, Dial, Endpoint, Listen, Socket, TcpDialer, TcpListener};
 use tokio::time::Instant;
-
-struct Unmetered;
-
-impl Meter for Unmetered {
-    fn moved(&self, _: Side, _: u64, _: Instant) {}
-    fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: &Due) {}
-}
 
 /// The near end and the far end of a connection on loopback.
 async fn pair() -> (Socket, Socket) {
@@ -40,7 +32,7 @@ async fn of_an_answer(bytes: usize) -> (RelayEnd, Duration) {
     };
     let began = Instant::now();
     tokio::select! {
-        end = relay(&near_client, &near_backend, Preface::default(), &limits, &Unmetered) => (end, began.elapsed()),
+        end = relay(&near_client, &near_backend, Preface::default(), &limits, &()) => (end, began.elapsed()),
         () = answering => unreachable!("it is pending"),
     }
 }

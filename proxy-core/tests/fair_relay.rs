@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_core::relay::{Due, Meter, Preface, RelayLimits, Side, relay};
+use proxy_core::relay::{Preface, RelayLimits, relay};
 use proxy_core::stream::{Kernel, NoSplice};
 use proxy_core::{Bound, Stream};
 use tokio::io::AsyncReadExt;
@@ -83,14 +83,6 @@ impl Kernel for Abyss {
     type Splice = NoSplice;
 }
 
-struct Unmetered;
-
-impl Meter for Unmetered {
-    fn moved(&self, _: Side, _: u64, _: Instant) {}
-    fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: &Due) {}
-}
-
 #[tokio::test]
 async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
     let (near, far) = UnixStream::pair().unwrap();
@@ -106,7 +98,7 @@ async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
     let flooding = std::sync::Arc::clone(&flood);
     #[expect(clippy::disallowed_methods, reason = "a task of its own, as connections are")]
     let flow =
-        tokio::spawn(async move { relay(&*flooding, &Abyss, Preface::default(), &limits, &Unmetered).await });
+        tokio::spawn(async move { relay(&*flooding, &Abyss, Preface::default(), &limits, &()).await });
     near.read_exact(&mut [0]).await.unwrap();
     let moved = flood.read.load(Ordering::Relaxed);
     flow.abort();

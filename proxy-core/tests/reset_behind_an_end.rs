@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use proxy_core::relay::{Due, Meter, Preface, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::stream::{read, write_all};
 use proxy_core::{Bound, Dial, Endpoint, Kernel as _, Listen, Socket, Stream, TcpDialer, TcpListener};
 use tokio::time::Instant;
@@ -14,14 +14,6 @@ const BYTES: usize = 400 * 1024;
 const KEPT: usize = 32 * 1024;
 /// For longer than this nothing is taken: a reset alone is passed on sooner.
 const PAUSE: Duration = Duration::from_millis(700);
-
-struct Unmetered;
-
-impl Meter for Unmetered {
-    fn moved(&self, _: Side, _: u64, _: Instant) {}
-    fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: &Due) {}
-}
 
 /// The near end and the far end of a connection on loopback.
 async fn pair() -> (Socket, Socket) {
@@ -73,7 +65,7 @@ async fn told(speaker: Side, goes: Goes) -> (usize, bool, RelayEnd) {
     buffers(near_speaks, BYTES, KEPT);
     let limits = limits();
     let relaying = async {
-        let end = relay(&near_client, &near_backend, Preface::default(), &limits, &Unmetered).await;
+        let end = relay(&near_client, &near_backend, Preface::default(), &limits, &()).await;
         match end {
             RelayEnd::Reset { delivered: true, .. } => near_client.finish(),
             RelayEnd::Reset { .. } | RelayEnd::Finished { .. } | RelayEnd::Deadline { .. } => {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proxy_core::process::pipes;
-use proxy_core::relay::{Due, Meter, Preface, RelayEnd, RelayLimits, Side, relay};
+use proxy_core::relay::{Preface, RelayEnd, RelayLimits, Side, relay};
 use proxy_core::{Bound, Dial, Endpoint, Socket, Stream, TcpDialer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,14 +18,6 @@ static ALONE: Mutex<()> = Mutex::new(());
 const MIB: usize = 1 << 20;
 /// Far more than the kernel's buffers of a pair of sockets on loopback.
 const LARGE: usize = 48 * MIB;
-
-struct Unmetered;
-
-impl Meter for Unmetered {
-    fn moved(&self, _: Side, _: u64, _: Instant) {}
-    fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: &Due) {}
-}
 
 /// A test with all pipes to itself. It lets go of those that its thread keeps.
 struct Alone(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
@@ -63,7 +55,7 @@ async fn relayed<E: Future<Output = ()>>(ends: impl FnOnce(TcpStream, TcpStream)
     let ((near_client, client), (near_backend, backend)) = (side().await, side().await);
     let limits = limits();
     let relaying = async {
-        let end = relay(&near_client, &near_backend, Preface::default(), &limits, &Unmetered).await;
+        let end = relay(&near_client, &near_backend, Preface::default(), &limits, &()).await;
         if matches!(end, RelayEnd::Finished { .. }) {
             near_client.finish();
             near_backend.finish();
