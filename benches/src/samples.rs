@@ -8,7 +8,7 @@ use std::time::Duration;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
-use proxy_core::relay::{Due, Meter, RelayLimits, Side};
+use proxy_core::relay::{Meter, RelayLimits, Side};
 use proxy_route::{ClientNet, Match, PortRange, RouteSpec, RouteTable};
 use tokio::time::Instant;
 
@@ -71,16 +71,6 @@ pub fn relay_limits() -> RelayLimits {
         .half_closed(Bound::secs(30))
         .write_stall(Bound::secs(300))
         .no_data(Bound::secs(60))
-}
-
-/// A meter that does nothing: what the product's costs is in the bench `tracker`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Unmetered;
-
-impl Meter for Unmetered {
-    fn moved(&self, _: Side, _: u64, _: Instant) {}
-    fn half_closed(&self, _: Side, _: Instant) {}
-    fn deadline(&self, _: &Due) {}
 }
 
 /// What is learnt of a connection, as the configuration shares it.

@@ -131,7 +131,7 @@ fn relay_round_trips(count: u32) {
         let (client, near_client) = mem::pair(4096);
         let (backend, near_backend) = mem::pair(4096);
         let limits = samples::relay_limits();
-        let relaying = relay(&near_client, &near_backend, Preface::default(), &limits, &samples::Unmetered);
+        let relaying = relay(&near_client, &near_backend, Preface::default(), &limits, &());
         let talk = async {
             let mut buffer = [7; 100];
             for _ in 0..count {
