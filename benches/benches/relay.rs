@@ -68,8 +68,7 @@ async fn talk<S: Stream>(
 async fn relayed(count: u64, bytes: [usize; 2]) -> io::Result<Duration> {
     let ((client, near_client), (near_backend, backend)) = (pair()?, pair()?);
     let limits = samples::relay_limits();
-    let mut relaying =
-        pin!(relay(&near_client, &near_backend, Preface::default(), &limits, &()));
+    let mut relaying = pin!(relay(&near_client, &near_backend, Preface::default(), &limits, &()));
     let mut talking = pin!(talk(&client, &backend, count, bytes));
     std::future::poll_fn(|cx| {
         if let Poll::Ready(end) = relaying.as_mut().poll(cx) {

@@ -97,8 +97,7 @@ async fn somebody_else_is_heard_after_a_turn_of_a_flow_that_never_waits() {
     let limits = RelayLimits::new(minute, Instant::now() + Duration::from_secs(60));
     let flooding = std::sync::Arc::clone(&flood);
     #[expect(clippy::disallowed_methods, reason = "a task of its own, as connections are")]
-    let flow =
-        tokio::spawn(async move { relay(&*flooding, &Abyss, Preface::default(), &limits, &()).await });
+    let flow = tokio::spawn(async move { relay(&*flooding, &Abyss, Preface::default(), &limits, &()).await });
     near.read_exact(&mut [0]).await.unwrap();
     let moved = flood.read.load(Ordering::Relaxed);
     flow.abort();
