@@ -4,7 +4,7 @@
 //! What is answered is about whoever would come next by the same way: the place where it was asked, the route that takes who names
 //! what the question names, and the process. It is read from the counts as they are, so it costs about as much as a look-up.
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Limit};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Limit, Verdict};
 use proxy_core::header::Header;
 use proxy_core::stream::write_all;
 use proxy_core::{Bound, Stream};
@@ -12,7 +12,6 @@ use proxy_route::Query;
 use proxy_upstream::health::hop::{Readiness, Word};
 use tokio::time::{Instant, timeout_at};
 
-use super::verdict::Verdict;
 use crate::generation::{Generation, Listener, RouteState};
 
 pub(super) use proxy_upstream::health::hop::is_question;
