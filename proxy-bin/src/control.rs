@@ -11,6 +11,7 @@ mod aside;
 mod drain;
 mod drains;
 mod file_watch;
+mod leaving;
 mod log_files;
 mod reload;
 mod running;

@@ -34,6 +34,7 @@ mod tests;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -55,6 +56,8 @@ pub struct TargetBreaker(Arc<Shared>);
 struct Shared {
     /// Held for a few instructions, twice a dial; never across an await, never while bytes are moved.
     gate: Mutex<Gate>,
+    /// Whether it is not closed, for those who only look: written under the lock, read without it.
+    shut: AtomicBool,
     /// Looked at only where a dial has failed.
     options: Mutex<BreakerOptions>,
     /// Told whenever the state changes.
@@ -68,6 +71,9 @@ impl Shared {
         let era = gate.era();
         let result = act(&mut gate);
         let changed = gate.era() != era;
+        if changed {
+            self.shut.store(!gate.is_closed(), Ordering::Relaxed);
+        }
         drop(gate);
         if changed {
             self.changed.notify_waiters();
@@ -137,7 +143,7 @@ impl TargetBreaker {
     #[must_use]
     pub fn new(options: BreakerOptions) -> Self {
         let (gate, options) = (Mutex::new(Gate::new()), Mutex::new(options));
-        Self(Arc::new(Shared { gate, options, changed: Notify::new() }))
+        Self(Arc::new(Shared { gate, shut: AtomicBool::new(false), options, changed: Notify::new() }))
     }
 
     /// Takes other options, as a reload does. Its state stays, and so does a cool-down that has begun.
@@ -153,6 +159,13 @@ impl TargetBreaker {
             Err(retry_in) => return Admission::Open { retry_in },
         };
         self.admission(state, gate.era())
+    }
+
+    /// Whether [`admit`](Self::admit) would keep everybody out at `now`: it is open and its cool-down lasts, or somebody probes.
+    /// Takes no lock while it is closed; `now` is asked for only where it is not.
+    #[must_use]
+    pub fn keeps_out(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.0.shut.load(Ordering::Relaxed) && self.0.gate.lock().keeps_out(now())
     }
 
     /// Leave to dial the target for a connection that has no other one: at once where no probe is under way, cool-down or not;

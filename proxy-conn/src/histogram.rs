@@ -99,7 +99,8 @@ impl Bounds {
     }
 
     /// Which bucket takes `value`; the number of bounds if it lies beyond them all.
-    fn bucket(self, value: u64) -> usize {
+    #[must_use]
+    pub fn bucket(self, value: u64) -> usize {
         self.0.partition_point(|bound| *bound < value)
     }
 }
@@ -193,6 +194,17 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// What whoever counts by himself has counted: the sum of the values, and how many each bucket has, the last one for what lies
+    /// beyond the bounds.
+    #[must_use]
+    pub fn of(bounds: Bounds, sum: u64, buckets: impl Iterator<Item = u64>) -> Self {
+        let mut all: Box<[u64]> = vec![0; bounds.0.len() + 1].into();
+        for (bucket, counted) in all.iter_mut().zip(buckets) {
+            *bucket = counted;
+        }
+        Self { bounds, buckets: all, sum }
+    }
+
     /// How many values each bucket has, *not* cumulative: one for each bound, and a last one for what lies beyond.
     #[must_use]
     pub fn buckets(&self) -> &[u64] {

@@ -12,8 +12,10 @@
 
 mod capacity;
 mod counted;
+mod groups;
 mod listener_in_force;
 mod lobby;
+mod of_member;
 mod preparing;
 mod route_states;
 
@@ -34,12 +36,14 @@ pub use capacity::too_few_descriptors;
 pub(crate) use counted::Counted;
 pub(crate) use listener_in_force::{CurrentListener, ListenerInForce};
 pub(crate) use lobby::Wait;
+pub use of_member::{OfMember, Removed};
 pub use preparing::Preparation;
 pub(crate) use preparing::Preparing;
 pub use route_states::RouteStates;
 
 use capacity::max_connections;
 use counted::OfRoute;
+use groups::Groups;
 use lobby::Lobby;
 
 /// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
@@ -57,7 +61,7 @@ pub struct Generation<D> {
     /// What the control plane is about.
     pub(crate) preparing: Preparing,
     /// Whether the process is about to stop, and still accepts: neighbours who ask are told.
-    pub leaving: Draining,
+    pub leaving: Arc<Draining>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their places in the configuration. The tracker knows each by [`Pool::id`].
@@ -68,6 +72,8 @@ pub struct Generation<D> {
     pub listeners: Vec<Arc<Listener>>,
     /// What is counted for each route, by its place in the table.
     pub routes: RouteStates,
+    /// The groups that have a name of their own.
+    groups: Arc<Groups>,
     /// How backends are reached.
     pub dialer: D,
     /// How their names are resolved.
@@ -87,10 +93,10 @@ pub struct RouteState {
     pub name: Arc<str>,
     /// Its connections, and how many it may have.
     pub limit: Limit,
-    /// Its targets' limits and breakers.
-    pub targets: Group,
+    /// Its targets' limits and breakers: a group of its own, or one that other routes use too.
+    pub targets: Arc<Group>,
     /// Whether it takes no new connections.
-    pub draining: Draining,
+    pub draining: Arc<Draining>,
     /// What both sockets of a connection are given.
     pub(crate) keep_alive: Arc<KeepAlive>,
     /// What its PROXY headers had no room for; None where it sends none that could be too long.
@@ -104,33 +110,26 @@ impl RouteState {
         self.omissions.as_ref()
     }
 
-    fn new(route: &RouteConfig, counted: &mut OfRoute, unhealthy: &Arc<Unhealthy>) -> Self {
+    /// That of `route`, with what is counted for it, and with the group that it takes connections to.
+    fn new(route: &RouteConfig, counted: &OfRoute, targets: Arc<Group>) -> Self {
         Self {
             name: Arc::clone(&route.name),
             limit: counted.limit.clone(),
-            targets: group(route, counted, unhealthy),
-            draining: counted.draining.clone(),
+            targets,
+            draining: Arc::clone(&counted.draining),
             keep_alive: Arc::new(route.keep_alive),
             omissions: matches!(route.send_proxy, SendProxy::V2(_))
                 .then(|| Omissions::after(&counted.omissions)),
         }
     }
 
-    /// Makes what is shared with the generations before obey the configuration of `route`.
+    /// Makes what is shared with the generations before obey the configuration of `route`. A group that it shares does so by itself.
     fn take_force(&self, route: &RouteConfig) {
         self.limit.set_most(most(route.max_connections));
-        self.targets.take_force(&route.group());
+        if !matches!(route.action, Action::Group(_)) {
+            self.targets.take_force();
+        }
     }
-}
-
-/// The targets of a route, with what is kept of them.
-fn group(route: &RouteConfig, counted: &mut OfRoute, unhealthy: &Arc<Unhealthy>) -> Group {
-    let targets = match &route.action {
-        Action::Forward(targets) => Arc::clone(targets),
-        Action::Group(group) => Arc::clone(group.targets()),
-        Action::Refuse => Arc::default(),
-    };
-    Group::new(Arc::clone(&route.name), targets, &route.group(), &mut counted.targets, unhealthy)
 }
 
 /// A listener: its configuration, and what is counted for it, for all workers together.
@@ -175,7 +174,9 @@ impl<D: Dial> Generation<D> {
         let (unhealthy, counted) = (Arc::<Unhealthy>::default(), Counted::default());
         let turn = counted.set_aside(settings.listeners.len() + settings.pools.len());
         let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
-        let routes = RouteStates::new(&settings, &counted, &unhealthy);
+        let groups = Arc::new(Groups::new(&settings, &counted, &unhealthy));
+        groups.take_force();
+        let routes = RouteStates::new(&settings, &counted, &groups, &unhealthy);
         routes.take_force(&settings, turn);
         let clients = settings.clients.map(AddressLimits::new);
         let listeners = settings.listeners.iter().map(|at| counted.listener(at)).collect();
@@ -186,13 +187,14 @@ impl<D: Dial> Generation<D> {
             connections,
             capacity,
             preparing: Preparing::default(),
-            leaving: Draining::default(),
+            leaving: Arc::default(),
             lobby,
             clients,
             pools,
             numbers,
             listeners,
             routes,
+            groups,
             dialer,
             resolver,
             counted,
@@ -214,20 +216,22 @@ impl<D: Dial> Generation<D> {
         let most = max_connections(&settings);
         self.counted.forget();
         let pools = self.pools_after(&settings, most)?;
-        let routes = RouteStates::new(&settings, &self.counted, &self.unhealthy);
+        let groups = Arc::new(Groups::new(&settings, &self.counted, &self.unhealthy));
+        let routes = RouteStates::new(&settings, &self.counted, &groups, &self.unhealthy);
         let listeners = settings.listeners.iter().map(|at| self.counted.listener(at)).collect();
         Ok(Self {
             tracker: Arc::clone(&self.tracker),
             connections: self.connections.clone(),
             capacity: Arc::clone(&self.capacity),
             preparing: self.preparing.clone(),
-            leaving: self.leaving.clone(),
+            leaving: Arc::clone(&self.leaving),
             lobby: Arc::clone(&self.lobby),
             clients: self.clients_after(&settings),
             pools,
             numbers: self.numbers.clone(),
             listeners,
             routes,
+            groups,
             dialer: self.dialer.clone(),
             resolver: self.resolver.clone(),
             counted: self.counted.clone(),
@@ -263,6 +267,7 @@ impl<D: Dial> Generation<D> {
             at.limit.set_most(most(at.config.max_connections));
         }
         let turn = self.counted.set_aside(self.listeners.len() + self.pools.len());
+        self.groups.take_force();
         self.routes.take_force(&self.settings, turn);
         if let (Some(table), Some(options)) = (&self.clients, clients) {
             table.set_rates(*options);
@@ -285,6 +290,21 @@ impl<D> Generation<D> {
     #[must_use]
     pub fn route(&self, index: usize) -> Option<&RouteState> {
         self.routes.of(index, self.settings.routes.route(index)?.payload)
+    }
+
+    /// The group of this name, if the configuration has one: the state of it that is in force while this generation is. Routes that
+    /// use it have the same one as their [`targets`](RouteState::targets).
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Arc<Group>> {
+        self.groups.named(name)
+    }
+
+    /// The groups that have a name of their own, in the order of the configuration; there from the generation's start on, whether or
+    /// not anybody was taken to them. A loop that looks at their members asks the generation in force anew each time it goes round
+    /// ([`Group::members`]): a reload makes other groups of the same members. The unnamed groups of routes are in
+    /// [`routes`](Self::routes), once somebody has taken the route.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.iter()
     }
 
     /// The pool that the tracker knows by `id`, if it is in the configuration.

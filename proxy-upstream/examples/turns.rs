@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use proxy_core::dial::reach;
 use proxy_core::{Bound, Resolver, TcpDialer, TcpListener};
-use proxy_upstream::{Group, GroupOptions, Kept, Target, Unhealthy};
+use proxy_upstream::{Group, GroupOptions, Kept, MemberOptions, Unhealthy};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (first, second) =
         (TcpListener::bind("127.0.0.1:0".parse()?)?, TcpListener::bind("127.0.0.1:0".parse()?)?);
     let (here, there) = (first.local_addr()?, second.local_addr()?);
-    let targets: Arc<[Target]> = [here.to_string().parse()?, there.to_string().parse()?].into();
-    let (mut kept, unhealthy) = (Kept::default(), Arc::new(Unhealthy::default()));
-    let group = Group::new("main".into(), targets, &GroupOptions::default(), &mut kept, &unhealthy);
+    let members = [here.to_string().parse()?, there.to_string().parse()?].map(MemberOptions::new);
+    let (kept, unhealthy) = (Kept::default(), Arc::new(Unhealthy::default()));
+    let group = Group::new("main".into(), members, GroupOptions::default(), &kept, &unhealthy);
 
     let mut first = Some(first);
     for n in 1..=10 {

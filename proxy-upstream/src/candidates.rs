@@ -1,135 +1,172 @@
 //! The members that one dial may reach: in which order, which of them may be dialled, and what follows from how that went.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use proxy_conn::{Admission, Permit, Ticket};
 use proxy_core::TargetAddr;
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::balance::Order;
 use crate::group::Group;
 use crate::health::Outcome;
 use crate::member::{LAST_FOR, Member};
+use crate::order::Order;
 use crate::recovery::EVERY;
+use crate::table::Table;
+
+/// The others that a dial shares its time with, at most, beside those that it has asked for. Where there are more, each that says
+/// nothing has a quarter of the time that is left (four are tried at once), and so ever more are reached; those that refuse take
+/// no time, and all are.
+const AHEAD: usize = 15;
 
 /// The members that one dial may reach, in the order in which they are to be tried: its [`Gate`].
+///
+/// The first is chosen when it is made; the others are found when the dial asks for them, by what is known of them then.
 #[derive(Debug)]
 pub struct Candidates<'r> {
-    pub(crate) group: &'r Group,
-    pub(crate) order: Order,
-    /// Where each is, in the same order.
+    group: &'r Group,
+    table: Arc<Table>,
+    port: u16,
+    first: usize,
+    order: Mutex<Order>,
+    /// Where the first is; [`Gate::further`] says where the others are.
     pub addresses: SmallVec<[TargetAddr; 1]>,
 }
 
 impl<'r> Candidates<'r> {
+    /// Those of a group, the `first` first, for a connection that came in on `port`; `serving` are the places of those that are next.
+    pub(crate) fn new(
+        group: &'r Group,
+        table: Arc<Table>,
+        port: u16,
+        first: usize,
+        serving: Range<usize>,
+    ) -> Self {
+        let addresses =
+            table.member(first).map_or_else(SmallVec::new, |member| smallvec![member.address(port)]);
+        Self { group, table, port, first, order: Mutex::new(Order::new(first, serving)), addresses }
+    }
+
     /// Where the `nth` is, for people.
     #[must_use]
     pub fn name(&self, nth: usize) -> Option<Arc<str>> {
-        let state = self.state(nth)?;
-        if state.is_fixed {
-            return Some(Arc::clone(&state.name));
+        let member = self.member(self.place(nth)?)?;
+        if member.target().is_fixed() {
+            return Some(Arc::clone(&member.name));
         }
-        self.addresses.get(nth).map(|address| address.to_string().into())
+        Some(member.address(self.port).to_string().into())
     }
 
-    fn state(&self, nth: usize) -> Option<&'r Arc<Member>> {
-        self.order.get(nth).and_then(|at| self.group.member(*at))
+    /// The place in the table of the `nth` that the dial has asked for.
+    fn place(&self, nth: usize) -> Option<usize> {
+        if nth == 0 { (self.table.len() > 0).then_some(self.first) } else { self.order.lock().nth(nth) }
+    }
+
+    fn member(&self, at: usize) -> Option<&Arc<Member>> {
+        self.table.member(at)
     }
 
     /// A place among a target's connections.
-    fn place(&self, nth: usize) -> Result<(&'r Arc<Member>, Permit), Closed> {
+    fn permit(&self, nth: usize) -> Result<(usize, Permit), Closed> {
         // A list without that target is full.
-        let target = self.state(nth).ok_or(Closed::Full(0))?;
-        if target.draining.is_on() {
+        let at = self.place(nth).ok_or(Closed::Full(0))?;
+        let member = self.member(at).ok_or(Closed::Full(0))?;
+        if member.draining.is_on() {
             return Err(Closed::Draining);
         }
-        let permit = target.limit.acquire().ok_or_else(|| Closed::Full(target.limit.most()))?;
-        Ok((target, permit))
-    }
-
-    fn look_after(&self, attempt: &Attempt<'r>) {
-        if let Some(address) = self.addresses.get(attempt.nth) {
-            self.group.look_after(attempt.target, address);
-        }
+        let permit = member.limit.acquire().ok_or_else(|| Closed::Full(member.limit.most()))?;
+        Ok((at, permit))
     }
 }
 
 /// An attempt to dial a member, and its place among its connections.
 #[derive(Debug)]
-pub struct Attempt<'r> {
-    nth: usize,
-    target: &'r Arc<Member>,
+pub struct Attempt {
+    /// The member's place in the table.
+    at: usize,
     ticket: Ticket,
     permit: Permit,
     began: Instant,
 }
 
-impl<'r> Gate for Candidates<'r> {
-    type Ticket = Attempt<'r>;
+impl Gate for Candidates<'_> {
+    type Ticket = Attempt;
     type Pass = Permit;
 
-    fn enter(&self, nth: usize) -> Result<Attempt<'r>, Closed> {
-        let (target, permit) = self.place(nth)?;
+    fn enter(&self, nth: usize) -> Result<Attempt, Closed> {
+        let (at, permit) = self.permit(nth)?;
+        let member = self.member(at).ok_or(Closed::Full(0))?;
         let began = Instant::now();
-        match target.breaker.admit(began) {
-            Admission::Closed(ticket) | Admission::Probe(ticket) => {
-                Ok(Attempt { nth, target, ticket, permit, began })
-            }
+        match member.breaker.admit(began) {
+            Admission::Closed(ticket) | Admission::Probe(ticket) => Ok(Attempt { at, ticket, permit, began }),
             Admission::Open { retry_in } => Err(Closed::Breaker(retry_in.map(|left| left.min(EVERY)))),
         }
     }
 
-    async fn insist(&self, nth: usize) -> Result<Attempt<'r>, Closed> {
-        let target = self.state(nth).ok_or(Closed::Full(0))?;
-        let insisting = target.breaker.insist().await.and_then(Admission::ticket);
+    async fn insist(&self, nth: usize) -> Result<Attempt, Closed> {
+        let member = self.place(nth).and_then(|at| self.member(at)).ok_or(Closed::Full(0))?;
+        let insisting = member.breaker.insist().await.and_then(Admission::ticket);
         // None: somebody else's probe has just failed, for everybody who waited for it.
         let ticket = insisting.ok_or(Closed::Breaker(Some(EVERY)))?;
-        let (target, permit) = self.place(nth)?;
-        Ok(Attempt { nth, target, ticket, permit, began: Instant::now() })
+        let (at, permit) = self.permit(nth)?;
+        Ok(Attempt { at, ticket, permit, began: Instant::now() })
     }
 
-    fn reached(&self, attempt: Attempt<'r>) -> Permit {
-        attempt.target.dials.reached(attempt.began.elapsed());
-        let change = attempt.ticket.succeeded();
-        if change.is_some() {
-            attempt.target.is_well(attempt.began.elapsed());
+    fn reached(&self, attempt: Attempt) -> Permit {
+        if let Some(member) = self.member(attempt.at) {
+            let took = attempt.began.elapsed();
+            member.dials.reached(took);
+            let change = attempt.ticket.succeeded();
+            if change.is_some() {
+                member.is_well(took);
+            }
+            member.log(self.group.label(), change);
         }
-        attempt.target.log(self.group.name(), change);
         attempt.permit
     }
 
-    fn failed(&self, attempt: Attempt<'r>, why: &DialErrorKind, addresses: &[IpAddr]) {
-        let target = attempt.target;
-        target.dials.failed(why);
+    fn failed(&self, attempt: Attempt, why: &DialErrorKind, addresses: &[IpAddr]) {
+        let Some(member) = self.member(attempt.at) else { return };
+        member.dials.failed(why);
         // A shortage of this machine says nothing about the target.
         if why.is_shortage() {
             return;
         }
-        target.health.outcomes.count(Outcome::Bad);
-        if target.has_moved(addresses) {
-            target.log(self.group.name(), target.breaker.moved());
+        member.health.outcomes.count(Outcome::Bad);
+        if member.has_moved(addresses) {
+            member.log(self.group.label(), member.breaker.moved());
         }
-        let address = self.addresses.get(attempt.nth);
         let change = attempt.ticket.failed(Instant::now());
-        target.log(self.group.name(), change);
-        if let (Some(_), Some(address)) = (change, address) {
-            self.group.look_after(target, address);
+        member.log(self.group.label(), change);
+        if change.is_some() {
+            self.group.look_after(member, member.address(self.port));
         }
     }
 
-    fn overtaken(&self, attempt: Attempt<'r>) {
-        let lagged = attempt.target.lags_until.lock().replace(Instant::now() + LAST_FOR);
-        if lagged.is_none() {
+    fn overtaken(&self, attempt: Attempt) {
+        let Some(member) = self.member(attempt.at) else { return };
+        if member.lag.until(Instant::now() + LAST_FOR) {
             warn!(
-                route = %self.group.name(),
-                target = %attempt.target.name,
+                route = %self.group.label(),
+                target = %member.name,
                 "another target answered while this one had not: it is tried last until it answers soon again"
             );
         }
-        self.look_after(&attempt);
+        self.group.look_after(member, member.address(self.port));
+    }
+
+    fn further(&self, nth: usize) -> Option<TargetAddr> {
+        let rank = |at: usize| self.member(at).map(|member| member.rank());
+        let at = self.order.lock().next(nth, self.table.len(), rank)?;
+        self.member(at).map(|member| member.address(self.port))
+    }
+
+    fn left(&self, nth: usize) -> usize {
+        self.table.len().saturating_sub(nth).min(AHEAD)
     }
 }

@@ -1,9 +1,8 @@
 //! How the dials of one target went: how long those took that succeeded, and why the others failed.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use proxy_conn::Histogram;
 use proxy_conn::histogram::{Bounds, Snapshot};
 use proxy_core::dial::{DialErrorKind, DialFailure};
 
@@ -13,19 +12,30 @@ const MICROS: Bounds = Bounds::new(&[
     100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000,
 ]);
 
-/// Counted where the dial ends, by whichever worker dialled: two relaxed adds beside some thirty microseconds of system
-/// calls.
+/// One for each bound, and one for what lies beyond.
+const BUCKETS: usize = MICROS.as_slice().len() + 1;
+
+/// How much of the recent time the last dial is: an eighth, as in TCP's smoothed round-trip time (RFC 6298).
+const RECENT: u32 = 8;
+
+/// Counted where the dial ends, by whichever worker dialled: some relaxed adds beside some thirty microseconds of system
+/// calls. Not in shards: there may be ten thousand members.
 #[derive(Debug)]
 pub struct DialFigures {
-    reached: Histogram,
+    sum: AtomicU64,
+    reached: [AtomicU64; BUCKETS],
     failed: [AtomicU64; DialFailure::ALL.len()],
+    /// The smoothed time of those that succeeded, in microseconds; 0 for none yet.
+    recent: AtomicU32,
 }
 
 impl Default for DialFigures {
     fn default() -> Self {
         Self {
-            reached: Histogram::new(MICROS, 1),
+            sum: AtomicU64::new(0),
+            reached: [const { AtomicU64::new(0) }; BUCKETS],
             failed: [const { AtomicU64::new(0) }; DialFailure::ALL.len()],
+            recent: AtomicU32::new(0),
         }
     }
 }
@@ -33,7 +43,22 @@ impl Default for DialFigures {
 impl DialFigures {
     /// The target was reached, after so long.
     pub fn reached(&self, took: Duration) {
-        self.reached.record(0, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.sum.fetch_add(micros, Ordering::Relaxed);
+        if let Some(bucket) = self.reached.get(MICROS.bucket(micros)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+        // Of two that end at once one may be left out: it is an average.
+        let (last, now) =
+            (self.recent.load(Ordering::Relaxed), u32::try_from(micros).unwrap_or(u32::MAX).max(1));
+        let smoothed = if last == 0 { now } else { last - last / RECENT + now / RECENT };
+        self.recent.store(smoothed.max(1), Ordering::Relaxed);
+    }
+
+    /// How long dials took lately, in microseconds: smoothed, the last counts for an eighth. 0 where none has succeeded.
+    #[must_use]
+    pub fn recent(&self) -> u32 {
+        self.recent.load(Ordering::Relaxed)
     }
 
     /// It was not.
@@ -46,7 +71,8 @@ impl DialFigures {
     /// How long the dials took that succeeded, in microseconds.
     #[must_use]
     pub fn latency(&self) -> Snapshot {
-        self.reached.snapshot()
+        let buckets = self.reached.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        Snapshot::of(MICROS, self.sum.load(Ordering::Relaxed), buckets)
     }
 
     /// How many failed, by why: all there are, those of which there was none too.
@@ -75,5 +101,18 @@ mod tests {
         assert_eq!((latency.count(), latency.quantile(0.5)), (2, Some(100)));
         let failures: Vec<_> = figures.failures().filter(|(_, count)| *count > 0).collect();
         assert_eq!(failures, [("timeout", 1), ("failed", 1)]);
+    }
+
+    #[test]
+    fn the_recent_time_follows_the_dials() {
+        let figures = DialFigures::default();
+        let after = |micros| {
+            figures.reached(Duration::from_micros(micros));
+            figures.recent()
+        };
+        assert_eq!((figures.recent(), after(800), after(1600), after(u64::MAX)), (0, 800, 900, 536_871_699));
+        (0..200).for_each(|_| figures.reached(Duration::from_micros(500)));
+        assert!((490..=510).contains(&figures.recent()), "{}", figures.recent());
+        assert_eq!(figures.latency().count(), 203);
     }
 }

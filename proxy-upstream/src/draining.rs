@@ -1,11 +1,10 @@
 //! That something takes no new connections.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether something takes no new connections, since an operator drains it. Clones are the same.
-#[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+/// Whether something takes no new connections, since an operator drains it.
+#[derive(Debug, Default)]
+pub struct Draining(AtomicBool);
 
 impl Draining {
     /// Whether it does.

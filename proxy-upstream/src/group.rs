@@ -3,184 +3,256 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use proxy_core::TargetAddr;
-use tokio::time::Instant;
 
-use crate::address::Target;
-use crate::balance::{Rotation, round_robin};
 use crate::candidates::Candidates;
+use crate::kept::Kept;
+use crate::key::Key;
 use crate::member::Member;
-use crate::options::GroupOptions;
+use crate::options::{GroupOptions, MemberOptions, Weight};
 use crate::recovery::Unhealthy;
+use crate::table::{Entry, Table};
 
-/// What is kept of a group from one configuration to the next: its members with all that is counted for them, those too that are
-/// in no configuration any more and have connections; and whose turn it is.
-#[derive(Debug, Default)]
-pub struct Kept {
-    members: Vec<Arc<Member>>,
-    turn: Arc<Rotation>,
-}
-
-impl Kept {
-    /// Every member that there is, or was and has connections.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().map(|member| &**member)
-    }
-
-    /// Forgets the members that are in no group and have no connections.
-    pub fn forget(&mut self) {
-        self.members.retain(|member| Arc::strong_count(member) > 1 || member.limit.is_shared());
-    }
-}
-
-/// The members of a group, in the order of the configuration.
+/// The members of a group, and how one of them is chosen.
+///
+/// It is made of a configuration, and members may be added, removed and weighed differently while it runs: that lasts until the next
+/// configuration, but for weights, which last until the configuration says another one.
 #[derive(Debug)]
 pub struct Group {
     name: Arc<str>,
-    targets: Arc<[Target]>,
-    members: Vec<Arc<Member>>,
-    turn: Arc<Rotation>,
+    /// Its name as it is logged: with an `@` where it is no route's.
+    label: Arc<str>,
+    options: GroupOptions,
+    /// In the order of the configuration.
+    configured: Box<[Arc<Member>]>,
+    /// As they are now. Exchanged by whoever holds `changing`.
+    table: ArcSwap<Table>,
+    changing: Mutex<()>,
+    kept: Kept,
     unhealthy: Arc<Unhealthy>,
 }
 
+/// Why members cannot be changed so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// There is one at that target.
+    #[error("{0} is a member already")]
+    Known(Arc<str>),
+    /// There is none at that target.
+    #[error("{0} is no member")]
+    Unknown(Arc<str>),
+    /// A group has a member at least.
+    #[error("{0} is the last member: a group has one at least")]
+    Last(Arc<str>),
+}
+
 impl Group {
-    /// The group of that name, of these targets. Those that are `kept` go on with all that is counted, and those that are new are
-    /// kept from then on. Members that are not well are tried by whoever [`recover`](crate::recover)s with the same `unhealthy`.
+    /// The group of the route of that name. Those members that are `kept` go on with all that is counted, and those that are new
+    /// are kept from then on. Members that are not well are tried by whoever [`recover`](crate::recover)s with the same `unhealthy`.
     #[must_use]
     pub fn new(
         name: Arc<str>,
-        targets: Arc<[Target]>,
-        options: &GroupOptions,
-        kept: &mut Kept,
+        members: impl IntoIterator<Item = MemberOptions>,
+        options: GroupOptions,
+        kept: &Kept,
         unhealthy: &Arc<Unhealthy>,
     ) -> Self {
-        let mut free = kept.members.clone();
-        let member = |target: &Target| {
-            let name = target.to_string();
-            match free.iter().position(|known| *known.name == *name) {
-                // Taken out: a target that is listed twice has two members.
-                Some(n) => free.remove(n),
-                None => {
-                    let new = Member::new(&name, target, options);
-                    kept.members.push(Arc::clone(&new));
-                    new
-                }
-            }
-        };
-        let members = targets.iter().map(member).collect();
-        Self { name, targets, members, turn: Arc::clone(&kept.turn), unhealthy: Arc::clone(unhealthy) }
+        let members: Vec<_> = members.into_iter().collect();
+        let configured = kept.take(members.clone(), &options);
+        let entry = |(member, configured): (&Arc<Member>, _)| Entry::new(Arc::clone(member), configured);
+        let table = Table::new(configured.iter().zip(&members).map(entry).collect(), &options);
+        Self {
+            label: Arc::clone(&name),
+            name,
+            options,
+            configured: configured.into(),
+            table: ArcSwap::from_pointee(table),
+            changing: Mutex::default(),
+            kept: kept.clone(),
+            unhealthy: Arc::clone(unhealthy),
+        }
     }
 
-    /// Makes its members obey `options` from now on, and marks them as in force.
-    pub fn take_force(&self, options: &GroupOptions) {
-        for member in &self.members {
+    /// The same with a name of its own, which any number of routes go by.
+    #[must_use]
+    pub fn named(self) -> Self {
+        Self { label: format!("@{}", self.name).into(), ..self }
+    }
+
+    /// Makes its members obey its options from now on, and marks them as in force.
+    pub fn take_force(&self) {
+        let table = self.table.load_full();
+        for entry in table.entries() {
+            let member = &entry.member;
             member.set_in_force(true);
-            member.limit.set_most(options.max_connections_per_member);
-            member.breaker.set_options(options.breaker);
+            member.limit.set_most(self.options.max_connections_per_member);
+            member.breaker.set_options(self.options.breaker);
+            member.take_weight(entry.weight);
         }
-        let health = &options.health;
-        let members = self.members.iter().zip(self.targets.iter());
+        // A weight was set since it was made.
+        if table.is_stale() {
+            self.exchange(|entries| entries);
+        }
+        self.have_checked();
+    }
+
+    /// Its members, as they are now, are checked and watched from now on as it says.
+    fn have_checked(&self) {
+        let (table, health) = (self.table.load(), &self.options.health);
+        let members = table.entries().iter().map(|entry| (&entry.member, entry.member.target()));
         self.unhealthy.checks.follow(&self.name, members, health.check.as_ref(), health.outliers.as_ref());
     }
 
-    /// Its name: that of the route whose group it is.
+    /// Its name: that of the route whose group it is, or its own.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
+    pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// Its targets, in the order of the configuration.
-    #[must_use]
-    pub fn targets(&self) -> &[Target] {
-        &self.targets
+    /// Its name in the log: with an `@` where it is its own.
+    pub(crate) const fn label(&self) -> &Arc<str> {
+        &self.label
     }
 
-    /// Its members, in the order of the configuration.
+    /// What holds for it and its members.
+    #[must_use]
+    pub const fn options(&self) -> &GroupOptions {
+        &self.options
+    }
+
+    /// Its members as they are now, those that were added while it runs too, by levels. What looks at all members of a group (a
+    /// loop of checks, a listing) asks for them anew each time.
+    #[must_use]
+    pub fn members(&self) -> Vec<Arc<Member>> {
+        self.table.load().entries().iter().map(|entry| Arc::clone(&entry.member)).collect()
+    }
+
+    /// Its members with how each is used, as they are now, by levels.
+    #[must_use]
+    pub fn member_options(&self) -> Vec<(Arc<Member>, MemberOptions)> {
+        let table = self.table.load();
+        table.entries().iter().map(|entry| (Arc::clone(&entry.member), entry.options())).collect()
+    }
+
+    /// Its members as they were configured, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().map(|member| &**member)
+        self.configured.iter().map(|member| &**member)
     }
 
     /// The member in this place of the configuration.
     #[must_use]
     pub fn nth(&self, at: usize) -> Option<&Member> {
-        self.members.get(at).map(|member| &**member)
-    }
-
-    pub(crate) fn member(&self, at: usize) -> Option<&Arc<Member>> {
-        self.members.get(at)
+        self.configured.get(at).map(|member| &**member)
     }
 
     /// Permits of all its members that are out.
     #[must_use]
     pub fn in_use(&self) -> usize {
-        self.iter().map(|member| member.limit.in_use()).sum()
+        self.table.load().entries().iter().map(|entry| entry.member.limit.in_use()).sum()
     }
 
     /// Whether there are members and each of them is being drained.
     #[must_use]
     pub fn all_draining(&self) -> bool {
-        !self.members.is_empty() && self.iter().all(|member| member.draining.is_on())
+        let table = self.table.load();
+        table.len() > 0 && table.entries().iter().all(|entry| entry.member.draining.is_on())
     }
 
-    /// The members for a connection that came in on `port`: whose turn it is first, then the others, and last those that
-    /// others overtook lately. Each call is a turn.
+    /// The members for a connection that came in on `port` and of which nothing else is known: see
+    /// [`candidates_for`](Self::candidates_for).
     #[must_use]
     pub fn candidates(&self, port: u16) -> Candidates<'_> {
-        let now = (self.targets.len() > 1).then(Instant::now);
-        let lags = |at: usize| now.is_some_and(|now| self.members.get(at).is_some_and(|one| one.lags(now)));
-        let order = round_robin(self.turn.next(), self.targets.len(), lags);
-        let addresses =
-            order.iter().filter_map(|at| self.targets.get(*at)).map(|target| target.address(port)).collect();
-        Candidates { group: self, order, addresses }
+        self.candidates_for(port, &Key::default())
+    }
+
+    /// The members for a connection that came in on `port` and is told apart by `key`: first the one that is chosen, then the others
+    /// as a dial asks for them. Each call is a choice.
+    #[must_use]
+    pub fn candidates_for(&self, port: u16, key: &Key<'_>) -> Candidates<'_> {
+        let table = self.table.load_full();
+        let (first, serving) = table.choose(self.kept.turn(), key);
+        Candidates::new(self, table, port, first, serving)
+    }
+
+    /// Gives the member at `target` another weight from now on, also over configurations, until one says another weight for it
+    /// than the last one did. What it was.
+    ///
+    /// # Errors
+    /// [`ChangeError::Unknown`].
+    pub fn set_weight(&self, target: &str, weight: Weight) -> Result<Weight, ChangeError> {
+        let _alone = self.changing.lock();
+        let table = self.table.load_full();
+        let of_name = || table.entries().iter().filter(|entry| *entry.member.name == *target);
+        let before = of_name().next().map(|entry| entry.member.weight());
+        let before = before.ok_or_else(|| ChangeError::Unknown(target.into()))?;
+        of_name().for_each(|entry| entry.member.set_weight(weight));
+        self.put(|entries| entries);
+        Ok(before)
+    }
+
+    /// Adds a member, until the next configuration, which says who its members are. It starts slowly where the group does so, and
+    /// goes on with what is counted for it if it was a member before.
+    ///
+    /// # Errors
+    /// [`ChangeError::Known`].
+    pub fn add(&self, member: &MemberOptions) -> Result<Arc<Member>, ChangeError> {
+        let _alone = self.changing.lock();
+        let name = member.target.to_string();
+        if self.table.load().entries().iter().any(|entry| *entry.member.name == *name) {
+            return Err(ChangeError::Known(name.into()));
+        }
+        let added = self.kept.take_one(member.clone(), &self.options);
+        added.set_in_force(true);
+        added.take_weight(member.weight);
+        self.put(|mut entries| {
+            entries.push(Entry::new(Arc::clone(&added), member));
+            entries
+        });
+        self.have_checked();
+        Ok(added)
+    }
+
+    /// Removes the member at `target`, until the next configuration, which says who its members are. It takes no connection from now
+    /// on, but for dials under way. Its connections go on: what becomes of them is for the caller to see to, who gets what there was.
+    ///
+    /// # Errors
+    /// [`ChangeError::Unknown`], [`ChangeError::Last`].
+    pub fn remove(&self, target: &str) -> Result<Vec<Arc<Member>>, ChangeError> {
+        let _alone = self.changing.lock();
+        let table = self.table.load_full();
+        let (gone, stay): (Vec<&Entry>, Vec<_>) =
+            table.entries().iter().partition(|entry| *entry.member.name == *target);
+        match (gone.is_empty(), stay.is_empty()) {
+            (true, _) => return Err(ChangeError::Unknown(target.into())),
+            (_, true) => return Err(ChangeError::Last(target.into())),
+            (false, false) => {}
+        }
+        self.put(|entries| entries.into_iter().filter(|entry| *entry.member.name != *target).collect());
+        let gone: Vec<_> = gone.into_iter().map(|entry| Arc::clone(&entry.member)).collect();
+        gone.iter().for_each(|member| member.set_in_force(false));
+        self.have_checked();
+        self.kept.forget();
+        Ok(gone)
+    }
+
+    fn exchange(&self, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) {
+        let _alone = self.changing.lock();
+        self.put(change);
+    }
+
+    /// Makes a table of what becomes of the entries; only while `changing` is held.
+    fn put(&self, change: impl FnOnce(Vec<Entry>) -> Vec<Entry>) {
+        let entries = change(self.table.load().entries().to_vec());
+        self.table.store(Arc::new(Table::new(entries, &self.options)));
     }
 
     /// A member is left alone, or lags: the proxy tries it by itself from now on.
-    pub(crate) fn look_after(&self, member: &Arc<Member>, at: &TargetAddr) {
+    pub(crate) fn look_after(&self, member: &Arc<Member>, at: TargetAddr) {
         if !member.is_looked_after.swap(true, Ordering::Relaxed) {
-            self.unhealthy.add(member, at.clone(), Arc::clone(&self.name));
+            self.unhealthy.add(member, at, Arc::clone(&self.label));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn group(targets: &[&str], kept: &mut Kept) -> Group {
-        let targets = targets.iter().map(|target| target.parse().unwrap()).collect();
-        Group::new("web".into(), targets, &GroupOptions::default(), kept, &Arc::default())
-    }
-
-    fn first(group: &Group, port: u16) -> String {
-        group.candidates(port).addresses[0].to_string()
-    }
-
-    #[test]
-    fn members_take_turns_and_keep_or_replace_the_port() {
-        let group = group(&["10.0.0.1:3000", "10.0.0.2:preserve"], &mut Kept::default());
-        let turns = [443, 443, 443, 8005].map(|port| first(&group, port));
-        assert_eq!(turns, ["10.0.0.1:3000", "10.0.0.2:443", "10.0.0.1:3000", "10.0.0.2:8005"]);
-    }
-
-    /// A reload that began at the first member again would send it the most connections, the more so the more reloads there are.
-    #[test]
-    fn the_turn_and_what_is_counted_go_on_in_the_next_configuration() {
-        let mut kept = Kept::default();
-        let before = group(&["10.0.0.1:1", "10.0.0.2:1"], &mut kept);
-        let open = before.iter().next().unwrap().limit.acquire();
-        assert_eq!(first(&before, 1), "10.0.0.1:1");
-        let after = group(&["10.0.0.2:1", "10.0.0.1:1", "10.0.0.3:1"], &mut kept);
-        drop(before);
-        assert_eq!((first(&after, 1), after.in_use()), ("10.0.0.1:1".to_owned(), 1));
-        drop(after);
-        kept.forget();
-        assert_eq!(
-            kept.members().map(|member| &*member.name).collect::<Vec<_>>(),
-            ["10.0.0.1:1"],
-            "it has a connection"
-        );
-        drop(open);
-        kept.forget();
-        assert_eq!(kept.members().count(), 0);
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!  Target ─┐            ┌─ Candidates ── Gate ──► proxy_core::dial::reach ──► a connection and its permit
-//!  Target ─┼─► Group ───┤ (balance: whose turn)        │
+//!  Target ─┼─► Group ───┤ (balance: who is first)      │
 //!  Target ─┘     ▲      └─ Member: limit, breaker, ◄───┴ how it went
-//!                │         draining, figures
+//!                │         draining, health, weight, figures
 //!               Kept: members and turn, from one configuration to the next
 //!                                        Unhealthy ──► recover: tries those that are not well
 //!                                                 └──► check: checks all whose group says so
 //! ```
 //! A [`Target`] is an address as it is written, and resolves nothing. A [`Group`] is made anew with each configuration; what is
-//! counted for its members, and whose turn it is, is [`Kept`]. [`balance`] is the choice alone: pure functions.
+//! counted for its members, and whose turn it is, is [`Kept`]. [`balance`] is the choice alone: pure functions over what a
+//! [`Plan`](balance::Plan) has prepared. A group exchanges its plan whole when weights or members change.
 //!
 //! What it is not: it opens no socket (the caller's [`Dial`](proxy_core::Dial) does), knows nothing of routes, and spawns
 //! nothing.
@@ -25,17 +26,27 @@ mod dials;
 mod draining;
 mod group;
 pub mod health;
+mod kept;
+mod key;
+mod lag;
 mod member;
+mod moment;
 mod options;
+mod order;
 mod recovery;
+mod sighted;
+mod slow_start;
+mod table;
 
 pub use address::{Host, HostError, Target, TargetError, TargetPort, TargetPortError};
 pub use candidates::{Attempt, Candidates};
 pub use checks::Turn;
 pub use dials::DialFigures;
 pub use draining::Draining;
-pub use group::{Group, Kept};
+pub use group::{ChangeError, Group};
 pub use health::{Health, HealthOptions, HealthState, HealthView};
+pub use kept::Kept;
+pub use key::Key;
 pub use member::Member;
 pub use options::{Balance, GroupOptions, HashKey, Leaving, MemberOptions, Percent, Weight};
 pub use recovery::{Unhealthy, check, recover};

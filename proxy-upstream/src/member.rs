@@ -2,22 +2,27 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_conn::breaker::{BreakerState, BreakerView, Change};
 use proxy_conn::{Limit, TargetBreaker};
+use proxy_core::TargetAddr;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::address::Target;
+use crate::balance::Rank;
 use crate::dials::DialFigures;
 use crate::draining::Draining;
 use crate::health::Health;
-use crate::options::GroupOptions;
+use crate::lag::Lag;
+use crate::moment::Moments;
+use crate::options::{GroupOptions, MemberOptions, Weight};
 use crate::recovery;
+use crate::slow_start::SlowStart;
 
 /// A member that others overtook is tried after them for so long, or until the proxy has found that it answers soon.
 pub(crate) const LAST_FOR: Duration = Duration::from_secs(10);
@@ -30,8 +35,7 @@ const FAILED_ADDRESSES: usize = 64;
 pub struct Member {
     /// Where it is, as the configuration names it.
     pub name: Arc<str>,
-    /// Whether that is where it is, whatever port a connection came in on.
-    pub(crate) is_fixed: bool,
+    target: Target,
     /// Its connections by way of this group, and how many it may have.
     pub limit: Limit,
     /// Whether it takes no new connections.
@@ -41,8 +45,12 @@ pub struct Member {
     /// How its dials went.
     pub dials: DialFigures,
     pub(crate) breaker: TargetBreaker,
+    /// Its weight at present, and what the configuration said when it was set to that.
+    weight: AtomicU16,
+    configured: AtomicU16,
     /// Until when it is tried after those that answer sooner.
-    pub(crate) lags_until: Mutex<Option<Instant>>,
+    pub(crate) lag: Lag,
+    pub(crate) slow_start: SlowStart,
     /// The addresses of its name that failed since it was last found in order.
     failed_at: Mutex<Vec<IpAddr>>,
     /// Whether the proxy tries it by itself until it is well.
@@ -54,21 +62,60 @@ pub struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(name: &str, target: &Target, options: &GroupOptions) -> Arc<Self> {
+    pub(crate) fn new(name: Arc<str>, member: MemberOptions, options: &GroupOptions) -> Arc<Self> {
+        let weight = narrow(member.weight);
+        let moments = Moments::from_now();
         Arc::new(Self {
-            name: name.into(),
-            is_fixed: target.is_fixed(),
+            name,
+            target: member.target,
             limit: Limit::new(options.max_connections_per_member),
             draining: Draining::default(),
             health: Health::default(),
             dials: DialFigures::default(),
             breaker: TargetBreaker::new(options.breaker),
-            lags_until: Mutex::default(),
+            weight: AtomicU16::new(weight),
+            configured: AtomicU16::new(weight),
+            lag: Lag::new(moments),
+            slow_start: SlowStart::new(moments),
             failed_at: Mutex::default(),
             is_looked_after: AtomicBool::new(false),
             is_checked: AtomicBool::new(false),
             is_in_force: AtomicBool::new(true),
         })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Where it is for a connection that arrived on `port`.
+    pub(crate) fn address(&self, port: u16) -> TargetAddr {
+        self.target.address(port)
+    }
+
+    /// Its weight at present: what the configuration says, unless it was set to something else since. Change it by way of its group
+    /// ([`Group::set_weight`](crate::Group::set_weight)).
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        Weight::nearest(self.weight.load(Ordering::Relaxed).into())
+    }
+
+    pub(crate) fn set_weight(&self, weight: Weight) {
+        self.weight.store(narrow(weight), Ordering::Relaxed);
+    }
+
+    /// Its weight where the configuration says `configured`: the one that it was set to, for as long as that stays what it was.
+    pub(crate) fn weight_under(&self, configured: Weight) -> Weight {
+        let stays = self.configured.load(Ordering::Relaxed) == narrow(configured);
+        if stays { self.weight() } else { configured }
+    }
+
+    /// The configuration that says `configured` takes force.
+    pub(crate) fn take_weight(&self, configured: Weight) {
+        self.set_weight(self.weight_under(configured));
+        self.configured.store(narrow(configured), Ordering::Relaxed);
     }
 
     /// Says whether it is in the configuration in force.
@@ -90,14 +137,43 @@ impl Member {
         BreakerView { retry_in: view.retry_in.min(recovery::EVERY), ..view }
     }
 
-    /// Whether others are to be tried before it.
-    pub(crate) fn lags(&self, now: Instant) -> bool {
-        self.lags_until.lock().is_some_and(|until| now < until)
+    /// Whether it may be used, as it is now.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        self.rank_at(Instant::now)
+    }
+
+    /// The same; what time it is is asked only where it matters, which for a member that is well it does not.
+    pub(crate) fn rank_at(&self, now: impl Fn() -> Instant) -> Rank {
+        if self.draining.is_on() || self.weight.load(Ordering::Relaxed) == 0 {
+            Rank::Closed
+        } else if self.breaker.keeps_out(&now) {
+            Rank::Open
+        } else if !self.health.is_up() || self.health.share() == 0 {
+            Rank::Down
+        } else if self.lag.lasts(&now) {
+            Rank::Lags
+        } else {
+            Rank::Usable
+        }
+    }
+
+    /// How much of its weight it has now, in percent: what it asks for itself, and what a slow start over `slow_start` leaves of
+    /// that.
+    #[must_use]
+    pub fn share(&self, slow_start: Option<Duration>) -> u32 {
+        self.share_at(slow_start, Instant::now)
+    }
+
+    pub(crate) fn share_at(&self, slow_start: Option<Duration>, now: impl FnOnce() -> Instant) -> u32 {
+        let asked = u32::from(self.health.share().min(100));
+        let grown = slow_start.map_or(100, |over| self.slow_start.share(over, now));
+        if grown == 100 { asked } else { (asked * grown / 100).max(1) }
     }
 
     /// Whether it is left alone, or tried last.
     pub(crate) fn is_unhealthy(&self, now: Instant) -> bool {
-        self.breaker.view(now).state != BreakerState::Closed || self.lags(now)
+        self.breaker.view(now).state != BreakerState::Closed || self.lag.lasts(|| now)
     }
 
     /// Notes the addresses at which it failed; whether there is one among them that had not failed before, so that the target
@@ -117,7 +193,7 @@ impl Member {
     /// A check has found it up after it was down, or its ejection is over: what was held against it is of the time before.
     pub(crate) fn is_found_up(&self) {
         self.failed_at.lock().clear();
-        *self.lags_until.lock() = None;
+        self.lag.over();
         // Told as what it is by whoever found it up.
         let _closed = self.breaker.recovered();
     }
@@ -126,7 +202,7 @@ impl Member {
     pub(crate) fn is_well(&self, took: Duration) {
         self.failed_at.lock().clear();
         if took <= proxy_core::dial::STAGGER {
-            *self.lags_until.lock() = None;
+            self.lag.over();
         }
     }
 
@@ -143,4 +219,9 @@ impl Member {
             warn!(route, target = %self.name, "breaker: {change}");
         }
     }
+}
+
+fn narrow(weight: Weight) -> u16 {
+    // INVARIANT: a weight is 256 at most.
+    u16::try_from(weight.get()).unwrap_or(u16::MAX)
 }

@@ -17,10 +17,11 @@ pub type Percent = Whole<0, 100>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Balance {
-    /// Each in its turn, by weight, evenly mixed (nginx's smooth weighted round robin). The default.
+    /// Each in its turn, by weight, evenly mixed (as nginx's smooth weighted round robin). The default.
     #[default]
     RoundRobin,
-    /// The one with the fewest connections that this process has open to it by way of this group, by weight.
+    /// The one with the fewest connections that this process has open to it by way of this group, by weight. With more than 16
+    /// members, of what was last seen of them ([`balance::least`](crate::balance::least) says how old that may be).
     LeastConnections,
     /// The better of two drawn at random, by weight: fewer open connections, and where those are the same, the shorter dials.
     P2c,
@@ -63,7 +64,8 @@ pub struct MemberOptions {
     pub target: Target,
     /// Its weight until somebody changes it while the process runs. Default 1.
     pub weight: Weight,
-    /// Its level: those of a higher number are used where too few of the lower ones may be. Default 0.
+    /// Its level: those of a higher number are used where too few of the lower ones may be, by the rule that
+    /// [`panic_threshold`](GroupOptions::panic_threshold) has. Default 0.
     pub priority: u8,
     /// Whether it is used only where no other member of any level may be.
     pub backup: bool,
@@ -95,10 +97,15 @@ pub struct GroupOptions {
     pub breaker: BreakerOptions,
     /// Which member comes first.
     pub balance: Balance,
-    /// For how long the weight of a member that comes (back) grows from a tenth to the whole. None: at once.
+    /// For how long the weight of a member that comes (back) grows from a tenth to the whole: one that a change adds, and one that may
+    /// be used again after it was down, drained or left alone. None: at once. Members that are there from the start have all of it.
     pub slow_start: Option<Bound>,
-    /// Below which share of the members (by weight, of a level) that may be used all of them are used, whatever is known of
-    /// them: so that what is left is not overrun, and a check that is wrong takes nothing down. Default 50.
+    /// Which share of a level's members, by weight, has to be usable for it to serve alone. The levels serve from the lowest number up
+    /// to the first of which so many may be used, and somebody. Where none is so well, all members that are no backups serve, whatever
+    /// is known of them: so what is left is not overrun, and a check that is wrong takes nothing down. Backups serve where nobody
+    /// else may be used; where they may not either, all that are no backups are tried. Default 0: a level serves while one of it
+    /// may be used, as with HAProxy, since a group of three hops of which two are down would else send two of three clients to those.
+    /// (Envoy's default is 50, for clusters of hundreds.)
     pub panic_threshold: Percent,
     /// What becomes of the connections of a member that a change of the configuration, or of its name's addresses, removes.
     pub on_removed: Leaving,
@@ -113,7 +120,7 @@ impl Default for GroupOptions {
             breaker: BreakerOptions::default(),
             balance: Balance::default(),
             slow_start: None,
-            panic_threshold: Percent::nearest(50),
+            panic_threshold: Percent::nearest(0),
             on_removed: Leaving::default(),
             health: HealthOptions::default(),
         }

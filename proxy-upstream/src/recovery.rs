@@ -155,9 +155,7 @@ async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unheal
         {
             let found = try_once(dialer, resolver, &target, &entry).await;
             wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
-            if let Some(until) = &mut *target.lags_until.lock() {
-                *until = Instant::now() + wait + LAST_FOR;
-            }
+            target.lag.goes_on_until(Instant::now() + wait + LAST_FOR);
         }
     }
 }

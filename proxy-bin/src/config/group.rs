@@ -57,9 +57,10 @@ pub(super) struct GroupFile {
     /// For so long the weight of a member that comes (back) grows from a tenth to the whole. Default: it has its whole weight at
     /// once.
     slow_start: Option<Bound>,
-    /// Below so many percent of the members that may be used, by weight, all of them are used, whatever is known of them: so that
-    /// those that are left are not overrun, and a check that is wrong takes nothing down. 0 for never. Default 50.
-    #[serde(default = "half")]
+    /// So many percent of a level's members, by weight, have to be usable for it to serve alone; else the next level helps, and where
+    /// there is none, all members are used, whatever is known of them: so that those that are left are not overrun, and a check that is
+    /// wrong takes nothing down. 0: a level serves while one of it may be used. Where nobody may, all are tried. Default 0.
+    #[serde(default = "panic_threshold")]
     panic_threshold: Percent,
     /// What becomes of the connections of a member that is no longer listed after a reload, or is removed by hand: `"keep"`, they
     /// go on; `"kill"`, they are reset; `"drain"`, they have `graceful_shutdown_timeout` to end by themselves, and are reset then.
@@ -68,7 +69,7 @@ pub(super) struct GroupFile {
     on_removed: LeavingFile,
 }
 
-fn half() -> Percent {
+fn panic_threshold() -> Percent {
     GroupOptions::default().panic_threshold
 }
 

@@ -6,7 +6,8 @@
 //! ```
 //! - A listener whose address and port stay keeps its sockets and whoever is queued there, whatever else is new about it.
 //! - One that is gone accepts what is queued, then closes.
-//! - Connections go on as they began, also those of a route that is gone, unless `[reload] removed_routes` says otherwise.
+//! - Connections go on as they began, also those of a route that is gone, unless `[reload] removed_routes` says otherwise, and those
+//!   of a member that its group has no more, unless the group's `on_removed` does.
 //! - Limits, breakers, pools and pressures go on counting under their names.
 
 mod diff;
@@ -30,6 +31,7 @@ use refusal::Refusal;
 
 use super::aside::AsideError;
 use super::drain::drain_removed;
+use super::leaving::see_off_members;
 use super::running::{Running, unix_time};
 use super::state::State;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
@@ -134,6 +136,7 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
     let reload = taken(running, changes, warnings);
     plane.listeners().close(&gone).await;
     see_off(running, &was, &config);
+    see_off_members(running, before.removed_by(&running.proxy()), config.graceful_shutdown_timeout.get());
     watch_file(running);
     reload
 }

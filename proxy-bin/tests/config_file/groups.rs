@@ -58,7 +58,7 @@ fn a_group_that_says_who_is_in_it_has_the_defaults_and_the_breaker_of_all() {
     let defaults = proxy_upstream::GroupOptions::default();
     assert_eq!(options.breaker.failures_in_a_row.get(), 7);
     assert_eq!(*options, defaults.breaker(options.breaker));
-    assert_eq!(options.panic_threshold, Percent::nearest(50));
+    assert_eq!(options.panic_threshold, Percent::nearest(0));
     assert!(config.warnings.is_empty());
 }
 

@@ -93,7 +93,20 @@ impl Gate {
         }
     }
 
-    /// The same for who has nobody else to go to: a cool-down keeps nobody from being the probe. The error is how many dials
+    /// Whether [`admit`](Self::admit) would admit nobody. Changes nothing.
+    pub(super) fn keeps_out(&self, now: Instant) -> bool {
+        match self.position {
+            Position::Closed => false,
+            Position::HalfOpen { .. } => true,
+            Position::Open { until, .. } => now < until,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.position, Position::Closed)
+    }
+
+    /// As [`admit`](Self::admit) for who has nobody else to go to: a cool-down keeps nobody from being the probe. The error is how many dials
     /// have failed in a row so far: while somebody else probes, that one's answer is the next.
     pub(super) fn insist(&mut self) -> Result<BreakerState, Probing> {
         match self.position {

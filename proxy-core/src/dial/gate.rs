@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::error::DialErrorKind;
+use crate::addr::TargetAddr;
 
 /// Decides which targets may be dialled, and learns how each dial went: limits and breakers of targets.
 ///
@@ -29,6 +30,19 @@ pub trait Gate: Send + Sync {
     /// Why it is not to be dialled even so.
     fn insist(&self, n: usize) -> impl Future<Output = Result<Self::Ticket, Closed>> + Send {
         std::future::ready(self.enter(n))
+    }
+
+    /// The target that is `n`th, where the list has fewer: asked for when it is its turn, for one after the other. None where there
+    /// are no more.
+    fn further(&self, n: usize) -> Option<TargetAddr> {
+        let _ = n;
+        None
+    }
+
+    /// How many [`further`](Self::further) would have from the `n`th on, as far as the dial is to have time left for them.
+    fn left(&self, n: usize) -> usize {
+        let _ = n;
+        0
     }
 
     /// The target was reached.

@@ -51,12 +51,16 @@ enum Kind {
 pub(super) struct Race<'r, 'p, G: Gate, F, M> {
     resolver: &'r Resolver,
     targets: &'r [TargetAddr],
+    /// Those that come after them, as far as they were asked for.
+    further: Vec<TargetAddr>,
     gate: &'r G,
     deadline: Instant,
     /// Whether the deadline is another one, since this worker had stood still when the first one passed.
     excused: bool,
     /// The first target that the gate was not asked about.
     next: usize,
+    /// Whether the gate has said that there are no more.
+    is_at_end: bool,
     /// When the next attempt begins, however those under way stand.
     due: Instant,
     /// Addresses of targets that were entered, to be tried next.
@@ -86,10 +90,12 @@ where
         Self {
             resolver,
             targets,
+            further: Vec::new(),
             gate,
             deadline,
             excused: false,
             next: 0,
+            is_at_end: false,
             due: started,
             waiting: VecDeque::new(),
             shunned: SmallVec::new(),
@@ -160,7 +166,37 @@ where
 
     /// Whether there is somebody to try beside those who are being tried.
     fn has_more(&self) -> bool {
-        !self.waiting.is_empty() || self.next < self.targets.len() || !self.shunned.is_empty()
+        !self.waiting.is_empty() || self.not_asked() > 0 || !self.shunned.is_empty()
+    }
+
+    /// Targets that the gate was not asked about, as far as they are known.
+    fn not_asked(&self) -> usize {
+        let left = if self.is_at_end { 0 } else { self.gate.left(self.next.max(self.targets.len())) };
+        self.targets.len().saturating_sub(self.next) + left
+    }
+
+    /// A target that the gate was asked about, or may be next.
+    fn target(&self, nth: usize) -> Option<&TargetAddr> {
+        self.targets.get(nth).or_else(|| self.further_target(nth))
+    }
+
+    fn further_target(&self, nth: usize) -> Option<&TargetAddr> {
+        self.further.get(nth.checked_sub(self.targets.len())?)
+    }
+
+    /// The next target that the gate is to be asked about.
+    fn ask(&mut self) -> Option<usize> {
+        if self.next >= self.targets.len() && !self.is_at_end {
+            match self.gate.further(self.next) {
+                Some(target) => self.further.push(target),
+                None => self.is_at_end = true,
+            }
+        }
+        let nth = self.next;
+        self.target(nth).is_some().then(|| {
+            self.next += 1;
+            nth
+        })
     }
 
     /// When to look again if nothing lands until then; None where nothing is under way any more.
@@ -174,9 +210,7 @@ where
     fn begin(&mut self, now: Instant) -> bool {
         if let Some((nth, addr)) = self.waiting.pop_front() {
             self.connect(nth, Endpoint::Ip(addr), now);
-        } else if self.next < self.targets.len() {
-            let nth = self.next;
-            self.next += 1;
+        } else if let Some(nth) = self.ask() {
             match self.gate.enter(nth) {
                 Ok(ticket) => self.enter(nth, ticket, now),
                 Err(Closed::Breaker(retry_in)) => self.shunned.insert(0, (nth, retry_in)),
@@ -193,11 +227,16 @@ where
     /// Tries a target that may be dialled.
     fn enter(&mut self, nth: usize, ticket: G::Ticket, now: Instant) {
         self.record.enter(nth, ticket);
-        match self.targets.get(nth) {
+        let (listed, further) = (self.targets.get(nth), self.further_target(nth).cloned());
+        match listed.or(further.as_ref()) {
             Some(TargetAddr::Ip(addr)) => self.connect(nth, Endpoint::Ip(*addr), now),
             Some(TargetAddr::Unix(path)) => self.connect(nth, Endpoint::Unix(path.clone()), now),
-            Some(TargetAddr::Name(..)) => {
+            Some(TargetAddr::Name(..)) if listed.is_some() => {
                 self.launch(nth, Kind::LookUp, Errand::LookUp(nth, self.share(now)), now);
+            }
+            Some(TargetAddr::Name(name, _)) => {
+                let errand = Errand::LookUpFurther(name.clone(), self.share(now));
+                self.launch(nth, Kind::LookUp, errand, now);
             }
             // INVARIANT: it is a place in the list.
             None => {}
@@ -244,7 +283,7 @@ where
     /// How many are still to be tried, with those that leave is asked for.
     fn later(&self) -> usize {
         let asked_for = self.flights.labels().filter(|label| label.kind == Kind::Insist).count();
-        self.waiting.len() + (self.targets.len() - self.next) + self.shunned.len() + asked_for
+        self.waiting.len() + self.not_asked() + self.shunned.len() + asked_for
     }
 
     /// What follows from a future that has come to its end: the connection, if it made the first.
@@ -298,7 +337,7 @@ where
     }
 
     fn looked_up(&mut self, nth: usize, addrs: Arc<[IpAddr]>, now: Instant) {
-        let port = self.targets.get(nth).map_or(0, TargetAddr::port);
+        let port = self.target(nth).map_or(0, TargetAddr::port);
         let (resolver, waiting) = (self.resolver, &mut self.waiting);
         for addr in resolver.order(&addrs, port).into_iter().rev() {
             waiting.push_front((nth, addr));
@@ -310,7 +349,7 @@ where
     }
 
     fn fail(&mut self, label: &Label, endpoint: Option<Endpoint>, kind: DialErrorKind, now: Instant) {
-        let Some(target) = self.targets.get(label.nth) else { return };
+        let Some(target) = self.target(label.nth).cloned() else { return };
         if let Kind::Connect(Some(addr)) = label.kind {
             self.lags(label.nth, addr);
         }
@@ -328,8 +367,8 @@ where
     }
 
     fn note(&mut self, nth: usize, kind: DialErrorKind) {
-        if let Some(target) = self.targets.get(nth) {
-            self.record.note(target, None, kind);
+        if let Some(target) = self.target(nth).cloned() {
+            self.record.note(&target, None, kind);
         }
     }
 
@@ -371,11 +410,11 @@ where
             self.note(nth, DialErrorKind::Closed(Closed::Breaker(retry_in)));
         }
         if let Some((nth, addr)) = self.waiting.pop_front() {
-            if let Some(target) = self.targets.get(nth) {
-                self.record.note(target, Some(Endpoint::Ip(addr)), DialErrorKind::Timeout);
+            if let Some(target) = self.target(nth).cloned() {
+                self.record.note(&target, Some(Endpoint::Ip(addr)), DialErrorKind::Timeout);
             }
-        } else if self.next < self.targets.len() {
-            self.note(self.next, DialErrorKind::Timeout);
+        } else if let Some(nth) = self.ask() {
+            self.note(nth, DialErrorKind::Timeout);
         }
     }
 }

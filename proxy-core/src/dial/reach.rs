@@ -44,7 +44,8 @@ pub struct Dialled<S, P = ()> {
     pub failed: Vec<FailedAttempt>,
 }
 
-/// Connects to the first of `targets` that can be reached, in order, all `within` one deadline.
+/// Connects to the first of `targets` that can be reached, in order, all `within` one deadline; after those, to the first that the
+/// gate has [further](Gate::further).
 ///
 /// Each address of each target is tried, the next one as soon as one has failed, or beside those that have not answered
 /// within [`STAGGER`], or sooner where the deadline would not leave all of them a turn; the first that is connected wins, and the others are abandoned. Targets that `gate` keeps closed are
@@ -75,6 +76,8 @@ pub async fn reach<D: Dial, G: Gate>(
 pub(super) enum Errand {
     /// To find the addresses of a target's name; who has a stale answer at hand is to know how long there is for a new one.
     LookUp(usize, Duration),
+    /// The same of a target that is not in the list.
+    LookUpFurther(Box<str>, Duration),
     Insist(usize),
     Connect(Endpoint),
 }
@@ -102,6 +105,7 @@ async fn run<D: Dial, G: Gate>(
             let name = targets.get(nth).and_then(TargetAddr::name).unwrap_or_default();
             News::LookedUp(resolver.resolve(name, patience).await)
         }
+        Errand::LookUpFurther(name, patience) => News::LookedUp(resolver.resolve(&name, patience).await),
         Errand::Insist(nth) => News::Insisted(gate.insist(nth).await),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment, Verdict};
 use proxy_core::Stream;
 use proxy_route::Query;
-use proxy_upstream::Candidates;
+use proxy_upstream::{Candidates, Key};
 
 use super::announce::is_grease;
 use super::passage::Passage;
@@ -66,7 +66,9 @@ pub(super) fn route<'p, S: Stream, D>(
     if matches!(route.action, Action::Refuse) {
         return Err(Verdict::of(conn, Cause::RouteRefused));
     }
-    let candidates = state.targets.candidates(port);
+    let name = hello.as_ref().and_then(|hello| hello.server_name.as_deref());
+    let key = Key::new(origin.client.map(proxy_core::ClientAddr::ip), name);
+    let candidates = state.targets.candidates_for(port, &key);
     let deadlines = pool.pressed(&choice.behind(origin.proxies()));
     Ok(Routed { passage, route, state, pool, deadlines, candidates })
 }

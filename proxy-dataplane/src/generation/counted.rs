@@ -1,7 +1,7 @@
 //! What is counted under each name of a configuration: found again when the name comes back, for as long as somebody is counted.
 //!
 //! ```text
-//!  generation n ──► route "web": limit, targets ◄── generation n + 1, or a later one that has the name again
+//!  generation n ──► route "web", group "inner": limit, targets ◄── generation n + 1, or a later one that has the name again
 //!                        ▲
 //!                   its connections                  neither: forgotten
 //! ```
@@ -29,6 +29,8 @@ pub(crate) struct Counted(Arc<Mutex<Names>>);
 #[derive(Debug, Default)]
 struct Names {
     routes: HashMap<Arc<str>, OfRoute>,
+    /// Those of groups that have a name of their own.
+    groups: HashMap<Arc<str>, Kept>,
     listeners: HashMap<Arc<str>, Arc<Listener>>,
     pools: HashMap<Arc<str>, Pool>,
     /// How many generations have taken force: the turn of the one in force.
@@ -42,10 +44,10 @@ struct Names {
 impl Names {
     /// Whether there are names, or targets, that are not in force.
     fn has_spare(&self) -> bool {
-        let is_spare = |route: &OfRoute| {
-            route.turn != self.turn || route.targets.members().any(|target| !target.is_in_force())
-        };
-        self.listeners.len() + self.pools.len() != self.in_force || self.routes.values().any(is_spare)
+        let is_spare = |route: &OfRoute| route.turn != self.turn || route.targets.has_spare();
+        self.listeners.len() + self.pools.len() != self.in_force
+            || self.routes.values().any(is_spare)
+            || self.groups.values().any(Kept::has_spare)
     }
 }
 
@@ -53,7 +55,7 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct OfRoute {
     pub(super) limit: proxy_conn::Limit,
-    pub(super) draining: Draining,
+    pub(super) draining: Arc<Draining>,
     pub(super) omissions: Omissions,
     /// The last turn in which it was in force, and taken by somebody; 0 for none.
     pub(super) turn: u64,
@@ -65,7 +67,7 @@ impl OfRoute {
     fn new(route: &RouteConfig) -> Self {
         Self {
             limit: limit(route.max_connections),
-            draining: Draining::default(),
+            draining: Arc::default(),
             omissions: Omissions::default(),
             turn: 0,
             targets: Kept::default(),
@@ -73,9 +75,9 @@ impl OfRoute {
     }
 
     /// Forgets the targets that nobody has; whether somebody has the route.
-    fn forgets(&mut self) -> bool {
+    fn forgets(&self) -> bool {
         self.targets.forget();
-        self.limit.is_shared() || self.targets.members().next().is_some()
+        self.limit.is_shared() || !self.targets.is_empty()
     }
 }
 
@@ -86,7 +88,7 @@ impl Counted {
         &self,
         route: &RouteConfig,
         turn: u64,
-        with: impl FnOnce(&mut OfRoute, bool) -> T,
+        with: impl FnOnce(&OfRoute, bool) -> T,
     ) -> T {
         let names = &mut *self.0.lock();
         let of = names.routes.entry(Arc::clone(&route.name)).or_insert_with(|| OfRoute::new(route));
@@ -97,6 +99,13 @@ impl Counted {
             names.spare = true;
         }
         with(of, in_force)
+    }
+
+    /// What is kept of a group that has this name of its own, from now on if it was not before.
+    pub(super) fn group(&self, name: &Arc<str>) -> Kept {
+        let names = &mut *self.0.lock();
+        names.spare = true;
+        names.groups.entry(Arc::clone(name)).or_default().clone()
     }
 
     /// Those of `routes` of which something is counted.
@@ -135,9 +144,8 @@ impl Counted {
         let names = &mut *self.0.lock();
         (names.in_force, names.spare) = (in_force, true);
         names.turn += 1;
-        for target in names.routes.values().flat_map(|route| route.targets.members()) {
-            target.set_in_force(false);
-        }
+        let kept = names.routes.values().map(|route| &route.targets).chain(names.groups.values());
+        kept.for_each(|kept| kept.set_aside(0));
         names.turn
     }
 
@@ -148,6 +156,10 @@ impl Counted {
             return;
         }
         names.routes.retain(|_, route| route.forgets());
+        names.groups.retain(|_, kept| {
+            kept.forget();
+            !kept.is_empty()
+        });
         names.listeners.retain(|_, at| Arc::strong_count(at) > 1 || at.limit.is_shared());
         names.pools.retain(|_, pool| pool.limit.is_shared());
         names.spare = names.has_spare();
@@ -161,7 +173,8 @@ impl Counted {
     /// How many names are kept, those of targets too.
     pub(crate) fn len(&self) -> usize {
         let names = self.0.lock();
-        let targets: usize = names.routes.values().map(|route| route.targets.members().count()).sum();
-        names.routes.len() + names.listeners.len() + names.pools.len() + targets
+        let kept = names.routes.values().map(|route| &route.targets).chain(names.groups.values());
+        let targets: usize = kept.map(Kept::len).sum();
+        names.routes.len() + names.groups.len() + names.listeners.len() + names.pools.len() + targets
     }
 }

@@ -6,15 +6,18 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::counted::OfRoute;
+use super::groups::Groups;
 use super::{Counted, RouteState};
-use crate::settings::{RouteConfig, Settings};
-use proxy_upstream::Unhealthy;
+use crate::settings::{Action, RouteConfig, Settings};
+use proxy_upstream::{Group, MemberOptions, Target, Unhealthy};
 
 /// The states of a generation's routes, by their places in its table.
 #[derive(Debug)]
 pub struct RouteStates {
     slots: Box<[OnceLock<Box<RouteState>>]>,
     counted: Counted,
+    groups: Arc<Groups>,
     unhealthy: Arc<Unhealthy>,
     /// Which turn at being in force is this generation's; 0 before it has taken force.
     turn: AtomicU64,
@@ -22,11 +25,17 @@ pub struct RouteStates {
 
 impl RouteStates {
     /// Those of `settings`. Names that are counted already are made at once, so that they obey it once it takes force.
-    pub(super) fn new(settings: &Settings, counted: &Counted, unhealthy: &Arc<Unhealthy>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        counted: &Counted,
+        groups: &Arc<Groups>,
+        unhealthy: &Arc<Unhealthy>,
+    ) -> Self {
         let slots = settings.routes.routes().map(|_| OnceLock::new()).collect();
         let states = Self {
             slots,
             counted: counted.clone(),
+            groups: Arc::clone(groups),
             unhealthy: Arc::clone(unhealthy),
             turn: AtomicU64::new(0),
         };
@@ -58,15 +67,31 @@ impl RouteStates {
     fn make(&self, route: &RouteConfig) -> Box<RouteState> {
         let turn = self.turn.load(Ordering::Relaxed);
         self.counted.route(route, turn, |counted, in_force| {
-            let known = counted.targets.members().count();
-            let state = RouteState::new(route, counted, &self.unhealthy);
+            let known = counted.targets.len();
+            let state = RouteState::new(route, counted, self.targets(route, counted));
             if in_force {
                 state.take_force(route);
             } else {
-                counted.targets.members().skip(known).for_each(|new| new.set_in_force(false));
+                counted.targets.set_aside(known);
             }
             Box::new(state)
         })
+    }
+
+    /// Where a route takes connections: the group that it shares, or one of its own.
+    fn targets(&self, route: &RouteConfig, counted: &OfRoute) -> Arc<Group> {
+        let targets: &[Target] = match &route.action {
+            Action::Group(group) => match self.groups.named(&group.name) {
+                Some(shared) => return Arc::clone(shared),
+                // Settings that name a group without having it: the route has the like of it for itself.
+                None => group.targets(),
+            },
+            Action::Forward(targets) => targets,
+            Action::Refuse => &[],
+        };
+        let members = targets.iter().cloned().map(MemberOptions::from);
+        let name = Arc::clone(&route.name);
+        Arc::new(Group::new(name, members, route.group(), &counted.targets, &self.unhealthy))
     }
 
     /// The state of the route in this place, if it was ever needed; else nothing is counted for it.

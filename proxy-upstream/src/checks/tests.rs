@@ -10,9 +10,10 @@ use proxy_core::{Bound, Endpoint, Listen, Stream};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::group::{Group, Kept};
+use crate::group::Group;
 use crate::health::{CheckKind, HealthCause, HealthOptions, HealthState, Outcome};
-use crate::options::GroupOptions;
+use crate::kept::Kept;
+use crate::options::{GroupOptions, MemberOptions};
 use crate::recovery::{Unhealthy, check};
 
 /// What a backend does with whoever connects.
@@ -61,8 +62,8 @@ impl World {
 
     /// One whose last members are not there.
     fn serving(members: u16, served: u16, options: &GroupOptions) -> Self {
-        let (net, unhealthy, mut kept) = (MemNet::default(), Arc::<Unhealthy>::default(), Kept::default());
-        let group = group(members, options, &mut kept, &unhealthy);
+        let (net, unhealthy, kept) = (MemNet::default(), Arc::<Unhealthy>::default(), Kept::default());
+        let group = group(members, options, &kept, &unhealthy);
         let tracker = Tracker::new(1, ());
         let (turns, connected) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicUsize>::default());
         let mut running = JoinSet::new();
@@ -104,6 +105,11 @@ impl World {
         *self.moods[nth].lock() = mood;
     }
 
+    /// The same members under other options, as after a reload.
+    fn reload(&self, options: &GroupOptions) -> Group {
+        group(u16::try_from(self.moods.len()).unwrap(), options, &self.kept, &self.unhealthy)
+    }
+
     fn state(&self, nth: usize) -> HealthState {
         self.group.nth(nth).unwrap().health.view().state
     }
@@ -119,10 +125,10 @@ impl World {
     }
 }
 
-fn group(members: u16, options: &GroupOptions, kept: &mut Kept, unhealthy: &Arc<Unhealthy>) -> Group {
-    let targets = (0..members).map(|nth| addr(nth).to_string().parse().unwrap()).collect();
-    let group = Group::new("redis".into(), targets, options, kept, unhealthy);
-    group.take_force(options);
+fn group(members: u16, options: &GroupOptions, kept: &Kept, unhealthy: &Arc<Unhealthy>) -> Group {
+    let targets = (0..members).map(|nth| MemberOptions::new(addr(nth).to_string().parse().unwrap()));
+    let group = Group::new("redis".into(), targets, options.clone(), kept, unhealthy);
+    group.take_force();
     group
 }
 
@@ -171,9 +177,9 @@ async fn whoever_accepts_and_resets_or_closes_or_is_not_there_is_down_and_says_w
 
 #[tokio::test(start_paused = true)]
 async fn a_member_is_checked_once_however_often_its_group_takes_force() {
-    let mut world = World::new(1, &options(text()));
-    let again = group(1, &options(text()), &mut world.kept, &world.unhealthy);
-    again.take_force(&options(text()));
+    let world = World::new(1, &options(text()));
+    let again = world.reload(&options(text()));
+    again.take_force();
     tokio::time::sleep(secs(20)).await;
     let checks = world.connected.load(Ordering::Relaxed);
     assert!((9..=12).contains(&checks), "one in two seconds: {checks}");
@@ -184,15 +190,15 @@ async fn changed_options_hold_at_once_and_who_is_not_checked_any_more_is_up() {
     let world = World::new(1, &options(text().interval(Some(Bound::secs(3600)))));
     tokio::time::sleep(secs(3600)).await;
     world.set(0, Mood::Silent);
-    world.group.take_force(&options(text().interval(Some(Bound::secs(1)))));
+    drop(world.reload(&options(text().interval(Some(Bound::secs(1))))));
     assert!(world.until(0, false).await < secs(2));
-    world.group.take_force(&GroupOptions::default());
+    drop(world.reload(&GroupOptions::default()));
     assert_eq!((world.until(0, true).await, world.state(0)), (Duration::ZERO, HealthState::Unknown));
     tokio::time::sleep(secs(5)).await;
     let before = world.connected.load(Ordering::Relaxed);
     tokio::time::sleep(secs(60)).await;
     assert_eq!(world.connected.load(Ordering::Relaxed), before);
-    world.group.take_force(&options(text()));
+    drop(world.reload(&options(text())));
     assert!(world.until(0, false).await < secs(4), "it is checked again");
 }
 
@@ -202,7 +208,7 @@ async fn a_member_that_is_in_no_configuration_is_not_checked() {
     world.group.nth(0).unwrap().set_in_force(false);
     tokio::time::sleep(secs(60)).await;
     assert_eq!(world.connected.load(Ordering::Relaxed), 0);
-    world.group.take_force(&options(text()));
+    drop(world.reload(&options(text())));
     tokio::time::sleep(secs(5)).await;
     assert_eq!(world.state(0), HealthState::Up, "it has come back");
 }
@@ -242,8 +248,8 @@ impl Dial for Short {
 
 #[tokio::test(start_paused = true)]
 async fn a_shortage_of_our_own_says_nothing_of_a_member() {
-    let (unhealthy, mut kept) = (Arc::<Unhealthy>::default(), Kept::default());
-    let group = group(1, &options(text()), &mut kept, &unhealthy);
+    let (unhealthy, kept) = (Arc::<Unhealthy>::default(), Kept::default());
+    let group = group(1, &options(text()), &kept, &unhealthy);
     let (tracker, quit) = (Tracker::new(1, ()), CancellationToken::new());
     let resolver = Resolver::fixed([]);
     let checking = check(unhealthy, Short, resolver, Arc::clone(&tracker), |_: &Turn<'_>| {}, quit);
@@ -276,6 +282,6 @@ async fn an_outlier_is_out_within_a_second_and_back_in_time_and_never_alone() {
     assert!((secs(4)..secs(6)).contains(&back), "{back:?}");
     fails(0);
     world.until(0, false).await;
-    world.group.take_force(&GroupOptions::default());
+    drop(world.reload(&GroupOptions::default()));
     assert!(world.group.nth(0).unwrap().health.is_up(), "nobody watches any more");
 }
