@@ -17,12 +17,11 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::outcome::Law;
 use super::stage::{Lab, Since, Told, seconds};
+use super::terms::CHECKED;
 use super::watch::ms;
 use crate::backend::Backend;
 use crate::wire::Wire;
 
-/// From one check of a member to the next, and how long each may take.
-pub(super) const CHECKED: Duration = Duration::from_millis(500);
 /// From one client to the next.
 const APART: Duration = Duration::from_millis(20);
 /// How long a client waits for the greeting, and for its own words to come back.

@@ -8,9 +8,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::members::CHECKED;
 use super::outcome::{Breach, Ends, Figures, Law, Mark, Outcome, ProxyInfo, Verdict};
-use super::terms::{AT_ONCE, Terms};
+use super::terms::{AT_ONCE, CHECKED, Terms};
 use super::watch::{LOOK, Sample, Watch, ms};
 use crate::contender::{Contender, GroupPlan, HopPlan, Running};
 use crate::free_port;

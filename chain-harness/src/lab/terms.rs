@@ -9,6 +9,9 @@ pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 /// How fast a dial is given up once its client has gone; that is the half second of the law and three looks.
 pub(super) const ABANDONED: Duration = Duration::from_millis(650);
 
+/// From one check of a member of a group to the next, and how long each may take.
+pub(super) const CHECKED: Duration = Duration::from_millis(500);
+
 /// The deadlines of a chain, short enough for a laboratory and far enough apart to be told from each other.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {

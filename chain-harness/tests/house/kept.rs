@@ -79,6 +79,8 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "admin.rs",
             "breaker.rs",
             "file.rs",
+            "group.rs",
+            "group/check.rs",
             "kernel.rs",
             "limits.rs",
             "log.rs",

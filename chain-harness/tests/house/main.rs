@@ -129,6 +129,8 @@ fn one_file_spawns_connections_and_few_spawn_at_all() {
         "proxy-core/src/resolve.rs",
         // The one place for connections.
         "proxy-dataplane/src/accept.rs",
+        // The end of a drain that a member's check has begun.
+        "proxy-dataplane/src/checks.rs",
         // The accept loops, the watch, the audit and recovery, and the workers' threads.
         "proxy-dataplane/src/listeners.rs",
         "proxy-dataplane/src/server.rs",

@@ -1,6 +1,7 @@
 //! One of two inner hops is no use any more, in different ways, and then is again.
 
-use super::super::members::{CHECKED, Crowd, Greeter, Manner};
+use super::super::members::{Crowd, Greeter, Manner};
+use super::super::terms::CHECKED;
 use super::*;
 
 pub(super) const KILLED: Scenario = Scenario {
