@@ -95,6 +95,8 @@ async fn evens_out(lab: &mut Lab) -> Told {
     const STAY: usize = 60;
     const CHANGE: usize = 40;
     const SHARE: usize = 30;
+    // Those that stay say nothing.
+    lab.terms.idle = Duration::from_secs(60);
     let [a, b] = [Greeter::new('a'), Greeter::new('b')];
     lab.members([a.addr(), b.addr()], true).await?;
     lab.both_serve().await?;
