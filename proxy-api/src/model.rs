@@ -6,6 +6,7 @@
 mod audit;
 mod change;
 mod connections;
+mod groups;
 mod log;
 mod phases;
 mod problem;
@@ -18,6 +19,7 @@ pub use change::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload, Upgrade};
 pub use connections::{
     Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
 };
+pub use groups::{AddMember, Group, Leaving, MemberChange, RemoveMember, SetWeight};
 pub use log::{LogStatus, SetLogLevel};
 pub use phases::Phases;
 pub use problem::Problem;

@@ -37,9 +37,9 @@ pub use origin::Origin;
 pub(crate) use pieces::Pieces;
 pub use process::{Process, Umask, UmaskError};
 pub use proxy_dataplane::settings::{
-    AcceptProxy, Action, AtLimit, Backlog, Connections, Fields, Greeting, HeaderContent, HeaderField,
-    ListenerConfig, NextHop, PoolChoice, PoolConfig, PoolPlace, RouteConfig, RoutePools, RouteSettings,
-    SendProxy, UniqueId, UnknownClient, UnreadableHello, Workers,
+    AcceptProxy, Action, AtLimit, Backlog, Connections, Fields, Greeting, GroupConfig, HeaderContent,
+    HeaderField, ListenerConfig, NextHop, PoolChoice, PoolConfig, PoolPlace, RouteConfig, RoutePools,
+    RouteSettings, SendProxy, UniqueId, UnknownClient, UnreadableHello, Workers,
 };
 pub use proxy_values::{Size, Whole};
 pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};

@@ -13,6 +13,7 @@ mod drains;
 mod file_watch;
 mod leaving;
 mod log_files;
+mod members;
 mod reload;
 mod running;
 mod state;
@@ -29,6 +30,7 @@ use proxy_core::TcpDialer;
 pub use aside::AsideError;
 pub use drain::DrainError;
 pub(crate) use drain::scope;
+pub use members::{Changed, MemberError, Wanted};
 pub(crate) use running::Running;
 pub use state::State;
 pub use upgrade::{ADMIN, UpgradeError};
@@ -227,6 +229,15 @@ impl Control {
     #[must_use]
     pub fn drains(&self) -> Vec<model::Drain> {
         drain::drains(&self.0)
+    }
+
+    /// Changes a member of a group. Asked for again it changes nothing. Goes on to its end once begun, whether or not it is waited
+    /// for.
+    ///
+    /// # Errors
+    /// [`MemberError`]; nothing has changed then.
+    pub async fn change_member(&self, wanted: Wanted) -> Result<Changed, MemberError> {
+        members::change(&self.0, wanted).await
     }
 
     /// Whether nothing is accepted, since everything is drained.

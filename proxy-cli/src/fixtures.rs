@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proxy_api::model::{
-    AuditSummary, ConfigStatus, Connection, Listener, LogStatus, Memory, Phase, Phases, Pool, Route, Status,
-    Target, Usage,
+    AuditSummary, ConfigStatus, Connection, Group, Listener, LogStatus, Memory, Phase, Phases, Pool, Route,
+    Status, Target, Usage,
 };
 
 /// An established connection of `outer`, a minute old.
@@ -40,14 +40,54 @@ pub(super) fn usage(used: u64, most: Option<u64>) -> Usage {
 pub(super) fn target() -> Target {
     Target {
         route: "web".to_owned(),
+        group: None,
         target: "127.0.0.1:9002".to_owned(),
+        state: "up".to_owned(),
+        why: None,
+        since_s: None,
+        weight: 1,
+        share_percent: 100,
+        by_hand: false,
+        priority: 0,
+        backup: false,
         connections: usage(120, None),
         breaker: "closed".to_owned(),
         failures_in_a_row: 0,
         retry_in_s: None,
+        checked_total: 0,
+        checks_failed_total: 0,
         dialled_total: 400,
+        dial_median_s: Some(0.001),
         failed_total: BTreeMap::new(),
         draining: false,
+    }
+}
+
+/// A member of the group `inner`.
+pub(super) fn member(name: &str, used: u64) -> Target {
+    let (route, group) = (String::new(), Some("inner".to_owned()));
+    Target { route, group, target: name.to_owned(), connections: usage(used, None), ..target() }
+}
+
+/// The group `inner`: one member is well, and the others are not.
+pub(super) fn group() -> Group {
+    let down = Target {
+        state: "down".to_owned(),
+        why: Some("no answer to its check within 2s".to_owned()),
+        since_s: Some(75.0),
+        ..member("10.0.0.2:443", 3)
+    };
+    let back =
+        Target { state: "slow_start".to_owned(), share_percent: 40, weight: 4, ..member("10.0.0.3:443", 12) };
+    let spare = Target { backup: true, priority: 1, by_hand: true, weight: 0, ..member("10.0.0.4:443", 0) };
+    Group {
+        name: "inner".to_owned(),
+        balance: "least_connections".to_owned(),
+        routes: 2,
+        connections: 135,
+        members_up: 3,
+        members_in_all: 4,
+        members: vec![member("10.0.0.1:443", 120), down, back, spare],
     }
 }
 
@@ -63,6 +103,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         from_backend_bytes: 0,
         send_proxy: Some("v2".to_owned()),
         sends_id: true,
+        group: None,
         targets: vec![target()],
         draining: false,
         in_force: true,

@@ -29,6 +29,17 @@ pub fn age(seconds: f64) -> String {
     }
 }
 
+/// The time of a dial: `0.3ms`, `30ms`, `1.2s`.
+#[must_use]
+pub fn fine(seconds: f64) -> String {
+    let millis = seconds * 1e3;
+    match millis {
+        _ if millis < 9.95 => format!("{millis:.1}ms"),
+        _ if millis < 999.5 => format!("{millis:.0}ms"),
+        _ => age(seconds),
+    }
+}
+
 /// A number of bytes, such as `512 B`, `3.4 KiB` or `120 MiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
@@ -182,6 +193,15 @@ mod tests {
             (f64::NAN, "?"),
         ] {
             assert_eq!(age(seconds), text);
+        }
+    }
+
+    #[test]
+    fn dials_are_told_in_milliseconds() {
+        for (seconds, text) in
+            [(0.0003, "0.3ms"), (0.0099, "9.9ms"), (0.00996, "10ms"), (0.3, "300ms"), (0.9999, "1.0s")]
+        {
+            assert_eq!(fine(seconds), text);
         }
     }
 

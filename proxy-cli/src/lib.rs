@@ -11,6 +11,7 @@ pub mod filter;
 #[cfg(test)]
 mod fixtures;
 pub mod format;
+mod groups;
 mod habits;
 mod kill;
 mod list;
@@ -21,6 +22,7 @@ mod reload;
 mod routes;
 mod show;
 mod status;
+mod target;
 mod top;
 mod trace;
 

@@ -6,7 +6,9 @@ use clap::Subcommand;
 
 use super::access::Access;
 use super::output::{Failure, Outcome};
-use super::{audit, chain, conns, control, drain, kill, reload, routes, show, status, top, trace};
+use super::{
+    audit, chain, conns, control, drain, groups, kill, reload, routes, show, status, target, top, trace,
+};
 
 /// What to ask of a running proxy.
 #[derive(Debug, Subcommand)]
@@ -19,6 +21,10 @@ pub enum Operate {
     Conns(conns::Args),
     /// List the routes, each with its targets: connections, dials, breakers.
     Routes(routes::Args),
+    /// List the groups of targets that have a name, each with its members: connections, weights, who is up and why not.
+    Groups(groups::Args),
+    /// Change a group while the proxy runs: the weight of a member, one more, one less.
+    Target(target::Args),
     /// List the limits: in use, at most, waiting.
     Limits(routes::Args),
     /// Show one connection in full, with both its sockets.
@@ -56,6 +62,8 @@ impl Operate {
             Self::Top(args) => args.run(access).await,
             Self::Conns(args) => args.run(access, out).await,
             Self::Routes(args) => args.routes(access, out).await,
+            Self::Groups(args) => args.run(access, out).await,
+            Self::Target(args) => args.run(access, out).await,
             Self::Limits(args) => args.limits(access, out).await,
             Self::Show(args) => args.run(access, out).await,
             Self::Trace(args) => args.run(access, out).await,

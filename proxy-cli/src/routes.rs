@@ -5,8 +5,8 @@ use std::io::Write;
 use super::access::Access;
 use super::format::{Align, Table, age, count, usage};
 use super::output::{self, Failure, Outcome};
-use super::status::{DRAINED, placeless};
-use proxy_api::model::{Limit, Phase, Route, Target};
+use super::status::{DRAINED, groups, is_up, placeless, state};
+use proxy_api::model::{Group, Limit, Phase, Route, Target};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]
@@ -17,13 +17,14 @@ pub struct Args {
 }
 
 impl Args {
-    /// Lists the routes, each with its targets.
+    /// Lists the routes, each with its targets, or the group that it is taken to.
     pub(super) async fn routes(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
-        let routes: Vec<Route> = access.client()?.fetch("/v1/routes").await?;
+        let client = access.client()?;
+        let routes: Vec<Route> = client.fetch("/v1/routes").await?;
         if self.json {
             output::json(out, &routes)?;
         } else {
-            output::text(out, routes_table(&routes))?;
+            output::text(out, routes_table(&routes, &groups(&client).await?))?;
         }
         Ok(Outcome::Done)
     }
@@ -40,7 +41,7 @@ impl Args {
     }
 }
 
-fn routes_table(routes: &[Route]) -> Table {
+fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
     use Align::{Left, Right};
     let mut table = Table::new(&[
         ("ROUTE", Left),
@@ -67,6 +68,9 @@ fn routes_table(routes: &[Route]) -> Table {
             String::new(),
             state_of_route(route),
         ]);
+        if let Some(group) = &route.group {
+            table.row(to_group(group, groups));
+        }
         for target in &route.targets {
             let failed: u64 = target.failed_total.values().sum();
             let nothing = String::new;
@@ -87,6 +91,19 @@ fn routes_table(routes: &[Route]) -> Table {
     table
 }
 
+/// The line of the group that a route is taken to: what it has is by way of all routes.
+fn to_group(name: &str, groups: &[Group]) -> [String; 10] {
+    let mut row: [String; 10] = Default::default();
+    let [_, target, open, .., state] = &mut row;
+    *target = format!("→ @{name}");
+    if let Some(group) = groups.iter().find(|group| group.name == name) {
+        *open = group.connections.to_string();
+        let (up, all) = (group.members_up, group.members_in_all);
+        *state = format!("{up} of {all} members up (smartproxy groups {name})");
+    }
+    row
+}
+
 fn state_of_route(route: &Route) -> String {
     let state = match (route.in_force, route.enabled, route.draining) {
         (true, false, _) => "not enabled",
@@ -98,10 +115,15 @@ fn state_of_route(route: &Route) -> String {
 }
 
 fn state_of_target(target: &Target) -> String {
-    let mut state = match target.retry_in_s {
+    let mut state = if is_up(target) || matches!(target.state.as_str(), "breaker_open" | "draining") {
+        String::new()
+    } else {
+        format!("{}, ", state(target))
+    };
+    state.push_str(&match target.retry_in_s {
         Some(left) => format!("breaker {}, next try in {}", target.breaker, age(left)),
         None => format!("breaker {}", target.breaker),
-    };
+    });
     if target.failures_in_a_row > 0 {
         let dials = count(target.failures_in_a_row.into(), "dial", "dials");
         state.push_str(&format!(", {dials} failed in a row"));
@@ -169,18 +191,23 @@ mod tests {
         let mut gone = fixtures::route("gone", 0, 1);
         gone.in_force = false;
         gone.targets.clear();
-        insta::assert_snapshot!(routes_table(&[fixtures::route("web", 0, 5), ill, off, full, gone]).to_string(), @r"
-        ROUTE  → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  DIALLED  FAILED  STATE
-        web                         5 of 1000     0      5            0   1m12s                   in force
-               → 127.0.0.1:9002           120                                        400       0  breaker closed
-        dark                      115 of 1000   115      0            0   1m12s                   drained by an operator
-               → 127.0.0.1:9002           120                                        400      32  breaker open, next try in 4.0s, 5 dials failed in a row
-        off                         0 of 1000     0      0            0       -                   not enabled
-               → 127.0.0.1:9002           120                                        400       0  breaker closed
-        full                     1000 of 1000     0   1000            0   1m12s                   in force, 2 wait for a place, 388 being told that there is no place
-               → 127.0.0.1:9002           120                                        400       0  breaker closed
-        gone                        1 of 1000     0      1            0   1m12s                   no longer in the configuration
-        ");
+        let mut grouped = fixtures::route("grouped", 0, 3);
+        (grouped.group, grouped.targets) = (Some("inner".to_owned()), Vec::new());
+        let routes = [fixtures::route("web", 0, 5), ill, off, full, gone, grouped];
+        insta::assert_snapshot!(routes_table(&routes, &[fixtures::group()]).to_string(), @"
+ROUTE    → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  DIALLED  FAILED  STATE
+web                           5 of 1000     0      5            0   1m12s                   in force
+         → 127.0.0.1:9002           120                                        400       0  breaker closed
+dark                        115 of 1000   115      0            0   1m12s                   drained by an operator
+         → 127.0.0.1:9002           120                                        400      32  breaker open, next try in 4.0s, 5 dials failed in a row
+off                           0 of 1000     0      0            0       -                   not enabled
+         → 127.0.0.1:9002           120                                        400       0  breaker closed
+full                       1000 of 1000     0   1000            0   1m12s                   in force, 2 wait for a place, 388 being told that there is no place
+         → 127.0.0.1:9002           120                                        400       0  breaker closed
+gone                          1 of 1000     0      1            0   1m12s                   no longer in the configuration
+grouped                       3 of 1000     0      3            0   1m12s                   in force
+         → @inner                   135                                                     3 of 4 members up (smartproxy groups inner)
+");
     }
 
     #[test]

@@ -5,12 +5,15 @@ mod lines;
 use std::io::Write;
 
 use super::access::Access;
+use super::client::{Client, ClientError};
 use super::format::{age, bytes, count, plain, usage};
 use super::output::{self, Failure, Outcome};
-use proxy_api::model::{ConfigStatus, Reload, Route, Status, Upgrade, Usage};
+use proxy_api::model::{ConfigStatus, Group, Reload, Route, Status, Upgrade, Usage};
 
-pub(super) use lines::{DRAINED, audit_line, drain_line, drained, phases, placeless};
-use lines::{is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line};
+pub(super) use lines::{DRAINED, audit_line, drain_line, drained, is_up, phases, placeless, state, weighed};
+use lines::{
+    group_line, is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line,
+};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]
@@ -30,8 +33,17 @@ impl Args {
             return Ok(Outcome::Done);
         }
         let routes: Vec<Route> = client.fetch("/v1/routes").await?;
-        output::text(out, screen(&status, &routes, now()))?;
+        let groups = groups(&client).await?;
+        output::text(out, screen(&status, (&routes, &groups), now()))?;
         Ok(Outcome::Done)
+    }
+}
+
+/// The groups that have a name; none where the proxy is too old to know any.
+pub(super) async fn groups(client: &Client) -> Result<Vec<Group>, ClientError> {
+    match client.fetch("/v1/groups").await {
+        Err(error) if error.is_no_answer() => Err(error),
+        groups => Ok(groups.unwrap_or_default()),
     }
 }
 
@@ -43,6 +55,7 @@ pub(super) fn now() -> f64 {
 
 /// Routes, pools, listeners and causes beyond these are left to `--json`: it is one screen.
 const MOST_ROUTES: usize = 8;
+const MOST_MEMBERS: usize = 8;
 const MOST_OTHERS: usize = 3;
 const MOST_CAUSES: usize = 6;
 
@@ -58,7 +71,7 @@ impl Screen {
     }
 }
 
-fn screen(status: &Status, routes: &[Route], now: f64) -> String {
+fn screen(status: &Status, (routes, groups): (&[Route], &[Group]), now: f64) -> String {
     let mut screen = Screen::default();
     let ready = if status.ready { "ready" } else { "not ready" };
     let who = format!(
@@ -71,6 +84,7 @@ fn screen(status: &Status, routes: &[Route], now: f64) -> String {
     screen.line(&status.name, &who, !status.ready || status.state != "running");
     connections(&mut screen, status);
     busiest_routes(&mut screen, routes);
+    groups_with_trouble(&mut screen, groups);
     let pools = status.pools.iter().map(|pool| {
         let attention = pool.level != "normal" || pool.waiting > 0 || is_nearly_full(pool.connections);
         (pool_line(pool), attention, pool.connections.used)
@@ -145,6 +159,30 @@ fn busiest_routes(screen: &mut Screen, routes: &[Route]) {
     }
     if routes.len() > MOST_ROUTES {
         screen.line("", &format!("and {} more routes (--json)", routes.len() - MOST_ROUTES), false);
+    }
+}
+
+/// The groups with those of their members that are in trouble: the groups with the most connections, and every one with trouble.
+fn groups_with_trouble(screen: &mut Screen, groups: &[Group]) {
+    let ill = |group: &Group| group.members.iter().filter(|member| target_is_in_trouble(member)).count();
+    let mut groups: Vec<_> = groups.iter().map(|group| (ill(group), group)).collect();
+    groups.sort_by_key(|(ill, group)| (*ill == 0, std::cmp::Reverse(group.connections)));
+    for (ill, group) in groups.iter().take(MOST_ROUTES) {
+        screen.line("group", &group_line(group), *ill > 0);
+        let troubled = group.members.iter().filter(|member| target_is_in_trouble(member));
+        for member in troubled.take(MOST_MEMBERS) {
+            screen.line("  member", &target_line(member), true);
+        }
+        if *ill > MOST_MEMBERS {
+            screen.line("", &format!("and {} more members (smartproxy groups)", ill - MOST_MEMBERS), true);
+        }
+    }
+    if groups.len() > MOST_ROUTES {
+        screen.line(
+            "",
+            &format!("and {} more groups (smartproxy groups)", groups.len() - MOST_ROUTES),
+            false,
+        );
     }
 }
 

@@ -137,6 +137,14 @@ impl Group {
         table.entries().iter().map(|entry| (Arc::clone(&entry.member), entry.options())).collect()
     }
 
+    /// Those that were members of it and have connections yet.
+    #[must_use]
+    pub fn gone(&self) -> Vec<Arc<Member>> {
+        let mut gone = self.kept.members();
+        gone.retain(|member| !member.is_in_force());
+        gone
+    }
+
     /// Its members as they were configured, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.configured.iter().map(|member| &**member)

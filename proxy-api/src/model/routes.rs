@@ -32,7 +32,11 @@ pub struct Route {
     pub send_proxy: Option<String>,
     /// Whether that header carries a connection's id on: `v2`, unless the field `unique_id` is not among its fields.
     pub sends_id: bool,
-    /// Its targets.
+    /// The group that it is taken to, if that has a name; its members are told of with the group. Null where the route lists its
+    /// targets.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The targets that it lists.
     pub targets: Vec<Target>,
     /// Whether it takes no new connections, since somebody drains it.
     pub draining: bool,
@@ -42,13 +46,42 @@ pub struct Route {
     pub enabled: bool,
 }
 
-/// A target of a route.
+/// A target of a route, or a member of a group that has a name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
-    /// Its route.
+    /// Its route; empty for a member of a group that has a name.
     pub route: String,
+    /// Its group, where that has a name.
+    #[serde(default)]
+    pub group: Option<String>,
     /// Where it is.
     pub target: String,
+    /// `up`, `slow_start` (its weight is growing), `draining` (somebody drains it, or it says that it drains), `full` (it says that it
+    /// takes no more for now), `breaker_open` (it cannot be reached), `ejected` (connections to it went wrong too often), `down` (its
+    /// check fails) or `removed` (it is no member any more, and has connections).
+    #[serde(default = "up")]
+    pub state: String,
+    /// Why it is not up; null where it is.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// For how long it has been in that state; null where that is not known.
+    #[serde(default)]
+    pub since_s: Option<f64>,
+    /// Its weight, as it is configured or was set since.
+    #[serde(default = "one")]
+    pub weight: u32,
+    /// What it gets now, in percent of that weight: less in a slow start, or where it asks for less itself.
+    #[serde(default = "whole")]
+    pub share_percent: u32,
+    /// Whether somebody set that weight, or added it, since the configuration was taken.
+    #[serde(default)]
+    pub by_hand: bool,
+    /// Its level: those of a higher number are used where too few of the lower ones may be.
+    #[serde(default)]
+    pub priority: u8,
+    /// Whether it is used only where no other member may be.
+    #[serde(default)]
+    pub backup: bool,
     /// Its connections: open or being dialled, and the most there may be.
     pub connections: Usage,
     /// `closed` (it is dialled), `open` (it is left alone) or `half_open` (it is being tried).
@@ -57,12 +90,33 @@ pub struct Target {
     pub failures_in_a_row: u32,
     /// Until it is tried again; null where it is dialled.
     pub retry_in_s: Option<f64>,
+    /// Checks of its health since the start.
+    #[serde(default)]
+    pub checked_total: u64,
+    /// How many of them failed.
+    #[serde(default)]
+    pub checks_failed_total: u64,
     /// Dials that succeeded since the start.
     pub dialled_total: u64,
+    /// How long half of them took at most, as far as the histogram tells; null if there was none.
+    #[serde(default)]
+    pub dial_median_s: Option<f64>,
     /// Dials that failed since the start, by why.
     pub failed_total: std::collections::BTreeMap<String, u64>,
     /// Whether it takes no new connections, since somebody drains it.
     pub draining: bool,
+}
+
+fn up() -> String {
+    "up".to_owned()
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn whole() -> u32 {
+    100
 }
 
 /// A pool.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditSummary;
 use super::change::{Reload, Upgrade};
 use super::connections::Connection;
+use super::groups::Group;
 use super::log::LogStatus;
 use super::phases::Phases;
 use super::routes::{Drain, Listener, Pool, Route};
@@ -112,6 +113,9 @@ pub struct Sample {
     pub status: Status,
     /// The routes.
     pub routes: Vec<Route>,
+    /// The groups that have a name, with their members.
+    #[serde(default)]
+    pub groups: Vec<Group>,
     /// How old the open connections are: how many are at most so old. The last bound is null: any age.
     pub ages: Vec<AgeBucket>,
     /// The twenty oldest connections.

@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::api::{Api, Subject};
 use super::endpoint::{Endpoint, endpoint};
 use super::process::Process;
-use super::{change, connections, events, health, metrics, openapi, page, status, trace};
+use super::{change, connections, events, health, members, metrics, openapi, page, status, targets, trace};
 use crate::admin::problem::Problem;
 
 /// The table.
 fn endpoints() -> Vec<Endpoint> {
     let mut all = looks();
     all.extend(acts());
+    all.extend(acts_on_members());
     all
 }
 
@@ -45,8 +46,20 @@ fn looks() -> Vec<Endpoint> {
             .tells::<model::Sample>("sample"),
         endpoint("get", "/v1/routes", "The routes, each with its targets", status::all_routes)
             .says::<Vec<model::Route>>(),
-        endpoint("get", "/v1/targets", "The targets of all routes, with their breakers", status::all_targets)
-            .says::<Vec<model::Target>>(),
+        endpoint(
+            "get",
+            "/v1/targets",
+            "The targets of all routes and groups, each with how it is",
+            targets::all_targets,
+        )
+        .says::<Vec<model::Target>>(),
+        endpoint(
+            "get",
+            "/v1/groups",
+            "The groups that have a name, each with its members",
+            targets::all_groups,
+        )
+        .says::<Vec<model::Group>>(),
         endpoint("get", "/v1/pools", "The pools, with how hard pressed they are", status::all_pools)
             .says::<Vec<model::Pool>>(),
         endpoint("get", "/v1/listeners", "The listeners", status::all_listeners)
@@ -131,6 +144,31 @@ fn acts() -> Vec<Endpoint> {
             change::reopen,
         )
         .says::<model::LogStatus>(),
+    ]
+}
+
+/// What changes a group.
+fn acts_on_members() -> Vec<Endpoint> {
+    vec![
+        endpoint(
+            "post",
+            "/v1/targets/weight",
+            "Sets the weight of a member of a group, until a reload gives it another one than the file did",
+            members::set_weight,
+        )
+        .takes::<model::SetWeight>()
+        .says::<model::MemberChange>(),
+        endpoint("post", "/v1/targets/add", "Adds a member to a group, until the next reload", members::add)
+            .takes::<model::AddMember>()
+            .says::<model::MemberChange>(),
+        endpoint(
+            "post",
+            "/v1/targets/remove",
+            "Removes a member from a group, until the next reload",
+            members::remove,
+        )
+        .takes::<model::RemoveMember>()
+        .says::<model::MemberChange>(),
     ]
 }
 

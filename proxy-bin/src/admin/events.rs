@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::api::Api;
 use super::counts::Counts;
-use super::{connections, status, view};
+use super::{connections, status, targets, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::Sample;
 
@@ -22,10 +22,12 @@ const EVERY: Duration = Duration::from_secs(1);
 fn sample(api: &Api) -> Sample {
     let counts = Counts::take(api.tracker());
     let oldest = counts.oldest.iter().map(|one| connections::one_view(api, one, counts.at));
+    let proxy = api.proxy();
     Sample {
         at: view::since_1970(SystemTime::now()),
         status: status::of_all(api, &counts),
-        routes: status::routes(&api.proxy(), &counts),
+        routes: status::routes(&proxy, &counts),
+        groups: targets::sampled(&proxy),
         ages: counts.ages(),
         oldest: oldest.collect(),
     }

@@ -5,6 +5,7 @@
 
 mod classic;
 mod families;
+mod members;
 mod scrape;
 
 use std::fmt;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use proxy_conn::{BreakerState, Cause, Level, Limit};
+use proxy_conn::{Cause, Level, Limit};
 use proxy_core::TcpDialer;
 
 use super::api::Api;
-use super::clients;
 use super::counts::{Counts, Group};
-use super::view::{self, of_at_most, secs, usage};
-use crate::config::{Connections, RouteConfig, SendProxy};
+use super::view::{self, bound, of_at_most, secs, usage};
+use super::{clients, targets};
+use crate::config::{Action, GroupConfig, RouteConfig, SendProxy};
 use crate::logging::Logs;
-use proxy_api::model::{self, Listener, Pool, Route, Status, Target, Usage};
+use proxy_api::model::{self, Listener, Pool, Route, Status, Usage};
 use proxy_dataplane::generation::{Generation, RouteState};
 use proxy_upstream::Member;
 
@@ -58,12 +58,6 @@ pub(super) fn of_all(api: &Api, counts: &Counts) -> Status {
 /// `GET /v1/routes`.
 pub(super) async fn all_routes(State(api): State<Arc<Api>>) -> Json<Vec<Route>> {
     Json(routes(&api.proxy(), &Counts::take(api.tracker())))
-}
-
-/// `GET /v1/targets`.
-pub(super) async fn all_targets(State(api): State<Arc<Api>>) -> Json<Vec<Target>> {
-    let routes = routes(&api.proxy(), &Counts::take(api.tracker()));
-    Json(routes.into_iter().flat_map(|route| route.targets).collect())
 }
 
 /// `GET /v1/pools`.
@@ -159,11 +153,6 @@ fn listeners(api: &Api, counts: &Counts) -> Vec<Listener> {
 pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
     let in_force = proxy.settings.routes.routes().map(|matched| {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
-        let targets = route.action.targets().iter().enumerate();
-        let targets = targets.map(|(nth, target)| match state.and_then(|state| state.targets.nth(nth)) {
-            Some(state) => of_target(matched.name(), state),
-            None => never_dialled(matched.name(), target, route),
-        });
         let send_proxy = match matched.payload.send_proxy {
             SendProxy::Off => None,
             SendProxy::V1 { .. } => Some("v1"),
@@ -172,7 +161,8 @@ pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
         Route {
             send_proxy: send_proxy.map(str::to_owned),
             sends_id: matched.payload.send_proxy.tells_id(),
-            targets: targets.collect(),
+            group: group_of(route).map(|group| group.name.to_string()),
+            targets: targets::of_route(proxy, matched.index, route),
             in_force: true,
             enabled: matched.spec.enabled,
             draining: state.is_some_and(|state| state.draining.is_on()),
@@ -184,11 +174,6 @@ pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
         gone.remove(known.name());
     }
     in_force.chain(gone.into_iter().map(|(name, group)| of_route(name, Some(group), None))).collect()
-}
-
-/// The most that a limit of the configuration allows; None for one that nobody meets.
-fn bound(limit: Option<Connections>) -> Option<u64> {
-    limit.map(|most| most.get().into()).filter(|most| *most < Limit::MAX as u64)
 }
 
 fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
@@ -204,6 +189,7 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
         from_backend_bytes: group.from_backend,
         send_proxy: None,
         sends_id: false,
+        group: None,
         targets: Vec::new(),
         draining: false,
         in_force: false,
@@ -211,40 +197,11 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
     }
 }
 
-fn of_target(route: &str, target: &Member) -> Target {
-    let view = target.breaker();
-    let breaker = match view.state {
-        BreakerState::Closed => "closed",
-        BreakerState::Open => "open",
-        BreakerState::HalfOpen => "half_open",
-    };
-    let shut = view.state != BreakerState::Closed;
-    let failed = target.dials.failures().filter(|(_, count)| *count > 0);
-    Target {
-        route: route.to_owned(),
-        target: target.name.to_string(),
-        connections: usage(target.limit.in_use() as u64, &target.limit),
-        breaker: breaker.to_owned(),
-        failures_in_a_row: view.failures_in_a_row,
-        retry_in_s: shut.then(|| secs(view.retry_in)),
-        dialled_total: target.dials.latency().count(),
-        failed_total: failed.map(|(why, count)| (why.to_owned(), count)).collect(),
-        draining: target.draining.is_on(),
-    }
-}
-
-/// A target of a route that nobody has taken yet.
-fn never_dialled(route: &str, target: &proxy_upstream::Target, config: &RouteConfig) -> Target {
-    Target {
-        route: route.to_owned(),
-        target: target.to_string(),
-        connections: Usage { used: 0, most: bound(config.max_connections_per_target) },
-        breaker: "closed".to_owned(),
-        failures_in_a_row: 0,
-        retry_in_s: None,
-        dialled_total: 0,
-        failed_total: BTreeMap::new(),
-        draining: false,
+/// The group that a route is taken to, if that has a name.
+fn group_of(route: &RouteConfig) -> Option<&GroupConfig> {
+    match &route.action {
+        Action::Group(group) => Some(group),
+        Action::Forward(_) | Action::Refuse => None,
     }
 }
 
@@ -275,6 +232,12 @@ pub(super) fn limits(proxy: &Served) -> Vec<model::Limit> {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         limits.extend(of_limits(route, state));
     }
+    for group in proxy.groups() {
+        let members = group.members();
+        let bound = members.iter().filter(|member| member.limit.bound().is_some());
+        let what = |member: &Member| format!("target {} of group {}", member.name, group.name());
+        limits.extend(bound.map(|member| limit(what(member), &member.limit)));
+    }
     limits.extend(clients::limits(proxy));
     limits
 }
@@ -290,7 +253,9 @@ fn of_limits<'r>(
         (format!("route {}", route.name), set)
     });
     let of_targets = route.max_connections_per_target.into_iter().flat_map(move |most| {
-        route.action.targets().iter().enumerate().map(move |(nth, target)| {
+        // A group's are told of with the group.
+        let listed = if group_of(route).is_none() { route.action.targets() } else { &[] };
+        listed.iter().enumerate().map(move |(nth, target)| {
             let known = state.and_then(|state| state.targets.nth(nth));
             let set = known
                 .map_or_else(|| proxy_dataplane::settings::limit(Some(most)), |known| known.limit.clone());

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use proxy_conn::{AuditState, ConnView, Limit, PoolId, audit};
 use tokio::time::Instant;
 
+use crate::config::Connections;
 use proxy_api::model;
 use proxy_dataplane::generation::Generation;
 
@@ -27,6 +28,11 @@ pub(super) fn host_name() -> String {
 /// The names of the pools, by their numbers: also of those that are no longer configured.
 pub(super) fn pool_names<D>(proxy: &Generation<D>) -> Vec<std::sync::Arc<str>> {
     (0..).map_while(PoolId::new).map_while(|id| proxy.numbers.name(id)).collect()
+}
+
+/// The most that a limit of the configuration allows; None for one that nobody meets.
+pub(super) fn bound(limit: Option<Connections>) -> Option<u64> {
+    limit.map(|most| most.get().into()).filter(|most| *most < Limit::MAX as u64)
 }
 
 /// A connection, as a list says it.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::drain::scope::names;
-use crate::config::RouteConfig;
+use crate::config::{Action, RouteConfig};
 use proxy_api::model::{Drain, DrainKind};
 use proxy_dataplane::generation::{Generation, RouteState};
 
@@ -59,9 +59,12 @@ impl Drains {
         // What is drained has to be counted for that to be noted; what is not, if it is.
         let of_targets = entries.iter().any(|entry| entry.kind == DrainKind::Target);
         let drained = |route: &RouteConfig| {
-            let mut targets = route.action.targets().iter().filter(|_| of_targets);
+            let listed = match &route.action {
+                Action::Forward(targets) if of_targets => &**targets,
+                Action::Forward(_) | Action::Group(_) | Action::Refuse => &[],
+            };
             has(DrainKind::Route, &route.name)
-                || targets.any(|target| has(DrainKind::Target, &target.to_string()))
+                || listed.iter().any(|target| has(DrainKind::Target, &target.to_string()))
         };
         let note = |route: &RouteState| {
             route.draining.set(has(DrainKind::Route, &route.name));
@@ -74,6 +77,9 @@ impl Drains {
             routes.filter_map(|route| proxy.route(route.index)).for_each(note);
         }
         proxy.routes.iter().for_each(note);
+        for member in proxy.groups().flat_map(|group| group.members()) {
+            member.draining.set(has(DrainKind::Target, &member.name));
+        }
     }
 
     pub(crate) fn put(&self, entry: Entry) {

@@ -32,6 +32,7 @@ use refusal::Refusal;
 use super::aside::AsideError;
 use super::drain::drain_removed;
 use super::leaving::see_off_members;
+use super::members::taken_back;
 use super::running::{Running, unix_time};
 use super::state::State;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
@@ -184,6 +185,7 @@ fn warnings(running: &Arc<Running>, before: &Config, next: &Config) -> Vec<Strin
     }
     let shut = next.settings.listeners.iter().filter(|at| running.drains.keep_shut(&at.label));
     warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
+    warnings.extend(taken_back(&running.proxy(), before, next));
     warnings.extend(too_few_descriptors(&next.settings));
     if before.admin != next.admin {
         warnings.push("[admin] takes effect at the next start".to_owned());

@@ -13,6 +13,7 @@ mod connections;
 mod door;
 mod drains;
 mod events;
+mod groups;
 mod health;
 mod http;
 mod kill;

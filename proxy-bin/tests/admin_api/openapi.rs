@@ -16,6 +16,10 @@ fn body(path: &str, world: &World) -> String {
             text.replace("max_connections = 500", "max_connections = 400")
         }
         "/v1/drain" => "{\"kind\": \"route\", \"name\": \"web\"}".to_owned(),
+        "/v1/targets/add" | "/v1/targets/remove" => {
+            "{\"group\": \"pair\", \"target\": \"10.0.0.9:1\"}".to_owned()
+        }
+        "/v1/targets/weight" => "{\"target\": \"10.0.0.1:1\", \"weight\": 2}".to_owned(),
         "/v1/log" => "{\"level\": \"info\"}".to_owned(),
         _ => String::new(),
     }
@@ -26,7 +30,9 @@ const NOT_HERE: [&str; 3] = ["/v1/log", "/v1/log/reopen", "/v1/upgrade"];
 
 #[test]
 fn what_is_described_is_there_and_answers_as_described() {
-    let world = World::new();
+    let route =
+        "[[routes]]\nname = \"pair\"\nmatch.ports = [1]\naction.forward = \"@pair\"\nenabled = false\n";
+    let world = World::with("[groups.pair]\nmembers = [\"10.0.0.1:1\"]\n", route);
     let _clients = world.clients(2);
     let id = world.outer.connections()[0].id.clone();
     let document = world.at().get("/v1/openapi.json").json();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 15] = [
     "phase",
     "pool",
     "cause",
@@ -13,6 +13,7 @@ const LABELS: [&str; 14] = [
     "direction",
     "route",
     "target",
+    "group",
     "why",
     "field",
     "gauge",
@@ -23,7 +24,7 @@ const LABELS: [&str; 14] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 34] = [
+const FAMILIES: [&str; 39] = [
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
@@ -47,6 +48,11 @@ const FAMILIES: [&str; 34] = [
     "smartproxy_dial_seconds",
     "smartproxy_dials_failed_total",
     "smartproxy_event_loop_lag_seconds",
+    "smartproxy_group_member_connections",
+    "smartproxy_group_member_share_percent",
+    "smartproxy_group_member_state",
+    "smartproxy_group_member_up",
+    "smartproxy_group_member_weight",
     "smartproxy_header_fields_left_out_total",
     "smartproxy_lifetime_seconds",
     "smartproxy_log_lines_lost_total",

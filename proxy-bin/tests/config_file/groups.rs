@@ -282,6 +282,10 @@ error: unknown key `server`
   |
   = help: the keys here are `to`, `weight`, `priority`, `backup`
 "#);
+}
+
+#[test]
+fn a_member_of_which_too_much_is_said() {
     assert_snapshot!(refusal(&group("members = [{ to = \"a:1\", weight = 257 }]")), @r#"
 error: expected a whole number from 0 to 256
  --> proxy.toml:2:35

@@ -1,7 +1,7 @@
 //! One thing in a line each: a route, a target, a pool, a drain, the last audit.
 
 use crate::format::{age, count, known, usage};
-use proxy_api::model::{AuditSummary, Drain, DrainKind, Phase, Phases, Pool, Route, Target, Usage};
+use proxy_api::model::{AuditSummary, Drain, DrainKind, Group, Phase, Phases, Pool, Route, Target, Usage};
 
 /// Connections by phase, those that there are; empty if there is none.
 pub(crate) fn phases(phases: &Phases) -> String {
@@ -36,15 +36,46 @@ pub(crate) fn is_in_trouble(route: &Route) -> bool {
         || route.targets.iter().any(target_is_in_trouble)
 }
 
+/// Whether it may be used, as far as its checks and how connections went say, or it is being tried whether it can be reached.
+pub(crate) fn is_up(target: &Target) -> bool {
+    matches!(target.state.as_str(), "up" | "slow_start")
+}
+
+/// How it is, why and for how long.
+pub(crate) fn state(target: &Target) -> String {
+    let why = target.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let since = target.since_s.map(|since| format!(", for {}", age(since))).unwrap_or_default();
+    format!("{}{why}{since}", target.state.replace('_', " "))
+}
+
+/// What is unusual about what it gets; empty where nothing is.
+pub(crate) fn weighed(target: &Target) -> String {
+    let share = (target.share_percent != 100).then(|| format!("at {} % of its weight", target.share_percent));
+    let by_hand = target.by_hand.then(|| "set by hand".to_owned());
+    let backup = target.backup.then(|| "backup".to_owned());
+    [share, backup, by_hand].into_iter().flatten().map(|what| format!(", {what}")).collect()
+}
+
+pub(crate) fn group_line(group: &Group) -> String {
+    let (up, all) = (group.members_up, group.members_in_all);
+    let routes = count(group.routes, "route", "routes");
+    format!(
+        "{}: {} open or in dial by way of {routes}, {up} of {all} members up",
+        group.name, group.connections
+    )
+}
+
 pub(crate) fn target_is_in_trouble(target: &Target) -> bool {
     target.draining
+        || !is_up(target)
         || target.breaker != "closed"
         || target.failures_in_a_row > 0
         || is_nearly_full(target.connections)
 }
 
 pub(crate) fn route_line(route: &Route) -> String {
-    let mut line = format!("{}: {} open", route.name, usage(route.connections));
+    let to = route.group.as_deref().map(|group| format!(" → @{group}")).unwrap_or_default();
+    let mut line = format!("{}{to}: {} open", route.name, usage(route.connections));
     if route.connections.used > 0 {
         // Those without a place are in dial, and not among the open ones.
         let dial = route.phases[Phase::Dial].saturating_sub(route.waiting + route.turned_away);
@@ -69,6 +100,10 @@ pub(crate) fn route_line(route: &Route) -> String {
 
 pub(crate) fn target_line(target: &Target) -> String {
     let mut line = format!("{}: {} open or in dial", target.target, usage(target.connections));
+    // What the breaker says, and that somebody drains it, comes further on.
+    if !is_up(target) && !matches!(target.state.as_str(), "breaker_open" | "draining") {
+        line.push_str(&format!(", {}", state(target)));
+    }
     if target.failures_in_a_row > 0 {
         line.push_str(&format!(
             ", {} failed in a row",

@@ -6,7 +6,7 @@ const NOW: f64 = 1_000_300.0;
 
 #[test]
 fn a_proxy_that_is_well_has_no_mark() {
-    let told = screen(&fixtures::status(), &[fixtures::route("web", 5, 115)], NOW);
+    let told = screen(&fixtures::status(), (&[fixtures::route("web", 5, 115)], &[]), NOW);
     insta::assert_snapshot!(told, @r"
     outer       smartproxy 0.1.0, pid 4711, up 2h05m: running, ready
     connections 120 of 4096 open: 115 dial, 5 relay
@@ -64,7 +64,7 @@ fn everything_that_wants_attention_is_marked() {
     route.targets[0].retry_in_s = Some(4.0);
     route.targets[0].failed_total.insert("timeout".to_owned(), 30);
     route.targets[0].draining = true;
-    let told = screen(&status, &[fixtures::route("well", 0, 1), route], NOW);
+    let told = screen(&status, (&[fixtures::route("well", 0, 1), route], &[]), NOW);
     insta::assert_snapshot!(told, @r"
     ! outer       smartproxy 0.1.0, pid 4711, up 2h05m: draining, not ready
       connections 120 of 4096 open: 115 dial, 5 relay
@@ -96,7 +96,7 @@ fn a_refused_reload_has_the_first_error_with_its_place_and_what_shows_the_others
 fn a_proxy_that_accepts_nobody_says_where_newcomers_are() {
     // Also while some have gone, and not yet a sixteenth.
     let status = Status { full: true, connections: 99, max_connections: 100, ..fixtures::status() };
-    let told = screen(&status, &[], NOW);
+    let told = screen(&status, (&[], &[]), NOW);
     assert!(
         told.contains("!             full: 99 of 100 connections; newcomers wait in the kernel's backlog\n"),
         "{told}"
@@ -140,8 +140,22 @@ fn one_screen_holds_many_routes_and_causes() {
     status.ended_total = (0..20).map(|n| (format!("cause_{n:02}"), n)).collect();
     status.listeners = (0..500).map(|_| status.listeners[0].clone()).collect();
     let routes: Vec<_> = (0..50).map(|n| fixtures::route(&format!("r{n}"), 0, n)).collect();
-    let told = screen(&status, &routes, NOW);
+    let told = screen(&status, (&routes, &[]), NOW);
     assert!(told.lines().count() < 24, "{told}");
     assert!(told.contains("and 42 more routes"), "{told}");
     assert!(told.contains("19 cause_19") && told.contains("others") && !told.contains("cause_01"), "{told}");
+}
+
+#[test]
+fn a_group_is_told_of_with_those_of_its_members_that_are_not_well() {
+    let mut route = fixtures::route("web", 5, 115);
+    (route.group, route.targets) = (Some("inner".to_owned()), Vec::new());
+    let told = screen(&fixtures::status(), (&[route], &[fixtures::group()]), NOW);
+    let lines: Vec<&str> =
+        told.lines().filter(|line| line.contains("inner") || line.contains("10.0")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"
+  route       web → @inner: 120 of 1000 open (5 dial, 115 relay), the oldest 1m12s
+! group       inner: 135 open or in dial by way of 2 routes, 3 of 4 members up
+!   member    10.0.0.2:443: 3 open or in dial, down: no answer to its check within 2s, for 1m15s
+");
 }

@@ -1,6 +1,7 @@
 //! The routes of `top`: those in trouble first, and what there is no room for counted.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
@@ -10,8 +11,8 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
 use crate::format::{age, count, plain, shortened, usage};
-use crate::status::DRAINED;
-use proxy_api::model::{Phase, Route, Target};
+use crate::status::{DRAINED, is_up, state};
+use proxy_api::model::{Group, Phase, Route, Sample, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
 const WIDE: u16 = 110;
@@ -23,6 +24,9 @@ const SHORT_LIST: u16 = 3;
 /// Lines of routes that there are anyhow, and the most where all are well.
 const FEW: u16 = 2;
 const MANY: u16 = 10;
+
+/// Targets of a route that are drawn, and as many that are in trouble: none is narrower than this is of the widest screens.
+const MOST_TARGETS: usize = 100;
 
 /// What comes first, of routes that are in the same trouble.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,16 +73,48 @@ impl RouteOrder {
         }
     }
 
-    fn sort(self, routes: &mut [&Route]) {
+    fn sort(self, routes: &mut [Entry<'_>]) {
         match self {
-            Self::Open => routes.sort_by_key(|route| Reverse(route.connections.used)),
-            Self::Failed => routes.sort_by_key(|route| Reverse(failed(route))),
+            Self::Open => routes.sort_by_key(|one| Reverse(one.route.connections.used)),
+            Self::Failed => routes.sort_by_key(|one| Reverse(failed(one))),
             Self::Oldest => routes.sort_by(|a, b| {
-                let age = |route: &Route| route.oldest_s.unwrap_or(0.0);
+                let age = |one: &Entry<'_>| one.route.oldest_s.unwrap_or(0.0);
                 age(b).total_cmp(&age(a))
             }),
-            Self::Name => routes.sort_by(|a, b| a.name.cmp(&b.name)),
+            Self::Name => routes.sort_by(|a, b| a.route.name.cmp(&b.route.name)),
         }
+    }
+}
+
+/// A route, and the targets that it is taken to: those that it lists, or the members of its group.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    route: &'a Route,
+    targets: &'a [Target],
+    /// How many of them may be used, where they are members of a group: another route may be taken there too.
+    up: Option<(u64, u64)>,
+    trouble: Trouble,
+}
+
+impl<'a> Entry<'a> {
+    /// Those of a sample. A group is looked at once, however many routes are taken there.
+    fn all(sample: &'a Sample) -> Vec<Self> {
+        let of_group = |group: &'a Group| {
+            let ill = group.members.iter().filter(|member| why(member).is_some()).count();
+            (group.name.as_str(), (group, (group.members_up, group.members_in_all), ill))
+        };
+        let groups: HashMap<&str, _> = sample.groups.iter().map(of_group).collect();
+        let entry = |route: &'a Route| {
+            let group = route.group.as_deref().and_then(|group| groups.get(group));
+            let (targets, up, ill) = match group {
+                Some((group, up, ill)) => (group.members.as_slice(), Some(*up), *ill),
+                None => {
+                    (&*route.targets, None, route.targets.iter().filter(|one| why(one).is_some()).count())
+                }
+            };
+            Self { route, targets, up, trouble: trouble(route, targets, ill) }
+        };
+        sample.routes.iter().map(entry).collect()
     }
 }
 
@@ -93,9 +129,9 @@ enum Trouble {
     None,
 }
 
-fn trouble(route: &Route) -> Trouble {
-    let ill = route.targets.iter().filter(|target| why(target).is_some()).count();
-    if ill > 0 && ill == route.targets.len() {
+/// The trouble of a route of whose targets so many are ill.
+fn trouble(route: &Route, targets: &[Target], ill: usize) -> Trouble {
+    if ill > 0 && ill == targets.len() {
         return Trouble::Down;
     }
     if ill > 0 || route.draining || is_full(route) {
@@ -108,14 +144,17 @@ fn is_full(route: &Route) -> bool {
     route.connections.most.is_some_and(|most| route.connections.used >= most)
 }
 
-fn failed(route: &Route) -> u64 {
-    route.targets.iter().flat_map(|target| target.failed_total.values()).sum()
+fn failed(one: &Entry<'_>) -> u64 {
+    one.targets.iter().flat_map(|target| target.failed_total.values()).sum()
 }
 
 /// Why a target is in trouble; none if it is not.
 fn why(target: &Target) -> Option<String> {
     if target.draining {
         return Some(DRAINED.to_owned());
+    }
+    if !is_up(target) && target.state != "breaker_open" {
+        return Some(state(target));
     }
     let failed = target.failures_in_a_row;
     match (target.breaker.as_str(), failed) {
@@ -130,9 +169,10 @@ fn why(target: &Target) -> Option<String> {
 
 /// How many lines the routes get under their header, of `free` that they share with the connections: a half of what those
 /// do not need, and more where more than that are in trouble, as long as a few connections are left to see.
-pub(super) fn lines(routes: &[Route], free: u16) -> u16 {
+pub(super) fn lines(sample: &Sample, free: u16) -> u16 {
+    let routes = Entry::all(sample);
     let all = u16::try_from(routes.len()).unwrap_or(u16::MAX);
-    let ill = routes.iter().filter(|route| trouble(route) != Trouble::None).count();
+    let ill = routes.iter().filter(|one| one.trouble != Trouble::None).count();
     let ill = u16::try_from(ill).unwrap_or(u16::MAX);
     // One more line says what is cut.
     let wanted = if ill < all { ill.saturating_add(1) } else { ill };
@@ -144,10 +184,10 @@ pub(super) fn lines(routes: &[Route], free: u16) -> u16 {
 }
 
 /// Draws as many routes as there is room for, and how many there is none for.
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, routes: &[Route], order: RouteOrder) {
-    let mut sorted: Vec<&Route> = routes.iter().collect();
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, sample: &Sample, order: RouteOrder) {
+    let mut sorted = Entry::all(sample);
     order.sort(&mut sorted);
-    sorted.sort_by_key(|route| trouble(route));
+    sorted.sort_by_key(|one| one.trouble);
     let room = usize::from(area.height.saturating_sub(1));
     if sorted.len() <= room {
         return frame.render_widget(table(&sorted, order, area.width), area);
@@ -159,8 +199,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, routes: &[Route], order: R
 }
 
 /// What is cut, and whether anything of it wants attention.
-fn cut_line(cut: &[&Route]) -> Line<'static> {
-    let ill = cut.iter().filter(|route| trouble(route) != Trouble::None).count();
+fn cut_line(cut: &[Entry<'_>]) -> Line<'static> {
+    let ill = cut.iter().filter(|one| one.trouble != Trouble::None).count();
     let more = count(cut.len() as u64, "more route", "more routes");
     match ill {
         0 => Line::styled(format!("… {more}, none in trouble"), FAINT),
@@ -169,24 +209,24 @@ fn cut_line(cut: &[&Route]) -> Line<'static> {
 }
 
 /// A column of numbers: its header, its width, the least width of the screen that has it, and its cell.
-type Number = (&'static str, u16, u16, fn(&Route) -> String);
+type Number = (&'static str, u16, u16, fn(&Entry<'_>) -> String);
 
 /// The numbers. In a narrow table that is sorted by failed dials, those make room for that.
 fn numbers(order: RouteOrder) -> [Number; 6] {
     let (failed_from, drain_from) = if order == RouteOrder::Failed { (0, WIDE) } else { (WIDE, NARROW) };
     [
-        ("OPEN", 11, 0, |route| usage(route.connections)),
-        ("DIAL", 5, NARROW, |route| route.phases[Phase::Dial].to_string()),
-        ("RELAY", 5, NARROW, |route| route.phases[Phase::Relay].to_string()),
-        ("DRAIN", 5, drain_from, |route| route.phases[Phase::Drain].to_string()),
-        ("FAILED", 6, failed_from, |route| failed(route).to_string()),
-        ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |route| {
-            route.oldest_s.map_or_else(|| "-".to_owned(), age)
+        ("OPEN", 11, 0, |one| usage(one.route.connections)),
+        ("DIAL", 5, NARROW, |one| one.route.phases[Phase::Dial].to_string()),
+        ("RELAY", 5, NARROW, |one| one.route.phases[Phase::Relay].to_string()),
+        ("DRAIN", 5, drain_from, |one| one.route.phases[Phase::Drain].to_string()),
+        ("FAILED", 6, failed_from, |one| failed(one).to_string()),
+        ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |one| {
+            one.route.oldest_s.map_or_else(|| "-".to_owned(), age)
         }),
     ]
 }
 
-fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
+fn table(routes: &[Entry<'_>], order: RouteOrder, width: u16) -> Table<'static> {
     let wide = width >= WIDE;
     let name: u16 = if wide { 20 } else { 12 };
     let numbers: Vec<Number> = numbers(order).into_iter().filter(|(_, _, from, _)| *from <= width).collect();
@@ -198,14 +238,14 @@ fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
     let right = |text: String, style: Style| Cell::new(Line::styled(text, style).alignment(Alignment::Right));
     let rows: Vec<_> = routes
         .iter()
-        .map(|route| {
-            let mut cells = vec![Cell::new(shortened(&plain(&route.name), name.into()))];
+        .map(|one| {
+            let mut cells = vec![Cell::new(shortened(&plain(&one.route.name), name.into()))];
             cells.extend(numbers.iter().zip(widths.iter().skip(1)).map(|((name, _, _, cell), width)| {
-                let alarm = *name == "OPEN" && is_full(route);
-                let cell = shortened(&cell(route), (*width).into());
+                let alarm = *name == "OPEN" && is_full(one.route);
+                let cell = shortened(&cell(one), (*width).into());
                 right(cell, if alarm { ALARM } else { Style::new() })
             }));
-            cells.push(Cell::new(cut(targets(route, wide), room)));
+            cells.push(Cell::new(cut(targets(one, wide), room)));
             Row::new(cells)
         })
         .collect();
@@ -218,7 +258,8 @@ fn table(routes: &[&Route], order: RouteOrder, width: u16) -> Table<'static> {
 }
 
 /// A route's targets, those in trouble in red and first: there may not be room for all.
-fn targets(route: &Route, wide: bool) -> Line<'static> {
+fn targets(one: &Entry<'_>, wide: bool) -> Line<'static> {
+    let Entry { route, targets, up, .. } = one;
     let mut spans = Vec::new();
     if route.draining {
         spans.push(Span::styled(format!("{DRAINED} "), ALARM));
@@ -226,8 +267,15 @@ fn targets(route: &Route, wide: bool) -> Line<'static> {
     if !route.enabled && route.in_force {
         spans.push(Span::styled("not enabled ", FAINT));
     }
-    let (well, ill): (Vec<_>, Vec<_>) = route.targets.iter().partition(|target| why(target).is_none());
-    for target in ill.into_iter().chain(well) {
+    if let (Some(group), Some((up, all))) = (&route.group, up) {
+        let style = if up < all { ALARM } else { Style::new() };
+        spans.push(Span::raw(format!("@{} ", plain(group))));
+        spans.push(Span::styled(format!("{up}/{all} up "), style));
+    }
+    // Beyond these there is no room on any screen.
+    let (well, ill): (Vec<_>, Vec<_>) = targets.iter().partition(|target| why(target).is_none());
+    let (well, ill) = (well.into_iter().take(MOST_TARGETS), ill.into_iter().take(MOST_TARGETS));
+    for target in ill.chain(well) {
         let name = plain(&target.target);
         match why(target) {
             Some(why) if wide => spans.push(Span::styled(format!("{name} ({why}) "), ALARM)),

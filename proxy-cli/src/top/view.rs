@@ -45,7 +45,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
 fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, sample: &Sample) {
     let tall = area.height >= TALL;
     let (history, busiest) = if tall { (5, 7) } else { (0, 0) };
-    let lines = routes::lines(&sample.routes, area.height.saturating_sub(4 + history + busiest));
+    let lines = routes::lines(sample, area.height.saturating_sub(4 + history + busiest));
     let [head, history, route_area, list, busiest] = Layout::vertical([
         Constraint::Length(4),
         Constraint::Length(history),
@@ -60,7 +60,7 @@ fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, sample: &Sa
         let title = Block::new().title(Line::styled("the busiest", BOLD));
         frame.render_widget(busiest_table(state, busiest.width).block(title), busiest);
     }
-    routes::draw(frame, route_area, &sample.routes, state.route_order);
+    routes::draw(frame, route_area, sample, state.route_order);
     draw_list(frame, list, state);
 }
 

@@ -1,7 +1,7 @@
 //! Which metrics there are. Their names are stable: alerts and dashboards are written with them (`docs/monitoring.md`).
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use proxy_conn::{BreakerState, Cause, Phase, audit};
@@ -10,8 +10,9 @@ use super::super::api::Api;
 use super::super::counts::Counts;
 use super::super::status;
 use super::super::view::{secs, since_1970};
+use super::members;
 use super::scrape::Scrape;
-use crate::config::SendProxy;
+use crate::config::{Action, SendProxy};
 use proxy_api::model::Phases;
 use proxy_dataplane::generation::Generation;
 use proxy_dataplane::omissions::Omissions;
@@ -52,6 +53,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let from_backend = api.from_backends.at_least(bytes(ended_bytes.1, counts.all.from_backend));
     family.count(&[("direction", "from_backend")], from_backend)?;
     of_targets(api, scrape)?;
+    members::of_groups(&api.proxy(), scrape)?;
     of_headers(api, scrape)?;
     of_limits(api, scrape)?;
     of_audit(api, scrape)?;
@@ -117,18 +119,30 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     scrape.histogram("lifetime_seconds", help)?.has(&[], &figures.lifetime(), MILLIS)
 }
 
-/// The targets in force, each with its route, a name, and what is counted for it, if anything was: one that a route has several
-/// times gets a number.
-fn targets<D>(proxy: &Generation<D>) -> Vec<(&str, String, Option<&Member>)> {
+/// The groups that have a name, each with an `@` before it, and their members.
+fn groups<D>(proxy: &Generation<D>) -> Vec<(String, Vec<Arc<Member>>)> {
+    proxy.groups().map(|group| (format!("@{}", group.name()), group.members())).collect()
+}
+
+/// The targets in force, each with its route or its group, a name, and what is counted for it, if anything was: one that a route
+/// has several times gets a number.
+fn targets<'p, D>(
+    proxy: &'p Generation<D>,
+    groups: &'p [(String, Vec<Arc<Member>>)],
+) -> Vec<(&'p str, String, Option<&'p Member>)> {
     let mut targets: Vec<(&str, String, Option<&Member>)> = Vec::new();
     for matched in proxy.settings.routes.routes() {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
-        for (at, target) in route.action.targets().iter().enumerate() {
-            let before = route.action.targets().iter().take(at).filter(|other| *other == target).count();
+        let Action::Forward(listed) = &route.action else { continue };
+        for (at, target) in listed.iter().enumerate() {
+            let before = listed.iter().take(at).filter(|other| *other == target).count();
             let name = if before == 0 { target.to_string() } else { format!("{target}#{}", before + 1) };
             targets.push((&route.name, name, state.and_then(|state| state.targets.nth(at))));
         }
     }
+    let of_groups = groups.iter().flat_map(|(group, members)| members.iter().map(move |one| (group, one)));
+    targets
+        .extend(of_groups.map(|(group, member)| (group.as_str(), member.name.to_string(), Some(&**member))));
     targets
 }
 
@@ -142,15 +156,16 @@ fn dials(state: Option<&Member>) -> &DialFigures {
 
 fn of_targets(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let proxy = api.proxy();
-    let targets = targets(&proxy);
+    let groups = groups(&proxy);
+    let targets = targets(&proxy, &groups);
     let mut family = scrape.histogram("dial_seconds", "How long dials took that reached the target")?;
     for (route, target, state) in &targets {
-        family.has(&[("route", *route), ("target", target)], &dials(*state).latency(), MICROS)?;
+        family.has(&[("route", route), ("target", target)], &dials(*state).latency(), MICROS)?;
     }
     let mut family = scrape.counter("dials_failed", "Dials that did not reach the target, by why")?;
     for (route, target, state) in &targets {
         for (why, count) in dials(*state).failures() {
-            family.count(&[("route", *route), ("target", target), ("why", why)], count)?;
+            family.count(&[("route", route), ("target", target), ("why", why)], count)?;
         }
     }
     let help = "Whether the target is dialled: 0 closed (it is), 1 half open (it is tried), 2 open (it is left alone)";
@@ -161,7 +176,7 @@ fn of_targets(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
             BreakerState::HalfOpen => 1,
             BreakerState::Open => 2,
         };
-        family.is(&[("route", *route), ("target", target)], code)?;
+        family.is(&[("route", route), ("target", target)], code)?;
     }
     Ok(())
 }

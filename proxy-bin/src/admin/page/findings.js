@@ -6,12 +6,13 @@ const FEW = 10;
 const NEAR = 0.8;
 
 function findings(sample, history) {
-  const { status, routes } = sample;
+  const { status, routes, groups } = sample;
   const found = [
     ...faults(status),
     ...pressed(status),
     ...pileUps(sample, history),
     ...unreachable(routes),
+    ...unwell(groups),
     ...nearLimits(status, routes),
     ...changes(status),
   ];
@@ -98,6 +99,18 @@ function* unreachable(routes) {
       if (breaker === "closed") continue;
       const next = breaker === "half_open" ? "it is being tried" : `tried again in ${ago(retry_in_s)}`;
       yield bad(`target ${target} of route ${name} is left alone after ${many(failures_in_a_row, "failed dial")}: ${next}`);
+    }
+  }
+}
+
+/** Members that are not used, and groups of which none is well. */
+function* unwell(groups) {
+  for (const { name, members, members_up, members_in_all } of groups) {
+    const out = members.filter((member) => ["down", "ejected", "breaker_open", "full"].includes(member.state));
+    if (members_up === 0 && members_in_all > 0) yield bad(`no member of group ${name} is well: all of them are tried all the same`);
+    for (const { target, state, why, since_s } of out) {
+      const since = since_s == null ? "" : `, for ${ago(since_s)}`;
+      yield (state === "full" ? warn : bad)(`${target} of group ${name} is ${state.replace("_", " ")}${since}${why ? `: ${why}` : ""}`);
     }
   }
 }

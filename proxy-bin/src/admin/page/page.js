@@ -114,14 +114,14 @@ function draw() {
 }
 
 function show(sample) {
-  const { status, routes, ages } = sample;
+  const { status, routes, groups, ages } = sample;
   showFacts(facts(status));
   showName(status);
   showAudit(status.audit);
   showFindings(findings(sample, history));
   showTiles(status);
   tables.routes.show(routes);
-  tables.targets.show(routes.flatMap((route) => route.targets));
+  tables.targets.show([...routes.flatMap((route) => route.targets), ...groups.flatMap((group) => group.members)]);
   tables.pools.show(status.pools);
   tables.listeners.show(status.listeners);
   tables.ages.show(ageRows(ages));

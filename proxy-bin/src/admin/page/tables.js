@@ -95,13 +95,16 @@ function fullness(of) {
 }
 
 const DRAINING = ["draining", "warn"];
-const BREAKERS = { closed: ["closed", "good"], half_open: ["half open", "warn"], open: ["open", "bad"] };
+const STATES = {
+  up: ["up", "good"], slow_start: ["slow start", "warn"], draining: DRAINING, full: ["full", "warn"],
+  breaker_open: ["breaker open", "bad"], ejected: ["ejected", "bad"], down: ["down", "bad"], removed: ["removed", "warn"],
+};
 const LEVELS = { normal: ["normal", "good"], tight: ["tight", "warn"], shed: ["shed", "bad"] };
 
 function routesTable(table) {
   const phase = (name) => ({ head: name, className: "n less", text: (route) => whole(route.phases[name]) });
   return new Table(table, [
-    { head: "route", className: "text", text: (route) => route.name },
+    { head: "route", className: "text", text: (route) => (route.group ? `${route.name} → @${route.group}` : route.name) },
     { head: "connections", className: "n", text: (route) => usage(route.connections), tone: (route) => fullness(route.connections) },
     // Routes are known from dial on: no connection of a route is in header or peek.
     { ...phase("dial"), className: "n", tone: ({ phases }) => (phases.dial >= FEW && phases.dial >= phases.relay ? "warn" : "") }, phase("relay"), phase("drain"),
@@ -116,15 +119,30 @@ function targetsTable(table) {
   const failed = ({ failed_total }) => Object.entries(failed_total).map(([why, n]) => `${why} ${whole(n)}`).join(", ");
   return new Table(table, [
     { head: "target", className: "text", text: (target) => target.target },
-    { head: "route", className: "text less", text: (target) => target.route },
+    { head: "of", className: "text less", text: (target) => (target.group ? `@${target.group}` : target.route) },
     { head: "connections", className: "n", text: (target) => usage(target.connections), tone: (target) => fullness(target.connections) },
+    { head: "weight", className: "n less", text: weight },
     { head: "dialled", className: "n less", text: (target) => whole(target.dialled_total) },
     { head: "failed", className: "n", text: (target) => whole(total(target.failed_total)) },
     { head: "by", className: "text less", text: (target) => failed(target) || NOTHING },
     { head: "in a row", className: "n less", text: (target) => whole(target.failures_in_a_row) },
-    { head: "breaker", show: (cell, target) => badge(cell, ...(target.draining ? DRAINING : BREAKERS[target.breaker] ?? [target.breaker, ""])) },
-    { head: "retry in", className: "n less", text: (target) => seconds(target.retry_in_s) },
-  ], (target) => `${target.route} ${target.target}`, "No targets.");
+    { head: "state", show: (cell, target) => badge(cell, ...(STATES[target.state] ?? [target.state, ""])) },
+    { head: "for", className: "n less", text: (target) => seconds(target.since_s) },
+    { head: "why", className: "text less", text: why },
+  ], (target) => `${target.group ?? ""} ${target.route} ${target.target}`, "No targets.");
+}
+
+/** Why it is not up, and when it is tried again. */
+function why({ why, retry_in_s }) {
+  const retry = retry_in_s == null ? null : `next try in ${seconds(retry_in_s)}`;
+  return [why, retry].filter(Boolean).join("; ") || NOTHING;
+}
+
+/** Its weight, and how much of that it gets now where that is not all; a backup and what was set by hand are marked. */
+function weight(target) {
+  const share = target.share_percent === 100 ? "" : ` (${target.share_percent} %)`;
+  const marks = [target.backup && "backup", target.by_hand && "by hand"].filter(Boolean).join(", ");
+  return `${target.weight}${share}${marks ? ` ${marks}` : ""}`;
 }
 
 function poolsTable(table) {

@@ -7,6 +7,7 @@ use proxy_conn::ConnView;
 use proxy_core::TcpDialer;
 use proxy_upstream::Target;
 
+use crate::config::Action;
 use crate::unknown;
 use proxy_api::model::DrainKind;
 use proxy_dataplane::generation::Generation;
@@ -60,8 +61,14 @@ fn ports(proxy: &Generation<TcpDialer>) -> impl Iterator<Item = u16> {
     proxy.listeners.iter().map(|at| at.config.port)
 }
 
-fn targets(proxy: &Generation<TcpDialer>) -> impl Iterator<Item = &Target> {
-    proxy.settings.routes.routes().flat_map(|route| route.payload.action.targets())
+/// Those that routes list, and the members of groups that have a name, as they are now.
+fn targets(proxy: &Generation<TcpDialer>) -> impl Iterator<Item = Cow<'_, Target>> {
+    let listed = proxy.settings.routes.routes().flat_map(|route| match &route.payload.action {
+        Action::Forward(targets) => &**targets,
+        Action::Group(_) | Action::Refuse => &[],
+    });
+    let members = proxy.groups().flat_map(|group| group.members());
+    listed.map(Cow::Borrowed).chain(members.map(|member| Cow::Owned(member.target().clone())))
 }
 
 /// The names of what there is of a kind; some more than once.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fixtures;
+use crate::top::feed::News;
 use crate::top::state::State;
 use crate::top::state::tests::{press, sample_of};
 use crate::top::view::tests::drawn;
@@ -15,6 +16,30 @@ fn dark(name: &str) -> Route {
     dark.targets[0].breaker = "open".to_owned();
     dark.targets[0].failures_in_a_row = 5;
     dark
+}
+
+/// At 80×24: who is not well is seen, in red and first.
+#[test]
+fn a_route_to_a_group_shows_how_many_of_it_are_up_and_who_is_not() {
+    let mut routes = vec![fixtures::route("web", 0, 5), fixtures::route("tls", 0, 4)];
+    for route in &mut routes {
+        (route.group, route.targets) = (Some("inner".to_owned()), Vec::new());
+    }
+    for (width, height) in [(80, 24), (160, 44)] {
+        let News::Sample(mut sample, at) = sample_of(routes.clone()) else { panic!("it is a sample") };
+        sample.groups.push(fixtures::group());
+        let mut state = State::default();
+        state.take(News::Sample(sample, at));
+        let screen = drawn(&mut state, width, height);
+        let lines = screen.lines().filter(|line| line.starts_with("web") || line.starts_with("tls"));
+        let lines: Vec<&str> = lines.collect();
+        assert!(
+            lines.len() == 2
+                && lines.iter().all(|line| line.contains("@inner 3/4 up !10.0.0.2:443")
+                    || line.contains("@inner 3/4 up 10.0.0.2:443 (down: no answer")),
+            "{screen}"
+        );
+    }
 }
 
 fn screen(routes: Vec<Route>, width: u16, height: u16) -> String {
@@ -66,7 +91,8 @@ fn trouble_is_a_target_that_fails_a_drain_and_a_limit_that_is_met() {
         let mut route = fixtures::route("a", 0, 5);
         route.targets.push(fixtures::target());
         change(&mut route);
-        trouble(&route)
+        let ill = route.targets.iter().filter(|target| why(target).is_some()).count();
+        trouble(&route, &route.targets, ill)
     };
     assert_eq!(with(|_| ()), Trouble::None);
     assert_eq!(with(|route| route.targets[0].failures_in_a_row = 1), Trouble::Partly);

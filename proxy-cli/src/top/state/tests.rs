@@ -24,7 +24,8 @@ pub(in crate::top) fn sample_of(routes: Vec<Route>) -> News {
         AgeBucket { at_most_s: Some(60.0), connections: 0 },
         AgeBucket { at_most_s: None, connections: 118 },
     ];
-    let sample = Sample { at: 1.0, status: fixtures::status(), routes, ages, oldest: Vec::new() };
+    let (status, groups) = (fixtures::status(), Vec::new());
+    let sample = Sample { at: 1.0, status, routes, groups, ages, oldest: Vec::new() };
     News::Sample(Box::new(sample), Instant::now())
 }
 
