@@ -28,7 +28,7 @@ pub struct Peer {
     ports: Vec<u16>,
     /// Whether it has to be asked to stop, since it has processes of its own.
     orderly: bool,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Drop for Peer {
@@ -116,7 +116,13 @@ impl Peer {
         let config = config.replace("DIR", &dir.path().to_string_lossy());
         std::fs::write(&file, config).expect("there is room for a file");
         let process = Process::start(&mut command(&file, dir.path()));
-        Self { process, ports, orderly: false, _dir: dir }
+        Self { process, ports, orderly: false, dir }
+    }
+
+    /// What is in a file of its directory; nothing where it is not there.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
     }
 
     /// Where `PORT_A` is.

@@ -279,7 +279,7 @@ fn resolve(
         keep_alive: KeepAlive::default().with(&file.keep_alive),
         at_limit: file.limits.at_limit,
         breaker,
-        groups: Groups::new(file, &breaker),
+        groups: Groups::new((file, &routes), &breaker),
     };
     access_rule::check(file, &routes, document, errors);
     process::check(file, document, errors);

@@ -8,6 +8,7 @@
 
 mod check;
 mod forward;
+mod health;
 mod member;
 mod name;
 
@@ -17,18 +18,20 @@ use std::sync::Arc;
 use proxy_conn::BreakerOptions;
 use proxy_core::Bound;
 use proxy_dataplane::settings::{Action, Connections, GroupConfig};
-use proxy_upstream::{Balance, GroupOptions, HashKey, Leaving, Percent};
+use proxy_upstream::health::CheckHeader;
+use proxy_upstream::{Balance, GroupOptions, HashKey, HealthOptions, Leaving, Percent};
 use proxy_values::choice::{self, Choice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::breaker::BreakerFile;
 use super::document::{Document, Place};
-use super::file::ConfigFile;
+use super::file::{ConfigFile, RouteFile};
 use super::route;
 
 pub(super) use check::{check, unused};
 pub(super) use forward::ForwardFile;
+use health::{CheckFile, OutliersFile};
 pub(super) use member::MemberFile;
 pub(super) use name::GroupName;
 
@@ -67,6 +70,18 @@ pub(super) struct GroupFile {
     /// Default `"keep"`.
     #[serde(default)]
     on_removed: LeavingFile,
+    /// How each member is checked, whatever clients do: `"connect"`, `"redis"`, `"postgres"`, `"mariadb"`, `"smtp"`, `"ssh"`, `"tls"`,
+    /// `"http"` or `"smartproxy"`, or a table such as `{ kind = "redis", interval = "5s" }`. One that is down gets no new connections
+    /// until it is up again. Default: no member is checked.
+    #[serde(default)]
+    check: Option<CheckFile>,
+    /// What becomes of the connections of a member that its check finds down, as for `on_removed`. One that is up again before their
+    /// time is over keeps them. Default `"keep"`.
+    #[serde(default)]
+    on_down: LeavingFile,
+    /// When outcomes of connections take a member out for a while; `{}` for the defaults. Default: they do not.
+    #[serde(default)]
+    outliers: Option<OutliersFile>,
 }
 
 fn panic_threshold() -> Percent {
@@ -173,11 +188,13 @@ impl From<BalanceFile> for Balance {
 pub(super) struct Groups(BTreeMap<Arc<str>, Arc<GroupConfig>>);
 
 impl Groups {
-    /// Those of `file`, where a group that says nothing else has `breaker`.
-    pub(super) fn new(file: &ConfigFile, breaker: &BreakerOptions) -> Self {
+    /// Those of `file`, which `routes` are taken to, where a group that says nothing else has `breaker`.
+    pub(super) fn new((file, routes): (&ConfigFile, &[RouteFile]), breaker: &BreakerOptions) -> Self {
+        let drain_for = file.graceful_shutdown_timeout;
         let resolve = |(name, group): (&GroupName, &GroupFile)| {
+            let health = group.health(check::sent(name, routes).unwrap_or_default(), drain_for);
             let name = name.shared();
-            (Arc::clone(&name), Arc::new(group.resolved(name, breaker)))
+            (Arc::clone(&name), Arc::new(group.resolved(name, breaker, health)))
         };
         Self(file.groups.iter().map(resolve).collect())
     }
@@ -194,13 +211,22 @@ impl Groups {
 }
 
 impl GroupFile {
-    fn resolved(&self, name: Arc<str>, breaker: &BreakerOptions) -> GroupConfig {
+    fn health(&self, sent: CheckHeader, drain_for: Bound) -> HealthOptions {
+        HealthOptions::default()
+            .check(self.check.as_ref().map(|check| check.resolved(sent)))
+            .on_down(self.on_down.into())
+            .drain_for(drain_for)
+            .outliers(self.outliers.as_ref().map(OutliersFile::resolved))
+    }
+
+    fn resolved(&self, name: Arc<str>, breaker: &BreakerOptions, health: HealthOptions) -> GroupConfig {
         let mut options = GroupOptions::default()
             .breaker(self.breaker.over(breaker))
             .balance(self.balance.into())
             .slow_start(self.slow_start)
             .panic_threshold(self.panic_threshold)
-            .on_removed(self.on_removed.into());
+            .on_removed(self.on_removed.into())
+            .health(health);
         if let Some(most) = self.max_connections_per_member {
             options = options.max_connections_per_member(most.get() as usize);
         }

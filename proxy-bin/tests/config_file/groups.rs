@@ -42,6 +42,10 @@ fn a_group_with_every_key() {
     inner:
     10.0.0.1:443 weight 1 priority 0
     10.0.0.2:443 weight 2 priority 1 backup
+    stats:
+    10.0.1.1:7 weight 1 priority 0
+    tls:
+    10.0.2.1:443 weight 1 priority 0
     ");
     let options = &config.settings.groups[0].options;
     assert_eq!(options.balance, Balance::Hash(HashKey::Client));
@@ -417,7 +421,7 @@ error: unknown key `lb_policy`
 3 | lb_policy = "p2c"
   | ^^^^^^^^^ did you mean `balance`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`
 
 error: unknown key `maxconn`
  --> proxy.toml:4:1
@@ -425,7 +429,7 @@ error: unknown key `maxconn`
 4 | maxconn = 5
   | ^^^^^^^ did you mean `max_connections_per_member`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`
 "#);
     assert_snapshot!(refusal(&group("members = [\"a:1\"]\nbreaker = { cool_down = \"9m\" }")), @r#"
 error: `cool_down` (9m) is longer than `longest_cool_down` (2m)

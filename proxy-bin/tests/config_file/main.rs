@@ -7,6 +7,7 @@
 mod admin;
 mod breakers;
 mod chains;
+mod checks;
 mod congestion;
 mod examples;
 mod groups;

@@ -1,6 +1,7 @@
 //! What is wrong with groups, and with routes that are taken to one.
 
 use proxy_upstream::Weight;
+use proxy_upstream::health::CheckHeader;
 use proxy_values::spelling;
 
 use super::super::breaker::BreakerFile;
@@ -8,7 +9,8 @@ use super::super::document::{Document, Place};
 use super::super::file::{ActionFile, ConfigFile, RouteFile};
 use super::super::finding::Finding;
 use super::super::route;
-use super::{ForwardFile, GroupFile, GroupName, earlier, place};
+use super::super::send_proxy::SendProxyFile;
+use super::{ForwardFile, GroupFile, GroupName, earlier, health, place};
 
 /// Errors of the groups, and of the routes that are taken to them.
 pub(in crate::config) fn check(
@@ -17,7 +19,9 @@ pub(in crate::config) fn check(
     findings: &mut Vec<Finding>,
 ) {
     for (name, group) in &file.groups {
-        check_one(name, group, &place(document, name.as_str()), findings);
+        let place = place(document, name.as_str());
+        check_one(name, group, &place, findings);
+        health::check((name, group), routes, &place, findings);
     }
     for (index, route) in routes.iter().enumerate() {
         let group = route.name.as_str().strip_prefix('@').and_then(|name| name.parse::<GroupName>().ok());
@@ -43,6 +47,18 @@ fn to_groups(routes: &[RouteFile]) -> impl Iterator<Item = (usize, &RouteFile, &
         ActionFile::Forward(ForwardFile::Group(name)) => Some((index, route, name)),
         ActionFile::Forward(ForwardFile::Targets(_)) | ActionFile::Refuse => None,
     })
+}
+
+/// The PROXY header that the routes send which are taken to a group; None where they differ.
+pub(super) fn sent(name: &GroupName, routes: &[RouteFile]) -> Option<CheckHeader> {
+    let header = |route: &RouteFile| match route.send_proxy {
+        SendProxyFile::Off => CheckHeader::None,
+        SendProxyFile::V1 => CheckHeader::V1,
+        SendProxyFile::V2 => CheckHeader::V2,
+    };
+    let mut headers = to_groups(routes).filter(|(.., of)| *of == name).map(|(_, route, _)| header(route));
+    let first = headers.next().unwrap_or_default();
+    headers.all(|header| header == first).then_some(first)
 }
 
 /// Whether the table of a group was cut out for what is wrong with it.
@@ -136,6 +152,7 @@ pub(in crate::config) fn unused(
                     .help(format!("a route is taken there by action = {{ forward = \"@{name}\" }}")),
             );
         }
+        health::useless(group, &place, &mut findings);
         if group.members.iter().all(|member| member.backup) {
             findings.push(
                 Finding::new(
