@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -72,7 +72,8 @@ pub(crate) struct Feed<D> {
     /// Whether any group is watched: most configurations have none, and then an end costs one look here.
     on: AtomicBool,
     map: ArcSwapOption<Map>,
-    in_force: OnceLock<Arc<ArcSwap<Generation<D>>>>,
+    /// Weak: it has the tracker, and the tracker has this.
+    in_force: OnceLock<Weak<ArcSwap<Generation<D>>>>,
 }
 
 impl<D> Default for Feed<D> {
@@ -84,20 +85,24 @@ impl<D> Default for Feed<D> {
 impl<D> Feed<D> {
     /// These settings are in force from now on, in what is in `in_force`.
     pub(crate) fn follow(&self, settings: &Settings, in_force: &Arc<ArcSwap<Generation<D>>>) {
-        self.in_force.get_or_init(|| Arc::clone(in_force));
+        self.in_force.get_or_init(|| Arc::downgrade(in_force));
         let map = Map::of(settings);
         let on = !map.routes.is_empty();
         self.map.store(on.then(|| Arc::new(map)));
         self.on.store(on, Ordering::Relaxed);
     }
 
+    fn in_force(&self) -> Option<Arc<ArcSwap<Generation<D>>>> {
+        self.in_force.get()?.upgrade()
+    }
+
     /// Counts for the member that is called `target` on `route`.
     fn count(&self, route: &str, target: &str, outcome: impl Fn(Option<Bound>) -> Option<Outcome>) {
-        let (map, in_force) = (self.map.load(), self.in_force.get());
+        let map = self.map.load();
         let Some(watched) = map.as_ref().and_then(|map| map.routes.get(route)) else { return };
         let Some(outcome) = outcome(watched.first_byte_due) else { return };
         let Some(nth) = watched.members.get(target) else { return };
-        let Some(in_force) = in_force else { return };
+        let Some(in_force) = self.in_force() else { return };
         if let Some(state) = in_force.load().routes.made(watched.index)
             && *state.name == *route
             && let Some(member) = state.targets.nth(*nth)
@@ -123,7 +128,7 @@ impl<D> Feed<D> {
         if map.routes.values().all(|watched| watched.first_byte_due.is_none()) {
             return;
         }
-        let Some(in_force) = self.in_force.get() else { return };
+        let Some(in_force) = self.in_force() else { return };
         for one in in_force.load_full().tracker.connections() {
             if one.phase() == Phase::Relay && one.bytes().1 == 0 {
                 let view = one.view(now);

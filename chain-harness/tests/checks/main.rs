@@ -2,7 +2,6 @@
 //! does not, and of each check no more in the server's log than docs/operations.md says. One that is not installed is skipped with
 //! a word.
 
-#![expect(clippy::print_stdout, reason = "a test says on stdout what it skips")]
 #![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
 
 mod http;
@@ -43,8 +42,8 @@ fn checking(server: SocketAddr, check: &str) -> Hop {
 /// How its member is.
 fn view(hop: &Hop) -> HealthView {
     let proxy = hop.control().proxy();
-    let group = proxy.groups().next().expect("it has one");
-    group.members().first().expect("it has one").health.view()
+    let group = &proxy.route(0).expect("it has one").targets;
+    group.nth(0).expect("it has one").health.view()
 }
 
 /// It is up for so many checks.

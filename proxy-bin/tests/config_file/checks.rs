@@ -23,7 +23,7 @@ fn file(text: &str, sends: &[&str]) -> String {
 }
 
 fn health(text: &str, sends: &[&str]) -> HealthOptions {
-    good(&file(text, sends)).settings.groups[0].options.health.clone()
+    good(&file(text, sends)).settings.groups.first().unwrap().options.health.clone()
 }
 
 fn check(text: &str) -> Arc<CheckOptions> {

@@ -90,6 +90,9 @@ impl RouteConfig {
     /// What holds for each of its backends.
     #[must_use]
     pub fn group(&self) -> GroupOptions {
+        if let Action::Group(group) = &self.action {
+            return group.options.clone();
+        }
         let max_connections_per_member =
             self.max_connections_per_target.map_or(Limit::MAX, |most| most.get() as usize);
         GroupOptions::default().max_connections_per_member(max_connections_per_member).breaker(self.breaker)

@@ -1,4 +1,4 @@
-//! The check of a MariaDB or `MySQL` server: a login, and a farewell.
+//! The check of a MariaDB or MySQL server: a login, and a farewell.
 //!
 //! A connection that ends before its login counts against the address that it came from, and after `max_connect_errors` (100) of
 //! these the server refuses everybody from there, which is every client of the proxy. A login that succeeds costs no line in
@@ -13,7 +13,7 @@
 use super::cause::{Finding, excerpt};
 use super::exchange::{Exchange, Step};
 
-/// Old and new passwords alike, the protocol of `MySQL` 4.1, authentication by plugins.
+/// Old and new passwords alike, the protocol of MySQL 4.1, authentication by plugins.
 const CAPABILITIES: u32 = 0x1 | 0x200 | 0x8000 | 0x8_0000;
 /// The most that may be sent to us, in bytes: what clients usually say.
 const MAX_PACKET: u32 = 1 << 24;

@@ -1,9 +1,9 @@
-//! The check of a `PostgreSQL` server: whether it would do TLS, which it answers before it knows who asks.
+//! The check of a PostgreSQL server: whether it would do TLS, which it answers before it knows who asks.
 
 use super::cause::{Finding, excerpt};
 use super::exchange::{Exchange, Step};
 
-/// `SSLRequest`: its length, and the code 80877103 (`PostgreSQL`'s documentation, "Message Formats").
+/// `SSLRequest`: its length, and the code 80877103 (PostgreSQL's documentation, "Message Formats").
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// Asks, and closes in order: a server logs who resets, and who sends less, and not this.
