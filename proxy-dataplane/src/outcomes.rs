@@ -101,13 +101,22 @@ impl<D> Feed<D> {
         let map = self.map.load();
         let Some(watched) = map.as_ref().and_then(|map| map.routes.get(route)) else { return };
         let Some(outcome) = outcome(watched.first_byte_due) else { return };
-        let Some(nth) = watched.members.get(target) else { return };
         let Some(in_force) = self.in_force() else { return };
-        if let Some(state) = in_force.load().routes.made(watched.index)
-            && *state.name == *route
-            && let Some(member) = state.targets.nth(*nth)
-        {
-            member.health.outcomes.count(outcome);
+        let in_force = in_force.load();
+        let Some(state) = in_force.routes.made(watched.index).filter(|state| *state.name == *route) else {
+            return;
+        };
+        match watched.members.get(target) {
+            Some(nth) => {
+                if let Some(member) = state.targets.nth(*nth) {
+                    member.health.outcomes.count(outcome);
+                }
+            }
+            // One that was added by hand.
+            None => {
+                let added = state.targets.members().into_iter().find(|member| *member.name == *target);
+                added.into_iter().for_each(|member| member.health.outcomes.count(outcome));
+            }
         }
     }
 

@@ -64,7 +64,7 @@ struct Entry {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Turn<'a> {
-    /// The group.
+    /// The group, as it is logged: with an `@` where its name is its own.
     pub group: &'a Arc<str>,
     /// The member.
     pub member: &'a Arc<Member>,

@@ -103,7 +103,7 @@ impl Group {
     fn have_checked(&self) {
         let (table, health) = (self.table.load(), &self.options.health);
         let members = table.entries().iter().map(|entry| (&entry.member, entry.member.target()));
-        self.unhealthy.checks.follow(&self.name, members, health.check.as_ref(), health.outliers.as_ref());
+        self.unhealthy.checks.follow(&self.label, members, health.check.as_ref(), health.outliers.as_ref());
     }
 
     /// Its name: that of the route whose group it is, or its own.
