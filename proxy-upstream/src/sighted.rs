@@ -12,10 +12,13 @@ use crate::balance::{Rotation, Sight, Way};
 const FOR_EACH: Duration = Duration::from_micros(10);
 const LONGEST: Duration = Duration::from_millis(100);
 
+/// The clock is read at every so manieth choice: that takes as long as the choice itself.
+const CHOICES: u64 = 16;
+
 /// Bits of a [`Way`]'s code.
 const WAY_BITS: u32 = 16;
 
-/// What was last seen of who serves. Whoever finds that this was too long ago looks anew, one at a time; the others go by it
+/// What was last seen of who serves: of some milliseconds ago, or of [`CHOICES`] choices where that is longer. Whoever finds that this was too long ago looks anew, one at a time; the others go by it
 /// meanwhile.
 #[derive(Debug)]
 pub(crate) struct Sighted {
@@ -44,16 +47,30 @@ impl Sighted {
     }
 
     /// What was last seen, or what is seen now.
-    pub(crate) fn sight(&self, look: impl FnOnce() -> Sight, turn: &Rotation, now: Instant) -> Sight {
-        let (millis, word) = (self.millis(now), self.until.load(Ordering::Relaxed));
-        if millis >= word >> WAY_BITS {
+    pub(crate) fn sight(
+        &self,
+        look: impl FnOnce() -> Sight,
+        turn: &Rotation,
+        now: impl FnOnce() -> Instant,
+    ) -> Sight {
+        let (chosen, word) = (turn.now(), self.until.load(Ordering::Relaxed));
+        if word == 0 || chosen % CHOICES == 0 {
+            let now = now();
+            let millis = self.millis(now);
+            if millis < word >> WAY_BITS {
+                return self.last(word, chosen);
+            }
             let mine = (millis + self.holds) << WAY_BITS | (word & ((1 << WAY_BITS) - 1));
             let first = self.until.compare_exchange(word, mine, Ordering::Relaxed, Ordering::Relaxed);
             if first.is_ok() {
                 return self.anew(look, turn, now);
             }
         }
-        let since = turn.now().saturating_sub(self.turn.load(Ordering::Relaxed));
+        self.last(word, chosen)
+    }
+
+    fn last(&self, word: u64, chosen: u64) -> Sight {
+        let since = chosen.saturating_sub(self.turn.load(Ordering::Relaxed));
         Sight {
             way: Way::of(u16::try_from(word & 0xFFFF).unwrap_or(0)),
             weight: self.weight.load(Ordering::Relaxed),
@@ -86,12 +103,15 @@ mod tests {
     async fn it_holds_for_a_moment_and_what_was_chosen_since_is_added() {
         let (sighted, turn) = (Sighted::new(1000), Rotation::default());
         let seen = |open| Sight { way: Way::Backups, weight: 7, open };
-        let sight = |open| sighted.sight(|| seen(open), &turn, Instant::now());
+        let sight = |open| sighted.sight(|| seen(open), &turn, Instant::now);
         assert_eq!(sight(5), seen(5));
-        turn.next();
+        (0..CHOICES).for_each(|_| assert!(turn.next() < 99));
         tokio::time::advance(Duration::from_millis(9)).await;
-        assert_eq!(sight(100), seen(6), "it is not looked anew");
+        assert_eq!(sight(100), seen(5 + CHOICES), "it is not looked anew");
+        turn.next();
         tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(sight(100), seen(6 + CHOICES), "nor is the clock");
+        (1..CHOICES).for_each(|_| assert!(turn.next() < 99));
         assert_eq!(sight(100), seen(100));
     }
 }

@@ -115,7 +115,7 @@ impl Table {
         if self.len() <= FEW {
             return self.plan.look(view);
         }
-        self.sighted.sight(|| self.plan.look(view), turn, view.now())
+        self.sighted.sight(|| self.plan.look(view), turn, || view.now())
     }
 }
 

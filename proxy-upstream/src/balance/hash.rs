@@ -6,8 +6,8 @@
 //! - a member that goes down moves its own keys and no others, to the members that further hashes of the same key name, evenly; they
 //!   are back with it when it is;
 //! - one that comes back slowly has a fixed part of its keys, which grows;
-//! - a member that a configuration adds or removes moves its own keys, and beside them about as many again as the table has
-//!   to fill differently (`proxy-upstream/tests/hash_moves_few.rs` has the numbers).
+//! - a member that a configuration adds or removes moves its own keys, and beside them up to one in a hundred of all, whose slots the
+//!   table fills differently (`proxy-upstream/tests/balance/hash_moves_few.rs` has the numbers).
 //!
 //! *Bounded load* (Mirrokni and others, 2018): nobody is given more than 1.25 times its share of all that is open, rounded up. A key whose
 //! member is full goes to that of its next hash.

@@ -13,6 +13,8 @@
 
 mod tree;
 
+use smallvec::SmallVec;
+
 use super::draw::{Choice, Serving};
 use super::seen::Seen;
 use super::shares::Shares;
@@ -57,18 +59,23 @@ impl Least {
         Self { from, minima: Minima::new(to - from) }
     }
 
-    /// Looks at the next members.
-    fn sweep<S: Seen>(&self, shares: &Shares, serving: &Serving<'_, S>, turn: u64) {
+    /// Looks at the next members; how often all were looked at before.
+    fn sweep<S: Seen>(&self, shares: &Shares, serving: &Serving<'_, S>, turn: u64) -> u16 {
         let len = self.minima.len().max(1) as u64;
-        for nth in 0..SWEEP {
-            let at = usize::try_from((turn * SWEEP + nth) % len).unwrap_or(0);
-            self.look(shares, serving, at, round(turn, len));
+        let swept = turn.wrapping_mul(SWEEP);
+        let (sweeps, mut next) = (round(swept / len), swept % len);
+        for _ in 0..SWEEP {
+            self.look(shares, serving, usize::try_from(next).unwrap_or(0), sweeps);
+            next = if next + 1 < len { next + 1 } else { 0 };
         }
+        sweeps
     }
 
     /// Looks at one.
-    fn look<S: Seen>(&self, shares: &Shares, serving: &Serving<'_, S>, at: usize, round: u16) -> Leaf {
-        let seen = Leaf { load: self.load(shares, serving, at), last: self.minima.leaf(at).last.min(round) };
+    fn look<S: Seen>(&self, shares: &Shares, serving: &Serving<'_, S>, at: usize, sweeps: u16) -> Leaf {
+        // Later than now is of before the number of sweeps began anew.
+        let last = self.minima.leaf(at).last.min(sweeps.saturating_add(1));
+        let seen = Leaf { load: self.load(shares, serving, at), last };
         self.minima.set(at, seen);
         seen
     }
@@ -80,9 +87,9 @@ impl Least {
     }
 }
 
-/// How often all of `len` have had a turn, as far as it can be told.
-fn round(turn: u64, len: u64) -> u16 {
-    u16::try_from((turn / len) & 0xFFFF).unwrap_or(0)
+/// As much of a number of sweeps as a leaf has room for.
+fn round(sweeps: u64) -> u16 {
+    u16::try_from(sweeps & 0xFFFF).unwrap_or(0)
 }
 
 /// The least of what was last seen in the levels that serve.
@@ -93,33 +100,35 @@ pub(super) fn of_many<S: Seen>(
     turn: &Rotation,
 ) -> Choice {
     let turn = turn.next();
-    for level in levels {
-        level.sweep(shares, serving, turn);
-    }
+    let sweeps: SmallVec<[u16; 4]> = levels.iter().map(|level| level.sweep(shares, serving, turn)).collect();
     let least = |_| {
-        levels.iter().filter_map(|level| Some((level, level.minima.least()?))).min_by_key(|(_, one)| one.1)
+        let known = levels
+            .iter()
+            .zip(&sweeps)
+            .filter_map(|(level, sweeps)| Some((level, *sweeps, level.minima.least()?)));
+        known.min_by_key(|(_, _, (_, leaf))| *leaf)
     };
-    for (level, (at, known)) in (0..LOOKS).map_while(least) {
-        let (place, len) = (level.from + at, level.minima.len().max(1) as u64);
+    for (level, sweeps, (at, known)) in (0..LOOKS).map_while(least) {
+        let place = level.from + at;
         let now = level.load(shares, serving, at);
         if now > known.load {
             level.minima.set(at, Leaf { load: now, ..known });
             continue;
         }
         let load = load(shares, serving.seen, place, serving.seen.open(place) + 1);
-        level.minima.set(at, Leaf { load, last: round(turn, len).saturating_add(1) });
+        level.minima.set(at, Leaf { load, last: sweeps.saturating_add(1) });
         return Choice { at: place, sure: true };
     }
-    all_anew(shares, levels, serving, turn)
+    all_anew(shares, levels, serving)
 }
 
 /// Nobody was found: all are looked at, and the best is taken.
 #[cold]
-fn all_anew<S: Seen>(shares: &Shares, levels: &[Least], serving: &Serving<'_, S>, turn: u64) -> Choice {
+fn all_anew<S: Seen>(shares: &Shares, levels: &[Least], serving: &Serving<'_, S>) -> Choice {
     let mut best: Option<(Leaf, usize)> = None;
     for level in levels {
         for at in 0..level.minima.len() {
-            let leaf = level.look(shares, serving, at, round(turn, level.minima.len() as u64));
+            let leaf = level.look(shares, serving, at, u16::MAX);
             let better = leaf.load < u64::MAX && best.is_none_or(|(best, _)| leaf < best);
             best = if better { Some((leaf, level.from + at)) } else { best };
         }

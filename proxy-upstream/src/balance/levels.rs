@@ -140,7 +140,7 @@ pub struct Sight {
     pub way: Way,
     /// The weight of those.
     pub weight: u64,
-    /// Their open connections.
+    /// Their open connections, where they are counted.
     pub open: u64,
 }
 
@@ -164,14 +164,14 @@ struct Tally {
 }
 
 impl Tally {
-    fn of(seen: &impl Seen, shares: &Shares, span: &Span) -> Self {
-        let mut tally = Self::default();
+    fn of(seen: &impl Seen, shares: &Shares, span: &Span, counts_open: bool) -> Self {
+        let mut tally = Self { weight: u64::from(span.slots()), ..Self::default() };
         for at in span.from..span.to {
-            let (weight, rank) = (u64::from(shares.weight(at)), seen.rank(at));
-            tally.weight += weight;
+            let rank = seen.rank(at);
             if rank <= Rank::Lags {
+                let weight = u64::from(shares.weight(at));
                 tally.usable += weight;
-                tally.open += seen.open(at);
+                tally.open += if counts_open { seen.open(at) } else { 0 };
                 tally.well += if rank == Rank::Usable { weight } else { 0 };
             }
         }
@@ -209,10 +209,15 @@ impl Levels {
     }
 
     /// Who serves: the rule of this module.
-    pub(super) fn look(&self, seen: &impl Seen, shares: &Shares, threshold: u32) -> Sight {
+    pub(super) fn look(
+        &self,
+        seen: &impl Seen,
+        shares: &Shares,
+        (threshold, counts_open): (u32, bool),
+    ) -> Sight {
         let (mut all, mut serving) = (Tally::default(), None);
         for (own, place) in self.levels.iter().map(|(own, _)| own).zip(0_u8..) {
-            let tally = Tally::of(seen, shares, own);
+            let tally = Tally::of(seen, shares, own, counts_open);
             all = all.with(tally);
             if serving.is_none() && tally.suffices(threshold) {
                 serving = Some((place, all));
@@ -226,12 +231,12 @@ impl Levels {
             return Sight { way: Way::Levels(place), weight: tally.usable, open: tally.open };
         }
         let backups = self.backups.filter(|_| all.usable == 0);
-        let backups = backups.map(|span| Tally::of(seen, shares, &span)).unwrap_or_default();
+        let backups = backups.map(|span| Tally::of(seen, shares, &span, counts_open)).unwrap_or_default();
         if backups.usable > 0 {
             return Sight { way: Way::Backups, weight: backups.usable, open: backups.open };
         }
         let span = self.span(Way::Panic);
-        let open = (span.from..span.to).map(|at| seen.open(at)).sum();
+        let open = (span.from..span.to).filter(|_| counts_open).map(|at| seen.open(at)).sum();
         Sight { way: Way::Panic, weight: span.slots().into(), open }
     }
 
@@ -276,7 +281,8 @@ mod tests {
 
     fn turns(weights: &[u32], count: u64) -> String {
         let (shares, span) = span(weights);
-        (0..count).map(|turn| char::from(b'a' + shares.find(span.at_turn(turn).unwrap()) as u8)).collect()
+        let whose = |turn| shares.find(span.at_turn(turn).unwrap());
+        (0..count).map(|turn| ['a', 'b', 'c', 'd'][whose(turn)]).collect()
     }
 
     #[test]

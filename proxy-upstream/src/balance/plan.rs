@@ -11,7 +11,7 @@ use super::{first, hash, p2c, random, round_robin};
 use crate::options::Balance;
 
 /// So many members are all looked at for one choice: that takes less than keeping in mind what was seen of them.
-pub const FEW: usize = 16;
+pub const FEW: usize = 8;
 
 /// A member as a plan knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,10 +108,11 @@ impl Plan {
         self.shares.weight(at)
     }
 
-    /// Who serves, as it is now. Looks at each member once.
+    /// Who serves, as it is now. Looks at each member once. Open connections are only counted for a hash, whose bound they are.
     #[must_use]
     pub fn look(&self, seen: &impl Seen) -> Sight {
-        self.levels.look(seen, &self.shares, self.panic_threshold)
+        let counts_open = matches!(self.balance, Balance::Hash(_));
+        self.levels.look(seen, &self.shares, (self.panic_threshold, counts_open))
     }
 
     /// The places of those that serve that way.
@@ -134,6 +135,8 @@ impl Plan {
         Some(match (self.balance, &self.tables) {
             (Balance::Hash(_), Tables::Hash(tables)) => {
                 let tables = tables.get(levels).unwrap_or(tables);
+                // Nobody's turn, but one more that was chosen.
+                turn.next();
                 hash::choose(&self.shares, tables, (&serving, sight), key)
             }
             (Balance::LeastConnections, Tables::Least(least)) => {

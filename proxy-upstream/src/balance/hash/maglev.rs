@@ -6,15 +6,28 @@
 
 use crate::balance::turn::mix;
 
-/// Slots for each member at the least: its share is then right to a thirtieth, and to a two-hundredth where there are few members.
-const OF_EACH: usize = 32;
+/// Slots for each member, up to [`USUAL`] in all: the more there are, the fewer slots change hands with a member that comes or goes.
+const OF_FEW: usize = 2_048;
 
-/// The sizes of tables: the largest primes below powers of two, each about twice the one before. The smallest has two hundred slots
-/// for each of five members.
-const PRIMES: [usize; 16] = [
-    1_021, 2_039, 4_093, 8_191, 16_381, 32_749, 65_521, 131_071, 262_139, 524_287, 1_048_573, 2_097_143,
-    4_194_301, 8_388_593, 16_777_213, 33_554_393,
+/// Slots of a table of more than a few members: Envoy's default, but for a prime that is nearer to the power of two. Two bytes each.
+const USUAL: usize = 65_521;
+
+/// Slots for each of very many members: its share is then right to a sixteenth, and they take 32 bytes or a little more.
+const OF_MANY: usize = 16;
+
+/// The sizes of tables: the largest primes below powers of two, each about twice the one before.
+const PRIMES: [usize; 15] = [
+    2_039, 4_093, 8_191, 16_381, 32_749, 65_521, 131_071, 262_139, 524_287, 1_048_573, 2_097_143, 4_194_301,
+    8_388_593, 16_777_213, 33_554_393,
 ];
+
+/// The size of the table of so many members.
+fn size(members: usize) -> usize {
+    let wanted = members.saturating_mul(OF_FEW).min(USUAL.max(members.saturating_mul(OF_MANY)));
+    let largest = PRIMES.last().copied().unwrap_or(1);
+    // A little less than the power of two does, too.
+    PRIMES.iter().find(|prime| **prime + **prime / 64 >= wanted).copied().unwrap_or(largest)
+}
 
 /// A slot that nobody has taken yet.
 const FREE: u32 = u32::MAX;
@@ -57,8 +70,7 @@ impl Table {
             .collect();
         // Whatever order they are written in.
         takers.sort_by_key(|taker| (taker.id, taker.at));
-        let largest = PRIMES.last().copied().unwrap_or(1);
-        let size = PRIMES.iter().find(|prime| **prime >= takers.len() * OF_EACH).copied().unwrap_or(largest);
+        let size = size(takers.len());
         for taker in &mut takers {
             (taker.next, taker.skip) = (below(size, mix(taker.id)), 1 + below(size - 1, mix(!taker.id)));
         }
@@ -134,10 +146,11 @@ mod tests {
     #[test]
     fn each_has_its_share_to_one_slot_and_nobody_without_weight_has_any() {
         let equal = shares(&Table::new(0, (0..7).map(|id| (1, id))), 7);
-        assert!(equal.iter().all(|count| (145..=146).contains(count)), "{equal:?}");
+        assert!(equal.iter().all(|count| (2340..=2341).contains(count)), "{equal:?}");
         let weighed = shares(&Table::new(0, [(256, 5), (1, 6), (0, 7), (128, 8)].into_iter()), 4);
-        assert!(weighed[0].abs_diff(1021 * 256 / 385) <= 1 && weighed[1].abs_diff(3) <= 1, "{weighed:?}");
-        assert_eq!((weighed[2], weighed.iter().sum::<usize>()), (0, 1021));
+        assert!(weighed[0].abs_diff(8191 * 256 / 385) <= 1 && weighed[1].abs_diff(21) <= 1, "{weighed:?}");
+        assert_eq!((weighed[2], weighed.iter().sum::<usize>()), (0, 8191));
+        assert_eq!([1, 2, 32, 2000, 10_000].map(size), [2039, 4093, 65_521, 65_521, 262_139]);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //!     ┌──┴──┐    ┌──┴──┐
 //!    leaf  leaf leaf  leaf       what was last seen of a member
 //! ```
-//! Who writes a leaf makes the minima above it anew, and looks once more whether somebody has changed what is below meanwhile.
-//! Where two write at the same moment a minimum may still be of a moment ago; that lasts until a leaf below it is written again.
+//! Who writes a leaf makes the minima above it anew. Where two do so at the same moment a minimum may be of a moment ago; that lasts
+//! until a leaf below it is written again, which the one that is taken for the least is at once.
 //! Whoever takes the least looks at the member itself, so nothing worse follows than a member that is overlooked for that long.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ const NONE: u64 = u64::MAX;
 pub(super) struct Leaf {
     /// [`u64::MAX`] for one that does not serve.
     pub(super) load: u64,
-    /// The round after the one in which it was last taken.
+    /// The sweep after the one in which it was last taken.
     pub(super) last: u16,
 }
 
@@ -93,23 +93,16 @@ impl Minima {
 
     /// Makes the minima above a leaf anew.
     fn rise(&self, mut at: usize) {
-        for pair in self.storeys.windows(2) {
-            let [below, above] = pair else { continue };
+        let Some((mut below, above)) = self.storeys.split_first() else { return };
+        for storey in above {
             let first = at / FAN * FAN;
             at /= FAN;
-            let (Some(node), Some(children)) =
-                (above.get(at), below.get(first..below.len().min(first + FAN)))
-            else {
-                return;
-            };
-            // Once more, since somebody may have written below while this one did here.
-            for _ in 0..2 {
-                let least = children.iter().map(|child| child.load(Ordering::Acquire)).min().unwrap_or(NONE);
-                if node.load(Ordering::Relaxed) == least {
-                    break;
-                }
+            let children = below.get(first..below.len().min(first + FAN)).unwrap_or_default();
+            let least = children.iter().fold(NONE, |least, child| least.min(child.load(Ordering::Acquire)));
+            if let Some(node) = storey.get(at) {
                 node.store(least, Ordering::Release);
             }
+            below = storey;
         }
     }
 }
