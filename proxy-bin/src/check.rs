@@ -71,9 +71,14 @@ fn one(text: Option<&str>, file: &Path, warnings: &mut usize) -> anyhow::Result<
         some => format!("no error, {}", count(some as u64, "warning", "warnings")),
     };
     let routes = count(config.settings.routes.len() as u64, "route", "routes");
+    let groups = match config.settings.groups.len() {
+        0 => String::new(),
+        groups => format!("{}, ", count(groups as u64, "group", "groups")),
+    };
     let sockets = count(config.settings.listeners.len() as u64, "listening socket", "listening sockets");
     let (name, each_client) = (name.display(), config.limits.of_each_client());
-    let said = format!("{name}: {verdict} ({routes}, {sockets})\n{name}: each client: {each_client}\n");
+    let said =
+        format!("{name}: {verdict} ({routes}, {groups}{sockets})\n{name}: each client: {each_client}\n");
     print::out(said.as_bytes())?;
     Ok(Some(config))
 }

@@ -10,6 +10,7 @@
 mod acting;
 mod chain;
 mod demo;
+mod groups;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod pile_up;

@@ -560,3 +560,33 @@ error: a route is named "@inner", as the group "inner" is called in metrics
 "#);
     good(&group("members = [\"a:1\"]").replace("name = \"web\"", "name = \"@other\""));
 }
+
+/// What `check OUTER INNER` says of a group of 1 000 connections, one member of which is an inner hop that takes `most`.
+fn brought(members: &str, balance: &str, most: u32) -> Option<String> {
+    let outer = format!(
+        "limits.max_connections = 1000\n[groups.inner]\nmembers = [{members}]\n{balance}\n{}send_proxy = \"v2\"\n\
+         next_hop = \"smartproxy\"\n",
+        route("@inner")
+    );
+    let inner = format!(
+        "limits.max_connections = {most}\n[[listeners]]\nports = [9001]\naccept_proxy = {{ required = [\"10.0.0.0/8\"] }}\n{}",
+        ROUTE.replace("8080", "9001")
+    );
+    let between = proxy_bin::config::between(&good(&outer), &good(&inner), 0);
+    assert_eq!((between.routes, between.outer.len()), (1, 0));
+    between.inner.iter().next().map(|finding| finding.label.clone())
+}
+
+#[test]
+fn a_member_brings_as_many_as_its_weight_says_and_one_that_stands_in_all() {
+    let here = "10.0.0.1:9001";
+    let three = format!("{{ to = \"{here}\", weight = 3 }}, \"10.0.0.2:1\"");
+    assert_eq!(brought(&three, "", 750), None);
+    assert_eq!(brought(&three, "", 749).unwrap(), "749 here, 750 there");
+    assert_eq!(brought(&three, "balance = \"first\"", 750).unwrap(), "750 here, 1000 there");
+    assert_eq!(brought(&three, "max_connections_per_member = 5", 5), None);
+    let backup = format!("{{ to = \"{here}\", backup = true }}, \"10.0.0.2:1\"");
+    assert_eq!(brought(&backup, "", 999).unwrap(), "999 here, 1000 there");
+    let level = format!("\"10.0.0.2:1\", {{ to = \"{here}\", priority = 1 }}");
+    assert_eq!(brought(&level, "", 999).unwrap(), "999 here, 1000 there");
+}
