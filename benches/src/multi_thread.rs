@@ -29,7 +29,7 @@ pub(crate) fn run(config: &Path) -> anyhow::Result<()> {
         descriptors::look_ups(descriptors),
         config.settings.resolver,
     );
-    let dialer = TcpDialer::new(config.settings.congestion);
+    let dialer = TcpDialer::default();
     let proxy = Arc::new(Generation::new(
         config.settings,
         Tracker::new(workers, logs.access_log()),

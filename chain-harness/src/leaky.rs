@@ -183,7 +183,7 @@ impl<D: Dial> Leaky<D> {
     }
 
     async fn dial(&self) -> io::Result<D::Stream> {
-        let dialling = self.dialer.dial(&self.options.target);
+        let dialling = self.dialer.dial((&self.options.target).into());
         let backend = if self.options.leak == Leak::NoDialDeadline {
             dialling.await?
         } else {

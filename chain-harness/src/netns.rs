@@ -53,13 +53,19 @@ impl Namespace {
     }
 
     /// `ip` with `arguments`, about this namespace.
-    fn ip(&self, arguments: &str) {
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn ip(&self, arguments: &str) {
         let output = run(Command::new(&self.ip).args(["-n", &self.name]).args(arguments.split(' ')));
         assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Does `what` on a thread inside: sockets that it makes belong here for good, wherever they are used.
-    fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+    ///
+    /// # Panics
+    /// Where `what` does.
+    pub fn inside<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         let file = File::open(Path::new(NAMED).join(&self.name)).expect("it is there until dropped");
         std::thread::scope(|threads| {
             let thread = threads.spawn(|| {
@@ -152,6 +158,12 @@ impl Network {
         router.inside(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")).expect("we are root");
         let hosts = (0..hosts).map(|n| add_host(&router, n)).collect();
         Self { router, hosts }
+    }
+
+    /// The router between the hosts: its interface to the `n`th is `hostn`.
+    #[must_use]
+    pub fn router(&self) -> &Namespace {
+        &self.router
     }
 
     /// The router drops, without a word, whatever is for `host`: its machine lost its power.

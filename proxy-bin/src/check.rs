@@ -61,6 +61,7 @@ fn one(text: Option<&str>, file: &Path, warnings: &mut usize) -> anyhow::Result<
     let Some(config) = fit(name, read) else { return Ok(None) };
     let mut of_this = config.warnings.len();
     of_this += told(&config.awaited_at_a_start());
+    of_this += told(&config.egress_awaited());
     if let Some(warning) = descriptors::too_few(&config.settings, descriptors::attainable()) {
         print::err(format_args!("warning: {}: {warning}\n", name.display()));
         of_this += 1;

@@ -61,6 +61,8 @@ mod chain;
 mod congestion;
 mod delay;
 mod document;
+mod egress;
+mod egress_awaited;
 mod elsewhere;
 mod events;
 mod explain;
@@ -280,6 +282,7 @@ fn resolve(
         at_limit: file.limits.at_limit,
         breaker,
         groups: Groups::new((file, &routes), &breaker),
+        egress: Arc::new(egress::of_file(file)),
     };
     access_rule::check(file, &routes, document, errors);
     process::check(file, document, errors);
@@ -311,7 +314,7 @@ fn resolve(
         workers: file.workers.unwrap_or_else(proxy_dataplane::settings::one_for_each_core),
         deadlines: Deadlines::default().with(&file.timeouts),
         keep_alive: defaults.keep_alive,
-        congestion: file.congestion,
+        egress: Arc::clone(&defaults.egress),
         max_connections: limits.max_connections,
         max_unrouted_connections: limits.max_unrouted_connections,
         clients: limits.clients(),

@@ -58,7 +58,12 @@ fn main() -> ExitCode {
 
 /// Loads a configuration and says what there is to say about it; None where it is not fit to run here.
 fn load(path: &Path) -> Option<Config> {
-    fit(path, Config::load(path))
+    let config = fit(path, Config::load(path))?;
+    let awaited = config.egress_awaited();
+    if !awaited.is_empty() {
+        print::err(format_args!("{}\n", awaited.render(ink())));
+    }
+    Some(config)
 }
 
 /// How findings are drawn on standard error.

@@ -30,7 +30,7 @@ async fn accept(
     listener: &TcpListener,
     tracker: &Arc<Tracker>,
 ) -> Result<(ConnGuard, Socket, Socket), Box<dyn Error>> {
-    let far = TcpDialer::default().dial(&Endpoint::Ip(listener.local_addr()?)).await?;
+    let far = TcpDialer::default().dial((&Endpoint::Ip(listener.local_addr()?)).into()).await?;
     let (near, peer) = listener.accept().await?;
     Ok((tracker.open(0, Opening::new(peer, "example")), near, far))
 }

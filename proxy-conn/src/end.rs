@@ -143,6 +143,8 @@ causes! {
     DialUnresolved = "dial_unresolved" 'S' Backend,
     /// This machine had no descriptor, port or memory for the backend connection.
     DialShortage = "dial_shortage" 'R' Proxy,
+    /// The dial could not leave this machine as it was to: its source address, interface or mark.
+    DialEgress = "dial_egress" 'R' Proxy,
     /// The dial failed in another way.
     DialFailed = "dial_failed" 'S' Backend,
     /// Silence both ways for too long.
@@ -217,6 +219,7 @@ impl Cause {
             | Self::DialReset
             | Self::DialUnresolved
             | Self::DialShortage
+            | Self::DialEgress
             | Self::DialFailed
             | Self::Idle
             | Self::NoData

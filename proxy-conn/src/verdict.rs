@@ -202,6 +202,7 @@ impl From<DialFailure> for Cause {
             DialFailure::Reset => Self::DialReset,
             DialFailure::Unresolved => Self::DialUnresolved,
             DialFailure::Shortage => Self::DialShortage,
+            DialFailure::Egress => Self::DialEgress,
             DialFailure::Failed => Self::DialFailed,
         }
     }

@@ -35,6 +35,6 @@ async fn black_hole() -> Result<(SocketAddr, Vec<Box<dyn std::any::Any>>), Box<d
     listener.listen(0)?;
     let addr = listener.local_addr()?.as_socket().ok_or("an address of the wrong family")?;
     // Backlog 0 still queues one connection; the second SYN and all after it are dropped.
-    let queued = TcpDialer::default().dial(&Endpoint::Ip(addr)).await?;
+    let queued = TcpDialer::default().dial((&Endpoint::Ip(addr)).into()).await?;
     Ok((addr, vec![Box::new(listener), Box::new(queued)]))
 }

@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let target = TargetAddr::Ip(backend.local_addr()?);
     let here = Endpoint::Ip(listener.local_addr()?);
     let client = async {
-        let client = TcpDialer::default().dial(&here).await?;
+        let client = TcpDialer::default().dial((&here).into()).await?;
         write_all(&client, b"request").await?;
         client.shutdown_write()?;
         let mut answer = [0; 64];

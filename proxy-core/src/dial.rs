@@ -4,11 +4,14 @@
 //! as long. So a dial is bounded as a whole, whatever the kernel does, over all targets and all their addresses; and none
 //! of them is waited for before the next is tried too ([`reach`]).
 
+mod destination;
 mod error;
 mod flights;
 mod gate;
+mod open;
 mod race;
 mod reach;
+mod shortage;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -19,16 +22,21 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, SockAddr, Type};
 
 use crate::addr::Endpoint;
 use crate::congestion::Congestion;
+use crate::egress::EgressError;
 use crate::socket::Socket;
 use crate::stream::Stream;
+use open::Outset;
 
+pub use destination::Destination;
 pub use error::{DialError, DialErrorKind, DialFailure, FailedAttempt};
 pub use gate::{AllOpen, Closed, Gate};
+pub(crate) use open::begin_to_connect;
 pub use reach::{Dialled, STAGGER, reach};
+pub use shortage::{NoPortLeft, Shortage, Sockets};
 
 /// The first wait for room in a Unix socket's backlog; doubled up to the longest. A backlog that anybody serves moves in
 /// milliseconds, and one that nobody does is not worth more than ten looks a second.
@@ -45,8 +53,9 @@ pub trait Dial: Send + Sync + 'static {
     /// Connects. Cancel-safe: dropping the future closes what it opened.
     ///
     /// # Errors
-    /// What the network says.
-    fn dial(&self, endpoint: &Endpoint) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// What the network says; what this machine lacks, as an [`EgressError`](crate::egress::EgressError) or a [`NoPortLeft`] within
+    /// the error; `InvalidInput` where a Unix endpoint is to be reached from a source address, by an interface, or with a mark.
+    fn dial(&self, to: Destination<'_>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     /// The same for connections that are to show whether an endpoint answers, and are dropped as soon as they are there: where
     /// it can be, no more than the endpoint's kernel takes notice.
@@ -67,34 +76,20 @@ pub struct TcpDialer {
 }
 
 impl TcpDialer {
-    /// One whose TCP sockets have this congestion control.
+    /// One whose TCP sockets have this congestion control where their [`Destination`] says nothing of it.
     #[must_use]
     pub const fn new(congestion: Congestion) -> Self {
         Self { congestion, unnoticed: false }
     }
 
-    /// A socket that does not block, with all that it is to have before it connects.
-    fn open(self, addr: SocketAddr) -> io::Result<socket2::Socket> {
-        let domain = Domain::for_address(addr);
-        let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        socket.set_tcp_nodelay(true)?;
-        // An urgent byte is passed on in its place, not dropped.
-        socket.set_out_of_band_inline(true)?;
-        // Whatever happens to this process, it resets; see `Socket`.
-        socket.set_linger(Some(Duration::ZERO))?;
-        self.congestion.begin(&socket, addr.ip())?;
-        if self.unnoticed {
-            // The last word of the handshake waits for company, and a reset comes in its place: the listener's program is never
-            // told. HAProxy's checks do the same.
-            rustix::net::sockopt::set_tcp_quickack(&socket, false)?;
-        }
-        Ok(socket)
-    }
-
     /// A socket that has begun to connect. Dropped, it resets, whatever the kernel has made of it.
-    fn begin(self, addr: SocketAddr) -> io::Result<Socket> {
-        let socket = self.open(addr)?;
-        begin_to_connect(&socket, &addr.into())?;
+    fn begin(self, to: Destination<'_>, addr: SocketAddr) -> io::Result<Socket> {
+        let congestion = to.egress.map_or(self.congestion, |egress| egress.congestion);
+        let outset = Outset { to: addr, congestion, unnoticed: self.unnoticed };
+        let socket = match to.egress {
+            Some(egress) if !egress.is_the_kernels() => outset.begin_by(egress, to.client_ip())?,
+            _ => outset.begin()?,
+        };
         Socket::connecting(socket.into(), addr)
     }
 }
@@ -102,12 +97,15 @@ impl TcpDialer {
 impl Dial for TcpDialer {
     type Stream = Socket;
 
-    async fn dial(&self, endpoint: &Endpoint) -> io::Result<Socket> {
-        match endpoint {
+    async fn dial(&self, to: Destination<'_>) -> io::Result<Socket> {
+        match to.endpoint {
             Endpoint::Ip(addr) => {
-                let socket = self.begin(*addr)?;
+                let socket = self.begin(to, *addr)?;
                 socket.connected().await?;
                 Ok(socket)
+            }
+            Endpoint::Unix(_) if to.egress.is_some_and(|egress| !egress.is_the_kernels()) => {
+                Err(EgressError::Unix.into())
             }
             Endpoint::Unix(path) => connect_unix(path).await,
         }
@@ -115,15 +113,6 @@ impl Dial for TcpDialer {
 
     fn unnoticed(&self) -> Self {
         Self { unnoticed: true, ..*self }
-    }
-}
-
-/// Starts to connect a socket that does not block.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that connects; `reach` bounds it")]
-pub(crate) fn begin_to_connect(socket: &socket2::Socket, addr: &SockAddr) -> io::Result<()> {
-    match socket.connect(addr) {
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
-        outcome => outcome,
     }
 }
 

@@ -13,6 +13,7 @@
 //! - [`late`]: deadlines that passed while a thread was held up;
 //! - [`screen`]: a PROXY header from a peer that is not trusted to send one, caught whenever it comes;
 //! - [`congestion`]: which congestion control their sockets have;
+//! - [`egress`]: which address, interface and mark dialled sockets have;
 //! - [`resolve`]: names, cached, with single flight and stale answers;
 //! - [`tcp_info`]: what the kernel knows of a socket;
 //! - [`process`]: what belongs to the whole process and not to a connection: pipes, reactors, the allocator, sockets it was
@@ -26,6 +27,7 @@ pub mod addr;
 pub mod ahead;
 pub mod congestion;
 pub mod dial;
+pub mod egress;
 pub mod header;
 pub mod hello;
 pub mod io;
@@ -50,7 +52,8 @@ pub mod unix;
 pub use addr::{BindAddr, ClientAddr, Endpoint, ListenAddr, PeerAddr, TargetAddr};
 pub use ahead::ReadAhead;
 pub use congestion::Congestion;
-pub use dial::{Dial, DialError, TcpDialer};
+pub use dial::{Destination, Dial, DialError, TcpDialer};
+pub use egress::{Egress, Source};
 pub use listen::{Listen, ListenError, ListenStep, TcpListener};
 pub use options::{KeepAlive, KeepAliveOverrides, Probes};
 pub use proxy_values::{Bound, ByteSize};

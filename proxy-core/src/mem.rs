@@ -12,8 +12,9 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::addr::{Endpoint, PeerAddr};
-use crate::dial::Dial;
+use crate::addr::{ClientAddr, Endpoint, PeerAddr};
+use crate::dial::{Destination, Dial};
+use crate::egress::{EgressError, Source};
 use crate::listen::Listen;
 use crate::stream::{Kernel, NoSplice, Stream};
 
@@ -253,8 +254,21 @@ impl MemNet {
 impl Dial for MemNet {
     type Stream = MemStream;
 
-    async fn dial(&self, endpoint: &Endpoint) -> io::Result<MemStream> {
-        self.connect(([127, 0, 0, 1], 40_000).into(), endpoint).await
+    /// From the address that the destination says, without a look at whose it is; else from 127.0.0.1.
+    async fn dial(&self, to: Destination<'_>) -> io::Result<MemStream> {
+        let source = to.egress.map(|egress| &egress.source);
+        let from = match (source, to.endpoint) {
+            (Some(Source::Pool(_) | Source::Client), Endpoint::Unix(_)) => {
+                return Err(EgressError::Unix.into());
+            }
+            (Some(Source::Pool(pool)), Endpoint::Ip(to)) => {
+                Some(pool.next(to.ip()).ok_or(EgressError::NoneOfFamily(*to))?)
+            }
+            (Some(Source::Client), _) => to.client.map(ClientAddr::ip),
+            (Some(Source::Auto) | None, _) => None,
+        };
+        let from = from.unwrap_or([127, 0, 0, 1].into());
+        self.connect((from, 40_000).into(), to.endpoint).await
     }
 }
 
@@ -324,12 +338,12 @@ mod tests {
             (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 2).into(), ([127, 0, 0, 1], 3).into());
         let listener = net.listen(open);
         let _hole = net.black_hole(hole);
-        let _near = net.dial(&Endpoint::Ip(open)).await.unwrap();
+        let _near = net.dial((&Endpoint::Ip(open)).into()).await.unwrap();
         listener.accept().await.unwrap();
-        let error = net.dial(&Endpoint::Ip(closed)).await.unwrap_err();
+        let error = net.dial((&Endpoint::Ip(closed)).into()).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let hole = Endpoint::Ip(hole);
-        let hang = tokio::time::timeout(std::time::Duration::from_secs(3600), net.dial(&hole));
+        let hang = tokio::time::timeout(std::time::Duration::from_secs(3600), net.dial((&hole).into()));
         assert!(hang.await.is_err());
     }
 }

@@ -103,6 +103,28 @@ pub(crate) fn at_urgent_mark(fd: BorrowedFd<'_>) -> bool {
     answer == 0 && at_mark != 0
 }
 
+/// Has a socket that is bound to an address and port 0 get its port when it connects (`IP_BIND_ADDRESS_NO_PORT`, ip(7)): a port is
+/// then taken for one target, not for all. Of IPv6 too, whatever its name. A kernel before Linux 4.2 does not know it, and gives
+/// the port at once.
+///
+/// # Errors
+/// What the kernel says otherwise.
+pub(crate) fn bind_address_no_port(fd: impl std::os::fd::AsFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: the call reads `length` bytes from `on`, which is as long and lives for the call; the descriptor is borrowed, so it
+    // is open.
+    let answer = unsafe {
+        let from = (&raw const on).cast();
+        let fd = fd.as_fd().as_raw_fd();
+        libc::setsockopt(fd, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, from, length)
+    };
+    match io::Error::last_os_error() {
+        error if answer != 0 && error.raw_os_error() != Some(libc::ENOPROTOOPT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The process that listens at the other end of a Unix socket (`SO_PEERCRED`, unix(7)), as it was when it began to. None where
 /// the kernel cannot say, or may not: it is in a namespace that is not seen from here.
 pub(crate) fn peer_process(fd: BorrowedFd<'_>) -> Option<u32> {

@@ -15,7 +15,7 @@ async fn pair() -> (Socket, Socket) {
     let addr = Endpoint::Ip(listener.local_addr().unwrap());
     let listener = TcpListener::from_std(listener).unwrap();
     let dialler = TcpDialer::default();
-    let (far, near) = tokio::join!(dialler.dial(&addr), listener.accept());
+    let (far, near) = tokio::join!(dialler.dial((&addr).into()), listener.accept());
     (near.unwrap().0, far.unwrap())
 }
 

@@ -21,10 +21,10 @@ async fn pair() -> (Socket, Socket) {
     listener.set_nonblocking(true).unwrap();
     let addr = listener.local_addr().unwrap();
     let listener = TcpListener::from_std(listener).unwrap();
-    let (far, near) =
-        tokio::join!(async { TcpDialer::default().dial(&Endpoint::Ip(addr)).await.unwrap() }, async {
-            listener.accept().await.unwrap().0
-        });
+    let (far, near) = tokio::join!(
+        async { TcpDialer::default().dial((&Endpoint::Ip(addr)).into()).await.unwrap() },
+        async { listener.accept().await.unwrap().0 }
+    );
     for socket in [&near, &far] {
         socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).unwrap();
     }

@@ -42,7 +42,8 @@ fn bytes(count: usize) -> Vec<u8> {
 /// One side of the relay, and who is on its other end.
 async fn side() -> (Socket, TcpStream) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpDialer::default().dial(&Endpoint::Ip(listener.local_addr().unwrap())).await.unwrap();
+    let near =
+        TcpDialer::default().dial((&Endpoint::Ip(listener.local_addr().unwrap())).into()).await.unwrap();
     (near, listener.accept().await.unwrap().0)
 }
 

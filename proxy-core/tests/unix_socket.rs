@@ -17,7 +17,7 @@ async fn pair(name: &str) -> (proxy_core::Socket, std::os::unix::net::UnixStream
     let path = std::env::temp_dir().join(format!("smartproxy-{name}-{}.sock", std::process::id()));
     drop(std::fs::remove_file(&path));
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let near = TcpDialer::default().dial(&Endpoint::Unix(path.clone())).await.unwrap();
+    let near = TcpDialer::default().dial((&Endpoint::Unix(path.clone())).into()).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     (near, listener.accept().unwrap().0)
 }

@@ -172,6 +172,7 @@ impl<D: Dial> Generation<D> {
         let numbers = Numbers::of(&settings.pools);
         let ids = (0..).map_while(PoolId::new).zip(&settings.pools);
         let (unhealthy, counted) = (Arc::<Unhealthy>::default(), Counted::default());
+        unhealthy.set_egress(&settings.egress);
         let turn = counted.set_aside(settings.listeners.len() + settings.pools.len());
         let pools = ids.map(|(id, pool)| counted.pool(pool, id, most)).collect();
         let groups = Arc::new(Groups::new(&settings, &counted, &unhealthy));
@@ -257,7 +258,8 @@ impl<D: Dial> Generation<D> {
 
     /// Makes what is shared with the generations before obey this one's configuration.
     pub fn take_force(&self) {
-        let Settings { pools, clients, resolver, .. } = &*self.settings;
+        let Settings { pools, clients, resolver, egress, .. } = &*self.settings;
+        self.unhealthy.set_egress(egress);
         self.connections.set_most(self.most);
         self.lobby.set_most(self.settings.unrouted(self.most));
         for (pool, config) in self.pools.iter().zip(pools) {

@@ -173,9 +173,7 @@ impl DataPlane {
     ) -> Result<Prepared, ReplaceError> {
         let before = self.generation();
         let opening = self.bind_new(&before, &settings, stays_closed)?;
-        let mut next = before.after(settings)?;
-        next.dialer = TcpDialer::new(next.settings.congestion);
-        Ok(Prepared { next: Arc::new(next), opening })
+        Ok(Prepared { next: Arc::new(before.after(settings)?), opening })
     }
 
     /// The sockets of the listeners that are new, and not to stay closed.
@@ -272,10 +270,9 @@ impl Server {
         drop(inherited);
         let resolver =
             Resolver::system(control.clone(), descriptors::look_ups(descriptors), settings.resolver);
-        let dialer = TcpDialer::new(settings.congestion);
         let outcomes = Arc::<Feed<TcpDialer>>::default();
         let tracker = Tracker::new(count, (Fed(Arc::clone(&outcomes)), ends));
-        let first = Arc::new(Generation::new(settings, tracker, dialer, resolver));
+        let first = Arc::new(Generation::new(settings, tracker, TcpDialer::default(), resolver));
         let in_force = Arc::new(ArcSwap::new(Arc::clone(&first)));
         outcomes.follow(&first.settings, &in_force);
         let quit = CancellationToken::new();

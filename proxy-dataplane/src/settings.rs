@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use proxy_conn::{AddressLimitsOptions, AuditOptions, Deadlines, Limit};
 use proxy_core::resolve::ResolverOptions;
-use proxy_core::{Congestion, KeepAlive};
+use proxy_core::{Egress, KeepAlive};
 use proxy_route::{ClientNet, RouteTable};
 use proxy_values::Whole;
 
@@ -47,8 +47,8 @@ pub struct Settings {
     pub deadlines: Deadlines,
     /// Kernel keepalive of a connection whose route is not known yet.
     pub keep_alive: KeepAlive,
-    /// Congestion control of the backends' sockets; a listener has its own.
-    pub congestion: Congestion,
+    /// How backends are reached, where a route says nothing of it; a listener has its congestion control itself.
+    pub egress: Arc<Egress>,
     /// Connections at one time, in all; `None` for as many as there are descriptors for.
     pub max_connections: Option<Connections>,
     /// Connections at one time that have no route yet and have to be waited for; `None` for half of all, 16 384 at most.
@@ -92,7 +92,7 @@ impl Settings {
             workers: one_for_each_core(),
             deadlines: Deadlines::default(),
             keep_alive: KeepAlive::default(),
-            congestion: Congestion::default(),
+            egress: Arc::default(),
             max_connections: None,
             max_unrouted_connections: None,
             clients: None,

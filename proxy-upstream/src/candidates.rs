@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use proxy_conn::{Admission, Permit, Ticket};
-use proxy_core::TargetAddr;
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
+use proxy_core::{ClientAddr, Destination, Egress, Endpoint, TargetAddr};
 use smallvec::{SmallVec, smallvec};
 use tokio::time::Instant;
 use tracing::warn;
@@ -36,6 +36,8 @@ pub struct Candidates<'r> {
     order: Mutex<Order>,
     /// Where the first is; [`Gate::further`] says where the others are.
     pub addresses: SmallVec<[TargetAddr; 1]>,
+    pub(crate) egress: Option<&'r Egress>,
+    pub(crate) client: Option<ClientAddr>,
 }
 
 impl<'r> Candidates<'r> {
@@ -49,7 +51,16 @@ impl<'r> Candidates<'r> {
     ) -> Self {
         let addresses =
             table.member(first).map_or_else(SmallVec::new, |member| smallvec![member.address(port)]);
-        Self { group, table, port, first, order: Mutex::new(Order::new(first, serving)), addresses }
+        Self {
+            group,
+            table,
+            port,
+            first,
+            order: Mutex::new(Order::new(first, serving)),
+            addresses,
+            egress: None,
+            client: None,
+        }
     }
 
     /// Where the `nth` is, for people.
@@ -60,6 +71,12 @@ impl<'r> Candidates<'r> {
             return Some(Arc::clone(&member.name));
         }
         Some(member.address(self.port).to_string().into())
+    }
+
+    /// The same, leaving this machine by `egress`, on behalf of `client`.
+    #[must_use]
+    pub fn leaving_by(self, egress: &'r Egress, client: Option<ClientAddr>) -> Self {
+        Self { egress: Some(egress), client, ..self }
     }
 
     /// The place in the table of the `nth` that the dial has asked for.
@@ -117,6 +134,15 @@ impl Gate for Candidates<'_> {
         Ok(Attempt { at, ticket, permit, began: Instant::now() })
     }
 
+    fn destination<'d>(&'d self, _: usize, endpoint: &'d Endpoint) -> Destination<'d> {
+        let to = Destination::new(endpoint).on_behalf_of(self.client);
+        match (endpoint, self.egress) {
+            (Endpoint::Ip(_), Some(egress)) => to.by(egress),
+            // What is on this machine is not left for.
+            (Endpoint::Unix(_), _) | (_, None) => to,
+        }
+    }
+
     fn reached(&self, attempt: Attempt) -> Permit {
         if let Some(member) = self.member(attempt.at) {
             let took = attempt.began.elapsed();
@@ -133,8 +159,8 @@ impl Gate for Candidates<'_> {
     fn failed(&self, attempt: Attempt, why: &DialErrorKind, addresses: &[IpAddr]) {
         let Some(member) = self.member(attempt.at) else { return };
         member.dials.failed(why);
-        // A shortage of this machine says nothing about the target.
-        if why.is_shortage() {
+        // What this machine lacks says nothing about the target.
+        if why.is_own() {
             return;
         }
         member.health.outcomes.count(Outcome::Bad);

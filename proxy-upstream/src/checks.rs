@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::address::{Target, TargetPort};
+use crate::egress::DefaultEgress;
 use crate::health::{CheckOptions, Finding, Judge, OutlierOptions, Standing};
 use crate::member::Member;
 use ejecting::Watched;
@@ -43,13 +44,7 @@ pub(crate) struct Checks {
     changed: Notify,
     places: Semaphore,
     watched: Mutex<HashMap<Arc<str>, Watched>>,
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        let (new, told, changed, watched) = Default::default();
-        Self { new, told, changed, places: Semaphore::new(AT_ONCE), watched }
-    }
+    egress: DefaultEgress,
 }
 
 /// A member that is checked.
@@ -73,6 +68,12 @@ pub struct Turn<'a> {
 }
 
 impl Checks {
+    /// None yet. Members are reached by `egress` whose group says nothing of it.
+    pub(crate) fn new(egress: DefaultEgress) -> Self {
+        let (new, told, changed, watched) = Default::default();
+        Self { new, told, changed, places: Semaphore::new(AT_ONCE), watched, egress }
+    }
+
     /// A group takes force: its members are checked so from now on, and watched so.
     pub(crate) fn follow<'m>(
         &self,
@@ -170,7 +171,8 @@ async fn watch<D: Dial>(checks: &Checks, means: &Means<D>, turned: impl Fn(&Turn
             // INVARIANT: nobody closes the semaphore.
             let Ok(_place) = checks.places.acquire().await else { return };
             began = Instant::now();
-            let subject = Subject { group: &entry.group, member: &member.name, at: &at };
+            let leaving = checks.egress.of(&member);
+            let subject = Subject { group: &entry.group, member: &member.name, at: &at, leaving };
             means.check(&subject, &options).await
         };
         if let Some(checked) = checked {

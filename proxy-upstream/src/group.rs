@@ -90,6 +90,7 @@ impl Group {
             member.set_in_force(true);
             member.limit.set_most(self.options.max_connections_per_member);
             member.breaker.set_options(self.options.breaker);
+            member.set_egress(self.options.egress.as_ref());
             member.take_weight(entry.weight);
         }
         // A weight was set since it was made.

@@ -24,6 +24,7 @@ mod candidates;
 mod checks;
 mod dials;
 mod draining;
+mod egress;
 mod group;
 pub mod health;
 mod kept;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proxy_conn::breaker::{BreakerState, BreakerView, Change};
 use proxy_conn::{Limit, TargetBreaker};
-use proxy_core::TargetAddr;
+use proxy_core::{Egress, TargetAddr};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 use tracing::warn;
@@ -48,6 +48,8 @@ pub struct Member {
     /// Its weight at present, and what the configuration said when it was set to that.
     weight: AtomicU16,
     configured: AtomicU16,
+    /// How its group reaches it, in the configuration in force.
+    egress: Mutex<Option<Arc<Egress>>>,
     /// Until when it is tried after those that answer sooner.
     pub(crate) lag: Lag,
     pub(crate) slow_start: SlowStart,
@@ -77,6 +79,7 @@ impl Member {
             configured: AtomicU16::new(weight),
             lag: Lag::new(moments),
             slow_start: SlowStart::new(moments),
+            egress: Mutex::new(options.egress.clone()),
             failed_at: Mutex::default(),
             is_looked_after: AtomicBool::new(false),
             is_checked: AtomicBool::new(false),
@@ -127,6 +130,17 @@ impl Member {
     #[must_use]
     pub fn is_in_force(&self) -> bool {
         self.is_in_force.load(Ordering::Relaxed)
+    }
+
+    /// How its group reaches it; None: as the whole proxy does.
+    #[must_use]
+    pub fn egress(&self) -> Option<Arc<Egress>> {
+        self.egress.lock().clone()
+    }
+
+    /// Has whoever tries it by itself reach it so from now on.
+    pub(crate) fn set_egress(&self, egress: Option<&Arc<Egress>>) {
+        *self.egress.lock() = egress.cloned();
     }
 
     /// Its breaker, as it is now. The proxy tries a target that is left alone by itself, however long others are to leave it

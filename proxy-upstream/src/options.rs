@@ -1,6 +1,9 @@
 //! What holds for a group and for each of its members.
 
+use std::sync::Arc;
+
 use proxy_conn::{BreakerOptions, Limit};
+use proxy_core::Egress;
 use proxy_values::{Bound, Whole};
 
 use crate::address::Target;
@@ -107,6 +110,8 @@ pub struct GroupOptions {
     /// may be used, as with HAProxy, since a group of three hops of which two are down would else send two of three clients to those.
     /// (Envoy's default is 50, for clusters of hundreds.)
     pub panic_threshold: Percent,
+    /// How its members are reached, by who tries or checks them too; None: as the whole proxy's are.
+    pub egress: Option<Arc<Egress>>,
     /// What becomes of the connections of a member that a change of the configuration, or of its name's addresses, removes.
     pub on_removed: Leaving,
     /// How its members are checked, and what follows.
@@ -121,6 +126,7 @@ impl Default for GroupOptions {
             balance: Balance::default(),
             slow_start: None,
             panic_threshold: Percent::nearest(0),
+            egress: None,
             on_removed: Leaving::default(),
             health: HealthOptions::default(),
         }
@@ -133,6 +139,7 @@ proxy_values::setters!([] GroupOptions {
     balance: Balance,
     slow_start: Option<Bound>,
     panic_threshold: Percent,
+    egress: Option<Arc<Egress>>,
     on_removed: Leaving,
     health: HealthOptions,
 });

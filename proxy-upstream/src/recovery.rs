@@ -8,7 +8,6 @@
 //! A try is made as any dial is, within a deadline, and reset at once when the target's kernel has answered: no PROXY header, no
 //! byte, and over TCP nothing that the target's program is told of ([`Dial::unnoticed`]).
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,13 +16,14 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use proxy_conn::{BreakerState, Tracker};
-use proxy_core::dial::{Closed, DialErrorKind, Gate, STAGGER, reach};
-use proxy_core::{Bound, Dial, Resolver, TargetAddr};
+use proxy_core::dial::{STAGGER, reach};
+use proxy_core::{Bound, Dial, Egress, Resolver, TargetAddr};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::{self, Checks, Turn};
+use crate::egress::{DefaultEgress, LeavingBy};
 use crate::member::{LAST_FOR, Member};
 
 /// How often a target is tried: so that it is back within a second.
@@ -57,6 +57,8 @@ pub struct Unhealthy {
     crowd: AtomicU32,
     /// Those that are checked, well or not.
     pub(crate) checks: Checks,
+    /// How those are reached whose group says nothing of it.
+    egress: DefaultEgress,
 }
 
 /// A target that is not well, and where it was when that was found.
@@ -70,8 +72,9 @@ struct Entry {
 impl Default for Unhealthy {
     fn default() -> Self {
         let (new, crowd) = (Mutex::default(), AtomicU32::new(0));
-        let (places, checks) = (Semaphore::new(AT_ONCE), Checks::default());
-        Self { new, told: Notify::new(), places, crowd, checks }
+        let egress = DefaultEgress::default();
+        let (places, checks) = (Semaphore::new(AT_ONCE), Checks::new(egress.clone()));
+        Self { new, told: Notify::new(), places, crowd, checks, egress }
     }
 }
 
@@ -80,6 +83,11 @@ impl Unhealthy {
     pub(crate) fn add(&self, target: &Arc<Member>, at: TargetAddr, route: Arc<str>) {
         self.new.lock().push(Entry { target: Arc::downgrade(target), at, route });
         self.told.notify_one();
+    }
+
+    /// Has those whose group says nothing of it reached so from now on.
+    pub fn set_egress(&self, egress: &Arc<Egress>) {
+        self.egress.set(egress);
     }
 
     /// How long after a try the next one of the same target is due at the soonest.
@@ -153,7 +161,8 @@ async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unheal
             && !target.health.is_down()
             && let Ok(_place) = unhealthy.places.acquire().await
         {
-            let found = try_once(dialer, resolver, &target, &entry).await;
+            let leaving = unhealthy.egress.of(&target);
+            let found = try_once(dialer, resolver, &target, &entry, leaving).await;
             wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
             target.lag.goes_on_until(Instant::now() + wait + LAST_FOR);
         }
@@ -170,14 +179,19 @@ enum Found {
 }
 
 /// Tries a target once.
-async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, entry: &Entry) -> Found {
+async fn try_once<D: Dial>(
+    dialer: &D,
+    resolver: &Resolver,
+    target: &Member,
+    entry: &Entry,
+    leaving: LeavingBy,
+) -> Found {
     let began = Instant::now();
     // The breaker of one that merely lags is closed: what is found counts as a client's dial does.
     let is_open = target.breaker.view(began).state != BreakerState::Closed;
     let ticket = if is_open { None } else { target.breaker.admit(began).ticket() };
     let within = if is_open { ANSWERS_WITHIN } else { LAGGARD_WITHIN };
-    let (heard, at) = (Heard::default(), std::slice::from_ref(&entry.at));
-    let reached = reach(dialer, resolver, at, &heard, within).await;
+    let reached = reach(dialer, resolver, std::slice::from_ref(&entry.at), &leaving, within).await;
     let found = match &reached {
         Ok(_) if began.elapsed() <= STAGGER => Found::Well,
         Ok(_) => Found::Late,
@@ -188,29 +202,10 @@ async fn try_once<D: Dial>(dialer: &D, resolver: &Resolver, target: &Member, ent
             target.is_well(began.elapsed());
             ticket.map_or_else(|| target.breaker.recovered(), proxy_conn::Ticket::succeeded)
         }
-        (Err(error), _) if error.shortage() => None,
-        (Err(_), _) if target.has_moved(&heard.0.lock()) => target.breaker.moved(),
+        (Err(error), _) if error.is_own() => None,
+        (Err(_), _) if target.has_moved(&leaving.failed_at()) => target.breaker.moved(),
         (Err(_), ticket) => ticket.and_then(|ticket| ticket.failed(Instant::now())),
     };
     target.log(&entry.route, change);
     found
-}
-
-/// Lets everybody in, and remembers what the name stood for that failed.
-#[derive(Default)]
-struct Heard(Mutex<Vec<IpAddr>>);
-
-impl Gate for Heard {
-    type Ticket = ();
-    type Pass = ();
-
-    fn enter(&self, _: usize) -> Result<(), Closed> {
-        Ok(())
-    }
-
-    fn reached(&self, (): ()) {}
-
-    fn failed(&self, (): (), _: &DialErrorKind, addresses: &[IpAddr]) {
-        *self.0.lock() = addresses.to_vec();
-    }
 }

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use proxy_core::egress::EgressError;
 use proxy_core::stream::{self, Kernel as _, NoSplice};
-use proxy_core::{Bound, Dial, Endpoint, KeepAlive, Listen, PeerAddr, Probes, Stream};
+use proxy_core::{Bound, Destination, Dial, Endpoint, KeepAlive, Listen, PeerAddr, Probes, Source, Stream};
 
 use tokio::time::Instant;
 
@@ -82,11 +83,20 @@ const UNSET: KeepAlive =
 impl Dial for SimNet {
     type Stream = SimStream;
 
-    async fn dial(&self, endpoint: &Endpoint) -> io::Result<SimStream> {
-        match endpoint {
-            Endpoint::Ip(addr) => self.connect(None, *addr, UNSET).await,
-            Endpoint::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+    /// A simulated host has one address, so a source has to be that.
+    async fn dial(&self, to: Destination<'_>) -> io::Result<SimStream> {
+        let Endpoint::Ip(addr) = to.endpoint else { return Err(io::ErrorKind::Unsupported.into()) };
+        let source = match (to.egress.map(|egress| &egress.source), to.client) {
+            (Some(Source::Pool(pool)), _) => {
+                Some(pool.next(addr.ip()).ok_or(EgressError::NoneOfFamily(*addr))?)
+            }
+            (Some(Source::Client), Some(client)) => Some(client.ip()),
+            _ => None,
+        };
+        if let Some(source) = source.filter(|source| *source != self.0.ip()) {
+            return Err(EgressError::NotLocal(source).into());
         }
+        self.connect(None, *addr, UNSET).await
     }
 }
 

@@ -78,6 +78,7 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "access_rule.rs",
             "admin.rs",
             "breaker.rs",
+            "egress.rs",
             "file.rs",
             "group.rs",
             "group/check.rs",

@@ -11,7 +11,7 @@ impl Config {
     /// Each place that names a congestion control which cannot be had here, on behalf of who the process will be.
     pub(super) fn congestion_lacking(&self) -> Vec<Finding> {
         let listeners = self.settings.listeners.iter().map(|at| at.congestion);
-        let mut wanted: Vec<_> = listeners.chain([self.settings.congestion]).collect();
+        let mut wanted: Vec<_> = listeners.chain([self.settings.egress.congestion]).collect();
         wanted.dedup();
         let all_there = wanted.into_iter().all(|one| self.refused(one).is_none());
         if all_there { Vec::new() } else { self.what_it_lacks() }

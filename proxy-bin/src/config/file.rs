@@ -10,7 +10,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use proxy_conn::{AuditOptions, DeadlineOverrides, OverloadOptions};
-use proxy_core::{BindAddr, Bound, Congestion, KeepAliveOverrides};
+use proxy_core::egress::{Interface, Mark};
+use proxy_core::{BindAddr, Bound, Congestion, KeepAliveOverrides, Source};
 use proxy_dataplane::settings::{
     AcceptProxy, AtLimit, BACKLOG, Backlog, Connections, NextHop, UnreadableHello, Workers,
 };
@@ -52,6 +53,17 @@ pub(super) struct ConfigFile {
     /// (`net.ipv4.tcp_allowed_congestion_control`). `"auto"` is the system's default too, but on loopback `reno` where that
     /// default is BBR, which paces every flow by timers: that costs CPU, and on loopback wins nothing. Default `"auto"`.
     pub(super) congestion: Congestion,
+    /// The addresses that connections to backends come from, by turns, each target's family by those of its own:
+    /// `["192.0.2.10", "192.0.2.11", "2001:db8::/64"]`. One address has some 28 000 ports to each target
+    /// (`net.ipv4.ip_local_port_range`); one that has none left to a target is passed over. All addresses of a network have to be this
+    /// machine's (`ip -6 route add local 2001:db8::/64 dev lo`). `"client"`: the client's own address (`IP_TRANSPARENT`), which needs
+    /// `CAP_NET_ADMIN`, and backends whose answers are routed through this machine. `"auto"`: the kernel's choice. Default `"auto"`.
+    pub(super) source: Source,
+    /// The network interface that connections to backends leave by (`SO_BINDTODEVICE`). Default: what the routing table says.
+    pub(super) interface: Option<Interface>,
+    /// The mark of packets to backends (`SO_MARK`), for rules of routing and filters, from 1 to 4294967295. Needs `CAP_NET_ADMIN`.
+    /// Default: none.
+    pub(super) mark: Option<Mark>,
     /// What the proxy, one client and one connection may use at most.
     pub(super) limits: Limits,
     /// Limits, deadlines and overload breakers of groups of connections, such as `[pools.chain]`. The pools `chain`, for
@@ -96,6 +108,9 @@ impl Default for ConfigFile {
             timeouts: DeadlineOverrides::default(),
             keep_alive: KeepAliveOverrides::default(),
             congestion: Congestion::default(),
+            source: Source::Auto,
+            interface: None,
+            mark: None,
             limits: Limits::default(),
             pools: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -230,6 +245,13 @@ pub(super) struct RouteFile {
     /// The kernel's keepalive and user timeout where they differ from `[keep_alive]`.
     #[serde(default)]
     pub(super) keep_alive: KeepAliveOverrides,
+    /// The addresses that connections to its backends come from. Default: that of the whole proxy.
+    #[serde(default)]
+    pub(super) source: Option<Source>,
+    /// The network interface that connections to its backends leave by. Default: that of the whole proxy.
+    pub(super) interface: Option<Interface>,
+    /// The mark of packets to its backends. Default: that of the whole proxy.
+    pub(super) mark: Option<Mark>,
 }
 
 impl RouteFile {
@@ -253,6 +275,9 @@ impl RouteFile {
             breaker,
             timeouts,
             keep_alive,
+            source,
+            interface,
+            mark,
         } = self;
         *send_proxy == SendProxyFile::Off
             && next_hop.is_none()
@@ -265,6 +290,9 @@ impl RouteFile {
             && *breaker == BreakerFile::default()
             && *timeouts == DeadlineOverrides::default()
             && *keep_alive == KeepAliveOverrides::default()
+            && source.is_none()
+            && interface.is_none()
+            && mark.is_none()
     }
 }
 

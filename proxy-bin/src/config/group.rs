@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use proxy_conn::BreakerOptions;
-use proxy_core::Bound;
+use proxy_core::egress::{Interface, Mark};
+use proxy_core::{Bound, Egress, Source};
 use proxy_dataplane::settings::{Action, Connections, GroupConfig};
 use proxy_upstream::health::CheckHeader;
 use proxy_upstream::{Balance, GroupOptions, HashKey, HealthOptions, Leaving, Percent};
@@ -27,7 +28,7 @@ use serde::{Deserialize, Deserializer};
 use super::breaker::BreakerFile;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, RouteFile};
-use super::route;
+use super::{egress, route};
 
 pub(super) use check::{check, unused};
 pub(super) use forward::ForwardFile;
@@ -82,6 +83,14 @@ pub(super) struct GroupFile {
     /// When outcomes of connections take a member out for a while; `{}` for the defaults. Default: they do not.
     #[serde(default)]
     outliers: Option<OutliersFile>,
+    /// The addresses that connections to its members come from, those of checks too. Default: that of the whole proxy. A route that
+    /// has its own goes before.
+    #[serde(default)]
+    pub(super) source: Option<Source>,
+    /// The network interface that connections to its members leave by. Default: that of the whole proxy.
+    pub(super) interface: Option<Interface>,
+    /// The mark of packets to its members. Default: that of the whole proxy.
+    pub(super) mark: Option<Mark>,
 }
 
 fn panic_threshold() -> Percent {
@@ -191,10 +200,11 @@ impl Groups {
     /// Those of `file`, which `routes` are taken to, where a group that says nothing else has `breaker`.
     pub(super) fn new((file, routes): (&ConfigFile, &[RouteFile]), breaker: &BreakerOptions) -> Self {
         let drain_for = file.graceful_shutdown_timeout;
+        let egress = egress::of_file(file);
         let resolve = |(name, group): (&GroupName, &GroupFile)| {
             let health = group.health(check::sent(name, routes).unwrap_or_default(), drain_for);
             let name = name.shared();
-            (Arc::clone(&name), Arc::new(group.resolved(name, breaker, health)))
+            (Arc::clone(&name), Arc::new(group.resolved(name, (breaker, &egress), health)))
         };
         Self(file.groups.iter().map(resolve).collect())
     }
@@ -219,14 +229,25 @@ impl GroupFile {
             .outliers(self.outliers.as_ref().map(OutliersFile::resolved))
     }
 
-    fn resolved(&self, name: Arc<str>, breaker: &BreakerOptions, health: HealthOptions) -> GroupConfig {
+    /// How its members are reached, where it says so.
+    pub(super) fn egress(&self, defaults: &Egress) -> Option<Arc<Egress>> {
+        egress::over(defaults, self.source.as_ref(), self.interface.as_ref(), self.mark)
+    }
+
+    fn resolved(
+        &self,
+        name: Arc<str>,
+        (breaker, egress): (&BreakerOptions, &Egress),
+        health: HealthOptions,
+    ) -> GroupConfig {
         let mut options = GroupOptions::default()
             .breaker(self.breaker.over(breaker))
             .balance(self.balance.into())
             .slow_start(self.slow_start)
             .panic_threshold(self.panic_threshold)
             .on_removed(self.on_removed.into())
-            .health(health);
+            .health(health)
+            .egress(self.egress(egress));
         if let Some(most) = self.max_connections_per_member {
             options = options.max_connections_per_member(most.get() as usize);
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use proxy_conn::BreakerOptions;
-use proxy_core::KeepAlive;
+use proxy_core::{Egress, KeepAlive};
 use proxy_dataplane::settings::{Action, AtLimit, RouteConfig, RouteSettings};
 use proxy_route::{BuildError, RouteSpec, RouteTable, Shadowed};
 
@@ -13,7 +13,7 @@ use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
 use super::group::{ForwardFile, Groups};
 use super::pool::Pools;
-use super::{kernel, send_proxy, too_early};
+use super::{egress, kernel, send_proxy, too_early};
 
 /// What holds for routes that say nothing else.
 pub(super) struct Defaults<'f> {
@@ -22,6 +22,7 @@ pub(super) struct Defaults<'f> {
     pub(super) at_limit: AtLimit,
     pub(super) breaker: BreakerOptions,
     pub(super) groups: Groups,
+    pub(super) egress: Arc<Egress>,
 }
 
 /// The place of a route.
@@ -130,6 +131,7 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
     send_proxy::check(file, place, findings);
     too_early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
+    egress::check(file, place, findings);
 }
 
 /// Settings that were met lately: most routes of a file are alike, or take turns among a few kinds.
@@ -177,6 +179,7 @@ fn settings(file: &RouteFile, defaults: &Defaults<'_>) -> RouteSettings {
         breaker: file.breaker.over(&defaults.breaker),
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
         send_proxy: send_proxy::resolved(file),
+        egress: egress::of_route(file, &defaults.egress),
     }
 }
 

@@ -183,6 +183,8 @@ fn warnings(running: &Arc<Running>, before: &Config, next: &Config) -> Vec<Strin
         let (was, is) = (before.settings.workers, next.settings.workers);
         warnings.push(format!("workers = {is} takes effect at the next start; until then there are {was}"));
     }
+    let awaited = next.egress_awaited();
+    warnings.extend(awaited.iter().map(|one| written(&awaited, one)));
     let shut = next.settings.listeners.iter().filter(|at| running.drains.keep_shut(&at.label));
     warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
     warnings.extend(taken_back(&running.proxy(), before, next));

@@ -17,7 +17,7 @@ fn unsuited(text: &str) -> String {
 
 fn congestions(config: &Config) -> (Congestion, Vec<String>) {
     (
-        config.settings.congestion,
+        config.settings.egress.congestion,
         config.settings.listeners.iter().map(|at| format!("{} {}", at.label, at.congestion)).collect(),
     )
 }

@@ -421,7 +421,7 @@ error: unknown key `lb_policy`
 3 | lb_policy = "p2c"
   | ^^^^^^^^^ did you mean `balance`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `source`, `interface`, `mark`
 
 error: unknown key `maxconn`
  --> proxy.toml:4:1
@@ -429,7 +429,7 @@ error: unknown key `maxconn`
 4 | maxconn = 5
   | ^^^^^^^ did you mean `max_connections_per_member`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `source`, `interface`, `mark`
 "#);
     assert_snapshot!(refusal(&group("members = [\"a:1\"]\nbreaker = { cool_down = \"9m\" }")), @r#"
 error: `cool_down` (9m) is longer than `longest_cool_down` (2m)

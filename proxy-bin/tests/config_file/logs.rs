@@ -77,7 +77,7 @@ error: unknown value `finish`
 2 | causes = ["finish"]
   |          ^^^^^^^^^^ did you mean `finished`?
   |
-  = help: the values here are `finished`, `client_left`, `client_reset`, `client_vanished`, `backend_reset`, `backend_vanished`, `header_timeout`, `header_malformed`, `header_untrusted`, `asked`, `hello_timeout`, `hello_unreadable`, `no_route`, `route_refused`, `global_limit`, `unrouted_limit`, `pool_limit`, `listener_limit`, `route_limit`, `client_limit`, `client_rate`, `client_table`, `queue_full`, `queue_timeout`, `shed`, `targets_down`, `target_limit`, `dial_refused`, `dial_unreachable`, `dial_timeout`, `dial_reset`, `dial_unresolved`, `dial_shortage`, `dial_failed`, `idle`, `no_data`, `half_closed`, `write_stall`, `lifetime`, `member_down`, `shutdown`, `killed`, `draining`, `drained`, `overload`, `call_failed`, `overdue`, `panicked`, `aborted`, `illegal_transition`
+  = help: the values here are `finished`, `client_left`, `client_reset`, `client_vanished`, `backend_reset`, `backend_vanished`, `header_timeout`, `header_malformed`, `header_untrusted`, `asked`, `hello_timeout`, `hello_unreadable`, `no_route`, `route_refused`, `global_limit`, `unrouted_limit`, `pool_limit`, `listener_limit`, `route_limit`, `client_limit`, `client_rate`, `client_table`, `queue_full`, `queue_timeout`, `shed`, `targets_down`, `target_limit`, `dial_refused`, `dial_unreachable`, `dial_timeout`, `dial_reset`, `dial_unresolved`, `dial_shortage`, `dial_egress`, `dial_failed`, `idle`, `no_data`, `half_closed`, `write_stall`, `lifetime`, `member_down`, `shutdown`, `killed`, `draining`, `drained`, `overload`, `call_failed`, `overdue`, `panicked`, `aborted`, `illegal_transition`
 "#);
 }
 

@@ -9,6 +9,7 @@ mod breakers;
 mod chains;
 mod checks;
 mod congestion;
+mod egress;
 mod examples;
 mod groups;
 mod headers;

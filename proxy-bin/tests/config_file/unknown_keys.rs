@@ -13,7 +13,7 @@ error: unknown key `worker`
 1 | worker = 2
   | ^^^^^^ did you mean `workers`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
 ");
 }
 
@@ -26,7 +26,7 @@ error: unknown key `timeout`
 1 | [timeout]
   |  ^^^^^^^ did you mean `timeouts`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
 ");
 }
 
@@ -156,7 +156,7 @@ error: unknown key `proirity`
 6 | proirity = 3
   | ^^^^^^^^ did you mean `priority`?
   |
-  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`
+  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`, `source`, `interface`, `mark`
 ");
 }
 

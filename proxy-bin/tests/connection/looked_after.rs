@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use proxy_core::dial::Gate;
-use proxy_core::{Dial, Endpoint};
+use proxy_core::{Destination, Dial};
 use proxy_upstream::Candidates;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -24,7 +24,7 @@ struct Far {
 impl Dial for Far {
     type Stream = MemStream;
 
-    async fn dial(&self, _: &Endpoint) -> io::Result<MemStream> {
+    async fn dial(&self, _: Destination<'_>) -> io::Result<MemStream> {
         self.dials.fetch_add(1, Ordering::Relaxed);
         if self.refuses {
             return Err(io::ErrorKind::ConnectionRefused.into());

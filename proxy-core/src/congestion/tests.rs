@@ -83,7 +83,7 @@ async fn dialled_and_accepted_sockets_have_what_was_asked_for() {
         let listener = listener(congestion);
         let addr = listener.local_addr().unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
-        let dialled = TcpDialer::new(congestion).dial(&Endpoint::Ip(addr)).await.unwrap();
+        let dialled = TcpDialer::new(congestion).dial((&Endpoint::Ip(addr)).into()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         assert_eq!(has(&dialled), expected(congestion), "dialled, {congestion}");
         assert_eq!(has(&accepted), expected(congestion), "accepted, {congestion}");
@@ -96,7 +96,7 @@ async fn a_listener_of_every_address_accepts_with_the_systems_own() {
         let listener = bind(everywhere, 0, &options(Congestion::Auto)).unwrap();
         let addr = SocketAddr::new(HERE, listener.local_addr().unwrap().port());
         let listener = TcpListener::from_std(listener).unwrap();
-        let _dialled = TcpDialer::default().dial(&Endpoint::Ip(addr)).await.unwrap();
+        let _dialled = TcpDialer::default().dial((&Endpoint::Ip(addr)).into()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         assert_eq!(Some(has(&accepted)), kernel::default_now(), "{everywhere:?}");
     }
@@ -110,7 +110,7 @@ async fn a_listener_changes_for_whom_it_accepts_from_then_on() {
     let dialer = TcpDialer::default();
     for congestion in all().into_iter().chain([Congestion::Named(UNPACED), Congestion::System]) {
         listener.set_options(&options(congestion)).unwrap();
-        let _dialled = dialer.dial(&addr).await.unwrap();
+        let _dialled = dialer.dial((&addr).into()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
         assert_eq!(has(&accepted), expected(congestion), "{congestion}");
     }
@@ -124,7 +124,7 @@ async fn a_listener_that_somebody_else_has_bound_gets_it_too() {
         adopt(&adopted, &options(congestion)).unwrap();
         let addr = Endpoint::Ip(adopted.local_addr().unwrap());
         let adopted = TcpListener::from_std(adopted).unwrap();
-        let _dialled = TcpDialer::default().dial(&addr).await.unwrap();
+        let _dialled = TcpDialer::default().dial((&addr).into()).await.unwrap();
         let (accepted, _) = adopted.accept().await.unwrap();
         assert_eq!(has(&accepted), expected(congestion), "{congestion}");
     }
@@ -142,7 +142,7 @@ async fn one_that_the_kernel_does_not_have_is_named_wherever_it_is_wanted() {
     assert!(bound.contains(said) && bound.starts_with("cannot listen on 127.0.0.1:"), "{bound}");
     let good = listener(Congestion::Auto);
     let addr = Endpoint::Ip(good.local_addr().unwrap());
-    let dialled = TcpDialer::new(nothing).dial(&addr).await.unwrap_err().to_string();
+    let dialled = TcpDialer::new(nothing).dial((&addr).into()).await.unwrap_err().to_string();
     assert!(dialled.starts_with(said), "{dialled}");
     let adopted = adopt(&good, &options(nothing)).unwrap_err().to_string();
     assert!(adopted.contains(said), "{adopted}");

@@ -5,8 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use super::gate::Closed;
+use super::shortage::Shortage;
 use crate::Bound;
 use crate::addr::{Endpoint, TargetAddr};
+use crate::egress::EgressError;
 use crate::resolve::ResolveError;
 
 /// Why one attempt failed.
@@ -26,7 +28,9 @@ pub enum DialErrorKind {
     /// Its name has no address.
     Unresolved(ResolveError),
     /// This machine is out of descriptors, ports or memory.
-    Shortage(io::Error),
+    Shortage(Shortage),
+    /// It could not leave this machine as it was to: source address, interface or mark.
+    Egress(EgressError),
     /// Anything else that the kernel said.
     Failed(io::Error),
 }
@@ -46,19 +50,22 @@ pub enum DialFailure {
     Unresolved,
     /// [`DialErrorKind::Shortage`]
     Shortage,
+    /// [`DialErrorKind::Egress`]
+    Egress,
     /// [`DialErrorKind::Failed`]
     Failed,
 }
 
 impl DialFailure {
     /// All of them; each is at the place that its number is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Refused,
         Self::Unreachable,
         Self::Timeout,
         Self::Reset,
         Self::Unresolved,
         Self::Shortage,
+        Self::Egress,
         Self::Failed,
     ];
 
@@ -72,6 +79,7 @@ impl DialFailure {
             Self::Reset => "reset",
             Self::Unresolved => "unresolved",
             Self::Shortage => "shortage",
+            Self::Egress => "egress",
             Self::Failed => "failed",
         }
     }
@@ -89,25 +97,29 @@ impl DialErrorKind {
             Self::Reset => DialFailure::Reset,
             Self::Unresolved(_) => DialFailure::Unresolved,
             Self::Shortage(_) => DialFailure::Shortage,
+            Self::Egress(_) => DialFailure::Egress,
             Self::Failed(_) => DialFailure::Failed,
         })
     }
 
-    /// Whether it was this machine's own shortage, which says nothing about the target.
+    /// Whether it was for this machine alone: a shortage, or a source that it cannot dial from. That says nothing about the target.
     #[must_use]
-    pub const fn is_shortage(&self) -> bool {
-        matches!(self, Self::Shortage(_))
+    pub const fn is_own(&self) -> bool {
+        matches!(self, Self::Shortage(_) | Self::Egress(_))
     }
 }
 
 impl From<io::Error> for DialErrorKind {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind as Kind;
-        let shortage =
-            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL, libc::EAGAIN];
-        if error.raw_os_error().is_some_and(|code| shortage.contains(&code)) {
-            return Self::Shortage(error);
-        }
+        let error = match Shortage::of(error) {
+            Ok(shortage) => return Self::Shortage(shortage),
+            Err(error) => error,
+        };
+        let error = match error.downcast::<EgressError>() {
+            Ok(egress) => return Self::Egress(egress),
+            Err(error) => error,
+        };
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "io::ErrorKind is open-ended; the rest is kept whole"
@@ -138,7 +150,8 @@ impl fmt::Display for DialErrorKind {
             Self::Timeout => f.write_str("timed out"),
             Self::Reset => f.write_str("connection reset"),
             Self::Unresolved(error) => error.fmt(f),
-            Self::Shortage(error) => write!(f, "this machine ran short: {error}"),
+            Self::Shortage(shortage) => shortage.fmt(f),
+            Self::Egress(error) => error.fmt(f),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -201,10 +214,19 @@ impl DialError {
         last
     }
 
-    /// Whether the last attempt failed of this machine's own shortage.
+    /// Whether the last attempt failed for this machine alone ([`DialErrorKind::is_own`]).
     #[must_use]
-    pub fn shortage(&self) -> bool {
-        self.attempts.last().is_some_and(|last| last.kind.is_shortage())
+    pub fn is_own(&self) -> bool {
+        self.attempts.last().is_some_and(|last| last.kind.is_own())
+    }
+
+    /// What this machine had run out of, where the last attempt failed for that.
+    #[must_use]
+    pub fn shortage(&self) -> Option<&Shortage> {
+        match self.attempts.last().map(|last| &last.kind) {
+            Some(DialErrorKind::Shortage(shortage)) => Some(shortage),
+            _ => None,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
-//! Whether a target may be dialled at all.
+//! Whether a target may be dialled at all, and how.
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::destination::Destination;
 use super::error::DialErrorKind;
-use crate::addr::TargetAddr;
+use crate::addr::{Endpoint, TargetAddr};
 
-/// Decides which targets may be dialled, and learns how each dial went: limits and breakers of targets.
+/// Decides which targets may be dialled and how, and learns how each dial went: limits and breakers of targets.
 ///
 /// A ticket is taken before a target is dialled and given back with the outcome; dropping it (the dial was abandoned) is
 /// no outcome.
@@ -30,6 +31,11 @@ pub trait Gate: Send + Sync {
     /// Why it is not to be dialled even so.
     fn insist(&self, n: usize) -> impl Future<Output = Result<Self::Ticket, Closed>> + Send {
         std::future::ready(self.enter(n))
+    }
+
+    /// How the target that is `n`th in the list is dialled at one of its addresses.
+    fn destination<'d>(&'d self, _: usize, endpoint: &'d Endpoint) -> Destination<'d> {
+        Destination::new(endpoint)
     }
 
     /// The target that is `n`th, where the list has fewer: asked for when it is its turn, for one after the other. None where there

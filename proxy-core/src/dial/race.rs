@@ -248,7 +248,7 @@ where
             Endpoint::Ip(addr) => Some(*addr),
             Endpoint::Unix(_) => None,
         };
-        self.launch(nth, Kind::Connect(addr), Errand::Connect(endpoint), now);
+        self.launch(nth, Kind::Connect(addr), Errand::Connect(nth, endpoint), now);
     }
 
     fn launch(&mut self, nth: usize, kind: Kind, errand: Errand, now: Instant) {
@@ -359,8 +359,8 @@ where
         let Some(standing) = self.record.fail(label.nth, attempt) else { return };
         let Some(why) = self.record.why(&standing) else { return };
         let addresses = standing.addresses.as_ref();
-        // A shortage of this machine says nothing about them.
-        if let (Some(name), Some(addresses), false) = (target.name(), addresses, why.is_shortage()) {
+        // What this machine lacks says nothing about them.
+        if let (Some(name), Some(addresses), false) = (target.name(), addresses, why.is_own()) {
             self.resolver.doubt(name, addresses);
         }
         self.gate.failed(standing.ticket, why, addresses.map(|all| &**all).unwrap_or_default());

@@ -79,7 +79,8 @@ pub(super) enum Errand {
     /// The same of a target that is not in the list.
     LookUpFurther(Box<str>, Duration),
     Insist(usize),
-    Connect(Endpoint),
+    /// To an address of that target.
+    Connect(usize, Endpoint),
 }
 
 /// What came of it.
@@ -97,8 +98,8 @@ async fn run<D: Dial, G: Gate>(
     errand: Errand,
 ) -> News<D::Stream, G::Ticket> {
     match errand {
-        Errand::Connect(endpoint) => {
-            let outcome = dialer.dial(&endpoint).await;
+        Errand::Connect(nth, endpoint) => {
+            let outcome = dialer.dial(gate.destination(nth, &endpoint)).await;
             News::Connected(endpoint, outcome)
         }
         Errand::LookUp(nth, patience) => {

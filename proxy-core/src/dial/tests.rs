@@ -27,8 +27,8 @@ struct Script(HashMap<Endpoint, Does>);
 impl Dial for Script {
     type Stream = mem::MemStream;
 
-    async fn dial(&self, endpoint: &Endpoint) -> io::Result<mem::MemStream> {
-        match self.0.get(endpoint).copied().unwrap_or(Does::Nothing) {
+    async fn dial(&self, to: Destination<'_>) -> io::Result<mem::MemStream> {
+        match self.0.get(to.endpoint).copied().unwrap_or(Does::Nothing) {
             Does::Accepts(after) => {
                 tokio::time::sleep(after).await;
                 Ok(mem::pair(1024).0)
@@ -41,6 +41,11 @@ impl Dial for Script {
             Does::Nothing => std::future::pending().await,
         }
     }
+}
+
+/// A dial that has begun, and that nobody has looked at yet.
+fn begun(to: SocketAddr) -> Socket {
+    TcpDialer::default().begin(Destination::new(&Endpoint::Ip(to)), to).unwrap()
 }
 
 fn addr(port: u16) -> SocketAddr {
@@ -209,7 +214,7 @@ async fn a_refused_dial_on_a_real_socket_names_the_target() {
 #[tokio::test]
 async fn an_abandoned_dial_resets_what_the_kernel_has_connected() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let begun = TcpDialer::default().begin(listener.local_addr().unwrap()).unwrap();
+    let begun = begun(listener.local_addr().unwrap());
     let (mut accepted, _) = listener.accept().unwrap();
     drop(begun);
     let error = std::io::Read::read(&mut accepted, &mut [0]).unwrap_err();
@@ -222,9 +227,9 @@ async fn a_try_that_is_dropped_was_never_there_for_the_listeners_program() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
     for _ in 0..20 {
-        drop(TcpDialer::default().unnoticed().dial(&endpoint).await.unwrap());
+        drop(TcpDialer::default().unnoticed().dial((&endpoint).into()).await.unwrap());
     }
-    let noticed = TcpDialer::default().dial(&endpoint).await.unwrap();
+    let noticed = TcpDialer::default().dial((&endpoint).into()).await.unwrap();
     let (_, first) = listener.accept().unwrap();
     assert_eq!(Some(first), noticed.local_addr());
 }
@@ -247,7 +252,7 @@ async fn a_full_backlog_of_a_unix_socket_is_waited_for_and_is_no_shortage() {
             Err(error) => break error,
         }
     };
-    assert!(full.timed_out() && !full.shortage(), "{full}");
+    assert!(full.timed_out() && full.shortage().is_none(), "{full}");
     let (dialled, _) = tokio::join!(dial(Bound::secs(5)), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         listener.accept().unwrap()
@@ -260,7 +265,7 @@ async fn a_full_backlog_of_a_unix_socket_is_waited_for_and_is_no_shortage() {
 async fn a_dialled_socket_reads_urgent_bytes_in_their_place() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Ip(listener.local_addr().unwrap());
-    let socket = TcpDialer::default().dial(&endpoint).await.unwrap();
+    let socket = TcpDialer::default().dial((&endpoint).into()).await.unwrap();
     assert!(socket2::SockRef::from(&socket).out_of_band_inline().unwrap());
 }
 

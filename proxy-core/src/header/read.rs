@@ -93,7 +93,7 @@ pub fn take(ahead: &mut ReadAhead, limits: &HeaderLimits) -> Result<Option<Heade
 /// use tokio::time::Instant;
 ///
 /// let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
-/// let outer = TcpDialer::default().dial(&Endpoint::Ip(listener.local_addr()?)).await?;
+/// let outer = TcpDialer::default().dial((&Endpoint::Ip(listener.local_addr()?)).into()).await?;
 /// stream::write_all(&outer, b"PROXY TCP4 192.0.2.7 198.51.100.1 52953 443\r\nhello").await?;
 ///
 /// let (inner, _) = listener.accept().await?;

@@ -41,6 +41,9 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let Admitted { permits, routed } = admitted;
     let Routed { passage, route, state, deadlines, candidates, .. } = routed;
     let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
+    let own = route.egress.as_ref().or(state.targets.options().egress.as_ref());
+    let egress = own.unwrap_or(&proxy.settings.egress);
+    let candidates = candidates.leaving_by(egress, origin.client);
     let (targets, timeout) = (&candidates.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = candidates.name(0));
     let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &candidates, timeout));

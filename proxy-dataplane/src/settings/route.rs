@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use proxy_conn::{BreakerOptions, Deadlines, Limit};
-use proxy_core::KeepAlive;
+use proxy_core::{Egress, KeepAlive};
 use proxy_upstream::{GroupOptions, Target};
 
 use super::Connections;
@@ -43,6 +43,8 @@ pub struct RouteSettings {
     pub keep_alive: KeepAlive,
     /// The header that the backend gets.
     pub send_proxy: SendProxy,
+    /// How its backends are reached; None: as the whole proxy's are.
+    pub egress: Option<Arc<Egress>>,
 }
 
 impl Default for RouteSettings {
@@ -55,6 +57,7 @@ impl Default for RouteSettings {
             breaker: BreakerOptions::default(),
             keep_alive: KeepAlive::default(),
             send_proxy: SendProxy::Off,
+            egress: None,
         }
     }
 }
@@ -95,7 +98,10 @@ impl RouteConfig {
         }
         let max_connections_per_member =
             self.max_connections_per_target.map_or(Limit::MAX, |most| most.get() as usize);
-        GroupOptions::default().max_connections_per_member(max_connections_per_member).breaker(self.breaker)
+        GroupOptions::default()
+            .max_connections_per_member(max_connections_per_member)
+            .breaker(self.breaker)
+            .egress(self.egress.clone())
     }
 }
 

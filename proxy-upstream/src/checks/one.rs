@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Opening, Phase, Role, Tracker};
-use proxy_core::dial::{AllOpen, reach};
+use proxy_core::dial::reach;
 use proxy_core::stream::{read, shutdown, write_all};
 use proxy_core::{Dial, Kernel as _, PeerAddr, Resolver, Side, Stream, TargetAddr};
 use tokio::time::{Instant, timeout_at};
 
+use crate::egress::LeavingBy;
 use crate::health::exchange::{Exchange, Then, closed, exchange, too_long};
 use crate::health::hop::Word;
 use crate::health::{CheckOptions, Finding, HealthCause};
@@ -37,6 +38,8 @@ pub(super) struct Subject<'a> {
     pub(super) group: &'a Arc<str>,
     pub(super) member: &'a Arc<str>,
     pub(super) at: &'a TargetAddr,
+    /// How it is reached.
+    pub(super) leaving: LeavingBy,
 }
 
 impl<D: Dial> Means<D> {
@@ -49,7 +52,7 @@ impl<D: Dial> Means<D> {
             facts.route = Some(Arc::clone(subject.group));
             facts.target = Some(Arc::clone(subject.member));
         });
-        let checked = self.checked(&conn, subject.at, options).await;
+        let checked = self.checked(&conn, subject, options).await;
         let cause = match &checked {
             None => Cause::DialShortage,
             Some(Ok(_)) => Cause::Finished,
@@ -60,13 +63,18 @@ impl<D: Dial> Means<D> {
         checked
     }
 
-    async fn checked(&self, conn: &ConnGuard, at: &TargetAddr, options: &CheckOptions) -> Option<Checked> {
+    async fn checked(
+        &self,
+        conn: &ConnGuard,
+        Subject { at, leaving, .. }: &Subject<'_>,
+        options: &CheckOptions,
+    ) -> Option<Checked> {
         let within = options.limit();
         let deadline = Instant::now() + within.get();
         conn.enter(Phase::Dial, deadline, DeadlineKind::Check).ok()?;
         let exchange = exchange(&options.kind);
         let dialer = if exchange.is_some() { &self.dialer } else { &self.unnoticed };
-        let stream = match reach(dialer, &self.resolver, std::slice::from_ref(at), &AllOpen, within).await {
+        let stream = match reach(dialer, &self.resolver, std::slice::from_ref(*at), leaving, within).await {
             Ok(dialled) => dialled.stream,
             Err(error) => return Finding::of_dial(&error).map(Err),
         };

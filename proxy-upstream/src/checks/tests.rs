@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proxy_conn::{DeadlineKind, Jitter, Phase, Role};
 use proxy_core::mem::{MemNet, MemStream};
 use proxy_core::stream::{read, write_all};
-use proxy_core::{Bound, Endpoint, Listen, Stream};
+use proxy_core::{Bound, Destination, Listen, Stream};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -241,7 +241,7 @@ struct Short;
 impl Dial for Short {
     type Stream = MemStream;
 
-    async fn dial(&self, _: &Endpoint) -> std::io::Result<MemStream> {
+    async fn dial(&self, _: Destination<'_>) -> std::io::Result<MemStream> {
         Err(std::io::Error::from_raw_os_error(24))
     }
 }

@@ -87,7 +87,7 @@ impl Finding {
             DialErrorKind::Timeout => HealthCause::Timeout,
             DialErrorKind::Reset => HealthCause::Reset,
             DialErrorKind::Unresolved(_) => HealthCause::Unresolved,
-            DialErrorKind::Closed(_) | DialErrorKind::Shortage(_) => return None,
+            DialErrorKind::Closed(_) | DialErrorKind::Shortage(_) | DialErrorKind::Egress(_) => return None,
             _ => HealthCause::Failed,
         };
         let text = if cause == HealthCause::Timeout {

@@ -1,5 +1,6 @@
 //! What is wrong with groups, and with routes that are taken to one.
 
+use proxy_core::Egress;
 use proxy_upstream::Weight;
 use proxy_upstream::health::CheckHeader;
 use proxy_values::spelling;
@@ -8,8 +9,8 @@ use super::super::breaker::BreakerFile;
 use super::super::document::{Document, Place};
 use super::super::file::{ActionFile, ConfigFile, RouteFile};
 use super::super::finding::Finding;
-use super::super::route;
 use super::super::send_proxy::SendProxyFile;
+use super::super::{egress, route};
 use super::{ForwardFile, GroupFile, GroupName, earlier, health, place};
 
 /// Errors of the groups, and of the routes that are taken to them.
@@ -117,6 +118,8 @@ fn check_one(name: &GroupName, group: &GroupFile, place: &Place<'_, '_>, finding
         findings.push(finding.label("at least one target has to be here"));
         return;
     }
+    let (own, targets) = (group.egress(&Egress::default()), group.members.iter().map(|member| &member.to));
+    egress::refuse_unix(&format!("group \"{name}\""), own.as_deref(), targets, place, findings);
     for (again, first) in earlier(group.members.iter().map(|member| &member.to)) {
         let (again, first, target) = (members.index(again), members.index(first), group.members.get(again));
         let target = target.map(|member| member.to.to_string()).unwrap_or_default();

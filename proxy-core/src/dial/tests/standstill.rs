@@ -72,7 +72,7 @@ async fn who_refused_meanwhile_leaves_time_for_the_next() {
 #[tokio::test]
 async fn a_dial_that_was_answered_while_the_worker_stood_still_has_succeeded() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let begun = TcpDialer::default().begin(listener.local_addr().unwrap()).unwrap();
+    let begun = begun(listener.local_addr().unwrap());
     begun.forget_what_is_known();
     let mut connected = tokio_test::task::spawn(begun.connected());
     tokio_test::assert_pending!(connected.poll());
