@@ -59,6 +59,10 @@ fn address_or_network(text: &str) -> Result<String, String> {
 }
 
 /// The phases of a connection, in order.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "it is made at compile time, where a place that is none is an error"
+)]
 pub const PHASES: [&str; Phase::ALL.len()] = {
     let mut names = [""; Phase::ALL.len()];
     let mut at = 0;
