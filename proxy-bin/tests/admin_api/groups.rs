@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::eventually;
 use crate::loopback::echo;
-use crate::world::World;
+use crate::world::{World, nobody};
 
 /// A world whose outer hop takes its connections to a group of two backends.
 struct Pair {
@@ -300,4 +300,29 @@ fn what_cannot_be_done_says_what_there_is() {
     assert!(refused("add", other, 409).contains("is a member of group \"pair\" already"));
     assert_eq!(pair.open(), [0, 0]);
     assert!(pair.group().members.iter().all(|member| member.weight == 1 && !member.by_hand));
+}
+
+#[test]
+fn a_member_that_is_down_is_told_with_why_and_since_when() {
+    let pair = Pair::new("");
+    let gone = nobody().to_string();
+    let members = format!("\"{}\", \"{gone}\"", pair.members[0]);
+    let text = pair.text(&members, "check = { kind = \"connect\", interval = \"100ms\" }");
+    assert!(pair.reload(&text).taken);
+    let member = || pair.group().members.into_iter().find(|member| member.target == gone).unwrap();
+    eventually("its check has failed often enough", || member().state == "down");
+    let down = member();
+    assert!(down.why.as_ref().is_some_and(|why| why.contains("refused")), "{down:?}");
+    assert!(down.since_s.is_some() && down.checks_failed_total > 0, "{down:?}");
+    let group = pair.group();
+    assert_eq!((group.members_up, group.members_in_all), (1, 2));
+    let metrics = pair.world.at().get("/metrics").body;
+    for line in [
+        format!("smartproxy_group_member_up{{group=\"pair\",target=\"{gone}\"}} 0"),
+        format!("smartproxy_group_member_state{{group=\"pair\",target=\"{gone}\"}} 6"),
+    ] {
+        assert!(metrics.contains(&format!("\n{line}\n")), "{line} in\n{metrics}");
+    }
+    let _clients = pair.world.clients(3);
+    assert_eq!(pair.member(0).connections.used, 3);
 }
