@@ -60,7 +60,9 @@ fn choice(c: &mut Criterion) {
             };
             for threads in [1, 2] {
                 let id = BenchmarkId::new(format!("choice/{name}/{members}"), threads);
-                beside(threads - 1, round, |round| drop(benches.bench_function(id, |b| b.iter(round))));
+                beside(threads - 1, round, |round| {
+                    benches.bench_function(id, |b| b.iter(round));
+                });
             }
             let mut nth = 0;
             benches.bench_function(BenchmarkId::new(format!("and_permit/{name}"), members), |b| {

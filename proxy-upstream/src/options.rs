@@ -23,7 +23,7 @@ pub enum Balance {
     /// Each in its turn, by weight, evenly mixed (as nginx's smooth weighted round robin). The default.
     #[default]
     RoundRobin,
-    /// The one with the fewest connections that this process has open to it by way of this group, by weight. With more than 16
+    /// The one with the fewest connections that this process has open to it by way of this group, by weight. With more than 8
     /// members, of what was last seen of them ([`balance::least`](crate::balance::least) says how old that may be).
     LeastConnections,
     /// The better of two drawn at random, by weight: fewer open connections, and where those are the same, the shorter dials.

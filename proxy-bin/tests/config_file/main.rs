@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption of a test is its failure")]
 
 mod admin;
+mod balancing;
 mod breakers;
 mod chains;
 mod checks;
