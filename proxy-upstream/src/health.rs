@@ -8,7 +8,9 @@
 //! Whoever is checked is judged by the check; outcomes can only take a member out in addition, for a while. A member of which
 //! nothing is known may be used.
 
+mod asking;
 mod cause;
+pub mod conversation;
 pub mod exchange;
 pub mod hop;
 mod http;

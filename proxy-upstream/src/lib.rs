@@ -30,6 +30,7 @@ pub mod health;
 mod kept;
 mod key;
 mod lag;
+mod leaving;
 mod member;
 mod moment;
 mod options;
@@ -48,8 +49,9 @@ pub use group::{ChangeError, Group};
 pub use health::{Health, HealthOptions, HealthState, HealthView};
 pub use kept::Kept;
 pub use key::Key;
+pub use leaving::Leaving;
 pub use member::Member;
-pub use options::{Balance, GroupOptions, HashKey, Leaving, MemberOptions, Percent, Weight};
+pub use options::{Balance, GroupOptions, HashKey, MemberOptions, Percent, Weight};
 pub use recovery::{Unhealthy, check, recover};
 
 /// The examples of the README.

@@ -8,6 +8,7 @@ use proxy_values::{Bound, Whole};
 
 use crate::address::Target;
 use crate::health::HealthOptions;
+use crate::leaving::Leaving;
 
 /// How much of a group's connections a member gets, against the weights of the others. 0: none, but it stays a member (its
 /// connections go on, and it is tried where nobody else is left). The largest is HAProxy's.
@@ -44,19 +45,6 @@ pub enum HashKey {
     Client,
     /// The name that the client asks for (SNI), in lower case; the client's address where there is none.
     ServerName,
-}
-
-/// What becomes of the connections of a member that a check finds down, or that is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Leaving {
-    /// They go on. The default.
-    #[default]
-    Keep,
-    /// They are reset at once.
-    Kill,
-    /// They have a time to end by themselves, and are reset then.
-    Drain,
 }
 
 /// A member as it is configured: where it is, and how it is used.

@@ -69,8 +69,8 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "proxy-upstream/src",
-        &["member.rs", "recovery.rs"],
-        "a member knows what its recovery is at, and recovery tries members",
+        &["checks.rs", "checks/ejecting.rs", "member.rs", "recovery.rs"],
+        "a member knows what its recovery is at, recovery and checks try members, and one list has those of both",
     ),
     (
         "proxy-bin/src/config",
@@ -82,6 +82,8 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "file.rs",
             "group.rs",
             "group/check.rs",
+            "group/health.rs",
+            "group/health/check.rs",
             "kernel.rs",
             "limits.rs",
             "log.rs",

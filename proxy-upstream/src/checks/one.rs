@@ -10,7 +10,8 @@ use proxy_core::{Dial, Kernel as _, PeerAddr, Resolver, Side, Stream, TargetAddr
 use tokio::time::{Instant, timeout_at};
 
 use crate::egress::LeavingBy;
-use crate::health::exchange::{Exchange, Then, closed, exchange, too_long};
+use crate::health::conversation::exchange;
+use crate::health::exchange::{Exchange, Then, closed, too_long};
 use crate::health::hop::Word;
 use crate::health::{CheckOptions, Finding, HealthCause};
 

@@ -7,14 +7,7 @@
 //! Every one keeps what it has heard within [`MOST`].
 
 use super::cause::{Finding, HealthCause, excerpt};
-use super::hop::{self, Word};
-use super::http::Http;
-use super::lines::{Redis, Smtp, Ssh, Text};
-use super::mariadb::Mariadb;
-use super::options::CheckKind;
-use super::postgres::Postgres;
-#[cfg(feature = "tls")]
-use super::tls::Tls;
+use super::hop::Word;
 
 /// Bytes of an answer that are kept: more than any greeting or status line. TLS has its own bounds.
 pub const MOST: usize = 4096;
@@ -71,24 +64,6 @@ pub trait Exchange: Send {
     }
 }
 
-/// The conversation of a check of that kind; None where a connection is all that is asked for.
-#[must_use]
-pub fn exchange(kind: &CheckKind) -> Option<Box<dyn Exchange>> {
-    Some(match kind {
-        CheckKind::Connect => return None,
-        CheckKind::Redis => Box::new(Redis),
-        CheckKind::Postgres => Box::new(Postgres),
-        CheckKind::Mariadb(user) => Box::new(Mariadb::new(user)),
-        CheckKind::Smtp => Box::new(Smtp::default()),
-        CheckKind::Ssh => Box::new(Ssh),
-        #[cfg(feature = "tls")]
-        CheckKind::Tls(name) => Box::new(Tls::new(name.as_deref())),
-        CheckKind::Http(http) => Box::new(Http::new(http)),
-        CheckKind::Text { send, expect } => Box::new(Text::new(send, expect)),
-        CheckKind::Smartproxy(name) => Box::new(hop::Asking::new(name.as_deref())),
-    })
-}
-
 /// The end came before the answer.
 pub(crate) fn closed(heard: &[u8]) -> Finding {
     let text = if heard.is_empty() {
@@ -112,31 +87,8 @@ pub(super) fn line(heard: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// Has the whole conversation with a server that says `said`, one byte at a time, the most that any network cuts.
-    pub(in crate::health) fn talk(kind: &CheckKind, said: &[u8]) -> (Vec<u8>, Result<bool, Finding>) {
-        let mut exchange = exchange(kind).expect("it says something");
-        let mut sent = exchange.begin().send;
-        for end in 1..=said.len() {
-            match exchange.hear(&said[..end]) {
-                Ok(step) => {
-                    sent.extend(step.send);
-                    if step.then == Then::Well {
-                        return (sent, Ok(true));
-                    }
-                }
-                Err(finding) => return (sent, Err(finding)),
-            }
-        }
-        (sent, Ok(false))
-    }
-
-    #[test]
-    fn a_connect_check_has_nothing_to_say() {
-        assert!(exchange(&CheckKind::Connect).is_none());
-    }
 
     #[test]
     fn a_line_is_one_when_it_has_its_end() {
@@ -144,25 +96,5 @@ pub(super) mod tests {
             (line(b"abc"), line(b"abc\r\nd"), line(b"abc\n")),
             (None, Some(&b"abc"[..]), Some(&b"abc"[..]))
         );
-    }
-
-    proptest::proptest! {
-        /// Whatever comes, there is a verdict or a wait, and it is the same however the bytes are cut.
-        #[test]
-        fn no_answer_is_too_strange(said in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let text = CheckKind::Text { send: "a".into(), expect: "b".into() };
-            for kind in [
-                CheckKind::Redis, CheckKind::Postgres, CheckKind::Mariadb("u".into()), CheckKind::Smtp, CheckKind::Ssh,
-                CheckKind::Http(Default::default()), text, CheckKind::Smartproxy(None),
-            ] {
-                let (_, by_bytes) = talk(&kind, &said);
-                let mut whole = exchange(&kind).expect("it says something");
-                whole.begin();
-                if !said.is_empty() && let Ok(false) = by_bytes {
-                    let at_once = whole.hear(&said).map(|step| step.then == Then::Well);
-                    proptest::prop_assert_ne!(at_once, Ok(true), "{}", kind.name());
-                }
-            }
-        }
     }
 }

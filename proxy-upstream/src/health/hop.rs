@@ -13,7 +13,6 @@ use std::fmt::{self, Write as _};
 use proxy_core::header::{Command, Header, Outgoing, Tlvs, encode_v2};
 
 use super::cause::{Finding, excerpt};
-use super::exchange::{Exchange, Step, line};
 
 /// The field of a LOCAL header that asks: one of the types for private use (PROXY protocol, section 2.2), and a value that tells
 /// it from anybody else's use of it.
@@ -23,7 +22,7 @@ pub const QUESTION: (u8, &[u8]) = (0xE6, b"how are you");
 const GREETING: &str = "smartproxy 1 ";
 
 /// The longest answer of any version, in bytes, its end included.
-const LONGEST: usize = 256;
+pub(super) const LONGEST: usize = 256;
 
 /// Whether a hop wants new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -101,7 +100,7 @@ impl Word {
     ///
     /// # Errors
     /// Where it is none of this version. What it says that is not known here is passed over.
-    fn read(line: &[u8]) -> Result<Self, Finding> {
+    pub(super) fn read(line: &[u8]) -> Result<Self, Finding> {
         let strange = || Finding::unexpected(format!("{} instead of how a SmartProxy is", excerpt(line)));
         let text = std::str::from_utf8(line).ok().and_then(|text| text.strip_prefix(GREETING));
         let mut words = text.ok_or_else(strange)?.split(' ');
@@ -145,46 +144,11 @@ pub fn is_question(header: &Header) -> bool {
     header.command == Command::Local && header.tlvs.other.iter().any(asks)
 }
 
-/// Asks.
-#[derive(Debug)]
-pub(super) struct Asking {
-    question: Vec<u8>,
-    answer: Option<Word>,
-}
-
-impl Asking {
-    pub(super) fn new(server_name: Option<&str>) -> Self {
-        Self { question: question(server_name), answer: None }
-    }
-}
-
-impl Exchange for Asking {
-    fn begin(&mut self) -> Step {
-        Step::send(std::mem::take(&mut self.question))
-    }
-
-    fn hear(&mut self, heard: &[u8]) -> Result<Step, Finding> {
-        let Some(line) = line(heard) else { return Ok(Step::default()) };
-        self.answer = Some(Word::read(line)?);
-        Ok(Step::well([]))
-    }
-
-    fn word(&self) -> Option<Word> {
-        self.answer
-    }
-
-    fn most(&self) -> usize {
-        LONGEST
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use proxy_core::header::{HeaderLimits, decode};
 
-    use super::super::exchange::tests::talk;
-    use super::super::options::CheckKind;
     use super::*;
 
     #[test]
@@ -229,12 +193,6 @@ mod tests {
         ] {
             assert!(heard(strange).unwrap_err().ends_with("instead of how a SmartProxy is"), "{strange:?}");
         }
-    }
-
-    #[test]
-    fn the_whole_conversation() {
-        let (sent, verdict) = talk(&CheckKind::Smartproxy(None), b"smartproxy 1 draining load=3\n");
-        assert_eq!((sent, verdict), (question(None), Ok(true)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn status(line: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::tests::talk;
+    use super::super::conversation::tests::talk;
     use super::super::options::CheckKind;
     use super::*;
 

@@ -113,7 +113,7 @@ impl Exchange for Text {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::tests::talk;
+    use super::super::conversation::tests::talk;
     use super::super::options::CheckKind;
 
     fn said(kind: &CheckKind, by_server: &str) -> (String, String) {

@@ -118,7 +118,7 @@ fn refusal(payload: &[u8], user: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::tests::talk;
+    use super::super::conversation::tests::talk;
     use super::super::options::CheckKind;
     use super::*;
 

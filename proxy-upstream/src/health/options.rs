@@ -6,7 +6,10 @@ use proxy_conn::Jitter;
 use proxy_core::header::{Endpoints, Outgoing, encode_v1, encode_v2};
 use proxy_values::{Bound, Whole};
 
-use crate::options::{Leaving, Percent};
+use crate::leaving::Leaving;
+
+/// A share of all, in percent.
+type Percent = Whole<0, 100>;
 
 /// What holds for a group's health: how its members are checked, what becomes of connections to one that is down, and when
 /// outcomes take one out.

@@ -25,7 +25,7 @@ impl Exchange for Postgres {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::tests::talk;
+    use super::super::conversation::tests::talk;
     use super::super::options::CheckKind;
     use super::*;
 

@@ -135,7 +135,7 @@ impl ServerCertVerifier for Anybody {
 
 #[cfg(test)]
 mod tests {
-    use super::super::exchange::tests::talk;
+    use super::super::conversation::tests::talk;
     use super::super::options::CheckKind;
     use super::*;
 
