@@ -93,7 +93,14 @@ impl Exported {
             [[routes]]
             name = "only"
             match = {{ ports = [PORT_A] }}
-            action = {{ forward = ["{}"] }}
+            action = {{ forward = ["{0}"] }}
+            [groups.some]
+            members = ["{0}"]
+            [[routes]]
+            name = "to-a-group"
+            enabled = false
+            match = {{ ports = [PORT_A], domains = ["some.test"] }}
+            action = {{ forward = "@some" }}
             "#,
             backend.addr()
         );
