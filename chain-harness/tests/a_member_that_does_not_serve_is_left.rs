@@ -26,6 +26,7 @@ fn in_front(members: &[&dyn Display], more: &str, send_proxy: &str) -> Hop {
     let members: Vec<_> = members.iter().map(|member| format!("\"{member}\"")).collect();
     Hop::start(&format!(
         r#"
+        graceful_shutdown_timeout = "1s"
         [[listeners]]
         ports = [PORT_A]
         bind = ["127.0.0.1"]
@@ -119,7 +120,7 @@ fn a_hop_that_is_stopped_is_left_within_two_intervals_and_used_again_within_one(
 #[test]
 fn what_is_at_a_member_that_is_down_is_ended_where_that_is_configured() {
     Smartproxy::scenario(async {
-        for (on_down, ended) in [("kill", true), ("keep", false)] {
+        for (on_down, ended, after) in [("kill", true, 0), ("drain", true, 1), ("keep", false, 0)] {
             let backend = Backend::echo();
             let frozen = inner(&backend).await;
             let check = "check = { kind = \"smartproxy\", interval = \"400ms\", timeout = \"400ms\" }";
@@ -132,8 +133,14 @@ fn what_is_at_a_member_that_is_down_is_ended_where_that_is_configured() {
             client.expect("before").await;
             frozen.process.freeze().await;
             stands(&hop, 0, HealthState::Down).await;
+            let down = Instant::now();
             if ended {
                 within(PATIENCE, client.wait_for_a_reset()).await;
+                // It was down a moment before that was seen.
+                assert!(
+                    down.elapsed() + Duration::from_millis(100) >= Duration::from_secs(after),
+                    "{on_down}"
+                );
                 assert_eq!(hop.the_end().await.cause, Cause::MemberDown);
             } else {
                 assert_eq!(hop.ends(), []);

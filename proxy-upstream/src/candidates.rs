@@ -16,7 +16,7 @@ use crate::group::Group;
 use crate::health::Outcome;
 use crate::member::{LAST_FOR, Member};
 use crate::order::Order;
-use crate::recovery::EVERY;
+use crate::pace::EVERY;
 use crate::table::Table;
 
 /// The others that a dial shares its time with, at most, beside those that it has asked for. Where there are more, each that says

@@ -35,6 +35,7 @@ mod member;
 mod moment;
 mod options;
 mod order;
+mod pace;
 mod recovery;
 mod sighted;
 mod slow_start;

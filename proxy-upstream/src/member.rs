@@ -21,7 +21,7 @@ use crate::health::Health;
 use crate::lag::Lag;
 use crate::moment::Moments;
 use crate::options::{GroupOptions, MemberOptions, Weight};
-use crate::recovery;
+use crate::pace;
 use crate::slow_start::SlowStart;
 
 /// A member that others overtook is tried after them for so long, or until the proxy has found that it answers soon.
@@ -148,7 +148,7 @@ impl Member {
     #[must_use]
     pub fn breaker(&self) -> BreakerView {
         let view = self.breaker.view(Instant::now());
-        BreakerView { retry_in: view.retry_in.min(recovery::EVERY), ..view }
+        BreakerView { retry_in: view.retry_in.min(pace::EVERY), ..view }
     }
 
     /// Whether it may be used, as it is now.
@@ -223,7 +223,7 @@ impl Member {
     pub(crate) fn log(&self, route: &str, change: Option<Change>) {
         let Some(change) = change else { return };
         if change.to == BreakerState::Open {
-            let every = recovery::EVERY.as_secs_f64();
+            let every = pace::EVERY.as_secs_f64();
             warn!(
                 route,
                 target = %self.name,

@@ -25,9 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::checks::{self, Checks, Turn};
 use crate::egress::{DefaultEgress, LeavingBy};
 use crate::member::{LAST_FOR, Member};
-
-/// How often a target is tried: so that it is back within a second.
-pub(crate) const EVERY: Duration = Duration::from_millis(900);
+use crate::pace::EVERY;
 
 /// How long one that is left alone may take to answer: further than any terrestrial network, and time for the next try to be
 /// another one. What needs longer is left to clients, whose dials have `connection_timeout`.

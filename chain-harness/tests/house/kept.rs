@@ -68,11 +68,6 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
         "a group hands out its candidates, which are its members in an order",
     ),
     (
-        "proxy-upstream/src",
-        &["checks.rs", "checks/ejecting.rs", "member.rs", "recovery.rs"],
-        "a member knows what its recovery is at, recovery and checks try members, and one list has those of both",
-    ),
-    (
         "proxy-bin/src/config",
         &[
             "access_rule.rs",
