@@ -55,28 +55,36 @@ pub struct TargetBreaker(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     /// Held for a few instructions, twice a dial; never across an await, never while bytes are moved.
-    gate: Mutex<Gate>,
+    gate: Mutex<Guarded>,
     /// Whether it is not closed, for those who only look: written under the lock, read without it.
     shut: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Guarded {
+    gate: Gate,
     /// Looked at only where a dial has failed.
-    options: Mutex<BreakerOptions>,
-    /// Told whenever the state changes.
-    changed: Notify,
+    options: Arc<BreakerOptions>,
+    /// Told whenever the state changes; there once somebody has waited for that.
+    changed: Option<Arc<Notify>>,
 }
 
 impl Shared {
     /// Does something to the gate, and tells those who wait if it went from one state to another.
-    fn change<T>(&self, act: impl FnOnce(&mut Gate) -> T) -> T {
-        let mut gate = self.gate.lock();
+    fn change<T>(&self, act: impl FnOnce(&mut Gate, &BreakerOptions) -> T) -> T {
+        let mut guarded = self.gate.lock();
+        let Guarded { gate, options, changed: waiting } = &mut *guarded;
         let era = gate.era();
-        let result = act(&mut gate);
+        let result = act(gate, options);
         let changed = gate.era() != era;
         if changed {
             self.shut.store(!gate.is_closed(), Ordering::Relaxed);
         }
-        drop(gate);
-        if changed {
-            self.changed.notify_waiters();
+        // Whoever waits has made it before looking at the gate.
+        let waiting = waiting.as_ref().filter(|_| changed).map(Arc::clone);
+        drop(guarded);
+        if let Some(waiting) = waiting {
+            waiting.notify_waiters();
         }
         result
     }
@@ -121,39 +129,38 @@ pub struct Ticket {
 impl Ticket {
     /// The target took the connection.
     pub fn succeeded(self) -> Option<Change> {
-        self.breaker.change(|gate| gate.succeeded(self.era))
+        self.breaker.change(|gate, _| gate.succeeded(self.era))
     }
 
     /// The target refused the connection, or did not take it in time.
     pub fn failed(self, now: Instant) -> Option<Change> {
-        let options = *self.breaker.options.lock();
-        self.breaker.change(|gate| gate.failed(self.era, now, &options))
+        self.breaker.change(|gate, options| gate.failed(self.era, now, options))
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         // After a verdict of the probe the era is over, and this does nothing.
-        self.breaker.change(|gate| gate.left(self.era));
+        self.breaker.change(|gate, _| gate.left(self.era));
     }
 }
 
 impl TargetBreaker {
-    /// A closed breaker.
+    /// A closed breaker. Many may share their options.
     #[must_use]
-    pub fn new(options: BreakerOptions) -> Self {
-        let (gate, options) = (Mutex::new(Gate::new()), Mutex::new(options));
-        Self(Arc::new(Shared { gate, shut: AtomicBool::new(false), options, changed: Notify::new() }))
+    pub fn new(options: impl Into<Arc<BreakerOptions>>) -> Self {
+        let gate = Mutex::new(Guarded { gate: Gate::new(), options: options.into(), changed: None });
+        Self(Arc::new(Shared { gate, shut: AtomicBool::new(false) }))
     }
 
     /// Takes other options, as a reload does. Its state stays, and so does a cool-down that has begun.
-    pub fn set_options(&self, options: BreakerOptions) {
-        *self.0.options.lock() = options;
+    pub fn set_options(&self, options: impl Into<Arc<BreakerOptions>>) {
+        self.0.gate.lock().options = options.into();
     }
 
     /// Whether the target may be dialled at `now`.
     pub fn admit(&self, now: Instant) -> Admission {
-        let mut gate = self.0.gate.lock();
+        let gate = &mut self.0.gate.lock().gate;
         let state = match gate.admit(now) {
             Ok(state) => state,
             Err(retry_in) => return Admission::Open { retry_in },
@@ -165,7 +172,7 @@ impl TargetBreaker {
     /// Takes no lock while it is closed; `now` is asked for only where it is not.
     #[must_use]
     pub fn keeps_out(&self, now: impl FnOnce() -> Instant) -> bool {
-        self.0.shut.load(Ordering::Relaxed) && self.0.gate.lock().keeps_out(now())
+        self.0.shut.load(Ordering::Relaxed) && self.0.gate.lock().gate.keeps_out(now())
     }
 
     /// Leave to dial the target for a connection that has no other one: at once where no probe is under way, cool-down or not;
@@ -175,17 +182,18 @@ impl TargetBreaker {
     /// CANCEL: safe; a ticket is given out with the result only.
     pub async fn insist(&self) -> Option<Admission> {
         loop {
-            let mut changed = pin!(self.0.changed.notified());
+            let told = Arc::clone(self.0.gate.lock().changed.get_or_insert_default());
+            let mut changed = pin!(told.notified());
             changed.as_mut().enable();
             let failures = {
-                let mut gate = self.0.gate.lock();
+                let gate = &mut self.0.gate.lock().gate;
                 match gate.insist() {
                     Ok(state) => return Some(self.admission(state, gate.era())),
                     Err(probing) => probing.failures,
                 }
             };
             changed.await;
-            if self.0.gate.lock().failures() > failures {
+            if self.0.gate.lock().gate.failures() > failures {
                 return None;
             }
         }
@@ -193,12 +201,12 @@ impl TargetBreaker {
 
     /// A health check, which holds no ticket, has found the target in order: it is dialled again from now on.
     pub fn recovered(&self) -> Option<Change> {
-        self.0.change(|gate| gate.close(Because::ProbeSucceeded))
+        self.0.change(|gate, _| gate.close(Because::ProbeSucceeded))
     }
 
     /// The target is somewhere else now: what was known of it was of another one.
     pub fn moved(&self) -> Option<Change> {
-        self.0.change(|gate| gate.close(Because::Moved))
+        self.0.change(|gate, _| gate.close(Because::Moved))
     }
 
     fn admission(&self, state: BreakerState, era: u64) -> Admission {
@@ -212,7 +220,7 @@ impl TargetBreaker {
     /// How it is, for a metric or a listing.
     #[must_use]
     pub fn view(&self, now: Instant) -> BreakerView {
-        self.0.gate.lock().view(now)
+        self.0.gate.lock().gate.view(now)
     }
 }
 

@@ -176,7 +176,7 @@ impl Gate for Candidates<'_> {
 
     fn overtaken(&self, attempt: Attempt) {
         let Some(member) = self.member(attempt.at) else { return };
-        if member.lag.until(Instant::now() + LAST_FOR) {
+        if member.lags_until(Instant::now() + LAST_FOR) {
             warn!(
                 route = %self.group.label(),
                 target = %member.name,

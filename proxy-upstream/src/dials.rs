@@ -1,8 +1,11 @@
 //! How the dials of one target went: how long those took that succeeded, and why the others failed.
 
+use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use proxy_conn::histogram::{Bounds, Snapshot};
 use proxy_core::dial::{DialErrorKind, DialFailure};
 
@@ -23,18 +26,30 @@ const RECENT: u32 = 8;
 #[derive(Debug)]
 pub struct DialFigures {
     sum: AtomicU64,
-    reached: [AtomicU64; BUCKETS],
-    failed: [AtomicU64; DialFailure::ALL.len()],
+    /// The lower halves of the counts.
+    reached: [AtomicU32; BUCKETS],
+    /// Made when there is something in it.
+    seldom: OnceLock<Box<Seldom>>,
     /// The smoothed time of those that succeeded, in microseconds; 0 for none yet.
     recent: AtomicU32,
+}
+
+/// What few members have: dials that failed, and more than four thousand millions of a kind that did not.
+#[derive(Debug, Default)]
+struct Seldom {
+    failed: [AtomicU64; DialFailure::ALL.len()],
+    /// The upper halves of the counts.
+    carried: [AtomicU32; BUCKETS],
+    /// The addresses of the target's name that failed since it was last found in order.
+    failed_at: Mutex<Vec<IpAddr>>,
 }
 
 impl Default for DialFigures {
     fn default() -> Self {
         Self {
             sum: AtomicU64::new(0),
-            reached: [const { AtomicU64::new(0) }; BUCKETS],
-            failed: [const { AtomicU64::new(0) }; DialFailure::ALL.len()],
+            reached: [const { AtomicU32::new(0) }; BUCKETS],
+            seldom: OnceLock::new(),
             recent: AtomicU32::new(0),
         }
     }
@@ -45,8 +60,12 @@ impl DialFigures {
     pub fn reached(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.sum.fetch_add(micros, Ordering::Relaxed);
-        if let Some(bucket) = self.reached.get(MICROS.bucket(micros)) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+        let bucket = MICROS.bucket(micros);
+        let before = self.reached.get(bucket).map(|count| count.fetch_add(1, Ordering::Relaxed));
+        if before == Some(u32::MAX)
+            && let Some(carried) = self.seldom().carried.get(bucket)
+        {
+            carried.fetch_add(1, Ordering::Relaxed);
         }
         // Of two that end at once one may be left out: it is an average.
         let (last, now) =
@@ -63,7 +82,7 @@ impl DialFigures {
 
     /// It was not.
     pub fn failed(&self, why: &DialErrorKind) {
-        if let Some(count) = why.failure().and_then(|failure| self.failed.get(failure as usize)) {
+        if let Some(count) = why.failure().and_then(|failure| self.seldom().failed.get(failure as usize)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -71,16 +90,36 @@ impl DialFigures {
     /// How long the dials took that succeeded, in microseconds.
     #[must_use]
     pub fn latency(&self) -> Snapshot {
-        let buckets = self.reached.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        let carried = |bucket: usize| self.seldom.get().and_then(|seldom| seldom.carried.get(bucket));
+        let buckets = self.reached.iter().enumerate().map(|(bucket, count)| {
+            let upper = carried(bucket).map_or(0, |carried| carried.load(Ordering::Relaxed));
+            u64::from(upper) << 32 | u64::from(count.load(Ordering::Relaxed))
+        });
         Snapshot::of(MICROS, self.sum.load(Ordering::Relaxed), buckets)
     }
 
     /// How many failed, by why: all there are, those of which there was none too.
     pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        DialFailure::ALL
-            .into_iter()
-            .map(DialFailure::name)
-            .zip(self.failed.iter().map(|count| count.load(Ordering::Relaxed)))
+        DialFailure::ALL.into_iter().map(DialFailure::name).enumerate().map(|(failure, name)| {
+            let count = self.seldom.get().and_then(|seldom| seldom.failed.get(failure));
+            (name, count.map_or(0, |count| count.load(Ordering::Relaxed)))
+        })
+    }
+
+    /// The addresses at which it failed since they were last forgotten.
+    pub(crate) fn failed_at(&self) -> MutexGuard<'_, Vec<IpAddr>> {
+        self.seldom().failed_at.lock()
+    }
+
+    /// Forgets the addresses at which it failed.
+    pub(crate) fn forget_failed_at(&self) {
+        if let Some(seldom) = self.seldom.get() {
+            seldom.failed_at.lock().clear();
+        }
+    }
+
+    fn seldom(&self) -> &Seldom {
+        self.seldom.get_or_init(Box::default)
     }
 }
 
@@ -101,6 +140,15 @@ mod tests {
         assert_eq!((latency.count(), latency.quantile(0.5)), (2, Some(100)));
         let failures: Vec<_> = figures.failures().filter(|(_, count)| *count > 0).collect();
         assert_eq!(failures, [("timeout", 1), ("failed", 1)]);
+    }
+
+    #[test]
+    fn a_count_goes_on_beyond_half_a_word() {
+        let figures = DialFigures::default();
+        figures.reached[0].store(u32::MAX, Ordering::Relaxed);
+        figures.reached(Duration::from_micros(1));
+        figures.reached(Duration::from_micros(1));
+        assert_eq!(figures.latency().count(), (1 << 32) + 1);
     }
 
     #[test]

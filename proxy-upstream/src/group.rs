@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use proxy_conn::BreakerOptions;
 use proxy_core::TargetAddr;
 
 use crate::candidates::Candidates;
@@ -25,6 +26,8 @@ pub struct Group {
     /// Its name as it is logged: with an `@` where it is no route's.
     label: Arc<str>,
     options: GroupOptions,
+    /// That of its options, for all members.
+    breaker: Arc<BreakerOptions>,
     /// In the order of the configuration.
     configured: Box<[Arc<Member>]>,
     /// As they are now. Exchanged by whoever holds `changing`.
@@ -61,12 +64,14 @@ impl Group {
         unhealthy: &Arc<Unhealthy>,
     ) -> Self {
         let members: Vec<_> = members.into_iter().collect();
-        let configured = kept.take(members.clone(), &options);
+        let breaker = Arc::new(options.breaker);
+        let configured = kept.take(members.clone(), &options, &breaker);
         let entry = |(member, configured): (&Arc<Member>, _)| Entry::new(Arc::clone(member), configured);
         let table = Table::new(configured.iter().zip(&members).map(entry).collect(), &options);
         Self {
             label: Arc::clone(&name),
             name,
+            breaker,
             options,
             configured: configured.into(),
             table: ArcSwap::from_pointee(table),
@@ -89,7 +94,7 @@ impl Group {
             let member = &entry.member;
             member.set_in_force(true);
             member.limit.set_most(self.options.max_connections_per_member);
-            member.breaker.set_options(self.options.breaker);
+            member.breaker.set_options(Arc::clone(&self.breaker));
             member.set_egress(self.options.egress.as_ref());
             member.take_weight(entry.weight);
         }
@@ -213,7 +218,7 @@ impl Group {
         if self.table.load().entries().iter().any(|entry| *entry.member.name == *name) {
             return Err(ChangeError::Known(name.into()));
         }
-        let added = self.kept.take_one(member.clone(), &self.options);
+        let added = self.kept.take_one(member.clone(), &self.options, &self.breaker);
         added.set_in_force(true);
         added.take_weight(member.weight);
         self.put(|mut entries| {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use proxy_conn::BreakerOptions;
 use tokio::time::Instant;
 
 use crate::balance::Rotation;
@@ -62,7 +63,12 @@ impl Kept {
 
     /// Those of a configuration, in its order: who is kept goes on with all that is counted, and who is new is kept from then on.
     /// One that comes to others that were there before starts slowly.
-    pub(crate) fn take(&self, members: Vec<MemberOptions>, options: &GroupOptions) -> Vec<Arc<Member>> {
+    pub(crate) fn take(
+        &self,
+        members: Vec<MemberOptions>,
+        options: &GroupOptions,
+        breaker: &Arc<BreakerOptions>,
+    ) -> Vec<Arc<Member>> {
         let kept = &mut *self.0.members.lock();
         let others = !kept.is_empty();
         let mut free: HashMap<Arc<str>, Vec<Arc<Member>>> = HashMap::with_capacity(kept.len());
@@ -75,30 +81,37 @@ impl Kept {
             let known = free.get_mut(&*name).and_then(Vec::pop);
             let comes = others && known.as_ref().is_none_or(|known| !known.is_in_force());
             let member = known.unwrap_or_else(|| {
-                let new = Member::new(name.into(), member, options);
+                let new = Member::new(name.into(), member, options, breaker);
                 kept.push(Arc::clone(&new));
                 new
             });
             if comes {
-                member.slow_start.comes(Instant::now());
+                member.comes(Instant::now());
             }
             member
         };
-        members.into_iter().map(&mut one).collect()
+        let taken = members.into_iter().map(&mut one).collect();
+        kept.shrink_to_fit();
+        taken
     }
 
     /// One that is added beside those of a configuration. It starts slowly.
-    pub(crate) fn take_one(&self, member: MemberOptions, options: &GroupOptions) -> Arc<Member> {
+    pub(crate) fn take_one(
+        &self,
+        member: MemberOptions,
+        options: &GroupOptions,
+        breaker: &Arc<BreakerOptions>,
+    ) -> Arc<Member> {
         self.forget();
         let kept = &mut *self.0.members.lock();
         let name = member.target.to_string();
         let known = kept.iter().find(|known| *known.name == *name && !known.is_in_force()).cloned();
         let member = known.unwrap_or_else(|| {
-            let new = Member::new(name.into(), member, options);
+            let new = Member::new(name.into(), member, options, breaker);
             kept.push(Arc::clone(&new));
             new
         });
-        member.slow_start.comes(Instant::now());
+        member.comes(Instant::now());
         member
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_conn::breaker::{BreakerState, BreakerView, Change};
-use proxy_conn::{Limit, TargetBreaker};
+use proxy_conn::{BreakerOptions, Limit, TargetBreaker};
 use proxy_core::{Egress, TargetAddr};
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -51,10 +51,9 @@ pub struct Member {
     /// How its group reaches it, in the configuration in force.
     egress: Mutex<Option<Arc<Egress>>>,
     /// Until when it is tried after those that answer sooner.
-    pub(crate) lag: Lag,
-    pub(crate) slow_start: SlowStart,
-    /// The addresses of its name that failed since it was last found in order.
-    failed_at: Mutex<Vec<IpAddr>>,
+    lag: Lag,
+    slow_start: SlowStart,
+    moments: Moments,
     /// Whether the proxy tries it by itself until it is well.
     pub(crate) is_looked_after: AtomicBool,
     /// Whether the loop of checks has it.
@@ -64,9 +63,13 @@ pub struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(name: Arc<str>, member: MemberOptions, options: &GroupOptions) -> Arc<Self> {
+    pub(crate) fn new(
+        name: Arc<str>,
+        member: MemberOptions,
+        options: &GroupOptions,
+        breaker: &Arc<BreakerOptions>,
+    ) -> Arc<Self> {
         let weight = narrow(member.weight);
-        let moments = Moments::from_now();
         Arc::new(Self {
             name,
             target: member.target,
@@ -74,13 +77,13 @@ impl Member {
             draining: Draining::default(),
             health: Health::default(),
             dials: DialFigures::default(),
-            breaker: TargetBreaker::new(options.breaker),
+            breaker: TargetBreaker::new(Arc::clone(breaker)),
             weight: AtomicU16::new(weight),
             configured: AtomicU16::new(weight),
-            lag: Lag::new(moments),
-            slow_start: SlowStart::new(moments),
+            lag: Lag::default(),
+            slow_start: SlowStart::default(),
+            moments: Moments::from_now(),
             egress: Mutex::new(options.egress.clone()),
-            failed_at: Mutex::default(),
             is_looked_after: AtomicBool::new(false),
             is_checked: AtomicBool::new(false),
             is_in_force: AtomicBool::new(true),
@@ -165,7 +168,7 @@ impl Member {
             Rank::Open
         } else if !self.health.is_up() || self.health.share() == 0 {
             Rank::Down
-        } else if self.lag.lasts(&now) {
+        } else if self.lag.lasts(self.moments, &now) {
             Rank::Lags
         } else {
             Rank::Usable
@@ -181,19 +184,39 @@ impl Member {
 
     pub(crate) fn share_at(&self, slow_start: Option<Duration>, now: impl FnOnce() -> Instant) -> u32 {
         let asked = u32::from(self.health.share().min(100));
-        let grown = slow_start.map_or(100, |over| self.slow_start.share(over, now));
+        let grown = slow_start.map_or(100, |over| self.slow_start.share(over, self.moments, now));
         if grown == 100 { asked } else { (asked * grown / 100).max(1) }
+    }
+
+    /// Others overtook it: it is tried after them until then. Whether that is news.
+    pub(crate) fn lags_until(&self, at: Instant) -> bool {
+        self.lag.until(self.moments, at)
+    }
+
+    /// If it lags, or did so at last, it goes on until then.
+    pub(crate) fn goes_on_lagging_until(&self, at: Instant) {
+        self.lag.goes_on_until(self.moments, at);
+    }
+
+    /// Its share grows from now on, where its group has a slow start.
+    pub(crate) fn comes(&self, now: Instant) {
+        self.slow_start.comes(self.moments, now);
+    }
+
+    /// Notes that it is of this rank: once it may be used again, it has come back.
+    pub(crate) fn note(&self, rank: Rank, now: impl FnOnce() -> Instant) {
+        self.slow_start.note(rank, self.moments, now);
     }
 
     /// Whether it is left alone, or tried last.
     pub(crate) fn is_unhealthy(&self, now: Instant) -> bool {
-        self.breaker.view(now).state != BreakerState::Closed || self.lag.lasts(|| now)
+        self.breaker.view(now).state != BreakerState::Closed || self.lag.lasts(self.moments, || now)
     }
 
     /// Notes the addresses at which it failed; whether there is one among them that had not failed before, so that the target
     /// is not where it was.
     pub(crate) fn has_moved(&self, addresses: &[IpAddr]) -> bool {
-        let mut failed = self.failed_at.lock();
+        let mut failed = self.dials.failed_at();
         let knows_some = !failed.is_empty();
         let new: SmallVec<[IpAddr; 4]> =
             addresses.iter().filter(|addr| !failed.contains(addr)).copied().collect();
@@ -206,7 +229,7 @@ impl Member {
 
     /// A check has found it up after it was down, or its ejection is over: what was held against it is of the time before.
     pub(crate) fn is_found_up(&self) {
-        self.failed_at.lock().clear();
+        self.dials.forget_failed_at();
         self.lag.over();
         // Told as what it is by whoever found it up.
         let _closed = self.breaker.recovered();
@@ -214,7 +237,7 @@ impl Member {
 
     /// It was dialled, and takes connections.
     pub(crate) fn is_well(&self, took: Duration) {
-        self.failed_at.lock().clear();
+        self.dials.forget_failed_at();
         if took <= proxy_core::dial::STAGGER {
             self.lag.over();
         }

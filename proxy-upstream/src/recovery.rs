@@ -162,7 +162,7 @@ async fn look_after<D: Dial>(dialer: &D, resolver: &Resolver, unhealthy: &Unheal
             let leaving = unhealthy.egress.of(&target);
             let found = try_once(dialer, resolver, &target, &entry, leaving).await;
             wait = if found == Found::Late { (wait * 2).min(SELDOM) } else { EVERY };
-            target.lag.goes_on_until(Instant::now() + wait + LAST_FOR);
+            target.goes_on_lagging_until(Instant::now() + wait + LAST_FOR);
         }
     }
 }

@@ -21,35 +21,30 @@ use crate::moment::{Moment, Moments};
 const FIRST: u32 = 10;
 
 /// When a member came, and whether it is away.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SlowStart {
-    moments: Moments,
     came: Moment,
     away: AtomicBool,
 }
 
 impl SlowStart {
-    pub(crate) fn new(moments: Moments) -> Self {
-        Self { moments, came: Moment::default(), away: AtomicBool::new(false) }
-    }
-
     /// It comes: its share grows from `now` on.
-    pub(crate) fn comes(&self, now: Instant) {
-        self.came.set(self.moments, now);
+    pub(crate) fn comes(&self, moments: Moments, now: Instant) {
+        self.came.set(moments, now);
     }
 
     /// Notes whether it may be used: once it may again, it has come back.
-    pub(crate) fn note(&self, rank: Rank, now: impl FnOnce() -> Instant) {
+    pub(crate) fn note(&self, rank: Rank, moments: Moments, now: impl FnOnce() -> Instant) {
         let away = rank >= Rank::Down;
         // Reading first keeps the usual path, where nothing changes, from writing.
         if self.away.load(Ordering::Relaxed) != away && self.away.swap(away, Ordering::Relaxed) && !away {
-            self.comes(now());
+            self.comes(moments, now());
         }
     }
 
     /// How much of its weight it has, in percent, where that grows over a time.
-    pub(crate) fn share(&self, over: Duration, now: impl FnOnce() -> Instant) -> u32 {
-        let Some(since) = self.came.since(self.moments, now) else { return 100 };
+    pub(crate) fn share(&self, over: Duration, moments: Moments, now: impl FnOnce() -> Instant) -> u32 {
+        let Some(since) = self.came.since(moments, now) else { return 100 };
         if since >= over {
             return 100;
         }
@@ -67,17 +62,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_was_there_from_the_start_has_its_whole_weight_and_who_comes_back_begins_with_a_tenth() {
         let began = Instant::now();
-        let start = SlowStart::new(Moments::from_now());
+        let (start, moments) = (SlowStart::default(), Moments::from_now());
         let at = |seconds| began + Duration::from_secs(seconds);
-        let share = |seconds| start.share(OVER, || at(seconds));
-        start.note(Rank::Usable, || at(1));
+        let share = |seconds| start.share(OVER, moments, || at(seconds));
+        start.note(Rank::Usable, moments, || at(1));
         assert_eq!(share(1), 100);
         for rank in [Rank::Down, Rank::Open, Rank::Lags] {
-            start.note(rank, || at(2));
+            start.note(rank, moments, || at(2));
         }
         assert_eq!([share(2), share(7), share(11), share(12), share(1000)], [10, 55, 91, 100, 100]);
-        start.note(Rank::Lags, || at(20));
-        start.note(Rank::Usable, || at(20));
+        start.note(Rank::Lags, moments, || at(20));
+        start.note(Rank::Usable, moments, || at(20));
         assert_eq!(share(20), 100, "who merely lags was not away");
     }
 }

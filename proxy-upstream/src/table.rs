@@ -139,7 +139,7 @@ impl Seen for View<'_> {
         let Some(member) = self.table.member(at) else { return Rank::Closed };
         let rank = member.rank_at(|| self.now());
         if self.table.slow_start.is_some() {
-            member.slow_start.note(rank, || self.now());
+            member.note(rank, || self.now());
         }
         rank
     }

@@ -71,7 +71,7 @@ pub(super) struct Gate {
     /// Counts the changes of position.
     era: u64,
     failures: u32,
-    opened: u64,
+    opened: u32,
 }
 
 impl Gate {
@@ -148,7 +148,7 @@ impl Gate {
         let (cool_down, because) = match self.position {
             Position::Closed if self.failures < options.failures_in_a_row.get() => return None,
             Position::Closed => {
-                self.opened += 1;
+                self.opened = self.opened.saturating_add(1);
                 (options.cool_down, Because::Failures)
             }
             // Who had nobody else to go to came before its time: the cool-down is what it was, and nothing new is known.
@@ -179,7 +179,12 @@ impl Gate {
             Position::Open { until, .. } => until.saturating_duration_since(now),
             Position::Closed | Position::HalfOpen { .. } => Duration::ZERO,
         };
-        BreakerView { state: self.state(), failures_in_a_row: self.failures, opened: self.opened, retry_in }
+        BreakerView {
+            state: self.state(),
+            failures_in_a_row: self.failures,
+            opened: self.opened.into(),
+            retry_in,
+        }
     }
 
     fn state(&self) -> BreakerState {

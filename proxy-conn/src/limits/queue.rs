@@ -98,7 +98,7 @@ impl Limit {
     /// How many wait now.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.line.lock().waiting.len()
+        self.0.line.lock().len()
     }
 
     /// Takes a permit or a place in the line.
@@ -107,7 +107,7 @@ impl Limit {
             return Ok(Joined::Admitted(permit));
         }
         let mut line = self.0.line.lock();
-        let may_wait = line.waiting.len() < most_waiting;
+        let may_wait = line.len() < most_waiting;
         let taken = if may_wait { self.0.word.take_or_queue() } else { self.0.word.take() };
         match taken {
             Some(in_use) => Ok(Joined::Admitted(self.0.permit(in_use))),
@@ -126,8 +126,13 @@ pub(super) enum Joined {
 /// Those that wait, by ticket: the lowest is the next.
 ///
 /// A map rather than a deque, for one leaves from the middle when its client leaves, and thousands may at once.
+///
+/// Made when the first one waits: most limits never have anybody who does, and there is one for each member of a group.
 #[derive(Default)]
-pub(super) struct Line {
+pub(super) struct Line(Option<Box<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
     next_ticket: u64,
     waiting: BTreeMap<u64, Waiter>,
 }
@@ -136,12 +141,17 @@ pub(super) struct Line {
 pub(super) type Waiter = oneshot::Sender<Permit>;
 
 impl Line {
+    fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |line| line.waiting.len())
+    }
+
     /// A place at the end. The word already says that somebody waits.
     fn place(&mut self, counter: &Arc<Counter>) -> Place {
         let (waiter, served) = oneshot::channel();
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.waiting.insert(ticket, waiter);
+        let line = self.0.get_or_insert_default();
+        let ticket = line.next_ticket;
+        line.next_ticket += 1;
+        line.waiting.insert(ticket, waiter);
         Place { counter: Arc::clone(counter), ticket, served }
     }
 
@@ -157,21 +167,23 @@ impl Line {
     pub(super) fn set_most(&mut self, word: &Word, most: usize) -> Vec<Waiter> {
         word.set_most(most);
         let mut admitted = Vec::new();
-        while !self.waiting.is_empty() && word.take_for_waiter() {
+        while self.len() > 0 && word.take_for_waiter() {
             admitted.extend(self.next(word));
         }
         admitted
     }
 
     fn leave(&mut self, word: &Word, ticket: u64) {
-        if self.waiting.remove(&ticket).is_some() && self.waiting.is_empty() {
+        let Some(line) = &mut self.0 else { return };
+        if line.waiting.remove(&ticket).is_some() && line.waiting.is_empty() {
             word.unqueue();
         }
     }
 
     fn next(&mut self, word: &Word) -> Option<Waiter> {
-        let (_, waiter) = self.waiting.pop_first()?;
-        if self.waiting.is_empty() {
+        let line = self.0.as_mut()?;
+        let (_, waiter) = line.waiting.pop_first()?;
+        if line.waiting.is_empty() {
             word.unqueue();
         }
         Some(waiter)

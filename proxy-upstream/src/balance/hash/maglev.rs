@@ -12,8 +12,8 @@ const OF_FEW: usize = 2_048;
 /// Slots of a table of more than a few members: Envoy's default, but for a prime that is nearer to the power of two. Two bytes each.
 const USUAL: usize = 65_521;
 
-/// Slots for each of very many members: its share is then right to a sixteenth, and they take 32 bytes or a little more.
-const OF_MANY: usize = 16;
+/// Slots for each of very many members: its share is then right to a twelfth, and they take 24 bytes or a little more.
+const OF_MANY: usize = 12;
 
 /// The sizes of tables: the largest primes below powers of two, each about twice the one before.
 const PRIMES: [usize; 15] = [
@@ -150,7 +150,7 @@ mod tests {
         let weighed = shares(&Table::new(0, [(256, 5), (1, 6), (0, 7), (128, 8)].into_iter()), 4);
         assert!(weighed[0].abs_diff(8191 * 256 / 385) <= 1 && weighed[1].abs_diff(21) <= 1, "{weighed:?}");
         assert_eq!((weighed[2], weighed.iter().sum::<usize>()), (0, 8191));
-        assert_eq!([1, 2, 32, 2000, 10_000].map(size), [2039, 4093, 65_521, 65_521, 262_139]);
+        assert_eq!([1, 2, 32, 2000, 10_000].map(size), [2039, 4093, 65_521, 65_521, 131_071]);
     }
 
     #[test]
