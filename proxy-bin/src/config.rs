@@ -45,7 +45,7 @@ pub use proxy_values::{Size, Whole};
 pub use written::{Dns, ProxyProtocol, Reload, RemovedRoutes};
 
 use document::Document;
-use file::ConfigFile;
+use file::{ConfigFile, RouteFile};
 use finding::Source;
 use group::Groups;
 use pool::Pools;
@@ -264,6 +264,22 @@ fn refusal(path: PathBuf, error: ReadError) -> LoadError {
     }
 }
 
+/// What is wrong with the tables of a file, each by itself and with its routes.
+fn check_tables(
+    (file, routes): (&ConfigFile, &[RouteFile]),
+    defaults: &Defaults<'_>,
+    document: &Document<'_>,
+    errors: &mut Vec<Finding>,
+) {
+    access_rule::check(file, routes, document, errors);
+    process::check(file, document, errors);
+    kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
+    breaker::check(file, routes, document, errors);
+    admin::check(file, document, errors);
+    pool::check(&defaults.pools, (file, routes), document, errors);
+    group::check((file, routes), document, errors);
+}
+
 /// Checks what spans several values, and fills in what was left out. `None` only if there is an error.
 fn resolve(
     mut file: ConfigFile,
@@ -284,13 +300,7 @@ fn resolve(
         groups: Groups::new((file, &routes), &breaker),
         egress: Arc::new(egress::of_file(file)),
     };
-    access_rule::check(file, &routes, document, errors);
-    process::check(file, document, errors);
-    kernel::check(&file.keep_alive, &document.root().key("keep_alive"), errors);
-    breaker::check(file, &routes, document, errors);
-    admin::check(file, document, errors);
-    pool::check(&defaults.pools, (file, &routes), document, errors);
-    group::check((file, &routes), document, errors);
+    check_tables((file, &routes), &defaults, document, errors);
     // The routes are the most of a large file, and go where they stay.
     let of_pools = pool::unused(file, &routes, document);
     let of_groups = group::unused(file, &routes, document);

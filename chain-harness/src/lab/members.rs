@@ -93,6 +93,7 @@ pub(super) struct Asked {
 }
 
 /// A connection that was greeted, and by which member.
+#[expect(clippy::disallowed_methods, reason = "a client, and one that bounds all of what it does")]
 async fn greeted(addr: SocketAddr) -> std::io::Result<(TcpStream, char)> {
     let mut stream = TcpStream::connect(addr).await?;
     let mut greeting = [0; 5];
