@@ -311,8 +311,7 @@ fn resolve(
     let routes = routes.filter(|_| !document.is_wounded())?;
     loops::check(&routes, &listeners, document, errors);
     let mut warnings = route::shadowed(&routes, document);
-    warnings.extend(of_pools);
-    warnings.extend(of_groups);
+    warnings.extend(of_pools.into_iter().chain(of_groups));
     warnings.extend(listener::warnings(file, document));
     warnings.extend(of_limits);
     warnings.extend(access_rule::warnings(file, document));
