@@ -1,6 +1,4 @@
 //! What ten thousand members of one group take. Its own process, as it counts every allocation in it.
-#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
-#![expect(clippy::print_stdout, reason = "the figures that the documentation states")]
 
 #[path = "../../proxy-conn/tests/shared/counting.rs"]
 mod counting;
