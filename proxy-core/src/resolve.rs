@@ -1,14 +1,17 @@
 //! Names to addresses, off the workers: cached, one look-up in flight for a name, stale answers when the resolver is down.
 //!
-//! The look-up itself is the system's (`getaddrinfo`, so `/etc/hosts` and `nsswitch.conf` hold), on threads of its own
-//! (`lookups`), of which there are never more than so many. The system tells no time to live, so answers are kept for a
-//! configured one, or until all their addresses have failed.
+//! The look-up itself is by the hosts file and the name servers of `resolv.conf` (`dns`), so many at one time (`lookups`). An answer
+//! is kept for as long as its records say and the options let it, until all its addresses have failed, or one of those files has
+//! changed.
 //!
 //! ```text
-//! fresh ──ttl, or doubt──► expired ──look-up──► fresh
+//! fresh ──ttl, doubt, or a file──► expired ──look-up──► fresh
+//!                   │                           └── there is no such name ──► forgotten
 //!                   └── fails, or takes longer than `GRACE` ──► stale: served until `stale`, tried again every `RETRY`
 //! ```
 
+mod answer;
+mod dns;
 mod lookups;
 mod order;
 
@@ -17,6 +20,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,12 +31,22 @@ use tokio::time::Instant;
 
 use crate::Bound;
 use crate::late::grace;
+use answer::{Family, Found};
+use dns::Dns;
 use lookups::Lookups;
 use order::Laggards;
 
-/// More look-ups than these never run at once, each on a thread. Names that nobody answers for, begun at the pace at which they
-/// are, take 158 in thirty seconds: glibc's longest wait, with three name servers.
+pub use answer::ResolveError;
+pub use dns::DnsOptions;
+
+/// More sockets than these are never planned for look-ups, of which each has two: one for each family.
 pub const MOST_LOOK_UPS: usize = 192;
+
+/// How long an answer is fresh of which nobody says how long it is good.
+const UNSAID: Duration = Duration::from_secs(30);
+
+/// How often hosts file and `resolv.conf` are looked at for changes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// After a failed look-up the next one waits this long, so that a resolver that is down is not hammered and dials
 /// do not each wait for it.
@@ -49,23 +63,11 @@ const GRACE_IN_DOUBT: Duration = Duration::from_secs(1);
 /// However often all addresses of an answer fail, the name is looked up again only so often.
 const DOUBTED_AGAIN: Duration = Duration::from_secs(1);
 
-/// Why a name has no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResolveError {
-    /// The resolver said no, or failed.
-    #[error("the name cannot be resolved: {0}")]
-    Failed(Arc<str>),
-    /// It did not answer in time.
-    #[error("the name cannot be resolved: no answer from the resolver in time")]
-    TimedOut,
-}
-
 /// How a [`Resolver`] keeps answers.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct ResolverOptions {
-    /// How long an answer is fresh.
+    /// How long an answer is fresh at most; less where its records say so.
     pub ttl: Bound,
     /// How long one look-up may take.
     pub timeout: Bound,
@@ -77,7 +79,7 @@ pub struct ResolverOptions {
 
 impl Default for ResolverOptions {
     fn default() -> Self {
-        Self { ttl: Bound::secs(30), timeout: Bound::secs(5), stale: Bound::secs(3600), capacity: 1024 }
+        Self { ttl: Bound::secs(300), timeout: Bound::secs(5), stale: Bound::secs(3600), capacity: 1024 }
     }
 }
 
@@ -85,7 +87,8 @@ proxy_values::setters!(ResolverOptions { ttl: Bound, timeout: Bound, stale: Boun
 
 type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 type LookupFuture = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
-type Lookup = dyn Fn(Box<str>) -> LookupFuture + Send + Sync;
+type FoundFuture = Pin<Box<dyn Future<Output = Result<Found, ResolveError>> + Send>>;
+type Lookup = dyn Fn(Box<str>) -> FoundFuture + Send + Sync;
 
 /// A cache of names. Cheap to clone; clones share the cache.
 #[derive(Clone)]
@@ -100,19 +103,32 @@ struct Shared {
     runtime: Handle,
     options: Mutex<ResolverOptions>,
     laggards: Laggards,
+    /// How often what look-ups go by has changed.
+    epoch: AtomicU64,
 }
 
 /// What is known of one name.
 #[derive(Default)]
 struct Name {
-    /// The last good answer and when it was looked up.
-    good: Option<(Arc<[IpAddr]>, Instant)>,
+    /// The last good answer.
+    good: Option<Good>,
     /// Whether all addresses of that answer have failed.
     doubted: bool,
+    /// Whether what it was looked up by has changed since.
+    is_outdated: bool,
     /// The last failure and when.
     bad: Option<(ResolveError, Instant)>,
     /// The look-up in flight, for all who wait for it.
     flight: Option<watch::Receiver<Option<Answer>>>,
+}
+
+/// An answer, when it was looked up, and how long it was said to be good.
+struct Good {
+    addrs: Arc<[IpAddr]>,
+    at: Instant,
+    ttl: Option<Duration>,
+    /// The family whose addresses are of an earlier answer, and when that was.
+    carried: Option<(Family, Instant)>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -122,15 +138,50 @@ impl std::fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    /// A resolver that asks the system, on threads of its own, of which there are so many at most (but always a few); `runtime`
-    /// keeps its time.
+    /// A resolver that goes by the system's hosts file and `resolv.conf`, on `runtime`, with so many sockets as long as servers
+    /// answer (but always a few).
     #[must_use]
-    pub fn system(runtime: Handle, threads: usize, options: ResolverOptions) -> Self {
-        let lookups = Lookups::new(threads.min(MOST_LOOK_UPS), lookups::getaddrinfo);
-        Self::new(runtime, options, move |name| {
-            let looked_up = lookups.ask(name);
-            Box::pin(looked_up)
-        })
+    pub fn system(runtime: Handle, sockets: usize, options: ResolverOptions) -> Self {
+        Self::dns(runtime, sockets, options, DnsOptions::default())
+    }
+
+    /// The same by other files, or other name servers.
+    #[must_use]
+    pub fn dns(runtime: Handle, sockets: usize, options: ResolverOptions, by: DnsOptions) -> Self {
+        let dns = Arc::new(Dns::new(by));
+        let asks = Arc::clone(&dns);
+        let most = sockets.min(MOST_LOOK_UPS) / 2;
+        let lookups = Lookups::new(runtime.clone(), most, move |name| dns::asking(&asks, name));
+        let here = Arc::clone(&dns);
+        let resolver = Self::of(runtime, options, move |name| match here.here(&name) {
+            Some(found) => Box::pin(std::future::ready(Ok(found))),
+            None => Box::pin(lookups.ask(name)),
+        });
+        resolver.watch(dns);
+        resolver
+    }
+
+    /// Looks at the files for as long as the resolver lives; where one has changed, all names are looked up again.
+    fn watch(&self, dns: Arc<Dns>) {
+        let shared = Arc::downgrade(&self.shared);
+        drop(self.shared.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                let Some(shared) = shared.upgrade() else { return };
+                if dns.look_at_files() {
+                    Self { shared }.outdate();
+                }
+            }
+        }));
+    }
+
+    /// What look-ups go by has changed: no answer is fresh any more.
+    fn outdate(&self) {
+        let mut names = self.shared.names.lock();
+        self.shared.epoch.fetch_add(1, Ordering::Relaxed);
+        for name in names.values_mut() {
+            (name.is_outdated, name.bad) = (true, None);
+        }
     }
 
     /// A resolver that asks `lookup`, on `runtime`.
@@ -138,10 +189,23 @@ impl Resolver {
     where
         F: Fn(Box<str>) -> LookupFuture + Send + Sync + 'static,
     {
+        Self::of(runtime, options, move |name| {
+            let looking_up = lookup(name);
+            Box::pin(async {
+                let failed = |error: std::io::Error| ResolveError::Failed(error.to_string().into());
+                looking_up.await.map(Found::from).map_err(failed)
+            })
+        })
+    }
+
+    fn of<F>(runtime: Handle, options: ResolverOptions, lookup: F) -> Self
+    where
+        F: Fn(Box<str>) -> FoundFuture + Send + Sync + 'static,
+    {
         let names = Mutex::new(HashMap::new());
         let options = Mutex::new(options);
-        let (lookup, laggards) = (Box::new(lookup), Laggards::default());
-        Self { shared: Arc::new(Shared { names, lookup, runtime, options, laggards }) }
+        let (lookup, laggards, epoch) = (Box::new(lookup), Laggards::default(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { names, lookup, runtime, options, laggards, epoch }) }
     }
 
     /// Takes other options, as a reload does. Answers that are kept are judged by the new ones from now on.
@@ -181,7 +245,7 @@ impl Resolver {
         let answer = within(patience, landed(flight)).await;
         let answer = answer.unwrap_or(Err(ResolveError::TimedOut));
         match (answer, stale) {
-            (Err(_), Some(stale)) => Ok(stale),
+            (Err(ResolveError::Failed(_) | ResolveError::TimedOut), Some(stale)) => Ok(stale),
             (answer, _) => answer,
         }
     }
@@ -190,7 +254,7 @@ impl Resolver {
     /// most once a second.
     pub(crate) fn doubt(&self, name: &str, answer: &Arc<[IpAddr]>) {
         if let Some(entry) = self.shared.names.lock().get_mut(name)
-            && entry.good.as_ref().is_some_and(|(addrs, _)| Arc::ptr_eq(addrs, answer))
+            && entry.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.addrs, answer))
         {
             entry.doubted = true;
         }
@@ -223,8 +287,8 @@ impl Resolver {
         if let Some(addrs) = entry.fresh(now, &options) {
             return Known::Now(Ok(addrs));
         }
-        let stale = entry.good.as_ref().filter(|(_, at)| now.duration_since(*at) < options.stale.get());
-        let stale = stale.map(|(addrs, _)| Stale { addrs: Arc::clone(addrs), doubted: entry.doubted });
+        let stale = entry.good.as_ref().filter(|good| now.duration_since(good.at) < options.stale.get());
+        let stale = stale.map(|good| Stale { addrs: Arc::clone(&good.addrs), doubted: entry.doubted });
         if let Some((error, _)) = entry.bad.as_ref().filter(|(_, at)| now.duration_since(*at) < RETRY) {
             return Known::Now(stale.map(|stale| stale.addrs).ok_or_else(|| error.clone()));
         }
@@ -240,32 +304,37 @@ impl Resolver {
         let (land, flight) = watch::channel(None);
         let (this, name) = (self.clone(), Box::<str>::from(name));
         self.shared.runtime.spawn(async move {
+            let epoch = this.shared.epoch.load(Ordering::Relaxed);
             let looked_up = (this.shared.lookup)(name.clone());
             let timeout = this.shared.options.lock().timeout.get();
-            let answer = match within(timeout, looked_up).await {
+            let found = match within(timeout, looked_up).await {
                 None => Err(ResolveError::TimedOut),
-                Some(Err(error)) => Err(ResolveError::Failed(error.to_string().into())),
-                Some(Ok(addrs)) if addrs.is_empty() => {
-                    Err(ResolveError::Failed("the name has no address".into()))
+                Some(Ok(found)) if found.addrs.is_empty() => {
+                    Err(ResolveError::NoAddress("the name has no address".into()))
                 }
-                Some(Ok(addrs)) => Ok(addrs.into()),
+                Some(found) => found,
             };
-            this.land(&name, &answer);
-            land.send_replace(Some(answer));
+            land.send_replace(Some(this.land(&name, found, epoch)));
         });
         flight
     }
 
-    fn land(&self, name: &str, answer: &Answer) {
-        let now = Instant::now();
-        if let Some(entry) = self.shared.names.lock().get_mut(name) {
-            entry.flight = None;
-            match answer {
-                Ok(addrs) => {
-                    (entry.good, entry.bad) = (Some((Arc::clone(addrs), now)), None);
-                    entry.doubted = false;
+    /// Keeps what was found; what there is to say to those who wait for it.
+    fn land(&self, name: &str, found: Result<Found, ResolveError>, epoch: u64) -> Answer {
+        let (now, stale) = (Instant::now(), self.shared.options.lock().stale.get());
+        let mut names = self.shared.names.lock();
+        let Some(entry) = names.get_mut(name) else { return found.map(|found| found.addrs.into()) };
+        entry.flight = None;
+        entry.is_outdated = epoch != self.shared.epoch.load(Ordering::Relaxed);
+        match found {
+            Ok(found) => Ok(entry.keep(found, now, stale)),
+            Err(error) => {
+                // Who says that there is none knows; who says nothing does not.
+                if matches!(error, ResolveError::NoAddress(_)) {
+                    entry.good = None;
                 }
-                Err(error) => entry.bad = Some((error.clone(), now)),
+                entry.bad = Some((error.clone(), now));
+                Err(error)
             }
         }
     }
@@ -274,9 +343,27 @@ impl Resolver {
 impl Name {
     /// The answer, if nothing speaks against it.
     fn fresh(&self, now: Instant, options: &ResolverOptions) -> Option<Arc<[IpAddr]>> {
-        let (addrs, at) = self.good.as_ref()?;
-        let lasts = if self.doubted { options.ttl.get().min(DOUBTED_AGAIN) } else { options.ttl.get() };
-        (now.duration_since(*at) < lasts).then(|| Arc::clone(addrs))
+        let good = self.good.as_ref().filter(|_| !self.is_outdated)?;
+        let ttl = good.ttl.unwrap_or(UNSAID).min(options.ttl.get());
+        let lasts = if self.doubted { ttl.min(DOUBTED_AGAIN) } else { ttl };
+        (now.duration_since(good.at) < lasts).then(|| Arc::clone(&good.addrs))
+    }
+
+    /// Keeps what was found, and of a family of which nothing was heard what is known of it.
+    fn keep(&mut self, found: Found, now: Instant, stale: Duration) -> Arc<[IpAddr]> {
+        let Found { mut addrs, ttl, unheard } = found;
+        let mut carried = None;
+        if let (Some(family), Some(before)) = (unheard, &self.good) {
+            let since = before.carried.filter(|(of, _)| *of == family).map_or(before.at, |(_, since)| since);
+            if now.duration_since(since) < stale {
+                addrs.extend(before.addrs.iter().filter(|ip| family.has(ip)));
+                carried = Some((family, since));
+            }
+        }
+        let addrs: Arc<[IpAddr]> = addrs.into();
+        self.good = Some(Good { addrs: Arc::clone(&addrs), at: now, ttl, carried });
+        (self.bad, self.doubted) = (None, false);
+        addrs
     }
 }
 
@@ -313,7 +400,7 @@ fn make_room(names: &mut HashMap<Box<str>, Name>, capacity: usize) {
     }
     let idle = names.iter().filter(|(_, name)| name.flight.is_none());
     let oldest =
-        idle.min_by_key(|(_, name)| name.good.as_ref().map(|(_, at)| *at)).map(|(key, _)| key.clone());
+        idle.min_by_key(|(_, name)| name.good.as_ref().map(|good| good.at)).map(|(key, _)| key.clone());
     if let Some(key) = oldest {
         names.remove(&key);
     }

@@ -106,8 +106,8 @@ pub fn reserve_of_the_api(descriptors: u64) -> usize {
 /// Of the reserve, what names can count on.
 const FOR_NAMES: u64 = RESERVE / 2;
 
-/// How many names may be looked up at once, by the system, which opens a socket for each name server that it asks. With one of
-/// those they fit into what is kept back. More are not planned for: they are asked where the first one is silent, and those
+/// How many sockets look-ups of names may have while their name servers answer: one for each family of addresses. They fit into
+/// what is kept back. More are not planned for: a server is asked again, and others beside it, where it is silent, and those
 /// that wait for them are connections that have one of their two descriptors.
 #[must_use]
 pub fn look_ups(descriptors: u64) -> usize {

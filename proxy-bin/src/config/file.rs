@@ -81,7 +81,7 @@ pub(super) struct ConfigFile {
     pub(super) audit: AuditOptions,
     /// PROXY headers that are received. Whether a port takes them is set by `accept_proxy` of its listeners.
     pub(super) proxy_protocol: ProxyProtocol,
-    /// How long the addresses of backends given by name are kept.
+    /// How the addresses of backends given by name are looked up and kept.
     pub(super) dns: Dns,
     /// What is logged, how and where to.
     pub(super) log: Log,

@@ -25,15 +25,19 @@ impl Default for ProxyProtocol {
     }
 }
 
-/// How long the addresses of backends given by name are kept.
+/// How long the addresses of backends given by name are kept. They are looked up in `/etc/hosts`, then by the name servers of
+/// `/etc/resolv.conf` (`search`, `ndots`, `timeout` from 1s to 2s, `use-vc` and `no-aaaa` hold), the next one where one fails or is
+/// slow. Both files are read again when they change. What else `nsswitch.conf` names (mDNS, LDAP, the machine's own name) is not
+/// asked. An address that has failed is looked up again at once.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Dns {
-    /// How long an answer is used before the name is looked up again. Default 30s.
+    /// How long an answer is used at most before the name is looked up again; less where its records say so. Default 5m.
     pub ttl: Bound,
     /// How long a look-up may take. Default 5s.
     pub timeout: Bound,
-    /// How old an answer may become that is still used while look-ups fail. Default 1h.
+    /// How old an answer may become that is still used while look-ups fail. One that a server says is gone is used no more.
+    /// Default 1h.
     pub stale: Bound,
 }
 

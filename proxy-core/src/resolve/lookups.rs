@@ -1,155 +1,115 @@
-//! The system's look-ups, which block for as long as it pleases the system, on threads of their own: so that neither the
-//! runtime nor the end of the process waits for one, and names that nobody answers for leave room for those that are.
+//! Look-ups under way: how many at once, and who is next, so that names that nobody answers for leave room for those that are.
 //!
 //! ```text
-//!            in the hosts file ──────────────► at once
-//! name ──►   answered soon the last time ────► while a few threads are left
-//!            never asked for, the last first ┐ eight at once; beyond that, while those are held up, one more each
+//!            answered soon the last time ────► while a few places are left
+//! name ──►   never asked for, the last first ┐ eight at once; beyond that, while those are held up, one more each
 //!            slow the last time              ┘ `EXTRA_EVERY`, so that the newest is soon served whoever hangs
 //! ```
-//! A look-up cannot be taken back: its thread is held until the system gives up (glibc: after ten seconds with one silent name
-//! server, thirty with three). Whom nobody waits for any more is not looked up at all.
+//! Each takes sockets, one for each record type that it asks for and one for each time that it asks again. Whom nobody waits for
+//! any more is not looked up, or no longer.
 
-mod hosts;
 mod queue;
 
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use hosts::HostsFile;
-use queue::{Job, Queue, Rank, Work};
-
-/// A thread that has had nothing to do for so long ends.
-const IDLE: Duration = Duration::from_secs(10);
+use super::answer::{Found, ResolveError};
+use queue::{Job, Queue, Rank};
 
 /// Whoever took longer than this had no answer from a resolver nearby.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// getaddrinfo has buffers of some tens of kilobytes on its stack, and so may what nsswitch.conf names.
-const STACK: usize = 512 * 1024;
+pub(super) type Outcome = Result<Found, ResolveError>;
+type Asking = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type LookUp = dyn Fn(&str) -> Asking + Send + Sync;
 
-type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
-
-/// Asks the system.
-pub(super) fn getaddrinfo(name: &str) -> io::Result<Vec<IpAddr>> {
-    // The port is not looked at.
-    Ok((name, 0).to_socket_addrs()?.map(|addr| addr.ip().to_canonical()).collect())
-}
-
-/// Look-ups, and their threads. There are none before the first is asked for. Dropped, it leaves those alone that are held up;
-/// they end when the system lets them.
+/// Look-ups. Cheap to clone; clones share the places.
+#[derive(Clone)]
 pub(super) struct Lookups {
     desk: Arc<Desk>,
 }
 
 struct Desk {
     queue: Mutex<Queue>,
-    bell: Condvar,
-    hosts: HostsFile,
+    runtime: Handle,
     look_up: Box<LookUp>,
 }
 
 impl Lookups {
-    /// Look-ups by so many threads at most, none of which there is before somebody asks.
+    /// So many at most at one time, on `runtime`.
     pub(super) fn new(
+        runtime: Handle,
         most: usize,
-        look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+        look_up: impl Fn(&str) -> Asking + Send + Sync + 'static,
     ) -> Self {
-        Self::with_hosts(PathBuf::from("/etc/hosts"), most, look_up)
-    }
-
-    fn with_hosts(
-        hosts: PathBuf,
-        most: usize,
-        look_up: impl Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync + 'static,
-    ) -> Self {
-        let (queue, hosts, look_up) = (Mutex::new(Queue::new(most)), HostsFile::at(hosts), Box::new(look_up));
-        Self { desk: Arc::new(Desk { queue, bell: Condvar::new(), hosts, look_up }) }
+        let (queue, look_up) = (Mutex::new(Queue::new(most)), Box::new(look_up));
+        Self { desk: Arc::new(Desk { queue, runtime, look_up }) }
     }
 
     /// Has `name` looked up. Dropping the future is saying that the answer is not waited for any more.
-    pub(super) fn ask(&self, name: Box<str>) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send + use<> {
+    pub(super) fn ask(&self, name: Box<str>) -> impl Future<Output = Outcome> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let mut queue = self.desk.queue.lock();
-        queue.push(Job { name, answer });
-        self.desk.summon(&mut queue);
-        drop(queue);
-        async { answered.await.unwrap_or_else(|_| Err(io::Error::other("there is no thread to look it up"))) }
-    }
-}
-
-impl Drop for Lookups {
-    fn drop(&mut self) {
-        self.desk.queue.lock().close();
-        self.desk.bell.notify_all();
+        self.desk.queue.lock().push(Job { name, answer });
+        self.desk.begin();
+        let gone = || ResolveError::Failed("the look-up was abandoned".into());
+        async move { answered.await.unwrap_or_else(|_| Err(gone())) }
     }
 }
 
 impl Desk {
-    /// Sees to it that there is a thread that has time for what is queued.
-    fn summon(self: &Arc<Self>, queue: &mut Queue) {
-        if queue.has_idle() {
-            self.bell.notify_one();
-        } else if queue.hire() {
-            let desk = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("look-up".to_owned()).stack_size(STACK);
-            if thread.spawn(move || desk.serve()).is_err() {
-                queue.arrived();
-                queue.dismiss();
-            }
-        }
-    }
-
-    /// The life of a thread.
-    fn serve(self: Arc<Self>) {
-        self.queue.lock().arrived();
-        while let Some(work) = self.next() {
-            match work {
-                Work::Sift(job) => {
-                    let rank = if self.hosts.has(&job.name) { Rank::Hosts } else { Rank::New };
-                    self.queue.lock().sifted(job, rank);
-                }
-                Work::LookUp(job, rank) => {
-                    let began = Instant::now();
-                    let answer = (self.look_up)(&job.name);
-                    self.queue.lock().done(job.name, rank, began.elapsed() < SLOW);
-                    // Who asked may have gone: then nobody is told.
-                    job.answer.send(answer).unwrap_or_default();
-                }
-            }
-        }
-    }
-
-    /// What a thread is to do next; None where it is to end.
-    fn next(self: &Arc<Self>) -> Option<Work> {
+    /// Begins with all that may begin now, and sees to it that the next is begun with when that is.
+    fn begin(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
-        loop {
-            if let Some(work) = queue.pop(Instant::now()) {
-                if !queue.is_empty() {
-                    self.summon(&mut queue);
-                }
-                return Some(work);
-            }
-            if queue.is_closed() && queue.is_empty() {
-                queue.dismiss();
-                return None;
-            }
-            let wait = if queue.is_empty() { IDLE } else { queue.until_next_extra(Instant::now()) };
-            queue.idle += 1;
-            let nothing_came = self.bell.wait_for(&mut queue, wait.max(Duration::from_millis(1))).timed_out();
-            queue.idle -= 1;
-            if nothing_came && queue.is_empty() {
-                queue.dismiss();
-                return None;
-            }
+        let now = Instant::now();
+        while let Some((job, rank)) = queue.pop(now) {
+            drop(self.runtime.spawn(Arc::clone(self).serve(job, rank)));
         }
+        let wait = queue.until_next_extra(now);
+        if !queue.is_empty() && !wait.is_zero() && !std::mem::replace(&mut queue.is_timed, true) {
+            let desk = Arc::clone(self);
+            drop(self.runtime.spawn(async move {
+                tokio::time::sleep(wait).await;
+                desk.queue.lock().is_timed = false;
+                desk.begin();
+            }));
+        }
+    }
+
+    async fn serve(self: Arc<Self>, Job { name, mut answer }: Job, rank: Rank) {
+        let place = Place { desk: &self, name, rank, began: Instant::now() };
+        let looking_up = (self.look_up)(&place.name);
+        let outcome = tokio::select! {
+            outcome = looking_up => Some(outcome),
+            () = answer.closed() => None,
+        };
+        drop(place);
+        if let Some(outcome) = outcome {
+            // Who asked may have gone: then nobody is told.
+            answer.send(outcome).unwrap_or_default();
+        }
+    }
+}
+
+/// A place among those under way. Dropped, it is the next one's.
+struct Place<'d> {
+    desk: &'d Arc<Desk>,
+    name: Box<str>,
+    rank: Rank,
+    began: Instant,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        self.desk.queue.lock().done(name, self.rank, self.began.elapsed() < SLOW);
+        self.desk.begin();
     }
 }
 

@@ -1,11 +1,13 @@
 //! In which order the addresses of a name are tried.
 //!
-//! The system's order holds, with the families by turns (RFC 8305, section 4), except that an address that failed or was
-//! overtaken by another one comes last for a while. When that is over, one dial finds out how it is by now; it costs that one
+//! The families take turns (RFC 8305, section 4), the first of the answer first, and within a family its addresses do, from one
+//! dial to the next, so that an answer that is kept spreads dials over them. An address that failed or was overtaken by another one
+//! comes last for a while. When that is over, one dial finds out how it is by now; it costs that one
 //! a quarter of a second at most, and nobody else anything.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,11 +22,14 @@ const CAPACITY: usize = 1024;
 
 /// Addresses that failed lately, of those that are not their name's only one.
 #[derive(Debug, Default)]
-pub(super) struct Laggards(Mutex<HashMap<SocketAddr, Instant>>);
+pub(super) struct Laggards {
+    since: Mutex<HashMap<SocketAddr, Instant>>,
+    turn: AtomicUsize,
+}
 
 impl Laggards {
     pub(super) fn lags(&self, addr: SocketAddr, now: Instant) {
-        let mut since = self.0.lock();
+        let mut since = self.since.lock();
         if since.len() >= CAPACITY && !since.contains_key(&addr) {
             let oldest = since.iter().min_by_key(|(_, at)| **at).map(|(addr, _)| *addr);
             oldest.and_then(|oldest| since.remove(&oldest));
@@ -33,19 +38,30 @@ impl Laggards {
     }
 
     pub(super) fn answers(&self, addr: SocketAddr) {
-        self.0.lock().remove(&addr);
+        self.since.lock().remove(&addr);
     }
 
     pub(super) fn order(&self, addrs: &[IpAddr], port: u16, now: Instant) -> SmallVec<[SocketAddr; 1]> {
         if let [only] = addrs {
             return SmallVec::from_buf([SocketAddr::new(*only, port)]);
         }
-        let mut addrs = by_turns(addrs, port);
-        let mut since = self.0.lock();
+        self.order_from(self.turn.fetch_add(1, Ordering::Relaxed), addrs, port, now)
+    }
+
+    /// The order of the dial whose turn it is.
+    fn order_from(
+        &self,
+        turn: usize,
+        addrs: &[IpAddr],
+        port: u16,
+        now: Instant,
+    ) -> SmallVec<[SocketAddr; 1]> {
+        let mut addrs = by_turns(addrs, port, turn);
+        let mut since = self.since.lock();
         if since.is_empty() {
             return addrs;
         }
-        // Stable: the system's order among those of which nothing is known, then whose failure is the longest ago.
+        // Stable: their turns among those of which nothing is known, then whose failure is the longest ago.
         addrs.sort_by_key(|addr| since.get(addr).filter(|at| now.duration_since(**at) < LAST_FOR).copied());
         // Who is tried again after that time is tried by this dial alone.
         for addr in &addrs {
@@ -57,11 +73,16 @@ impl Laggards {
     }
 }
 
-/// The families by turns, beginning with that of the first.
-fn by_turns(addrs: &[IpAddr], port: u16) -> SmallVec<[SocketAddr; 1]> {
+/// The families by turns, beginning with that of the first; of each, the one whose turn it is first.
+fn by_turns(addrs: &[IpAddr], port: u16, turn: usize) -> SmallVec<[SocketAddr; 1]> {
     let is_first = |addr: &&IpAddr| addrs.first().is_some_and(|first| first.is_ipv4() == addr.is_ipv4());
-    let (mut first, mut second) =
-        (addrs.iter().filter(is_first), addrs.iter().filter(|addr| !is_first(addr)));
+    let from = |family: &dyn Fn(&&IpAddr) -> bool| {
+        let count = addrs.iter().filter(family).count();
+        let skipped = turn.checked_rem(count).unwrap_or(0);
+        addrs.iter().filter(family).cycle().skip(skipped).take(count).collect::<SmallVec<[&IpAddr; 4]>>()
+    };
+    let (first, second) = (from(&is_first), from(&|addr| !is_first(addr)));
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut ordered = SmallVec::with_capacity(addrs.len());
     loop {
         let (one, other) = (first.next(), second.next());
@@ -78,7 +99,7 @@ mod tests {
 
     fn order(laggards: &Laggards, addrs: &[&str], now: Instant) -> String {
         let addrs: Vec<IpAddr> = addrs.iter().map(|addr| addr.parse().unwrap()).collect();
-        let order = laggards.order(&addrs, 80, now);
+        let order = laggards.order_from(0, &addrs, 80, now);
         order.iter().map(|addr| addr.ip().to_string()).collect::<Vec<_>>().join(" ")
     }
 
@@ -105,13 +126,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_kept_spreads_dials_over_its_addresses() {
+        let (laggards, now) = (Laggards::default(), Instant::now());
+        let addrs = ["fd00::1", "10.0.0.1", "10.0.0.2", "10.0.0.3"].map(|addr| addr.parse().unwrap());
+        let firsts = |addrs: &[IpAddr]| {
+            let first = |_| laggards.order(addrs, 80, now).first().unwrap().ip().to_string();
+            (0..4).map(first).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(firsts(&addrs[1..]), "10.0.0.1 10.0.0.2 10.0.0.3 10.0.0.1");
+        assert_eq!(firsts(&addrs), "fd00::1 fd00::1 fd00::1 fd00::1", "the first family comes first");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let (laggards, start) = (Laggards::default(), Instant::now());
         for n in 0..CAPACITY + 10 {
             let addr = SocketAddr::new([10, 0, 0, 1].into(), u16::try_from(n).unwrap());
             laggards.lags(addr, start + Duration::from_millis(n as u64));
         }
-        assert_eq!(laggards.0.lock().len(), CAPACITY);
-        assert!(!laggards.0.lock().contains_key(&"10.0.0.1:9".parse().unwrap()), "the oldest made room");
+        assert_eq!(laggards.since.lock().len(), CAPACITY);
+        assert!(!laggards.since.lock().contains_key(&"10.0.0.1:9".parse().unwrap()), "the oldest made room");
     }
 }

@@ -112,6 +112,69 @@ async fn other_options_hold_for_what_is_cached_already() {
     assert_eq!(asked.load(Ordering::Relaxed), 2, "ten seconds are too old now");
 }
 
+/// A resolver whose look-ups come to these, one after the other, and to the last for good.
+fn in_turn(outcomes: Vec<Result<Found, ResolveError>>) -> Resolver {
+    let at = AtomicUsize::new(0);
+    Resolver::of(Handle::current(), ResolverOptions::default(), move |_| {
+        let n = at.fetch_add(1, Ordering::Relaxed).min(outcomes.len() - 1);
+        Box::pin(std::future::ready(outcomes[n].clone()))
+    })
+}
+
+fn found(addrs: &[&str], ttl: u64, unheard: Option<Family>) -> Result<Found, ResolveError> {
+    let addrs = addrs.iter().map(|addr| addr.parse().unwrap()).collect();
+    Ok(Found { addrs, ttl: Some(Duration::from_secs(ttl)), unheard })
+}
+
+async fn said(resolver: &Resolver) -> Result<String, ResolveError> {
+    let addrs = resolver.resolve("a.test", LONG).await?;
+    Ok(addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_fresh_for_as_long_as_its_records_say() {
+    let resolver = in_turn(vec![
+        found(&["10.0.0.1"], 7, None),
+        found(&["10.0.0.2"], 86_400, None),
+        found(&["10.0.0.3"], 7, None),
+    ]);
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.1");
+    tokio::time::sleep(Duration::from_millis(6_999)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.1");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.2");
+    tokio::time::sleep(Duration::from_secs(299)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.2");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.3", "five minutes at most");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_a_family_that_is_not_heard_of_is_kept_for_as_long_as_stale_answers_are() {
+    let whole = found(&["10.0.0.1", "fd00::1"], 60, None);
+    let resolver = in_turn(vec![whole, found(&["10.0.0.2"], 5, Some(Family::V6))]);
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.1 fd00::1");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.2 fd00::1");
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(said(&resolver).await.unwrap(), "10.0.0.2 fd00::1");
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(said(&resolver).await.unwrap(), "10.0.0.2", "an hour after it was heard of");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_is_gone_is_forgotten_and_one_that_fails_is_not() {
+    let (gone, failed) = (ResolveError::NoAddress("gone".into()), ResolveError::Failed("servfail".into()));
+    let resolver = in_turn(vec![found(&["10.0.0.1"], 1, None), Err(failed), Err(gone.clone())]);
+    for _ in 0..2 {
+        assert_eq!(said(&resolver).await.unwrap(), "10.0.0.1");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    assert_eq!(said(&resolver).await, Err(gone));
+}
+
 #[tokio::test]
 async fn the_system_resolver_knows_localhost() {
     let resolver = Resolver::system(Handle::current(), 1, ResolverOptions::default());

@@ -1,23 +1,21 @@
 //! Who is looked up next. Pure: whoever calls holds the lock and says what time it is.
 
 use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// With fewer threads than these there would be none for some rank.
+use super::Outcome;
+
+/// With fewer places than these there would be none for some rank.
 const LEAST: usize = 4;
 
-/// Of so many threads one is left for names of the hosts file, and of so many one for names that were answered before: 8 and 24
-/// of 192.
-const ONE_FOR_HOSTS: usize = 24;
+/// Of so many places one is left for names that were answered before: 12 of 96.
 const ONE_FOR_HEALTHY: usize = 8;
 
 /// Look-ups of names of which nothing good is known that may run at once, without any pace.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// The pace beyond that. The newest of those names waits no longer than this, however many others hang.
 pub(super) const EXTRA_EVERY: Duration = Duration::from_millis(200);
@@ -28,14 +26,12 @@ const REMEMBERED: usize = 16 * 1024;
 /// A name to be looked up, and whoever waits for it.
 pub(super) struct Job {
     pub(super) name: Box<str>,
-    pub(super) answer: oneshot::Sender<io::Result<Vec<IpAddr>>>,
+    pub(super) answer: oneshot::Sender<Outcome>,
 }
 
 /// What is known of a name before it is looked up; the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rank {
-    /// The hosts file has it.
-    Hosts,
     /// It was answered soon the last time, whatever the answer.
     Healthy,
     /// It was never looked up.
@@ -44,41 +40,28 @@ pub(super) enum Rank {
     Slow,
 }
 
-/// What a thread is to do.
-pub(super) enum Work {
-    /// Look whether the hosts file has the name.
-    Sift(Job),
-    LookUp(Job, Rank),
-}
-
 #[derive(Default)]
 pub(super) struct Queue {
-    /// Threads at one time.
+    /// Look-ups at one time.
     most: usize,
-    /// Of which not even that is known.
-    unsifted: VecDeque<Job>,
-    hosts: VecDeque<Job>,
     healthy: VecDeque<Job>,
     new: VecDeque<Job>,
     slow: VecDeque<Job>,
     /// Whether each name was answered soon the last time.
     remembered: HashMap<Box<str>, bool>,
-    threads: usize,
-    pub(super) idle: usize,
-    /// Threads that were started and have not come to work yet.
-    arriving: usize,
     /// Look-ups under way.
     busy: usize,
     /// Those of them that are of new or slow names.
     unproven: usize,
     next_extra: Option<Instant>,
+    /// Whether somebody waits for the next one's time.
+    pub(super) is_timed: bool,
     /// Queued when those were dropped last that nobody waits for.
     kept: usize,
-    closed: bool,
 }
 
 impl Queue {
-    /// One that so many threads may work on.
+    /// One with so many places.
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(LEAST), ..Self::default() }
     }
@@ -87,34 +70,23 @@ impl Queue {
         match self.remembered.get(&job.name) {
             Some(true) => self.healthy.push_back(job),
             Some(false) => self.slow.push_back(job),
-            None => self.unsifted.push_back(job),
+            None => self.new.push_back(job),
         }
         if self.len() > 2 * self.kept.max(64) {
             self.drop_abandoned();
         }
     }
 
-    pub(super) fn sifted(&mut self, job: Job, rank: Rank) {
-        if rank == Rank::Hosts { self.hosts.push_back(job) } else { self.new.push_back(job) }
-    }
-
-    /// What may be done now.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<Work> {
-        if let Some(job) = wanted(|| self.unsifted.pop_front()) {
-            return Some(Work::Sift(job));
-        }
-        if let Some(job) = wanted(|| self.hosts.pop_front()) {
-            return Some(self.begin(job, Rank::Hosts));
-        }
-        let but_hosts = self.most - self.most.div_ceil(ONE_FOR_HOSTS);
-        if self.busy < but_hosts
+    /// What may be begun now.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(Job, Rank)> {
+        if self.busy < self.most
             && let Some(job) = wanted(|| self.healthy.pop_front())
         {
             return Some(self.begin(job, Rank::Healthy));
         }
-        let is_extra = self.unproven >= AT_ONCE;
-        let but_better = but_hosts - self.most.div_ceil(ONE_FOR_HEALTHY);
-        if self.busy >= but_better || (is_extra && !self.until_next_extra(now).is_zero()) {
+        let is_extra = self.unproven >= AT_ONCE.min(self.most / 2);
+        let but_healthy = self.most - self.most.div_ceil(ONE_FOR_HEALTHY);
+        if self.busy >= but_healthy || (is_extra && !self.until_next_extra(now).is_zero()) {
             return None;
         }
         // The newest: who has waited for long is about to give up.
@@ -126,50 +98,21 @@ impl Queue {
         Some(self.begin(job, rank))
     }
 
-    fn begin(&mut self, job: Job, rank: Rank) -> Work {
+    fn begin(&mut self, job: Job, rank: Rank) -> (Job, Rank) {
         self.busy += 1;
         self.unproven += usize::from(rank.is_unproven());
-        Work::LookUp(job, rank)
+        (job, rank)
     }
 
     /// A look-up has come to its end, soon or not.
     pub(super) fn done(&mut self, name: Box<str>, rank: Rank, soon: bool) {
         self.busy -= 1;
         self.unproven -= usize::from(rank.is_unproven());
-        if rank == Rank::Hosts {
-            return;
-        }
         if self.remembered.len() >= REMEMBERED && !self.remembered.contains_key(&name) {
             let any = self.remembered.keys().next().cloned();
             any.and_then(|any| self.remembered.remove(&any));
         }
         self.remembered.insert(name, soon);
-    }
-
-    /// Whether one thread more may be started; it counts from now on.
-    pub(super) fn hire(&mut self) -> bool {
-        let may = self.threads < self.most;
-        self.threads += usize::from(may);
-        self.arriving += usize::from(may);
-        may
-    }
-
-    /// A thread ends, or could not be made. Where none is left, nobody waits in vain.
-    pub(super) fn dismiss(&mut self) {
-        self.threads -= 1;
-        if self.threads == 0 {
-            self.queues().into_iter().for_each(VecDeque::clear);
-        }
-    }
-
-    /// A thread that was hired is there.
-    pub(super) fn arrived(&mut self) {
-        self.arriving -= 1;
-    }
-
-    /// Whether a thread has nothing to do, or is about to come.
-    pub(super) fn has_idle(&self) -> bool {
-        self.idle + self.arriving > 0
     }
 
     /// How long until the next look-up of a new or slow name may begin, where there are too many already.
@@ -182,31 +125,19 @@ impl Queue {
     }
 
     fn len(&self) -> usize {
-        let Self { unsifted, hosts, healthy, new, slow, .. } = self;
-        [unsifted, hosts, healthy, new, slow].into_iter().map(VecDeque::len).sum()
-    }
-
-    fn queues(&mut self) -> [&mut VecDeque<Job>; 5] {
-        let Self { unsifted, hosts, healthy, new, slow, .. } = self;
-        [unsifted, hosts, healthy, new, slow]
+        [&self.healthy, &self.new, &self.slow].into_iter().map(VecDeque::len).sum()
     }
 
     fn drop_abandoned(&mut self) {
-        self.queues().into_iter().for_each(|queue| queue.retain(|job| !job.answer.is_closed()));
+        for queue in [&mut self.healthy, &mut self.new, &mut self.slow] {
+            queue.retain(|job| !job.answer.is_closed());
+        }
         self.kept = self.len();
     }
 
-    pub(super) fn close(&mut self) {
-        self.closed = true;
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed
-    }
-
     #[cfg(test)]
-    pub(super) fn threads(&self) -> usize {
-        self.threads
+    pub(super) const fn busy(&self) -> usize {
+        self.busy
     }
 }
 
