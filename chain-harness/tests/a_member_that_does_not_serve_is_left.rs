@@ -4,12 +4,13 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chain_harness::{Backend, Hop, PATIENCE, Smartproxy, Wire, config, eventually, scenario, within};
 use proxy_conn::Cause;
 use proxy_upstream::Member;
 use proxy_upstream::health::{HealthCause, HealthState};
+use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -46,7 +47,7 @@ fn in_front(members: &[&dyn Display], more: &str, send_proxy: &str) -> Hop {
 
 fn member(hop: &Hop, nth: usize) -> Arc<Member> {
     let proxy = hop.control().proxy();
-    Arc::clone(&proxy.group("inner").unwrap().members()[nth])
+    proxy.group("inner").unwrap().members().swap_remove(nth)
 }
 
 async fn stands(hop: &Hop, nth: usize, state: HealthState) {
