@@ -1,5 +1,7 @@
 //! Several targets, and several addresses of a name, on a paused clock.
 
+use std::net::IpAddr;
+
 use super::*;
 
 /// The gate and the outcome of a dial to targets that do this.
@@ -164,4 +166,58 @@ async fn an_answer_in_doubt_is_used_while_there_is_time_to_dial_it() {
     let started = Instant::now();
     assert_eq!(dial(AT_ONCE, Bound::millis(500)).await.unwrap().endpoint, numbered(1));
     assert_eq!(started.elapsed().as_millis(), 250, "half of the time is for the new one");
+}
+
+/// A gate that has more targets than the list.
+struct Further(Vec<TargetAddr>);
+
+impl Gate for Further {
+    type Ticket = ();
+    type Pass = ();
+
+    fn enter(&self, _: usize) -> Result<(), Closed> {
+        Ok(())
+    }
+
+    fn reached(&self, (): ()) {}
+
+    fn failed(&self, (): (), _: &DialErrorKind, _: &[IpAddr]) {}
+
+    fn further(&self, n: usize) -> Option<TargetAddr> {
+        self.0.get(n - 1).cloned()
+    }
+
+    fn left(&self, n: usize) -> usize {
+        (self.0.len() + 1).saturating_sub(n).min(15)
+    }
+}
+
+/// One in the list and so many beyond it, of which only the last accepts; the others do this.
+async fn reach_the_last(further: u16, others: Does, within: Bound) -> (Result<usize, DialError>, Duration) {
+    let does = |port| if port == further + 1 { AT_ONCE } else { others };
+    let dialer = Script((1..=further + 1).map(|port| (Endpoint::Ip(addr(port)), does(port))).collect());
+    let gate = Further((2..=further + 1).map(|port| TargetAddr::Ip(addr(port))).collect());
+    let (resolver, started) = (Resolver::fixed([]), Instant::now());
+    let outcome = reach(&dialer, &resolver, &[TargetAddr::Ip(addr(1))], &gate, within).await;
+    (outcome.map(|dialled| dialled.nth), started.elapsed())
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_the_gate_has_beyond_the_list_is_reached_and_the_silent_leave_time_for_the_next() {
+    let within = Bound::secs(30);
+    let (nth, took) = reach_the_last(999, Does::Refuses, within).await;
+    assert_eq!((nth.unwrap(), took), (999, Duration::ZERO));
+    let (nth, took) = reach_the_last(60, Does::Nothing, within).await;
+    assert!(nth.unwrap() == 60 && took < within.get(), "{took:?}");
+    let (nth, took) = reach_the_last(0, Does::Nothing, within).await;
+    assert_eq!((nth.unwrap(), took), (0, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_those_beyond_the_list_each_that_failed_is_named() {
+    let gate = Further(vec![TargetAddr::Ip(addr(2))]);
+    let dialer = Script([1, 2].map(|port| (Endpoint::Ip(addr(port)), Does::Refuses)).into());
+    let targets = [TargetAddr::Ip(addr(1))];
+    let error = reach(&dialer, &Resolver::fixed([]), &targets, &gate, Bound::secs(1)).await.unwrap_err();
+    assert_eq!(error.attempts.iter().map(|one| one.target.port()).collect::<Vec<_>>(), [1, 2]);
 }
