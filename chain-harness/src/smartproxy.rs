@@ -59,9 +59,13 @@ impl Smartproxy {
 
     /// The same in `namespace`. The ports of its configuration are whatever it says there: all are free.
     pub async fn run_in(namespace: &Namespace, config: &str) -> Self {
-        let mut inside = namespace.command();
-        inside.arg(binary());
-        let mut started = Self::start_by(inside, config);
+        Self::run_inside(namespace.command(), config).await
+    }
+
+    /// The same through `program`, which becomes the one that it is given as its last arguments, in a namespace.
+    pub async fn run_inside(mut program: Command, config: &str) -> Self {
+        program.arg(binary());
+        let mut started = Self::start_by(program, config);
         started.stands().await;
         started
     }
