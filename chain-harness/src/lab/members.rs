@@ -93,7 +93,6 @@ pub(super) struct Asked {
 }
 
 /// A connection that was greeted, and by which member.
-#[expect(clippy::disallowed_methods, reason = "a test's client is no proxy; its caller bounds it")]
 async fn greeted(addr: SocketAddr) -> std::io::Result<(TcpStream, char)> {
     let mut stream = crate::wire::dial(addr).await?;
     let mut greeting = [0; 5];
