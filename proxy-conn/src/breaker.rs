@@ -168,7 +168,7 @@ impl TargetBreaker {
         self.admission(state, gate.era())
     }
 
-    /// Whether [`admit`](Self::admit) would keep everybody out at `now`: it is open and its cool-down lasts, or somebody probes.
+    /// Whether [`admit`](Self::admit) would refuse at `now`: it is open and its cool-down lasts, or a probe is under way.
     /// Takes no lock while it is closed; `now` is asked for only where it is not.
     #[must_use]
     pub fn keeps_out(&self, now: impl FnOnce() -> Instant) -> bool {

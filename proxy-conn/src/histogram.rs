@@ -194,7 +194,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What whoever counts by himself has counted: the sum of the values, and how many each bucket has, the last one for what lies
+    /// A snapshot of counts that were kept elsewhere: the sum of the values, and how many each bucket has, the last one for what lies
     /// beyond the bounds.
     #[must_use]
     pub fn of(bounds: Bounds, sum: u64, buckets: impl Iterator<Item = u64>) -> Self {

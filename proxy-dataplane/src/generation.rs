@@ -60,7 +60,7 @@ pub struct Generation<D> {
     pub(crate) lobby: Arc<Lobby>,
     /// What the control plane is about.
     pub(crate) preparing: Preparing,
-    /// Whether the process is about to stop, and still accepts: neighbours who ask are told.
+    /// Whether the process is about to stop, and still accepts: the answer to neighbours that ask.
     pub leaving: Arc<Draining>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
@@ -302,7 +302,7 @@ impl<D> Generation<D> {
     }
 
     /// The groups that have a name of their own, in the order of the configuration; there from the generation's start on, whether or
-    /// not anybody was taken to them. A loop that looks at their members asks the generation in force anew each time it goes round
+    /// not they have had a connection. A loop that looks at their members asks the generation in force anew each time it goes round
     /// ([`Group::members`]): a reload makes other groups of the same members. The unnamed groups of routes are in
     /// [`routes`](Self::routes), once somebody has taken the route.
     pub fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {

@@ -182,7 +182,7 @@ impl Group {
         self.candidates_for(port, &Key::default())
     }
 
-    /// The members for a connection that came in on `port` and is told apart by `key`: first the one that is chosen, then the others
+    /// The members for a connection that came in on `port` and is distinguished by `key`: first the one that is chosen, then the others
     /// as a dial asks for them. Each call is a choice.
     #[must_use]
     pub fn candidates_for(&self, port: u16, key: &Key<'_>) -> Candidates<'_> {

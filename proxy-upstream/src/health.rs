@@ -127,7 +127,7 @@ pub struct HealthView {
     pub state: HealthState,
     /// Since when; None where nothing has been found out yet.
     pub since: Option<Instant>,
-    /// Why it is not up: what the last check found where that failed, or what the outcomes came to.
+    /// Why it is not up: what the last check found where that failed, or what the outcomes show.
     pub finding: Option<Finding>,
     /// Until when it is out at the most, where outcomes have taken it out.
     pub ejected_until: Option<Instant>,

@@ -53,7 +53,7 @@ pub enum HashKey {
 pub struct MemberOptions {
     /// Where it is.
     pub target: Target,
-    /// Its weight until somebody changes it while the process runs. Default 1.
+    /// Its weight until it is changed while the process runs. Default 1.
     pub weight: Weight,
     /// Its level: those of a higher number are used where too few of the lower ones may be, by the rule that
     /// [`panic_threshold`](GroupOptions::panic_threshold) has. Default 0.

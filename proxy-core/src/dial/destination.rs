@@ -21,7 +21,7 @@ pub struct Destination<'a> {
 }
 
 impl<'a> Destination<'a> {
-    /// That endpoint, for nobody in particular, and as the dialler does by itself.
+    /// That endpoint alone: no client is named, and the dialler's own egress applies.
     #[must_use]
     pub const fn new(endpoint: &'a Endpoint) -> Self {
         Self { endpoint, egress: None, client: None }

@@ -1,6 +1,6 @@
 //! What a choice sees of the members, by their places in the plan.
 
-/// Whether a member may be used, the best first: nobody is chosen while somebody of a better rank may be.
+/// Whether a member may be used, the best first: none is chosen while one of a better rank may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Rank {

@@ -14,8 +14,8 @@ use proxy_core::header::{Command, Header, Outgoing, Tlvs, encode_v2};
 
 use super::cause::{Finding, excerpt};
 
-/// The field of a LOCAL header that asks: one of the types for private use (PROXY protocol, section 2.2), and a value that tells
-/// it from anybody else's use of it.
+/// The field of a LOCAL header that asks: one of the types for private use (PROXY protocol, section 2.2), and a value that
+/// distinguishes it from other uses of that type.
 pub const QUESTION: (u8, &[u8]) = (0xE6, b"how are you");
 
 /// What an answer of this version begins with.
