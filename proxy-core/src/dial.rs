@@ -53,7 +53,7 @@ pub trait Dial: Send + Sync + 'static {
     /// Connects. Cancel-safe: dropping the future closes what it opened.
     ///
     /// # Errors
-    /// What the network says; what this machine lacks, as an [`EgressError`](crate::egress::EgressError) or a [`NoPortLeft`] within
+    /// What the network says; what this machine lacks, as an [`EgressError`] or a [`NoPortLeft`] within
     /// the error; `InvalidInput` where a Unix endpoint is to be reached from a source address, by an interface, or with a mark.
     fn dial(&self, to: Destination<'_>) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 

@@ -8,11 +8,11 @@
 //! | algorithm | how | cost |
 //! |---|---|---|
 //! | [round robin](round_robin) | a stride through all weights laid end to end | O(1) |
-//! | [random](random) | a random slot of them | O(1) |
+//! | [`random`] | a random slot of them | O(1) |
 //! | [P2C](p2c) | two random slots | O(1) |
 //! | [least connections](least) | all are looked at, or a tree of minima | O(log n) |
-//! | [hash](hash) | a Maglev table | O(1) |
-//! | [first](first) | the list from its front | O(those that may not be used) |
+//! | [`hash`] | a Maglev table | O(1) |
+//! | [`first`] | the list from its front | O(those that may not be used) |
 //!
 //! A plan knows weights and levels only, so it is made anew when one of them changes and never on the way of a connection. Whether
 //! a member may be used, how much of its weight it has at present and how many connections are open is asked of [`Seen`] at

@@ -1,6 +1,6 @@
 //! Hash: always the same member for the same key, in every process that has the same members.
 //!
-//! A [Maglev table](maglev::Table) says whose a key is (Eisenbud and others, NSDI 2016). It is made of the members' names and
+//! A Maglev table says whose a key is (Eisenbud and others, NSDI 2016). It is made of the members' names and
 //! weights alone, not of their health, their order or their number of connections. So
 //!
 //! - a member that goes down moves its own keys and no others, to the members that further hashes of the same key name, evenly; they

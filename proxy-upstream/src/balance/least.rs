@@ -1,7 +1,7 @@
 //! Least connections: the member with the fewest open ones for its weight.
 //!
 //! Where there are [`FEW`](super::FEW), all of them are looked at. Where there are more, what was last seen of each stands in a
-//! [tree of minima](tree::Minima) whose root is the least, and the choice is exact but for what it has not seen yet:
+//! tree of minima whose root is the least, and the choice is exact but for what it has not seen yet:
 //!
 //! - a connection more is seen at once: who chooses a member notes it with one more;
 //! - a connection less, and a member that may be used again, is seen by sweeping: each choice looks at the next [`SWEEP`] members, so
