@@ -89,7 +89,7 @@ impl<'r> Candidates<'r> {
     }
 
     /// A place among a target's connections.
-    fn permit(&self, nth: usize) -> Result<(usize, Permit), Closed> {
+    fn permit(&self, nth: usize) -> Result<(usize, &Arc<Member>, Permit), Closed> {
         // A list without that target is full.
         let at = self.place(nth).ok_or(Closed::Full(0))?;
         let member = self.member(at).ok_or(Closed::Full(0))?;
@@ -97,7 +97,7 @@ impl<'r> Candidates<'r> {
             return Err(Closed::Draining);
         }
         let permit = member.limit.acquire().ok_or_else(|| Closed::Full(member.limit.most()))?;
-        Ok((at, permit))
+        Ok((at, member, permit))
     }
 }
 
@@ -116,8 +116,7 @@ impl Gate for Candidates<'_> {
     type Pass = Permit;
 
     fn enter(&self, nth: usize) -> Result<Attempt, Closed> {
-        let (at, permit) = self.permit(nth)?;
-        let member = self.member(at).ok_or(Closed::Full(0))?;
+        let (at, member, permit) = self.permit(nth)?;
         let began = Instant::now();
         match member.breaker.admit(began) {
             Admission::Closed(ticket) | Admission::Probe(ticket) => Ok(Attempt { at, ticket, permit, began }),
@@ -130,7 +129,7 @@ impl Gate for Candidates<'_> {
         let insisting = member.breaker.insist().await.and_then(Admission::ticket);
         // None: somebody else's probe has just failed, for everybody who waited for it.
         let ticket = insisting.ok_or(Closed::Breaker(Some(EVERY)))?;
-        let (at, permit) = self.permit(nth)?;
+        let (at, _, permit) = self.permit(nth)?;
         Ok(Attempt { at, ticket, permit, began: Instant::now() })
     }
 

@@ -11,6 +11,18 @@ use super::{CHECKS, checking, follows, is_up, settled, since, view};
 const CONFIG: &str = "Port PORT_A\nListenAddress 127.0.0.1\nHostKey DIR/key\nPidFile none\nUsePAM no\nUseDNS no\n\
     MaxStartups 100\nPerSourceMaxStartups none\n";
 
+/// Makes its key, and runs it where everything else is.
+fn sshd(program: &Path, file: &Path, dir: &Path) -> Command {
+    let mut key = Command::new("ssh-keygen");
+    key.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join("key"));
+    assert!(key.status().unwrap().success());
+    // Where it goes with what an attacker could reach.
+    std::fs::create_dir_all("/run/sshd").unwrap();
+    let mut command = Command::new(program);
+    command.args(["-D", "-e", "-f"]).arg(file);
+    command
+}
+
 #[test]
 fn is_up_while_it_greets_at_a_line_a_check() {
     scenario(async {
@@ -18,17 +30,7 @@ fn is_up_while_it_greets_at_a_line_a_check() {
             println!("skipped: sshd has to be started by root");
             return;
         }
-        let command = |program: &Path, file: &Path, dir: &Path| {
-            let mut key = Command::new("ssh-keygen");
-            key.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join("key"));
-            assert!(key.status().unwrap().success());
-            // Where it goes with what an attacker could reach.
-            std::fs::create_dir_all("/run/sshd").unwrap();
-            let mut command = Command::new(program);
-            command.args(["-D", "-e", "-f"]).arg(file);
-            command
-        };
-        let Some(mut server) = Peer::program("sshd", "openssh-server", CONFIG, command).await else { return };
+        let Some(mut server) = Peer::program("sshd", "openssh-server", CONFIG, sshd).await else { return };
         let first = settled(&server).await;
         let hop = checking(server.addr(), r#"{ kind = "ssh", interval = "200ms", timeout = "1s" }"#);
         is_up(&hop).await;
@@ -46,16 +48,7 @@ fn a_connect_check_is_in_no_log() {
         if !rustix::process::geteuid().is_root() {
             return;
         }
-        let command = |program: &Path, file: &Path, dir: &Path| {
-            let mut key = Command::new("ssh-keygen");
-            key.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(dir.join("key"));
-            assert!(key.status().unwrap().success());
-            std::fs::create_dir_all("/run/sshd").unwrap();
-            let mut command = Command::new(program);
-            command.args(["-D", "-e", "-f"]).arg(file);
-            command
-        };
-        let Some(server) = Peer::program("sshd", "openssh-server", CONFIG, command).await else { return };
+        let Some(server) = Peer::program("sshd", "openssh-server", CONFIG, sshd).await else { return };
         let first = settled(&server).await;
         let hop = checking(server.addr(), r#"{ kind = "connect", interval = "100ms", timeout = "1s" }"#);
         is_up(&hop).await;
