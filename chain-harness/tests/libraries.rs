@@ -7,8 +7,15 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const LIBRARIES: [&str; 6] =
-    ["proxy-values", "proxy-core", "proxy-conn", "proxy-route", "proxy-upstream", "proxy-dataplane"];
+const LIBRARIES: [&str; 7] = [
+    "proxy-values",
+    "proxy-core",
+    "proxy-conn",
+    "proxy-route",
+    "proxy-upstream",
+    "proxy-observe",
+    "proxy-dataplane",
+];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -6,8 +6,11 @@
 mod audit;
 mod change;
 mod connections;
+mod findings;
 mod groups;
+mod history;
 mod log;
+mod outcomes;
 mod phases;
 mod problem;
 mod routes;
@@ -19,8 +22,11 @@ pub use change::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload, Upgrade};
 pub use connections::{
     Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
 };
+pub use findings::{Finding, Subject};
 pub use groups::{AddMember, Group, Leaving, MemberChange, RemoveMember, SetWeight};
+pub use history::{History, Step};
 pub use log::{LogStatus, SetLogLevel};
+pub use outcomes::{Minute, Outcomes};
 pub use phases::Phases;
 pub use problem::Problem;
 pub use proxy_conn::Phase;

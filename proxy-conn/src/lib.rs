@@ -27,6 +27,7 @@ pub mod histogram;
 mod id;
 pub mod limits;
 mod opening;
+mod outcomes;
 pub mod overload;
 mod phase;
 mod pool_id;
@@ -49,6 +50,7 @@ pub use limits::{
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
 pub use opening::{Opening, Role};
+pub use outcomes::Totals;
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use pool_id::PoolId;

@@ -1,0 +1,16 @@
+//! What the figures of a proxy say: pure logic, without sockets, clock or tasks.
+//!
+//! ```text
+//! once a second: Picture ─┬─► history  (rings of bounded memory)
+//!                         └─► findings (rules over the picture and its past)
+//! ```
+
+mod finding;
+mod past;
+mod picture;
+mod subject;
+
+pub use finding::{Finding, Severity};
+pub use past::{Figure, Past};
+pub use picture::{Picture, Reading};
+pub use subject::Subject;
