@@ -6,11 +6,13 @@
 //! ```
 
 mod finding;
+mod history;
 mod past;
 mod picture;
 mod subject;
 
 pub use finding::{Finding, Severity};
+pub use history::{History, MOST_SUBJECTS, Series, Span, Step, Unreadable, Within, most_bytes};
 pub use past::{Figure, Past};
 pub use picture::{Picture, Reading};
 pub use subject::Subject;
