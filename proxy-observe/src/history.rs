@@ -7,7 +7,7 @@
 //! ```
 //! A step is kept as by how much its rounded numbers differ from those before it: a bit where nothing does, about three bytes where
 //! everything does. Seconds are kept as they were counted (up to 2000 a second), so rules judge by exact numbers; in the longer steps
-//! numbers are rounded to a 16th at most.
+//! counts are rounded to a 16th at most and bytes to an 8th.
 //!
 //! # Memory
 //! [`most_bytes`]: 20 KiB a route and 2 MiB at least, 16 MiB at most, all of it included. Where that does not hold everything (many
@@ -44,6 +44,9 @@ pub const MOST_SUBJECTS: usize = 2048;
 /// still, which is a gap.
 const LATE: u32 = 2;
 
+/// A first picture later than that is not of what has happened just now.
+const LATE_START: Duration = Duration::from_secs(60);
+
 /// What a subject takes beside its rings: its place in the table, which may be half empty, its name, and what an allocator adds.
 const SUBJECT_TAKES: usize = 2 * size_of::<(Subject, Box<Rings>)>() + 80;
 
@@ -78,8 +81,8 @@ pub struct Series {
 pub struct History {
     subjects: HashMap<Subject, Box<Rings>>,
     clock: Clock,
-    /// Whether a subject of this process's was dropped: it may come back with all that it had counted.
-    dropped: bool,
+    /// Whether who is new may have counted before: a subject was dropped, or nobody had looked since the process was started.
+    unknown_before: bool,
 }
 
 /// Which second a picture ends. The process's own clock, which nobody sets, counted from the time of day at its start.
@@ -120,11 +123,13 @@ impl History {
     pub fn new(started: Duration) -> Self {
         let start_ms = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
         let clock = Clock { start_ms, ..Clock::default() };
-        Self { subjects: HashMap::new(), clock, dropped: false }
+        Self { subjects: HashMap::new(), clock, unknown_before: false }
     }
 
     /// Adds what is so now. To be called once a second: a second call within the same second is taken together with the next.
     pub fn push(&mut self, picture: &Picture) {
+        let is_late = self.clock.phase_ms.is_none() && picture.at > LATE_START;
+        self.unknown_before |= is_late;
         let Some(second) = self.clock.tick(picture.at) else { return };
         let last = std::mem::replace(&mut self.clock.last, second);
         if self.clock.first == 0 {
@@ -139,14 +144,15 @@ impl History {
             rings.tick(second, None);
         }
         self.subjects.retain(|_, rings| !rings.is_empty());
+        self.unknown_before &= !is_late;
         self.keep_within_bounds();
     }
 
     fn rings_of(&mut self, subject: &Subject, reading: &Reading) -> &mut Rings {
-        let dropped = self.dropped;
+        let unknown_before = self.unknown_before;
         self.subjects.entry(subject.clone()).or_insert_with(|| {
             let mut rings = Box::new(Rings::new());
-            if dropped {
+            if unknown_before {
                 rings.begin_at(reading);
             }
             rings
@@ -206,7 +212,7 @@ impl History {
         let but_the_process = self.subjects.iter().filter(|(subject, _)| **subject != Subject::Process);
         let idlest = but_the_process.min_by_key(|(_, rings)| rings.active);
         let Some(subject) = idlest.map(|(subject, _)| subject.clone()) else { return false };
-        self.dropped = true;
+        self.unknown_before = true;
         self.subjects.remove(&subject).is_some()
     }
 }

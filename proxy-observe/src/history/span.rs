@@ -23,18 +23,19 @@ const FINE: Precision = Precision {
     bytes: Scale::with_digits(4),
     first_byte: Scale::with_digits(3),
 };
-/// Off by a 16th at most, those that are open by a 64th: what one sees of it in a chart, and what an hour is judged by.
+/// Counts are off by a 16th at most, bytes by an 8th, those that are open by a 64th: what one sees of it in a chart, and what an hour
+/// is judged by.
 const MIDDLE: Precision = Precision {
     open: Scale::with_digits(5),
-    counts: Scale::with_digits(4),
-    bytes: Scale::with_digits(3),
-    first_byte: Scale::with_digits(3),
+    counts: Scale::with_digits(3),
+    bytes: Scale::with_digits(2),
+    first_byte: Scale::with_digits(2),
 };
 const COARSE: Precision = Precision {
     open: Scale::with_digits(4),
     counts: Scale::with_digits(3),
-    bytes: Scale::with_digits(3),
-    first_byte: Scale::with_digits(3),
+    bytes: Scale::with_digits(2),
+    first_byte: Scale::with_digits(2),
 };
 
 impl Span {
