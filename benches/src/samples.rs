@@ -2,10 +2,9 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Tally};
 use proxy_core::Bound;
 use proxy_core::header::Outgoing;
 use proxy_core::relay::{Meter, RelayLimits, Side};
@@ -76,8 +75,8 @@ pub fn relay_limits() -> RelayLimits {
 /// What is learnt of a connection, as the configuration shares it.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    route: Arc<str>,
-    target: Arc<str>,
+    route: Tally,
+    target: Tally,
 }
 
 impl Default for Facts {
@@ -93,8 +92,8 @@ pub fn whole_life(guard: &ConnGuard, facts: &Facts, now: Instant) {
     for phase in [Phase::Peek, Phase::Dial, Phase::Relay] {
         black_box(guard.enter(phase, soon, DeadlineKind::Dial)).ok();
     }
-    guard.learn(|known| known.route = Some(Arc::clone(&facts.route)));
-    guard.learn(|known| known.target = Some(Arc::clone(&facts.target)));
+    guard.learn(|known| known.route = Some(facts.route.clone()));
+    guard.learn(|known| known.target = Some(facts.target.clone()));
     guard.moved(Side::Client, 100, soon);
     guard.moved(Side::Backend, 100, soon);
     guard.half_closed(Side::Client, soon);

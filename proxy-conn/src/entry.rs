@@ -11,6 +11,7 @@
 
 mod deadline;
 mod known;
+mod looks;
 mod mark;
 mod talk;
 
@@ -32,15 +33,18 @@ use crate::cancel::{Cancel, Reason};
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
 use crate::opening::{Opening, Role};
+use crate::outcomes::{Tally, Worker};
 use crate::phase::Phase;
 use crate::pool_id::{NO_POOL, PoolId};
 
 use self::deadline::Deadline;
 use self::known::{Known, Packed};
+use self::looks::given;
 use self::mark::Mark;
 use self::talk::Spoken;
 
 pub use self::deadline::DeadlineKind;
+pub(crate) use self::looks::Look;
 pub use self::talk::Talk;
 
 /// What is learnt of a connection as it goes.
@@ -55,10 +59,10 @@ pub struct Facts {
     pub server_name: Option<Box<str>>,
     /// Why it was routed as one without a name, where it has sent what begins as TLS does.
     pub nameless: Option<Box<str>>,
-    /// The route it took.
-    pub route: Option<Arc<str>>,
-    /// The target it reached, or was last trying to reach.
-    pub target: Option<Arc<str>>,
+    /// The route it took; it is counted under it from then on.
+    pub route: Option<Tally>,
+    /// The target it reached, or was last trying to reach; it is counted under it from then on.
+    pub target: Option<Tally>,
 }
 
 /// What all entries of a tracker have in common, so that none has to hold it.
@@ -76,12 +80,20 @@ pub(crate) struct Entry {
     count: u64,
     /// Nanoseconds after its home began.
     opened: u64,
-    listener: Arc<str>,
+    listener: Tally,
     from_client: AtomicU64,
     from_backend: AtomicU64,
+    /// Of these, how many are in the counts of what it belongs to.
+    counted: [AtomicU64; 2],
     /// When each phase but the first was entered. A phase that was passed over has the time of the one after.
     entered: [Mark; Phase::ALL.len() - 1],
     last_activity: Mark,
+    /// When the client first spoke to a backend that owed it an answer from then on.
+    spoke: Mark,
+    /// How long the backend's first byte took.
+    first_byte: Mark,
+    /// How long it waited for places.
+    queued: Mark,
     deadline: Deadline,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
@@ -107,8 +119,12 @@ impl Entry {
             listener,
             from_client: AtomicU64::new(0),
             from_backend: AtomicU64::new(0),
+            counted: [const { AtomicU64::new(0) }; 2],
             entered: [const { Mark::zero() }; Phase::ALL.len() - 1],
             last_activity: Mark::zero(),
+            spoke: Mark::zero(),
+            first_byte: Mark::unset(),
+            queued: Mark::zero(),
             deadline: Deadline::unset(),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             known: Mutex::default(),
@@ -130,7 +146,7 @@ impl Entry {
         PeerAddr::new(self.peer.addr())
     }
 
-    pub(crate) fn listener(&self) -> &Arc<str> {
+    pub(crate) const fn listener(&self) -> &Tally {
         &self.listener
     }
 
@@ -201,22 +217,17 @@ impl Entry {
         // Only this connection's task writes: a plain add, readable by others.
         counter.store(counter.load(Ordering::Relaxed).wrapping_add(bytes), Ordering::Relaxed);
         self.last_activity.set(age);
-        if bytes > 0 && !self.spoken.is_over() {
-            self.hear(from);
+        if bytes > 0 && self.spoken.last_word(matches!(from, Side::Client)) {
+            self.hear(from, age);
         }
     }
 
-    /// Notes that `from` has said something, if it is to the other side: what came before the relay may be a PROXY header.
-    #[cold]
-    pub(crate) fn hear(&self, from: Side) {
-        if self.phase() >= Phase::Relay {
-            self.spoken.hear(from);
-        }
-    }
-
-    pub(crate) fn join(&self, pool: PoolId, immortal: bool) {
+    /// Its pool is known; the one that it was counted to before, if that is another one.
+    pub(crate) fn join(&self, pool: PoolId, immortal: bool) -> Option<PoolId> {
+        let before = self.pool();
         self.pool.store(pool.byte(), Ordering::Relaxed);
         self.immortal.store(immortal, Ordering::Relaxed);
+        before
     }
 
     pub(crate) fn is_immortal(&self) -> bool {
@@ -251,11 +262,16 @@ impl Entry {
         self.descriptors.each_ref().map(|fd| Some(fd.load(Ordering::Relaxed)).filter(|fd| *fd >= 0))
     }
 
-    /// Notes what was learnt.
-    pub(crate) fn learn(&self, note: impl FnOnce(&mut Facts)) {
+    /// Notes what was learnt, and counts it to its route and its target on behalf of `worker`, if it is to be counted.
+    pub(crate) fn learn(&self, worker: Option<Worker>, note: impl FnOnce(&mut Facts)) {
         let mut known = self.known.lock();
         let mut facts = known.take();
+        let before = (facts.route.clone(), facts.target.clone());
         note(&mut facts);
+        if let Some(worker) = worker {
+            given(before.0.as_ref(), facts.route.as_ref(), worker);
+            given(before.1.as_ref(), facts.target.as_ref(), worker);
+        }
         known.put(facts);
     }
 
@@ -344,7 +360,7 @@ impl Entry {
         ConnView {
             id: self.id(home),
             peer: self.peer(),
-            listener: Arc::clone(&self.listener),
+            listener: self.listener.clone(),
             role: self.role,
             facts: self.known.lock().facts(),
             pool: self.pool(),
@@ -371,7 +387,7 @@ pub struct ConnView {
     /// The peer of the accepted socket.
     pub peer: PeerAddr,
     /// The listener that accepted it.
-    pub listener: Arc<str>,
+    pub listener: Tally,
     /// What it is.
     pub role: Role,
     /// What is known of it.
@@ -429,7 +445,7 @@ mod tests {
     async fn an_entry_that_is_over_keeps_no_task() {
         let mut entry = Arc::new(entry("127.0.0.1:1", home()));
         let looked_at = Arc::clone(&entry);
-        entry.learn(|facts| facts.route = Some("route".into()));
+        entry.learn(None, |facts| facts.route = Some("route".into()));
         let mut waiting = tokio_test::task::spawn(looked_at.cancelled());
         tokio_test::assert_pending!(waiting.poll());
         assert_eq!(entry.last_facts().route.as_deref(), Some("route"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::histogram::{Bounds, Histogram, Snapshot};
+use crate::outcomes::{Account, WAITS, micros};
 use crate::phase::Phase;
 
 /// Lifetimes, times in each phase and bytes of every connection that has ended, one record each, by its own worker.
@@ -13,6 +14,8 @@ pub struct Figures {
     phases: [Histogram; Phase::ALL.len()],
     from_client: Histogram,
     from_backend: Histogram,
+    first_byte: Histogram,
+    queue: Histogram,
 }
 
 impl Figures {
@@ -24,10 +27,12 @@ impl Figures {
             phases: std::array::from_fn(|_| times()),
             from_client: bytes(),
             from_backend: bytes(),
+            first_byte: Histogram::new(WAITS, workers),
+            queue: Histogram::new(WAITS, workers),
         }
     }
 
-    pub(crate) fn record(&self, worker: usize, entry: &Entry, lifetime: Duration) {
+    pub(crate) fn record(&self, worker: usize, entry: &Entry, lifetime: Duration, account: &Account) {
         self.lifetime.record_time(worker, lifetime);
         for (phase, times) in Phase::ALL.into_iter().zip(&self.phases) {
             let spent = entry.spent(phase, lifetime);
@@ -38,6 +43,13 @@ impl Figures {
         let (from_client, from_backend) = entry.bytes();
         self.from_client.record(worker, from_client);
         self.from_backend.record(worker, from_backend);
+        if let Some(first_byte) = account.first_byte() {
+            self.first_byte.record(worker, first_byte);
+        }
+    }
+
+    pub(crate) fn waited(&self, worker: usize, time: Duration) {
+        self.queue.record(worker, micros(time));
     }
 
     /// From accept to the end, in milliseconds.
@@ -50,6 +62,19 @@ impl Figures {
     #[must_use]
     pub fn phase(&self, phase: Phase) -> Snapshot {
         self.phases.get(phase.index()).unwrap_or(&self.lifetime).snapshot()
+    }
+
+    /// How long the backend's first byte took, in microseconds, of those that had one: from the client's first words on, or from
+    /// when it had the backend, if that spoke first.
+    #[must_use]
+    pub fn first_byte(&self) -> Snapshot {
+        self.first_byte.snapshot()
+    }
+
+    /// How long those that had to wait for a place waited, in microseconds, whether they got one or not.
+    #[must_use]
+    pub fn queue(&self) -> Snapshot {
+        self.queue.snapshot()
     }
 
     /// Bytes read from the client.

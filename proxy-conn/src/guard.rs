@@ -13,6 +13,7 @@ use crate::cancel::Reason;
 use crate::end::{Cause, End};
 use crate::entry::{DeadlineKind, Entry, Facts};
 use crate::id::ConnId;
+use crate::outcomes::Tally;
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 use crate::tracker::{Key, Tracker};
@@ -88,12 +89,29 @@ impl ConnGuard {
 
     /// Counts the connection to a pool. An `immortal` one is never ended for its silence.
     pub fn join(&self, pool: PoolId, immortal: bool) {
-        self.entry.join(pool, immortal);
+        let before = self.entry.join(pool, immortal);
+        self.tracker.joined(self.key, before, pool);
     }
 
-    /// Notes what was learnt of the connection.
+    /// Notes what was learnt of the connection; it is counted to the route and the target that it has from then on.
     pub fn learn(&self, note: impl FnOnce(&mut Facts)) {
-        self.entry.learn(note);
+        self.entry.learn(self.tracker.worker(self.key), note);
+    }
+
+    /// Counts a failure of a target that the connection goes on from: that it [learns](Self::learn) of another one says only that it
+    /// does.
+    pub fn failed_at(&self, target: &Tally) {
+        if let Some(worker) = self.tracker.worker(self.key) {
+            target.counts().failed(worker);
+        }
+    }
+
+    /// Notes that it has waited for a place for so long, whether it has got one or not.
+    pub fn waited(&self, time: Duration) {
+        self.entry.waited(time);
+        if let Some(worker) = self.tracker.worker(self.key) {
+            self.tracker.figures().waited(worker.nth, time);
+        }
     }
 
     /// Notes the descriptor that the connection holds on `side`, for the audit, which compares entries with open sockets.
@@ -103,7 +121,7 @@ impl ConnGuard {
 
     /// Notes that the client's first bytes are on their way to the backend: they were read before the relay began.
     pub fn has_spoken(&self) {
-        self.entry.hear(Side::Client);
+        self.entry.client_has_spoken();
     }
 
     /// Resolves when the connection is cancelled: killed, drained, shut down. Cancel-safe.

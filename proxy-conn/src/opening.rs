@@ -1,8 +1,8 @@
 //! What is known of a connection when its entry is opened.
 
-use std::sync::Arc;
-
 use proxy_core::PeerAddr;
+
+use crate::outcomes::Tally;
 
 /// What is known of a connection when its entry is opened.
 #[derive(Debug, Clone)]
@@ -10,16 +10,16 @@ use proxy_core::PeerAddr;
 pub struct Opening {
     /// The peer of the socket.
     pub peer: PeerAddr,
-    /// The listener that accepted it.
-    pub listener: Arc<str>,
+    /// The listener that accepted it; it is counted under it.
+    pub listener: Tally,
     /// What it is.
     pub role: Role,
 }
 
 impl Opening {
-    /// A connection of `peer`, accepted by the listener of that name.
+    /// A connection of `peer`, accepted by the listener of that name. Those that are given the same [`Tally`] are counted together.
     #[must_use]
-    pub fn new(peer: PeerAddr, listener: impl Into<Arc<str>>) -> Self {
+    pub fn new(peer: PeerAddr, listener: impl Into<Tally>) -> Self {
         Self { peer, listener: listener.into(), role: Role::Accepted }
     }
 

@@ -3,12 +3,13 @@
 //! The table is split into shards, one for each worker: a worker opens and closes in its own, and only a snapshot or a
 //! cancel looks into all.
 
+mod outcomes;
 mod places;
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -26,6 +27,7 @@ use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
 use crate::opening::{Opening, Role};
+use crate::outcomes::{Account, Tally, Worker};
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 
@@ -209,6 +211,10 @@ struct Shard {
     opened: AtomicU64,
     /// By cause.
     ended: Ends,
+    failed: AtomicU64,
+    unanswered: AtomicU64,
+    /// Bytes that no walk had counted, of those that have ended: from clients, from backends.
+    bytes: [AtomicU64; 2],
 }
 
 struct Ends([AtomicU64; Cause::ALL.len()]);
@@ -228,6 +234,10 @@ pub struct Tracker {
     shards: Box<[Shard]>,
     /// Those in the role of a check. Its place is the one after the last of `shards`.
     checks: Shard,
+    /// What is counted of each pool, by number, once somebody has joined it.
+    pools: Box<[OnceLock<Tally>]>,
+    /// Bytes that walks have counted: from clients, from backends.
+    walked: [AtomicU64; 2],
     home: Home,
     figures: Figures,
     /// How many wait until none is open. Raised before they look, and read under the lock of a shard: so either they see
@@ -254,6 +264,8 @@ impl Tracker {
         Arc::new(Self {
             shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
             checks: Shard::default(),
+            pools: (0..PoolId::COUNT).map(|_| OnceLock::new()).collect(),
+            walked: [const { AtomicU64::new(0) }; 2],
             home: Home { instance: fastrand::u32(..), began: Instant::now() },
             figures: Figures::new(shards.max(1)),
             waiting: AtomicUsize::new(0),
@@ -272,6 +284,7 @@ impl Tracker {
         let shard = self.shard(index);
         let before = shard.opened.fetch_add(1, Ordering::Relaxed);
         let count = before * self.shards.len() as u64 + index as u64 + 1;
+        opening.listener.counts().opened(Worker { nth: index, of: self.shards.len() });
         self.subscriber.opened(ConnId { instance: self.home.instance, count }, &opening);
         let entry = Entry::new(count, opening, self.home, Instant::now());
         let entry = Arc::new(entry);
@@ -303,24 +316,19 @@ impl Tracker {
         if key.shard >= self.shards.len() {
             return;
         }
-        self.tell_of(key.shard, entry, end, detail, lifetime);
+        self.tell_of(key, entry, end, detail, lifetime);
         if awaited && self.is_empty() {
             self.emptied.notify_waiters();
         }
     }
 
     /// Counts and tells how a connection ended.
-    fn tell_of(
-        &self,
-        worker: usize,
-        entry: &mut Arc<Entry>,
-        end: End,
-        detail: Option<&str>,
-        lifetime: Duration,
-    ) {
+    fn tell_of(&self, key: Key, entry: &mut Arc<Entry>, end: End, detail: Option<&str>, lifetime: Duration) {
         let facts = entry.last_facts();
         let (from_client, from_backend) = entry.bytes();
-        self.figures.record(worker, entry, lifetime);
+        let account = Account::of(entry, end, lifetime);
+        self.count(key, entry, &facts, &account);
+        self.figures.record(key.shard, entry, lifetime, &account);
         self.subscriber.ended(&Ended {
             id: entry.id(self.home),
             peer: entry.peer(),

@@ -17,7 +17,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use proxy_conn::limits::{AddressLimits, AddressLimitsOptions, AddressPermit};
-use proxy_conn::{ConnGuard, DeadlineKind, Opening, Phase, Reason, Tracker};
+use proxy_conn::{ConnGuard, DeadlineKind, Opening, Phase, Reason, Tally, Tracker};
 use proxy_core::relay::{Meter as _, RelayDeadline, Side};
 use proxy_core::{ClientAddr, PeerAddr};
 
@@ -32,9 +32,9 @@ const MOST: usize = 300;
 struct Process {
     tracker: Arc<Tracker>,
     addresses: AddressLimits,
-    listener: Arc<str>,
-    route: Arc<str>,
-    targets: [Arc<str>; 3],
+    listener: Tally,
+    route: Tally,
+    targets: [Tally; 3],
 }
 
 impl Process {
@@ -58,7 +58,7 @@ impl Process {
     fn connect(&self, nth: u32, clients: u32) -> (AddressPermit, ConnGuard) {
         let ip = IpAddr::from(Ipv4Addr::from(0x0A00_0000 + nth % clients));
         let peer = PeerAddr::new(([192, 0, 2, 1], 40_000).into());
-        let opening = Opening::new(peer, Arc::clone(&self.listener));
+        let opening = Opening::new(peer, self.listener.clone());
         let guard = self.tracker.open(nth as usize, opening);
         let permit = self.addresses.admit(ip, guard.opened()).unwrap();
         let due = guard.opened() + Duration::from_secs(30);
@@ -66,8 +66,8 @@ impl Process {
         guard.join(proxy_conn::PoolId::new(1).unwrap(), false);
         guard.hold(Side::Client, Some(10));
         guard.enter(Phase::Dial, due, DeadlineKind::Dial).unwrap();
-        guard.learn(|facts| facts.route = Some(Arc::clone(&self.route)));
-        guard.learn(|facts| facts.target = Some(Arc::clone(&self.targets[nth as usize % 3])));
+        guard.learn(|facts| facts.route = Some(self.route.clone()));
+        guard.learn(|facts| facts.target = Some(self.targets[nth as usize % 3].clone()));
         guard.hold(Side::Backend, Some(11));
         guard.enter(Phase::Relay, due, DeadlineKind::Relay(RelayDeadline::Idle)).unwrap();
         guard.moved(Side::Client, 100, due);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use proxy_conn::Tally;
 use proxy_core::{Dial, Listen, PeerAddr, Stream};
 use proxy_upstream::recover;
 use tokio::sync::watch;
@@ -110,8 +111,8 @@ impl Places {
 }
 
 impl<D: Dial> Accepting<D> {
-    fn label(&self) -> Arc<str> {
-        Arc::clone(&self.current.load().at.label)
+    fn label(&self) -> Tally {
+        self.current.load().at.label.clone()
     }
 
     /// They are one for all generations, so the first to come is as good as any.
@@ -277,7 +278,7 @@ mod tests {
         let proxy =
             Arc::new(Generation::new(config, Tracker::new(1, ()), MemNet::default(), Resolver::fixed([])));
         let peer = PeerAddr::new(([127, 0, 0, 1], 1).into());
-        let open = proxy.tracker.open(0, Opening::new(peer, Arc::clone(&at.label)));
+        let open = proxy.tracker.open(0, Opening::new(peer, at.label.clone()));
         let accepting = accepting(at, proxy);
         let (stop, asked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let code = rustix::io::Errno::MFILE.raw_os_error();

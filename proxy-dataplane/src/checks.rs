@@ -96,7 +96,7 @@ fn leave<D: Dial>(
 
 /// Ends the established connections to a member, by way of its group.
 fn end<D>(proxy: &Generation<D>, group: &str, member: &Arc<Member>) {
-    let all = OfMember::new(proxy, group, Arc::clone(member)).connections(&proxy.tracker);
+    let all = OfMember::new(Arc::clone(member)).connections(&proxy.tracker);
     // A dial that begins there may end elsewhere.
     let established = all.iter().filter(|one| one.phase() >= Phase::Relay);
     let ended = established.filter(|one| one.cancel(Reason::MemberDown)).count();

@@ -73,7 +73,7 @@ pub(crate) fn receive<S: Stream, D: Dial>(
     peer: PeerAddr,
 ) -> Option<Newcomer<S, D>> {
     let (at, proxy) = (&listener.at, &listener.proxy);
-    let conn = proxy.tracker.open(worker, Opening::new(peer, Arc::clone(&at.label)));
+    let conn = proxy.tracker.open(worker, Opening::new(peer, at.label.clone()));
     conn.hold(Side::Client, client.descriptor());
     let counted = match admit::the_peer(&conn, at, proxy) {
         Ok(counted) => counted,

@@ -22,7 +22,7 @@ mod route_states;
 use std::fmt;
 use std::sync::Arc;
 
-use proxy_conn::{AddressLimits, Limit, PoolId, Tracker};
+use proxy_conn::{AddressLimits, Limit, PoolId, Tally, Tracker};
 use proxy_core::{Dial, KeepAlive, Resolver};
 use proxy_upstream::{Draining, Group, Unhealthy};
 use tracing::warn;
@@ -89,8 +89,8 @@ pub struct Generation<D> {
 /// What is counted for a route.
 #[derive(Debug)]
 pub struct RouteState {
-    /// Its name.
-    pub name: Arc<str>,
+    /// Its name, under which its connections are counted.
+    pub name: Tally,
     /// Its connections, and how many it may have.
     pub limit: Limit,
     /// Its targets' limits and breakers: a group of its own, or one that other routes use too.
@@ -113,7 +113,7 @@ impl RouteState {
     /// That of `route`, with what is counted for it, and with the group that it takes connections to.
     fn new(route: &RouteConfig, counted: &OfRoute, targets: Arc<Group>) -> Self {
         Self {
-            name: Arc::clone(&route.name),
+            name: counted.name.clone(),
             limit: counted.limit.clone(),
             targets,
             draining: Arc::clone(&counted.draining),
@@ -137,8 +137,8 @@ impl RouteState {
 pub struct Listener {
     /// Its configuration.
     pub config: ListenerConfig,
-    /// Its name, as every connection's entry has it.
-    pub label: Arc<str>,
+    /// Its name, as every connection's entry has it: under which they are counted.
+    pub label: Tally,
     /// Its connections, and how many it may have.
     pub limit: Limit,
 }
@@ -153,7 +153,7 @@ impl Listener {
     /// The same listener as `before`, with another configuration.
     fn after(config: &ListenerConfig, before: Option<&Arc<Self>>) -> Arc<Self> {
         let (label, limit) = match before {
-            Some(before) => (Arc::clone(&before.label), before.limit.clone()),
+            Some(before) => (before.label.clone(), before.limit.clone()),
             None => (config.label.as_str().into(), limit(config.max_connections)),
         };
         Arc::new(Self { label, limit, config: config.clone() })

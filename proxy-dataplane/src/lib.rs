@@ -22,6 +22,7 @@ pub mod connection;
 pub mod descriptors;
 pub mod generation;
 pub mod listeners;
+pub mod observe;
 pub mod omissions;
 mod outcomes;
 pub mod parked;

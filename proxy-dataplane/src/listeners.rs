@@ -131,7 +131,7 @@ impl Listeners {
                 listener.loops.spawn_on(accept_loop(socket, accepting, listener.close.clone()), handle);
             }
         }
-        self.open.lock().insert(Arc::clone(&at.label), listener);
+        self.open.lock().insert(at.label.name().into(), listener);
     }
 
     /// Whether the listener of this name is open.
@@ -177,7 +177,7 @@ impl Listeners {
     pub fn follow(&self, proxy: &Arc<Generation<TcpDialer>>, before: &Settings) {
         let open = self.open.lock();
         for at in &proxy.listeners {
-            let Some(listener) = open.get(&at.label) else { continue };
+            let Some(listener) = open.get(&*at.label) else { continue };
             let was = listener
                 .current
                 .swap(Arc::new(ListenerInForce { at: Arc::clone(at), proxy: Arc::clone(proxy) }));

@@ -213,8 +213,8 @@ impl DataPlane {
         next.capacity.acquired();
         next.capacity.released();
         let now: HashSet<&str> = next.listeners.iter().map(|at| &*at.label).collect();
-        let gone = before.listeners.iter().map(|at| &at.label).filter(|label| !now.contains(&***label));
-        gone.cloned().collect()
+        let gone = before.listeners.iter().map(|at| at.label.name()).filter(|label| !now.contains(label));
+        gone.map(Into::into).collect()
     }
 
     /// Other settings: binds, puts in force, and closes what is gone, after what is queued there was accepted. Limits, breakers,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_conn::{Phase, Totals};
+use proxy_conn::{Living, Phase, Totals};
 
 use crate::subject::Subject;
 
@@ -12,10 +12,12 @@ use crate::subject::Subject;
 pub struct Reading {
     /// Connections that are open.
     pub open: u64,
-    /// Those by phase, where connections were walked for it.
+    /// Those by phase, as of the last walk.
     pub phases: [u64; Phase::ALL.len()],
-    /// What it has counted since the start, bytes of those that are open included.
+    /// What it has counted since the start. Bytes of those that are open are in it as of the last walk.
     pub totals: Totals,
+    /// More of those that are open, as of the last walk: who dials, waits, is not answered.
+    pub living: Living,
     /// How long it took to the backend's first byte, 99 of 100 of those that ended since the last picture; `None` where none did.
     pub first_byte_p99: Option<Duration>,
 }

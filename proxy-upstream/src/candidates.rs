@@ -1,11 +1,13 @@
 //! The members that one dial may reach: in which order, which of them may be dialled, and what follows from how that went.
 
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-use proxy_conn::{Admission, Permit, Ticket};
+use proxy_conn::{Admission, Permit, Tally, Ticket};
 use proxy_core::dial::{Closed, DialErrorKind, Gate};
 use proxy_core::{ClientAddr, Destination, Egress, Endpoint, TargetAddr};
 use smallvec::{SmallVec, smallvec};
@@ -36,6 +38,8 @@ pub struct Candidates<'r> {
     order: Mutex<Order>,
     /// Where the first is; [`Gate::further`] says where the others are.
     pub addresses: SmallVec<[TargetAddr; 1]>,
+    /// Whether the first has failed a dial.
+    first_failed: AtomicBool,
     pub(crate) egress: Option<&'r Egress>,
     pub(crate) client: Option<ClientAddr>,
 }
@@ -58,19 +62,26 @@ impl<'r> Candidates<'r> {
             first,
             order: Mutex::new(Order::new(first, serving)),
             addresses,
+            first_failed: AtomicBool::new(false),
             egress: None,
             client: None,
         }
     }
 
-    /// Where the `nth` is, for people.
+    /// Where the `nth` is, for people, and what its connections are counted under.
     #[must_use]
-    pub fn name(&self, nth: usize) -> Option<Arc<str>> {
+    pub fn name(&self, nth: usize) -> Option<Tally> {
         let member = self.member(self.place(nth)?)?;
         if member.target().is_fixed() {
-            return Some(Arc::clone(&member.name));
+            return Some(member.name.clone());
         }
-        Some(member.address(self.port).to_string().into())
+        Some(member.name.called(written(&member.address(self.port))))
+    }
+
+    /// Whether the first has failed a dial.
+    #[must_use]
+    pub fn first_has_failed(&self) -> bool {
+        self.first_failed.load(Ordering::Relaxed)
     }
 
     /// The same, leaving this machine by `egress`, on behalf of `client`.
@@ -99,6 +110,25 @@ impl<'r> Candidates<'r> {
         let permit = member.limit.acquire().ok_or_else(|| Closed::Full(member.limit.most()))?;
         Ok((at, member, permit))
     }
+}
+
+/// Text that is on the heap only if it is long.
+#[derive(Default)]
+struct Text(SmallVec<[u8; 64]>);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        self.0.extend_from_slice(more.as_bytes());
+        Ok(())
+    }
+}
+
+/// An address as it is written: for one connection, so no more is asked of the heap than what that keeps.
+fn written(address: &TargetAddr) -> Box<str> {
+    let mut text = Text::default();
+    // INVARIANT: writing to memory cannot fail, and what is written is text.
+    write!(text, "{address}").unwrap_or_default();
+    std::str::from_utf8(&text.0).unwrap_or_default().into()
 }
 
 /// An attempt to dial a member, and its place among its connections.
@@ -158,6 +188,9 @@ impl Gate for Candidates<'_> {
     fn failed(&self, attempt: Attempt, why: &DialErrorKind, addresses: &[IpAddr]) {
         let Some(member) = self.member(attempt.at) else { return };
         member.dials.failed(why);
+        if attempt.at == self.first && !why.is_own() {
+            self.first_failed.store(true, Ordering::Relaxed);
+        }
         // What this machine lacks says nothing about the target.
         if why.is_own() {
             return;

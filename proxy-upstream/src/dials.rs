@@ -1,10 +1,10 @@
 //! How the dials of one target went: how long those took that succeeded, and why the others failed.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use once_cell::race::OnceBox;
 use parking_lot::{Mutex, MutexGuard};
 use proxy_conn::histogram::{Bounds, Snapshot};
 use proxy_core::dial::{DialErrorKind, DialFailure};
@@ -29,7 +29,7 @@ pub struct DialFigures {
     /// The lower halves of the counts.
     reached: [AtomicU32; BUCKETS],
     /// Made when there is something in it.
-    seldom: OnceLock<Box<Seldom>>,
+    seldom: OnceBox<Seldom>,
     /// The smoothed time of those that succeeded, in microseconds; 0 for none yet.
     recent: AtomicU32,
 }
@@ -49,7 +49,7 @@ impl Default for DialFigures {
         Self {
             sum: AtomicU64::new(0),
             reached: [const { AtomicU32::new(0) }; BUCKETS],
-            seldom: OnceLock::new(),
+            seldom: OnceBox::new(),
             recent: AtomicU32::new(0),
         }
     }

@@ -118,8 +118,15 @@ impl Group {
         &self.name
     }
 
-    /// Its name in the log: with an `@` where it is its own.
-    pub(crate) const fn label(&self) -> &Arc<str> {
+    /// Whether it has a name of its own, which any number of routes go by.
+    #[must_use]
+    pub fn has_own_name(&self) -> bool {
+        !Arc::ptr_eq(&self.name, &self.label)
+    }
+
+    /// Its name in the log and in metrics: with an `@` where it is its own.
+    #[must_use]
+    pub const fn label(&self) -> &Arc<str> {
         &self.label
     }
 

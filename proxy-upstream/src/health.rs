@@ -24,9 +24,10 @@ mod postgres;
 #[cfg(feature = "tls")]
 mod tls;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
 
+use once_cell::race::OnceBox;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -54,7 +55,7 @@ pub struct Health {
     /// How connections to it went.
     pub outcomes: Outcomes,
     /// Made when there is the first thing to say.
-    story: OnceLock<Box<Mutex<Story>>>,
+    story: OnceBox<Mutex<Story>>,
 }
 
 /// What there is to tell of it.
@@ -145,7 +146,7 @@ impl Default for Health {
             out: AtomicU8::new(0),
             share: AtomicU8::new(100),
             outcomes: Outcomes::default(),
-            story: OnceLock::new(),
+            story: OnceBox::new(),
         }
     }
 }

@@ -71,9 +71,9 @@ impl Kept {
     ) -> Vec<Arc<Member>> {
         let kept = &mut *self.0.members.lock();
         let others = !kept.is_empty();
-        let mut free: HashMap<Arc<str>, Vec<Arc<Member>>> = HashMap::with_capacity(kept.len());
+        let mut free: HashMap<Box<str>, Vec<Arc<Member>>> = HashMap::with_capacity(kept.len());
         for member in kept.iter().rev() {
-            free.entry(Arc::clone(&member.name)).or_default().push(Arc::clone(member));
+            free.entry(member.name.name().into()).or_default().push(Arc::clone(member));
         }
         let mut one = |member: MemberOptions| {
             let name = member.target.to_string();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_conn::breaker::{BreakerState, BreakerView, Change};
-use proxy_conn::{BreakerOptions, Limit, TargetBreaker};
+use proxy_conn::{BreakerOptions, Limit, Tally, TargetBreaker};
 use proxy_core::{Egress, TargetAddr};
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -33,8 +33,8 @@ const FAILED_ADDRESSES: usize = 64;
 /// A member of a group: its limit, its breaker, and what is counted for it.
 #[derive(Debug)]
 pub struct Member {
-    /// Where it is, as the configuration names it.
-    pub name: Arc<str>,
+    /// Where it is, as the configuration names it; its connections by way of this group are counted under it.
+    pub name: Tally,
     target: Target,
     /// Its connections by way of this group, and how many it may have.
     pub limit: Limit,
@@ -64,7 +64,7 @@ pub struct Member {
 
 impl Member {
     pub(crate) fn new(
-        name: Arc<str>,
+        name: Tally,
         member: MemberOptions,
         options: &GroupOptions,
         breaker: &Arc<BreakerOptions>,

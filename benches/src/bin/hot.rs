@@ -95,7 +95,7 @@ fn tracker() -> (Arc<Tracker>, Opening) {
 fn tracker_open_close(count: u32) {
     let (tracker, opening) = tracker();
     for _ in 0..count {
-        let opening = Opening::new(opening.peer, Arc::clone(&opening.listener));
+        let opening = Opening::new(opening.peer, opening.listener.clone());
         drop(black_box(tracker.open(0, opening)));
     }
 }
@@ -105,7 +105,7 @@ fn tracker_whole_life(count: u32) {
     // One clock for all: how often the real one is read is the caller's doing.
     let now = Instant::now();
     for _ in 0..count {
-        let opening = Opening::new(opening.peer, Arc::clone(&opening.listener));
+        let opening = Opening::new(opening.peer, opening.listener.clone());
         samples::whole_life(&tracker.open(0, opening), &facts, now);
     }
 }

@@ -22,7 +22,7 @@ struct Process {
     tracker: Arc<Tracker>,
     limits: [Limit; 3],
     addresses: AddressLimits,
-    listener: Arc<str>,
+    listener: proxy_conn::Tally,
     clients: u32,
 }
 
@@ -70,7 +70,7 @@ impl Process {
 
     fn open(&self, nth: u32) -> Held {
         let ip = IpAddr::from(Ipv4Addr::from(0x0A00_0000 + nth % self.clients));
-        let opening = Opening::new(PeerAddr::new((ip, 4000).into()), Arc::clone(&self.listener));
+        let opening = Opening::new(PeerAddr::new((ip, 4000).into()), self.listener.clone());
         let guard = self.tracker.open(0, opening);
         let permits = self.limits.each_ref().map(Limit::acquire);
         let permit = self.addresses.admit(ip, guard.opened()).ok();

@@ -4,11 +4,10 @@
 //! milliseconds of the admin thread, and none of a worker.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_conn::histogram::Bounds;
-use proxy_conn::{ConnView, DeadlineKind, Phase, PoolId, Tracked, Tracker};
+use proxy_conn::{ConnView, DeadlineKind, Phase, PoolId, Tally, Tracked, Tracker};
 use tokio::time::Instant;
 
 use super::view::secs;
@@ -60,10 +59,10 @@ pub(super) struct Counts {
     pub(super) pools: HashMap<PoolId, Group>,
     /// Those whose pool is not known yet.
     pub(super) poolless: Phases,
-    pub(super) listeners: HashMap<Arc<str>, Group>,
-    pub(super) routes: HashMap<Arc<str>, Group>,
+    pub(super) listeners: HashMap<Tally, Group>,
+    pub(super) routes: HashMap<Tally, Group>,
     /// By target, by route: those that dial it or have it.
-    pub(super) targets: HashMap<Arc<str>, HashMap<Arc<str>, u64>>,
+    pub(super) targets: HashMap<Tally, HashMap<Tally, u64>>,
     /// How many are at most so old, and older than the bound before; the last has no bound.
     ages: Vec<u64>,
     /// The oldest, the oldest first.
@@ -99,16 +98,15 @@ impl Counts {
             Some(pool) => self.pools.entry(pool).or_default().add(&view),
             None => self.poolless[view.phase] += 1,
         }
-        self.listeners.entry(Arc::clone(&view.listener)).or_default().add(&view);
+        self.listeners.entry(view.listener.clone()).or_default().add(&view);
         let millis = u64::try_from(view.age.as_millis()).unwrap_or(u64::MAX);
         let bucket = Bounds::MILLIS.as_slice().partition_point(|bound| *bound < millis);
         self.ages.iter_mut().skip(bucket).take(1).for_each(|count| *count += 1);
         let Some(route) = view.facts.route.as_ref() else { return };
         if let Some(target) = &view.facts.target {
-            let of_route = self.targets.entry(Arc::clone(route)).or_default();
-            *of_route.entry(Arc::clone(target)).or_default() += 1;
+            *self.targets.entry(route.clone()).or_default().entry(target.clone()).or_default() += 1;
         }
-        self.routes.entry(Arc::clone(route)).or_default().add(&view);
+        self.routes.entry(route.clone()).or_default().add(&view);
     }
 
     /// How old they are.
@@ -134,6 +132,8 @@ fn oldest(mut connections: Vec<Tracked>, at: Instant) -> Vec<Tracked> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use proxy_conn::{ConnGuard, DeadlineKind, Opening};
     use proxy_core::PeerAddr;

@@ -137,7 +137,7 @@ fn waiting(limit: &Limit) -> u64 {
 
 fn listeners(api: &Api, counts: &Counts) -> Vec<Listener> {
     let listener = |at: &Arc<proxy_dataplane::generation::Listener>| {
-        let group = counts.listeners.get(&at.label);
+        let group = counts.listeners.get(&*at.label);
         Listener {
             name: at.label.to_string(),
             connections: usage(group.map_or(0, Group::open), &at.limit),

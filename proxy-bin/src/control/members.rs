@@ -146,7 +146,7 @@ fn remove(running: &Arc<Running>, proxy: &Served, wanted: &RemoveMember) -> Resu
     let leaving = wanted.leaving.map_or(group.options().on_removed, of_model);
     info!(group = %group.name(), target, ?leaving, "a member was removed");
     let removed = gone.into_iter().map(|member| {
-        let of = OfMember::new(proxy, group.name(), member);
+        let of = OfMember::new(member);
         Removed { group: Arc::clone(group.name()), of, on_removed: leaving }
     });
     see_off_members(running, removed.collect(), running.config().graceful_shutdown_timeout.get());

@@ -55,7 +55,8 @@ pub(super) fn places(tracker: &Tracker, stuck: &[Suspect], now: Instant) -> Vec<
     let mut places = HashMap::new();
     for one in tracker.connections().iter().filter(|one| ids.contains(&one.id())) {
         let facts = one.view(now).facts;
-        let (target, route) = (facts.target, facts.route);
+        let name = |tally: crate::Tally| Arc::from(tally.name());
+        let (target, route) = (facts.target.map(name), facts.route.map(name));
         let place = places.entry((target.clone(), route.clone())).or_insert_with(|| StuckAt {
             target,
             route,

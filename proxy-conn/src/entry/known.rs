@@ -4,13 +4,13 @@
 //! before, a server name) is on the heap, and only for those.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::task::Waker;
 
 use proxy_core::ClientAddr;
 
 use super::Facts;
 use crate::id::Trail;
+use crate::outcomes::Tally;
 
 /// An address and a port, IPv4 as v4-mapped, in 18 bytes instead of 32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ impl Packed {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     client: Option<Packed>,
-    route: Option<Arc<str>>,
-    target: Option<Arc<str>>,
+    route: Option<Tally>,
+    target: Option<Tally>,
     rare: Option<Box<Rare>>,
     /// Who waits for the entry's cancel: the connection's own task.
     pub(super) waker: Option<Waker>,
@@ -92,6 +92,14 @@ impl Known {
         self.route = route;
         self.target = target;
         self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless }));
+    }
+
+    pub(super) const fn route(&self) -> Option<&Tally> {
+        self.route.as_ref()
+    }
+
+    pub(super) const fn target(&self) -> Option<&Tally> {
+        self.target.as_ref()
     }
 
     fn client(&self) -> Option<ClientAddr> {

@@ -27,6 +27,10 @@ pub enum Talk {
     Answered,
 }
 
+/// The bits that say who has spoken, and the one that says whether the last bytes were the client's.
+const TALK: u8 = 0b011;
+const CLIENTS: u8 = 0b100;
+
 /// Where it is told how far it is. Only the connection's own task changes it.
 #[derive(Debug)]
 pub(super) struct Spoken(AtomicU8);
@@ -37,7 +41,7 @@ impl Spoken {
     }
 
     pub(super) fn talk(&self) -> Talk {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.load(Ordering::Relaxed) & TALK {
             0 => Talk::Silent,
             1 => Talk::Greeted,
             2 => Talk::Unanswered,
@@ -45,9 +49,25 @@ impl Spoken {
         }
     }
 
+    /// Notes whose the last bytes are; whether what is said may still change who has spoken.
+    pub(super) fn last_word(&self, is_clients: bool) -> bool {
+        let before = self.0.load(Ordering::Relaxed);
+        let now = before & TALK | if is_clients { CLIENTS } else { 0 };
+        if now != before {
+            self.0.store(now, Ordering::Relaxed);
+        }
+        now & TALK != Talk::Answered as u8
+    }
+
+    /// Whether the last bytes were the client's.
+    pub(super) fn last_is_clients(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CLIENTS != 0
+    }
+
     /// Whether nothing that is said changes it any more.
-    pub(super) fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Talk::Answered as u8
+    #[cfg(test)]
+    fn is_over(&self) -> bool {
+        self.talk() == Talk::Answered
     }
 
     /// Somebody has said something.
@@ -58,7 +78,7 @@ impl Spoken {
             (Talk::Unanswered, Side::Backend) => Talk::Answered,
             (same, _) => same,
         };
-        self.0.store(next as u8, Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed) & CLIENTS | next as u8, Ordering::Relaxed);
     }
 }
 

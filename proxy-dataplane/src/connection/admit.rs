@@ -229,10 +229,14 @@ impl Place<'_> {
     ) -> Result<Permit, Verdict> {
         conn.deadline(Instant::now() + queue.longest_wait.get(), DeadlineKind::Queue);
         let early_data = passage.proxy.settings.early_data;
+        if let Some(permit) = limit.acquire() {
+            return Ok(permit);
+        }
+        let began = Instant::now();
         let waiting = pin!(limit.acquire_or_wait(queue));
-        let waited =
-            while_client_stays(conn, passage.client, &mut passage.ahead, early_data, waiting).await?;
-        waited.map_err(|error| {
+        let waited = while_client_stays(conn, passage.client, &mut passage.ahead, early_data, waiting).await;
+        conn.waited(began.elapsed());
+        waited?.map_err(|error| {
             let cause = match error {
                 QueueError::Full { .. } => Cause::QueueFull,
                 QueueError::TimedOut { .. } => Cause::QueueTimeout,

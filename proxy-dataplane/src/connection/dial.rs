@@ -52,6 +52,9 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let dialled = outcome.map_err(|error| Verdict::unreached(conn, &error))?;
     conn.hold(Side::Backend, dialled.stream.descriptor());
     if dialled.nth != 0 {
+        if candidates.first_has_failed() {
+            candidates.name(0).into_iter().for_each(|first| conn.failed_at(&first));
+        }
         conn.learn(|facts| facts.target = candidates.name(dialled.nth));
     }
     let omissions = state.omissions.as_ref();

@@ -1,7 +1,5 @@
 //! The route stage: which route takes the connection, and what follows from that.
 
-use std::sync::Arc;
-
 use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment, Verdict};
 use proxy_core::Stream;
 use proxy_route::Query;
@@ -54,7 +52,7 @@ pub(super) fn route<'p, S: Stream, D>(
     // What the backend may be told of; a hello can offer thousands.
     hello.iter_mut().for_each(|hello| hello.alpn.keep_first(|protocol| !is_grease(protocol)));
     let route: &RouteConfig = matched.payload;
-    conn.learn(|facts| facts.route = Some(Arc::clone(&route.name)));
+    conn.learn(|facts| facts.route = Some(state.name.clone()));
     if state.draining.is_on() {
         let detail = format!("route {} is being drained", route.name);
         return Err(Verdict::explained(conn, Cause::Draining, detail));

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use proxy_conn::PoolId;
+use proxy_conn::{PoolId, Tally};
 use proxy_upstream::{Draining, Kept};
 
 use super::Listener;
@@ -31,7 +31,7 @@ struct Names {
     routes: HashMap<Arc<str>, OfRoute>,
     /// Those of groups that have a name of their own.
     groups: HashMap<Arc<str>, Kept>,
-    listeners: HashMap<Arc<str>, Arc<Listener>>,
+    listeners: HashMap<Tally, Arc<Listener>>,
     pools: HashMap<Arc<str>, Pool>,
     /// How many generations have taken force: the turn of the one in force.
     turn: u64,
@@ -54,6 +54,7 @@ impl Names {
 /// What is counted of a route, whatever its configuration says.
 #[derive(Debug)]
 pub(crate) struct OfRoute {
+    pub(super) name: Tally,
     pub(super) limit: proxy_conn::Limit,
     pub(super) draining: Arc<Draining>,
     pub(super) omissions: Omissions,
@@ -66,6 +67,7 @@ pub(crate) struct OfRoute {
 impl OfRoute {
     fn new(route: &RouteConfig) -> Self {
         Self {
+            name: Arc::clone(&route.name).into(),
             limit: limit(route.max_connections),
             draining: Arc::default(),
             omissions: Omissions::default(),
@@ -125,7 +127,7 @@ impl Counted {
         let mut names = self.0.lock();
         names.spare = true;
         let at = Listener::after(config, names.listeners.get(config.label.as_str()));
-        names.listeners.insert(Arc::clone(&at.label), Arc::clone(&at));
+        names.listeners.insert(at.label.clone(), Arc::clone(&at));
         at
     }
 

@@ -1,6 +1,5 @@
 //! Which connections are a member's, and which members a change of the settings has removed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use proxy_conn::{ConnView, Reason, Tracked, Tracker};
@@ -8,15 +7,11 @@ use proxy_upstream::{Leaving, Member};
 use tokio::time::Instant;
 
 use super::Generation;
-use crate::settings::Action;
 
 /// A member of a group, as its connections are found: those that it has by way of this group and no other.
 #[derive(Debug)]
 pub struct OfMember {
     member: Arc<Member>,
-    /// For one that is on whatever port its clients came to, which its connections name: where that is, and by which routes.
-    addresses: HashSet<String>,
-    routes: HashSet<Arc<str>>,
 }
 
 /// A member that the settings in force do not have any more.
@@ -31,18 +26,10 @@ pub struct Removed {
 }
 
 impl OfMember {
-    /// Those of a `member` of the group of that name, by the routes of `proxy`.
+    /// Those of a `member`.
     #[must_use]
-    pub fn new<D>(proxy: &Generation<D>, group: &str, member: Arc<Member>) -> Self {
-        if member.target().is_fixed() {
-            return Self { member, addresses: HashSet::new(), routes: HashSet::new() };
-        }
-        let uses = |action: &Action| matches!(action, Action::Group(used) if *used.name == *group);
-        let routes = proxy.settings.routes.routes().filter(|route| uses(&route.payload.action));
-        let routes = routes.map(|route| Arc::clone(&route.payload.name)).collect();
-        let ports = proxy.listeners.iter().map(|at| at.config.port);
-        let addresses = ports.map(|port| member.target().address(port).to_string()).collect();
-        Self { member, addresses, routes }
+    pub const fn new(member: Arc<Member>) -> Self {
+        Self { member }
     }
 
     /// The member.
@@ -54,11 +41,8 @@ impl OfMember {
     /// Whether a connection is at the member, or is being dialled there.
     #[must_use]
     pub fn includes(&self, view: &ConnView) -> bool {
-        let Some(target) = &view.facts.target else { return false };
-        // Its name is its own: another member at the same target has another one that reads the same.
-        Arc::ptr_eq(target, &self.member.name)
-            || (self.addresses.contains(&**target)
-                && view.facts.route.as_ref().is_some_and(|route| self.routes.contains(route)))
+        // Another member at the same target is called the same, and is counted by itself.
+        view.facts.target.as_ref().is_some_and(|target| target.is(&self.member.name))
     }
 
     /// Its connections.
@@ -85,7 +69,7 @@ impl<D> Generation<D> {
             let (name, on_removed) = (Arc::clone(group.name()), now.options().on_removed);
             let gone = group.members().into_iter().filter(|member| !member.is_in_force());
             let removed = gone.map(|member| {
-                let of = OfMember::new(self, &name, member);
+                let of = OfMember::new(member);
                 Removed { group: Arc::clone(&name), of, on_removed }
             });
             removed.collect::<Vec<_>>()

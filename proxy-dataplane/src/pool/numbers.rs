@@ -73,6 +73,7 @@ fn number(
         (!is_used).then_some(id)
     };
     let free = names.iter().enumerate().find_map(is_free).ok_or(NoNumber)?;
+    tracker.forget_pool(free);
     if let Some(name) = names.get_mut(free.number()) {
         *name = Arc::clone(&pool.name);
     }

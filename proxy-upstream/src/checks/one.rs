@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Opening, Phase, Role, Tracker};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Opening, Phase, Role, Tally, Tracker};
 use proxy_core::dial::reach;
 use proxy_core::stream::{read, shutdown, write_all};
 use proxy_core::{Dial, Kernel as _, PeerAddr, Resolver, Side, Stream, TargetAddr};
@@ -37,7 +37,7 @@ pub(super) type Checked = Result<Option<Word>, Finding>;
 /// Whom a check is of.
 pub(super) struct Subject<'a> {
     pub(super) group: &'a Arc<str>,
-    pub(super) member: &'a Arc<str>,
+    pub(super) member: &'a Tally,
     pub(super) at: &'a TargetAddr,
     /// How it is reached.
     pub(super) leaving: LeavingBy,
@@ -50,8 +50,8 @@ impl<D: Dial> Means<D> {
     pub(super) async fn check(&self, subject: &Subject<'_>, options: &CheckOptions) -> Option<Checked> {
         let conn = self.tracker.open(0, Opening::new(peer(subject.at), "check").role(Role::Check));
         conn.learn(|facts| {
-            facts.route = Some(Arc::clone(subject.group));
-            facts.target = Some(Arc::clone(subject.member));
+            facts.route = Some(Arc::clone(subject.group).into());
+            facts.target = Some(subject.member.clone());
         });
         let checked = self.checked(&conn, subject, options).await;
         let cause = match &checked {

@@ -1,0 +1,158 @@
+//! All connections that are open, looked at once: how many each subject has in which phase, and their bytes.
+//!
+//! A look at one takes no copy of what is known of it. Any number may walk at one time: bytes are counted once, whoever is first.
+
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use tokio::time::Instant;
+
+use super::Tally;
+use crate::entry::{Entry, Home, Look};
+use crate::phase::Phase;
+use crate::pool_id::PoolId;
+
+/// From so long on a dial, or an answer that does not come, is long: ten times as long as a dial to the other side of the world
+/// takes, and a third of the time within which a backend that stands still is to be found.
+pub const LONG: Duration = Duration::from_secs(3);
+
+/// Connections of one subject that are open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Living {
+    /// By phase.
+    pub phases: [u64; Phase::ALL.len()],
+    /// Of those in dial, how many wait for a place.
+    pub waiting: u64,
+    /// Of those in dial that have a place, how many have been dialling for [`LONG`] or longer.
+    pub dialling_long: u64,
+    /// The longest that one of these has been in dial.
+    pub longest_dial: Duration,
+    /// Of those in relay, how many clients have said something [`LONG`] ago or longer, and the backend has never said anything
+    /// since.
+    pub unanswered: u64,
+    /// The longest that one of these has waited.
+    pub longest_unanswered: Duration,
+    /// Of those in relay, how many had their last bytes from the client, [`LONG`] ago or longer; the unanswered ones too. That is
+    /// usual for what goes one way.
+    pub unreplied: u64,
+    /// How old the oldest is.
+    pub oldest: Duration,
+}
+
+impl Living {
+    /// How many there are.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.phases.iter().sum()
+    }
+
+    fn add(&mut self, one: &Look) {
+        if let Some(phase) = self.phases.get_mut(one.phase.index()) {
+            *phase += 1;
+        }
+        self.oldest = self.oldest.max(one.age);
+        match one.phase {
+            Phase::Dial if one.waits => self.waiting += 1,
+            Phase::Dial if one.in_phase >= LONG => {
+                self.dialling_long += 1;
+                self.longest_dial = self.longest_dial.max(one.in_phase);
+            }
+            Phase::Relay => {
+                if let Some(waited) = one.unanswered.filter(|waited| *waited >= LONG) {
+                    self.unanswered += 1;
+                    self.longest_unanswered = self.longest_unanswered.max(waited);
+                }
+                self.unreplied += u64::from(one.unreplied.is_some_and(|waited| waited >= LONG));
+            }
+            Phase::Header | Phase::Peek | Phase::Dial | Phase::Drain => {}
+        }
+    }
+}
+
+/// What a walk has seen.
+#[derive(Debug, Default)]
+pub struct Walk {
+    all: Seen,
+    /// By what connections are counted under.
+    by: HashTable<(Tally, Seen)>,
+    /// By number.
+    pools: Vec<Seen>,
+}
+
+/// What a walk has seen of one subject: connections, and bytes that nobody had counted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    living: Living,
+    bytes: (u64, u64),
+}
+
+impl Seen {
+    fn add(&mut self, one: &Look, (from_client, from_backend): (u64, u64)) {
+        self.living.add(one);
+        self.bytes.0 += from_client;
+        self.bytes.1 += from_backend;
+    }
+}
+
+/// Addresses of what is on the heap differ above their lowest bits; the multiplier is that of Fibonacci hashing (2⁶⁴ / φ).
+const fn hash(key: usize) -> u64 {
+    (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+impl Walk {
+    /// All of them.
+    #[must_use]
+    pub const fn all(&self) -> &Living {
+        &self.all.living
+    }
+
+    /// Those that are counted under `tally`; None if there is none.
+    #[must_use]
+    pub fn of(&self, tally: &Tally) -> Option<&Living> {
+        let key = tally.key();
+        self.by.find(hash(key), |(known, _)| known.key() == key).map(|(_, seen)| &seen.living)
+    }
+
+    /// Those of a pool; None if there is none.
+    #[must_use]
+    pub fn of_pool(&self, pool: PoolId) -> Option<&Living> {
+        self.pools.get(pool.number()).map(|seen| &seen.living).filter(|living| living.open() > 0)
+    }
+
+    pub(crate) fn add(&mut self, entry: &Entry, home: Home, now: Instant) {
+        let look = entry.look(home, now);
+        // Before it has all that it is counted under, nothing is counted.
+        let bytes = if look.phase >= Phase::Relay { entry.uncounted() } else { (0, 0) };
+        self.all.add(&look, bytes);
+        if let Some(pool) = entry.pool() {
+            if self.pools.len() <= pool.number() {
+                self.pools.resize(pool.number() + 1, Seen::default());
+            }
+            self.pools.get_mut(pool.number()).into_iter().for_each(|seen| seen.add(&look, bytes));
+        }
+        self.under(entry.listener(), &look, bytes);
+        entry.with_tallies(|route, target| {
+            for tally in [route, target].into_iter().flatten() {
+                self.under(tally, &look, bytes);
+            }
+        });
+    }
+
+    fn under(&mut self, tally: &Tally, look: &Look, bytes: (u64, u64)) {
+        let key = tally.key();
+        let found = self.by.entry(hash(key), |(known, _)| known.key() == key, |(known, _)| hash(known.key()));
+        let mut known = found.or_insert_with(|| (tally.clone(), Seen::default()));
+        known.get_mut().1.add(look, bytes);
+    }
+
+    /// Counts the bytes, now that all are seen.
+    pub(crate) fn count(&self, of_pool: impl Fn(PoolId, (u64, u64))) -> (u64, u64) {
+        for (tally, seen) in self.by.iter().filter(|(_, seen)| seen.bytes != (0, 0)) {
+            tally.counts().walked(seen.bytes);
+        }
+        let pools = (0..).map_while(PoolId::new).zip(&self.pools);
+        pools.filter(|(_, seen)| seen.bytes != (0, 0)).for_each(|(pool, seen)| of_pool(pool, seen.bytes));
+        self.all.bytes
+    }
+}
