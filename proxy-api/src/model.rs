@@ -4,6 +4,7 @@
 //! levels are those of logs and metrics. A field that is null is not known, or does not apply.
 
 mod audit;
+mod chain;
 mod change;
 mod connections;
 mod findings;
@@ -18,9 +19,13 @@ mod status;
 mod usage;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
+pub use chain::{
+    Chain, ChainConnection, ChainGroup, ChainHop, Disagreement, Hop, HopDeadlines, HopMinute, Pile, Spread,
+};
 pub use change::{Change, ChangeKind, Diff, NEW_CONFIGURATION, Reload, Upgrade};
 pub use connections::{
-    Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Socket, SortBy, Tcp, TraceEvent,
+    Connection, ConnectionGroup, ConnectionGroups, ConnectionInFull, Connections, Filter, GroupBy, Kill,
+    Killed, Socket, SortBy, Tcp, TraceEvent,
 };
 pub use findings::{Finding, Subject};
 pub use groups::{AddMember, Group, Leaving, MemberChange, RemoveMember, SetWeight};

@@ -15,6 +15,7 @@ mod api;
 mod ascending;
 mod auth;
 mod body;
+mod chain;
 mod change;
 mod clients;
 mod connections;
@@ -24,8 +25,11 @@ mod endpoints;
 mod events;
 mod filter;
 pub(crate) mod fit;
+mod grouped;
 mod health;
 mod holder;
+mod hop;
+mod hops;
 mod live;
 mod members;
 mod metrics;
@@ -276,7 +280,10 @@ impl AdminServer {
         let socket = sockets.socket().map(Path::to_path_buf);
         let AdminSockets { unix, tcp, kept, reserve, process, runtime, name } = sockets;
         let control = subject.control.clone();
-        let router = endpoints::router(subject, name, process, stop.clone());
+        let runtime_of_control = subject.control.running().runtime.clone();
+        let (router, api) = endpoints::router(subject, name, process, stop.clone());
+        // It ends with the API.
+        drop(runtime_of_control.spawn(hops::watch(api)));
         let release = stop.child_token();
         let serving =
             Serving { router, reserve, tasks: TaskTracker::new(), stop: stop.clone(), until: stop.clone() };

@@ -25,7 +25,7 @@ use crate::descriptors::beside_the_proxy;
 use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
-pub use admin::{Admin, AdminAddr, HopName, SocketMode, SocketPath, TokenPath};
+pub use admin::{Admin, AdminAddr, HopAt, HopName, HopPlace, SocketMode, SocketPath, TokenPath};
 pub use cap::Cap;
 pub use chain::{Between, apart, between};
 pub use delay::Delay;

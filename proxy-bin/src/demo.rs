@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::config::Admin;
+use crate::config::{Admin, HopAt, SocketPath};
 use proxy_api::places::HOPS;
 
 pub use folder::PrivateFolder;
@@ -64,7 +64,12 @@ pub fn admins(folder: Option<&PrivateFolder>, ports: Ports) -> Result<(Admin, Ad
     };
     let dashboard = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.dashboard)).into();
     let [outer, inner] = HOPS;
-    Ok((Admin { listen: Some(dashboard), ..at(outer)? }, at(inner)?))
+    let inner = at(inner)?;
+    let hop = |socket: &SocketPath| {
+        socket.as_path().display().to_string().parse().map(|at| HopAt { at, token_file: None })
+    };
+    let hops = inner.socket.iter().map(hop).collect::<Result<_, String>>()?;
+    Ok((Admin { listen: Some(dashboard), hops, ..at(outer)? }, inner))
 }
 
 /// How long a client of the demo backend has for a PROXY header: it is a demonstration, not a server.

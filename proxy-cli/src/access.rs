@@ -84,7 +84,11 @@ fn named_by_variable(text: &OsStr) -> Result<Place, AccessError> {
     text.parse().map_err(AccessError::Variable)
 }
 
-fn read_token(file: &Path) -> Result<String, AccessError> {
+/// The token in a file: one line of printable characters.
+///
+/// # Errors
+/// Where it cannot be read, or holds something else.
+pub fn read_token(file: &Path) -> Result<String, AccessError> {
     let text = std::fs::read_to_string(file)
         .map_err(|source| AccessError::TokenFile { file: file.to_owned(), source })?;
     let token = text.trim();

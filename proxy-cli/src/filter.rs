@@ -42,6 +42,9 @@ pub struct FilterArgs {
     /// Silent for at least so long.
     #[arg(long, value_name = "DURATION")]
     min_idle: Option<Bound>,
+    /// With this text in their id, in one of a hop before, in their client's address, in their server name, route or target.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
 }
 
 /// What `--client` takes, as it is written: the proxy reads it again.
@@ -86,6 +89,7 @@ impl From<FilterArgs> for Filter {
             previous: args.previous.map(|id| id.0),
             min_age_s: args.min_age.map(|age| age.get().as_secs_f64()),
             min_idle_s: args.min_idle.map(|idle| idle.get().as_secs_f64()),
+            search: args.search,
         }
     }
 }
@@ -109,6 +113,7 @@ pub fn told(filter: &Filter) -> String {
         ("previous", filter.previous.clone()),
         ("min_age", duration(filter.min_age_s)),
         ("min_idle", duration(filter.min_idle_s)),
+        ("search", filter.search.clone()),
     ];
     let given = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?)));
     given.collect::<Vec<_>>().join(" ")
@@ -137,6 +142,7 @@ pub fn parse(text: &str) -> Result<Filter, FilterError> {
             "listener" => filter.listener = owned(),
             "server_name" => filter.server_name = owned(),
             "previous" => filter.previous = owned(),
+            "search" => filter.search = owned(),
             "min_age" => filter.min_age_s = seconds()?,
             "min_idle" => filter.min_idle_s = seconds()?,
             _ => return Err(FilterError::Unknown(name.to_owned())),

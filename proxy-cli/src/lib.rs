@@ -2,7 +2,7 @@
 
 pub mod access;
 mod audit;
-mod chain;
+pub mod chain;
 pub mod client;
 mod conns;
 mod control;
@@ -86,8 +86,6 @@ pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
         let meaningless = match subcommand.get_name() {
             "run" | "check" | "schema" | "demo" | "man" | "completions" => access::hidden_options(),
-            // It is told its proxies otherwise.
-            "chain" => access::hidden_options().into_iter().take(1).collect(),
             _ => Vec::new(),
         };
         subcommand.args(meaningless)
@@ -102,7 +100,7 @@ Examples:
   smartproxy check outer.toml inner.toml      and whether the hops of a chain fit each other
   smartproxy run proxy.toml           run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
-  smartproxy chain outer.sock inner.sock      which connections live on one hop of a chain only
+  smartproxy chain                    the hops of a chain side by side, and what lives on one of them only
   smartproxy conns --phase dial --min-age 10s
   smartproxy kill --route api --min-idle 10m --dry-run
 

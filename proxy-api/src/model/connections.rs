@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::phases::Phases;
+
 /// A page of connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
@@ -150,6 +152,58 @@ pub struct Filter {
     pub min_age_s: Option<f64>,
     /// Silent for at least so long, in seconds.
     pub min_idle_s: Option<f64>,
+    /// That have this text, in capitals or not, in their id, in one that they had on a hop before, in their client's address, in the
+    /// name in their ClientHello, in their route or their target.
+    pub search: Option<String>,
+}
+
+/// What connections are grouped by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// Their route.
+    #[default]
+    Route,
+    /// Their target.
+    Target,
+    /// Their client's address, without its port.
+    Client,
+    /// The name in their ClientHello, in small letters.
+    ServerName,
+    /// Their phase.
+    Phase,
+}
+
+/// Connections, grouped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionGroups {
+    /// Connections that are open.
+    pub total: u64,
+    /// How many of them the filter lets through.
+    pub matched: u64,
+    /// How many groups these are.
+    pub groups_total: u64,
+    /// The first of them.
+    pub groups: Vec<ConnectionGroup>,
+}
+
+/// Connections that have something in common.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionGroup {
+    /// What they have in common; null for those that have nothing of the kind, or of which it is not known yet.
+    pub name: Option<String>,
+    /// How many there are.
+    pub connections: u64,
+    /// Those by phase.
+    pub phases: Phases,
+    /// The age of the oldest.
+    pub oldest_s: f64,
+    /// The longest that one of them has been silent.
+    pub longest_idle_s: f64,
+    /// Bytes that they have read from their clients.
+    pub from_client_bytes: u64,
+    /// Bytes that they have read from their backends.
+    pub from_backend_bytes: u64,
 }
 
 /// What a list is sorted by.

@@ -9,6 +9,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::ascending::Ascending;
+use super::chain::View;
+use super::hop::Deadlines;
+use super::hops::Hops;
 use super::live::Live;
 use super::process::Process;
 use super::traces::Traces;
@@ -31,6 +34,11 @@ pub(super) struct Api {
     pub(super) name: String,
     pub(super) process: Process,
     pub(super) live: Live,
+    /// The other hops of the chain, and what there was to say of the whole last.
+    pub(super) hops: Hops,
+    pub(super) chain: View,
+    /// This hop's deadlines, as others are told.
+    pub(super) deadlines: Deadlines,
     /// Bytes read so far, as `/metrics` has said.
     pub(super) from_clients: Ascending,
     pub(super) from_backends: Ascending,
@@ -55,6 +63,9 @@ impl Api {
             name,
             process,
             live: Live::default(),
+            hops: Hops::default(),
+            chain: View::default(),
+            deadlines: Deadlines::default(),
             from_clients: Ascending::default(),
             from_backends: Ascending::default(),
             comparing: Arc::new(Semaphore::new(1)),

@@ -111,6 +111,13 @@ pub(super) async fn list(
     Ok(Json(Connections { total, matched: matched as u64, connections: shown, next }))
 }
 
+/// All connections, as a list says them.
+pub(super) fn all(api: &Api) -> Vec<Connection> {
+    let (pools, now) = (view::pool_names(&api.proxy()), Instant::now());
+    let all = api.tracker().connections();
+    all.iter().map(|one| view::connection(&one.view(now), one.is_immortal(), &pools, now)).collect()
+}
+
 /// The connection with this id.
 pub(super) fn find(tracker: &Tracker, id: ConnId) -> Result<Tracked, Problem> {
     let found = tracker.connections().into_iter().find(|one| one.id() == id);

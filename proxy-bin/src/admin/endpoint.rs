@@ -32,6 +32,21 @@ pub(super) struct Body {
     pub(super) schema: Described,
 }
 
+/// What stands behind the question mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Query {
+    /// Nothing.
+    None,
+    /// Which connections, in which order, and which page of them.
+    List,
+    /// Which connections, and what they are grouped by.
+    Groups,
+    /// The most of a list.
+    Limit,
+    /// How many proxies a connection came through.
+    Behind,
+}
+
 /// One method of one path.
 pub(super) struct Endpoint {
     pub(super) method: &'static str,
@@ -40,8 +55,8 @@ pub(super) struct Endpoint {
     pub(super) handler: MethodRouter<Arc<Api>>,
     pub(super) answer: Answer,
     pub(super) body: Option<Body>,
-    /// Takes the query of a list of connections.
-    pub(super) lists: bool,
+    /// Which query it takes.
+    pub(super) query: Query,
 }
 
 /// What `handler` answers to that method of that path; text, unless it is said to be something else.
@@ -62,7 +77,7 @@ where
         _ => MethodFilter::GET,
     };
     let answer = Answer::Text("text/plain; charset=utf-8");
-    Endpoint { method, path, about, handler: on(filter, handler), answer, body: None, lists: false }
+    Endpoint { method, path, about, handler: on(filter, handler), answer, body: None, query: Query::None }
 }
 
 impl Endpoint {
@@ -86,7 +101,7 @@ impl Endpoint {
         Self { body: Some(Body { media, schema: described::<String> }), ..self }
     }
 
-    pub(super) fn listing(self) -> Self {
-        Self { lists: true, ..self }
+    pub(super) fn asked(self, query: Query) -> Self {
+        Self { query, ..self }
     }
 }

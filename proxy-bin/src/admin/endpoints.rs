@@ -8,14 +8,19 @@ use proxy_api::model;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{Api, Subject};
-use super::endpoint::{Endpoint, endpoint};
+use super::endpoint::{Endpoint, Query, endpoint};
 use super::process::Process;
-use super::{change, connections, events, health, members, metrics, openapi, page, status, targets, trace};
+use super::{
+    chain, change, connections, events, grouped, health, hop, members, metrics, openapi, page, status,
+    targets, trace,
+};
 use crate::admin::problem::Problem;
 
 /// The table.
 fn endpoints() -> Vec<Endpoint> {
     let mut all = looks();
+    all.extend(looks_at_connections());
+    all.extend(looks_at_the_chain());
     all.extend(acts());
     all.extend(acts_on_members());
     all
@@ -25,23 +30,6 @@ fn endpoints() -> Vec<Endpoint> {
 fn looks() -> Vec<Endpoint> {
     vec![
         endpoint("get", "/v1/status", "The proxy as a whole", status::status).says::<model::Status>(),
-        endpoint(
-            "get",
-            "/v1/connections",
-            "Connections, filtered, sorted, a page at a time",
-            connections::list,
-        )
-        .listing()
-        .says::<model::Connections>(),
-        endpoint(
-            "get",
-            "/v1/connections/{id}",
-            "One connection in full, with both its sockets",
-            connections::one,
-        )
-        .says::<model::ConnectionInFull>(),
-        endpoint("get", "/v1/connections/{id}/trace", "One connection, followed until it ends", trace::trace)
-            .tells::<model::TraceEvent>("trace"),
         endpoint("get", "/v1/events", "The proxy as a whole, once a second", events::events)
             .tells::<model::Sample>("sample"),
         endpoint("get", "/v1/routes", "The routes, each with its targets", status::all_routes)
@@ -85,6 +73,54 @@ fn looks() -> Vec<Endpoint> {
             .shows("text/plain; version=0.0.4; charset=utf-8"),
         endpoint("get", "/healthz", "Whether the proxy is alive", health::healthz),
         endpoint("get", "/readyz", "Whether it takes new connections", health::readyz),
+    ]
+}
+
+/// What changes nothing, of connections.
+fn looks_at_connections() -> Vec<Endpoint> {
+    vec![
+        endpoint(
+            "get",
+            "/v1/connections",
+            "Connections, filtered, sorted, a page at a time",
+            connections::list,
+        )
+        .asked(Query::List)
+        .says::<model::Connections>(),
+        endpoint(
+            "get",
+            "/v1/connections/groups",
+            "Connections, filtered, by what they have in common; the largest groups first",
+            grouped::groups,
+        )
+        .asked(Query::Groups)
+        .says::<model::ConnectionGroups>(),
+        endpoint(
+            "get",
+            "/v1/connections/{id}",
+            "One connection in full, with both its sockets",
+            connections::one,
+        )
+        .says::<model::ConnectionInFull>(),
+        endpoint("get", "/v1/connections/{id}/trace", "One connection, followed until it ends", trace::trace)
+            .tells::<model::TraceEvent>("trace"),
+    ]
+}
+
+/// What changes nothing, of this hop and the others.
+fn looks_at_the_chain() -> Vec<Endpoint> {
+    vec![
+        endpoint("get", "/v1/hop", "What this hop says of itself to its neighbours", hop::hop)
+            .asked(Query::Behind)
+            .says::<model::Hop>(),
+        endpoint(
+            "get",
+            "/v1/chain",
+            "The hops of the chain side by side, and their connections joined",
+            chain::chain,
+        )
+        .asked(Query::Limit)
+        .says::<model::Chain>(),
     ]
 }
 
@@ -172,13 +208,19 @@ fn acts_on_members() -> Vec<Endpoint> {
     ]
 }
 
-/// Answers what the table says.
-pub(super) fn router(subject: Subject, name: String, process: Process, stop: CancellationToken) -> Router {
+/// Answers what the table says; and what it has to answer with.
+pub(super) fn router(
+    subject: Subject,
+    name: String,
+    process: Process,
+    stop: CancellationToken,
+) -> (Router, Arc<Api>) {
     let endpoints = endpoints();
     let description = openapi::description(&endpoints);
-    let api = Api::new(subject, name, process, stop, description);
+    let api = Arc::new(Api::new(subject, name, process, stop, description));
     let routes = endpoints.into_iter().fold(Router::new(), |router, one| router.route(one.path, one.handler));
-    routes.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(Arc::new(api))
+    let router = routes.fallback(unknown).method_not_allowed_fallback(wrong_method);
+    (router.with_state(Arc::clone(&api)), api)
 }
 
 async fn unknown(request: Request) -> Problem {

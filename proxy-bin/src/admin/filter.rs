@@ -17,7 +17,7 @@ use proxy_api::model::{DrainKind, Filter};
 use proxy_dataplane::generation::Generation;
 
 /// The keys of a filter.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "phase",
     "route",
     "client",
@@ -28,6 +28,7 @@ pub(super) const KEYS: [&str; 10] = [
     "previous",
     "min_age_s",
     "min_idle_s",
+    "search",
 ];
 
 /// A filter that makes sense.
@@ -43,6 +44,8 @@ pub(super) struct Selection {
     listener: Option<String>,
     server_name: Option<String>,
     previous: Option<String>,
+    /// In small letters.
+    search: Option<String>,
 }
 
 /// The filter in a query.
@@ -58,6 +61,7 @@ pub(super) fn filter(pairs: &mut Pairs) -> Result<Filter, Problem> {
         previous: pairs.take("previous"),
         min_age_s: pairs.parsed("min_age_s", SECONDS)?,
         min_idle_s: pairs.parsed("min_idle_s", SECONDS)?,
+        search: pairs.take("search"),
     })
 }
 
@@ -77,6 +81,7 @@ impl Selection {
             listener: filter.listener,
             server_name: filter.server_name,
             previous: filter.previous,
+            search: filter.search.as_deref().map(search).transpose()?,
         })
     }
 
@@ -116,7 +121,7 @@ impl Selection {
     fn asks_for_facts(&self) -> bool {
         self.client.is_some()
             || self.target.is_some()
-            || [&self.route, &self.listener, &self.server_name, &self.previous]
+            || [&self.route, &self.listener, &self.server_name, &self.previous, &self.search]
                 .iter()
                 .any(|selection| selection.is_some())
     }
@@ -134,7 +139,33 @@ impl Selection {
             && self.server_name.as_deref().is_none_or(named)
             && self.previous.as_deref().is_none_or(|selection| facts.previous.ids().any(|id| id == selection))
             && self.client.is_none_or(|net| facts.client.is_some_and(|client| net.contains(client.ip())))
+            && self.search.as_deref().is_none_or(|text| is_in(text, view))
     }
+}
+
+/// Whether a text in small letters is in something that a connection is looked for by.
+fn is_in(text: &str, view: &ConnView) -> bool {
+    let facts = &view.facts;
+    let has = |found: &str| found.to_ascii_lowercase().contains(text);
+    let client = || facts.client.map_or_else(|| view.peer.to_string(), |client| client.to_string());
+    let names = [facts.server_name.as_deref(), facts.route.as_deref(), facts.target.as_deref()];
+    names.into_iter().flatten().any(has)
+        || has(&view.id.to_string())
+        || has(&client())
+        || facts.previous.ids().any(has)
+}
+
+/// The longest text that is looked for: a server name has at most 253 characters.
+const LONGEST_SEARCH: usize = 255;
+
+fn search(text: &str) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > LONGEST_SEARCH {
+        return Err(Problem::bad_request(format!(
+            "`search` is to be a text of 1 to {LONGEST_SEARCH} characters"
+        )));
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 fn phase(name: &str) -> Result<Phase, Problem> {
@@ -205,7 +236,7 @@ mod tests {
     #[test]
     fn each_key_lets_through_what_agrees_and_nothing_else() {
         type Set = fn(&mut Filter, String);
-        let keys: [(Set, &str, &str); 8] = [
+        let keys: [(Set, &str, &str); 14] = [
             (|filter, text| filter.phase = Some(text), "dial", "relay"),
             (|filter, text| filter.route = Some(text), "web", "we"),
             (|filter, text| filter.client = Some(text), "10.0.0.0/8", "10.1.2.4"),
@@ -214,6 +245,12 @@ mod tests {
             (|filter, text| filter.listener = Some(text), "*:80", "*:81"),
             (|filter, text| filter.server_name = Some(text), "www.example.com", "example.com"),
             (|filter, text| filter.previous = Some(text), "aaaa-1", "aaaa"),
+            (|filter, text| filter.search = Some(text), "example", "example.org"),
+            (|filter, text| filter.search = Some(text), " EXAMPLE.com ", "wwww"),
+            (|filter, text| filter.search = Some(text), "10.1.2.3:4", "127.0.0.1:1"),
+            (|filter, text| filter.search = Some(text), "bbbb-2", "bbbb-22"),
+            (|filter, text| filter.search = Some(text), "-1", "-zz"),
+            (|filter, text| filter.search = Some(text), "0.1:3000", "*:80"),
         ];
         for (set, right, wrong) in keys {
             for (text, expected) in [(right, true), (wrong, false)] {
@@ -242,6 +279,8 @@ mod tests {
             Filter { min_age_s: Some(-1.0), ..Filter::default() },
             Filter { min_idle_s: Some(f64::NAN), ..Filter::default() },
             Filter { min_idle_s: Some(1e300), ..Filter::default() },
+            Filter { search: some(" "), ..Filter::default() },
+            Filter { search: Some("x".repeat(256)), ..Filter::default() },
         ] {
             assert_eq!(takes(filter.clone()), Err(400), "{filter:?}");
         }

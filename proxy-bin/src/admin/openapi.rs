@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::connections::PAGE_KEYS;
-use super::endpoint::{Answer, Endpoint};
+use super::endpoint::{Answer, Endpoint, Query};
 use super::filter::KEYS;
 use proxy_api::model::Filter;
 use proxy_api::model::Problem;
@@ -52,9 +52,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
             "schema": { "type": "string", "pattern": "^[0-9a-f]{8}-[0-9a-f]{1,16}$" },
         }));
     }
-    if endpoint.lists {
-        parameters.extend(list_parameters(generator));
-    }
+    parameters.extend(of_query(endpoint.query, generator));
     let problem = generator.subschema_for::<Problem>();
     let mut operation = json!({
         "summary": endpoint.about,
@@ -96,10 +94,36 @@ fn answer(answer: &Answer, generator: &mut SchemaGenerator) -> Value {
     json!({ "description": about, "content": { media: { "schema": schema } } })
 }
 
-/// The filter's keys, described as the type describes them, and those of the page.
-fn list_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
+/// What stands behind the question mark.
+fn of_query(query: Query, generator: &mut SchemaGenerator) -> Vec<Value> {
+    let one = |name: &str, schema: Value, about: &str| json!({ "name": name, "in": "query", "description": about, "schema": schema });
+    let limit = |most: u64, usual: u64| {
+        one(
+            "limit",
+            json!({ "type": "integer", "minimum": 1, "maximum": most, "default": usual }),
+            "The most that are listed.",
+        )
+    };
+    match query {
+        Query::None => Vec::new(),
+        Query::List => filter_parameters(generator).into_iter().chain(page_parameters(generator)).collect(),
+        Query::Groups => {
+            let by = generator.subschema_for::<proxy_api::model::GroupBy>();
+            let of_groups =
+                [one("by", json!(by), "What they are grouped by; `route` if not given."), limit(1000, 50)];
+            filter_parameters(generator).into_iter().chain(of_groups).collect()
+        }
+        Query::Limit => vec![limit(10_000, 20)],
+        Query::Behind => {
+            let schema = json!({ "type": "integer", "minimum": 0, "maximum": 16, "default": 0 });
+            vec![one("behind", schema, "How many proxies connections came through whose deadlines are told.")]
+        }
+    }
+}
+
+/// The filter's keys, described as the type describes them.
+fn filter_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
     let filter = generator.root_schema_for::<Filter>();
-    let sort = generator.subschema_for::<proxy_api::model::SortBy>();
     let of_filter = KEYS.iter().map(|key| {
         let property = filter.pointer(&format!("/properties/{key}")).cloned().unwrap_or_default();
         let about = property.get("description").cloned().unwrap_or_default();
@@ -109,6 +133,12 @@ fn list_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
             "schema": { "type": if number { "number" } else { "string" } },
         })
     });
+    of_filter.collect()
+}
+
+/// Those of a page.
+fn page_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
+    let sort = generator.subschema_for::<proxy_api::model::SortBy>();
     let page = [
         (json!(sort), "What the list is sorted by; `age` if not given."),
         (json!({ "type": "boolean" }), "The other way round."),
@@ -121,5 +151,5 @@ fn list_parameters(generator: &mut SchemaGenerator) -> Vec<Value> {
     let of_page = PAGE_KEYS.iter().zip(page).map(
         |(key, (schema, about))| json!({ "name": key, "in": "query", "description": about, "schema": schema }),
     );
-    of_filter.chain(of_page).collect()
+    of_page.collect()
 }

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use proxy_cli::place::Place as ProxyPlace;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
-use super::document::Document;
+use super::document::{Document, Place};
 use super::file::{ConfigFile, Name};
 use super::finding::Finding;
 
@@ -37,7 +38,25 @@ pub struct Admin {
     /// a browser asks): one line of 16 to 512 visible characters, in a file that only its owner and group may read.
     #[schemars(with = "TokenPath")]
     pub token_file: Option<TokenPath>,
+    /// The other hops of the chain, in the order in which connections pass them after this one: the admin API of each, as the path
+    /// of its socket or as an address, such as `["/run/inner/admin.sock"]` or
+    /// `[{ at = "10.0.0.2:9000", token_file = "/etc/smartproxy/inner.token" }]`. At most 15. This proxy asks them every other second
+    /// how they are, and joins their connections with its own for `smartproxy chain` and the dashboard. A reload takes a change.
+    pub hops: Vec<HopAt>,
 }
+
+impl Admin {
+    /// Whether both are served in the same way: what is different otherwise needs no other sockets.
+    #[must_use]
+    pub fn is_served_as(&self, other: &Self) -> bool {
+        let Self { name, socket, socket_mode, listen, token_file, hops: _ } = self;
+        (name, socket, socket_mode, listen, token_file)
+            == (&other.name, &other.socket, &other.socket_mode, &other.listen, &other.token_file)
+    }
+}
+
+/// The most other hops: more than any chain has.
+const MOST_HOPS: usize = 15;
 
 /// Serde and schema for types that are made from a text by `FromStr`.
 macro_rules! from_text {
@@ -77,6 +96,10 @@ macro_rules! from_text {
         }
     };
 }
+
+mod hop;
+
+pub use hop::{HopAt, HopPlace};
 
 /// What a hop is called: as the name of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -282,5 +305,33 @@ pub(super) fn check(file: &ConfigFile, document: &Document<'_>, findings: &mut V
     }
     if admin.socket.is_none() && place.key("socket_mode").exists() {
         findings.push(needs("socket_mode", "socket"));
+    }
+    hops(admin, &place.key("hops"), findings);
+}
+
+/// What is wrong with the other hops.
+fn hops(admin: &Admin, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+    for (n, hop) in admin.hops.iter().enumerate() {
+        let at = place.index(n);
+        let own = admin
+            .socket
+            .as_ref()
+            .is_some_and(|own| *hop.at.place() == ProxyPlace::Unix(own.as_path().into()));
+        if own {
+            let title =
+                "this is the proxy's own socket: `hops` names the others, and this one comes before them";
+            findings.push(Finding::new(at.span(), title));
+        } else if admin.hops.iter().take(n).any(|before| before.at == hop.at) {
+            findings.push(Finding::new(at.span(), format!("{} is among the hops already", hop.at)));
+        } else if n == MOST_HOPS {
+            findings.push(Finding::new(
+                at.span(),
+                format!("a chain has at most {MOST_HOPS} hops beside this one"),
+            ));
+        }
+        if hop.at.is_socket() && hop.token_file.is_some() {
+            let title = "a hop that is asked over its socket wants no token";
+            findings.push(Finding::new(at.key("token_file").span(), title).label("this has no effect"));
+        }
     }
 }

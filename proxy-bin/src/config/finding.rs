@@ -27,11 +27,20 @@ pub struct Finding {
     pub beside: Vec<(Span, String)>,
     /// What to do about it.
     pub help: Option<String>,
+    /// Whether nothing breaks for it: something is lost, or cannot be told.
+    pub is_advice: bool,
 }
 
 impl Finding {
     pub(super) fn new(span: Span, title: impl Into<String>) -> Self {
-        Self { title: title.into(), span, label: String::new(), beside: Vec::new(), help: None }
+        Self {
+            title: title.into(),
+            span,
+            label: String::new(),
+            beside: Vec::new(),
+            help: None,
+            is_advice: false,
+        }
     }
 
     pub(super) fn label(self, label: impl Into<String>) -> Self {
@@ -45,6 +54,10 @@ impl Finding {
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    pub(super) fn advice_only(self) -> Self {
+        Self { is_advice: true, ..self }
     }
 }
 

@@ -189,8 +189,12 @@ fn warnings(running: &Arc<Running>, before: &Config, next: &Config) -> Vec<Strin
     warnings.extend(shut.map(|at| format!("listener {} stays closed: it is drained", at.label)));
     warnings.extend(taken_back(&running.proxy(), before, next));
     warnings.extend(too_few_descriptors(&next.settings));
-    if before.admin != next.admin {
-        warnings.push("[admin] takes effect at the next start".to_owned());
+    let served_alike = match (&before.admin, &next.admin) {
+        (Some(was), Some(is)) => was.is_served_as(is),
+        (was, is) => was.is_none() && is.is_none(),
+    };
+    if !served_alike {
+        warnings.push("[admin] takes effect at the next start, but for hops".to_owned());
     }
     if let (Some(was), Some(is)) = (&before.settings.clients, &next.settings.clients)
         && !is_same_table(was, is)

@@ -107,7 +107,7 @@ fn the_admin_table_waits_for_the_next_start() {
     let world = World::new();
     let other = text(&world).replace("name = \"outer\"", "name = \"renamed\"");
     let diff: Diff = world.at().ask("POST", "/v1/config/diff", &[], &other).says();
-    assert_eq!(diff.warnings, ["[admin] takes effect at the next start"]);
+    assert_eq!(diff.warnings, ["[admin] takes effect at the next start, but for hops"]);
 }
 
 #[test]

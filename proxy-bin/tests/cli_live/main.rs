@@ -13,6 +13,7 @@ mod demo;
 mod groups;
 #[path = "../shared/loopback.rs"]
 mod loopback;
+mod named_hops;
 mod pile_up;
 mod seeing;
 mod stuck;

@@ -126,6 +126,11 @@ impl Hop {
         hop
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
     /// Its exit code, once it has gone.
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         eventually("it goes", || self.child.try_wait().unwrap()).code()

@@ -129,14 +129,14 @@ error: a name has 1 to 64 characters, none of them a control character
   |        ^^
 "#);
     assert_snapshot!(refused("sokket = \"/run/a.sock\""), @r#"
-error: unknown key `sokket`
- --> proxy.toml:2:1
-  |
-2 | sokket = "/run/a.sock"
-  | ^^^^^^ did you mean `socket`?
-  |
-  = help: the keys here are `name`, `socket`, `socket_mode`, `listen`, `token_file`
-"#);
+    error: unknown key `sokket`
+     --> proxy.toml:2:1
+      |
+    2 | sokket = "/run/a.sock"
+      | ^^^^^^ did you mean `socket`?
+      |
+      = help: the keys here are `name`, `socket`, `socket_mode`, `listen`, `token_file`, `hops`
+    "#);
 }
 
 #[test]
@@ -146,4 +146,74 @@ fn a_bad_socket_hides_no_missing_token() {
     assert!(errors.contains("an admin API that other machines can reach needs a token"), "{errors}");
     let errors = before_route("[admin]\nlisten = \"0.0.0.0:9000\"\ntoken_file = \"\"\n");
     assert!(!errors.contains("needs a token"), "it has one, which is wrong: {errors}");
+}
+
+#[test]
+fn other_hops_are_sockets_and_addresses_in_order_each_with_a_token_if_it_wants_one() {
+    let hops = "hops = [\"/run/inner/admin.sock\", \"10.0.0.2:9000\", { at = \"hop.example:9000\", token_file = \"/etc/t\" }]";
+    let admin = admin(&format!("socket = \"/run/a.sock\"\n{hops}"));
+    let told: Vec<_> = admin.hops.iter().map(|hop| (hop.at.to_string(), hop.token_file.is_some())).collect();
+    let expected = [
+        ("/run/inner/admin.sock", false),
+        ("http://10.0.0.2:9000", false),
+        ("http://hop.example:9000", true),
+    ];
+    assert_eq!(told, expected.map(|(at, token)| (at.to_owned(), token)));
+}
+
+#[test]
+fn hops_that_can_not_be() {
+    let with = |hops: &str| refused(&format!("socket = \"/run/a.sock\"\nhops = [{hops}]"));
+    assert_snapshot!(with("\"inner.sock\""), @r#"
+    error: expected the absolute path of a socket, found "inner.sock"
+     --> proxy.toml:3:9
+      |
+    3 | hops = ["inner.sock"]
+      |         ^^^^^^^^^^^^
+      |
+      = help: write one such as "/run/smartproxy/admin.sock"
+    "#);
+    assert_snapshot!(with("\"https://10.0.0.2:9000\""), @r#"
+    error: the admin API does not speak TLS: use its socket, or http:// through a tunnel (ssh -L)
+     --> proxy.toml:3:9
+      |
+    3 | hops = ["https://10.0.0.2:9000"]
+      |         ^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(with("{ at = \"/run/b.sock\", token = \"x\" }"), @r#"
+    error: unknown key `token`
+     --> proxy.toml:3:31
+      |
+    3 | hops = [{ at = "/run/b.sock", token = "x" }]
+      |                               ^^^^^ did you mean `token_file`?
+      |
+      = help: the keys here are `at`, `token_file`
+    "#);
+    assert_snapshot!(with("\"/run/b.sock\", \"/run/a.sock\""), @r#"
+    error: this is the proxy's own socket: `hops` names the others, and this one comes before them
+     --> proxy.toml:3:24
+      |
+    3 | hops = ["/run/b.sock", "/run/a.sock"]
+      |                        ^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(with("\"/run/b.sock\", \"/run/b.sock\""), @r#"
+    error: /run/b.sock is among the hops already
+     --> proxy.toml:3:24
+      |
+    3 | hops = ["/run/b.sock", "/run/b.sock"]
+      |                        ^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(with("{ at = \"/run/b.sock\", token_file = \"/etc/t\" }"), @r#"
+    error: a hop that is asked over its socket wants no token
+     --> proxy.toml:3:44
+      |
+    3 | hops = [{ at = "/run/b.sock", token_file = "/etc/t" }]
+      |                                            ^^^^^^^^ this has no effect
+    "#);
+    let many = |count: u32| {
+        let hops: Vec<_> = (1..=count).map(|n| format!("\"10.0.0.{n}:9000\"")).collect();
+        format!("[admin]\nsocket = \"/run/a.sock\"\nhops = [{}]\n", hops.join(", "))
+    };
+    assert_eq!(good(&format!("{}{ROUTE}", many(15))).admin.unwrap().hops.len(), 15);
+    assert!(before_route(&many(16)).contains("a chain has at most 15 hops beside this one"));
 }

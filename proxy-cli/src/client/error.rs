@@ -105,6 +105,13 @@ impl ClientError {
         !matches!(self, Self::Problem(_) | Self::Unauthorised { .. } | Self::Nonsense { .. })
     }
 
+    /// Whether this machine was short of what it takes to ask: descriptors, ports, memory.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        let Self::Unreachable { error, .. } = self else { return false };
+        error.attempts.iter().any(|attempt| matches!(attempt.kind, DialErrorKind::Shortage(_)))
+    }
+
     pub(super) fn unreachable(place: &Place, error: DialError) -> Self {
         let kind = error.attempts.last().map(|attempt| &attempt.kind);
         match (place, kind) {

@@ -104,7 +104,7 @@ fn content(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
                 "it has no room for ids, and calls an unknown client by this proxy's address"
             };
             let help = "write send_proxy = \"v2\" and next_hop = \"smartproxy\"";
-            pair.of_outer.push(Finding::new(sent, title).label(label).help(help));
+            pair.of_outer.push(Finding::new(sent, title).label(label).help(help).advice_only());
         }
         SendProxy::V2(content) => {
             if content.next_hop != NextHop::Smartproxy {
@@ -114,14 +114,18 @@ fn content(pair: &mut Pair<'_, '_>, link: &Link<'_>) {
                 let label =
                     "names, protocols and older ids are left out of it, and who is unknown is not told";
                 let help = "write next_hop = \"smartproxy\" in the route";
-                pair.of_outer.push(Finding::new(sent.clone(), title).label(label).help(help));
+                pair.of_outer.push(Finding::new(sent.clone(), title).label(label).help(help).advice_only());
             }
             if !content.fields.has(HeaderField::UniqueId) {
                 let title = format!("route \"{name}\" tells {inner} no ids");
                 let help = "add \"unique_id\" to `fields`, or leave `fields` out";
                 let span = route.key("proxy_v2").key("fields").span();
-                pair.of_outer
-                    .push(Finding::new(span, title).label("a connection is another one there").help(help));
+                pair.of_outer.push(
+                    Finding::new(span, title)
+                        .label("a connection is another one there")
+                        .help(help)
+                        .advice_only(),
+                );
             }
             too_long(pair, link, &content);
         }

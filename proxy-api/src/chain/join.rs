@@ -2,22 +2,25 @@
 
 use std::collections::{HashMap, HashSet};
 
-use proxy_api::model::Connection;
+use crate::model::Connection;
 
 /// What was read of one hop.
 #[derive(Debug, Clone)]
-pub(super) struct Hop {
-    pub(super) name: String,
+pub struct HopTable {
+    /// Its name.
+    pub name: String,
     /// Its routes, and whether each sends a connection's id on.
-    pub(super) routes: HashMap<String, bool>,
-    pub(super) listeners: Vec<String>,
-    pub(super) connections: Vec<Connection>,
+    pub routes: HashMap<String, bool>,
+    /// Its listeners: address and port each.
+    pub listeners: Vec<String>,
+    /// Its connections.
+    pub connections: Vec<Connection>,
 }
 
 /// Hops whose connections have been joined.
 #[derive(Debug)]
-pub(super) struct Joined {
-    pub(super) hops: Vec<Hop>,
+pub struct Joined {
+    pub(super) hops: Vec<HopTable>,
     pub(super) lives: Vec<Life>,
 }
 
@@ -51,8 +54,9 @@ pub(super) enum Kind {
 }
 
 /// Two hops of which the first is named after the second although connections come to it before: by their names.
-pub(super) fn turned(hops: &[Hop]) -> Option<(&str, &str)> {
-    let comes_through = |hop: &Hop, before: &Hop| {
+#[must_use]
+pub fn turned(hops: &[HopTable]) -> Option<(&str, &str)> {
+    let comes_through = |hop: &HopTable, before: &HopTable| {
         let ids: HashSet<&str> = before.connections.iter().map(|connection| connection.id.as_str()).collect();
         hop.connections.iter().flat_map(|connection| &connection.previous).any(|id| ids.contains(id.as_str()))
     };
@@ -65,7 +69,8 @@ pub(super) fn turned(hops: &[Hop]) -> Option<(&str, &str)> {
 }
 
 /// Joins each hop's connections with those of the hops before, by the ids that they had there.
-pub(super) fn join(hops: Vec<Hop>) -> Joined {
+#[must_use]
+pub fn join(hops: Vec<HopTable>) -> Joined {
     let mut rows: Vec<Vec<Option<usize>>> = Vec::new();
     // Which row has a connection, by its id on a hop before.
     let mut row_of: HashMap<&str, usize> = HashMap::new();
@@ -95,7 +100,7 @@ pub(super) fn join(hops: Vec<Hop>) -> Joined {
     Joined { hops, lives }
 }
 
-fn kind(hops: &[Hop], on: &[Option<usize>]) -> Kind {
+fn kind(hops: &[HopTable], on: &[Option<usize>]) -> Kind {
     let found = |n: usize| {
         let index = on.get(n).copied().flatten()?;
         hops.get(n)?.connections.get(index)
@@ -134,7 +139,7 @@ fn came_from_nowhere(hop: usize, connection: &Connection) -> Option<Kind> {
 }
 
 /// Why a connection is on no hop after.
-fn goes_nowhere(hop: usize, connection: &Connection, of: &Hop) -> Kind {
+fn goes_nowhere(hop: usize, connection: &Connection, of: &HopTable) -> Kind {
     if matches!(connection.phase.as_str(), "header" | "peek") {
         return Kind::NotYet(hop);
     }
@@ -155,12 +160,14 @@ impl Kind {
 
 impl Joined {
     /// Whether nothing is one-sided.
-    pub(super) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         self.lives.iter().all(|life| !life.kind.is_one_sided())
     }
 
     /// This reading, in which only what was one-sided `before` too, on the same hops, is called so.
-    pub(super) fn confirmed_by(mut self, before: &Self) -> Self {
+    #[must_use]
+    pub fn confirmed_by(mut self, before: &Self) -> Self {
         let suspects: HashSet<_> = before.one_sided().collect();
         let kinds: Vec<Kind> = (self.lives.iter())
             .map(|life| match life.kind.is_one_sided() && !suspects.contains(&(self.ids(life), life.kind)) {

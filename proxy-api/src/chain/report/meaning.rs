@@ -1,7 +1,7 @@
 //! What it means that a connection is not on every hop, and where to look.
 
-use super::super::join::{Joined, Kind};
-use proxy_api::model::Connection;
+use crate::chain::join::{Joined, Kind};
+use crate::model::Connection;
 
 /// What it means, and where to look.
 pub(super) fn meaning(joined: &Joined, kind: Kind, names: &[String], connection: &Connection) -> String {
