@@ -20,9 +20,14 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// A chain to `target`, with more lines (TOML) at the start of each hop's configuration.
+    /// A chain to `target`, with more lines (TOML) at the start of each hop's configuration. In the outer one's `INNER_B` stands for
+    /// the address of the inner one's second port.
     pub async fn with(outer: &str, inner: &str, target: impl Display) -> Self {
         let inner = inner_process(inner, target).await;
+        let outer = match outer.contains("INNER_B") {
+            true => outer.replace("INNER_B", &inner.at(1).to_string()),
+            false => outer.to_owned(),
+        };
         let outer = config::outer(&format!("{LOG}{CROWD}{outer}"), &[&inner.addr()]);
         // Only IPv4: the ports were looked for there.
         let outer = Smartproxy::run(&outer.replace(", \"::1\"", "")).await;

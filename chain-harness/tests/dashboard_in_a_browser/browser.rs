@@ -149,6 +149,11 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", scheme).await;
     }
 
+    /// Types a text into what has the focus.
+    pub(crate) async fn types(&mut self, text: &str) {
+        self.call("Input.insertText", json!({ "text": text })).await;
+    }
+
     /// Points at the middle of the first element that `selector` finds, and clicks.
     pub(crate) async fn click(&mut self, selector: &str) {
         let find = format!(

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod looked_at;
 mod words;
 
 use browser::Browser;
@@ -88,7 +89,7 @@ fn shows_connections_as_they_come_and_kills_the_one_that_is_clicked() {
 
         let row = format!("{LISTED}.indexOf('{}') + 1", one.local_addr());
         let row = browser.eval(&row).await;
-        browser.click(&format!("#oldest tbody tr:nth-child({row}) .danger")).await;
+        browser.click(&format!("#oldest tbody tr:nth-child({row}) .end")).await;
         browser.until("document.getElementById('confirm').open").await;
         let asked = browser.eval("document.getElementById('confirm').innerText").await;
         assert!(asked.as_str().unwrap_or_default().contains(&one.local_addr().to_string()), "{asked}");
@@ -97,7 +98,7 @@ fn shows_connections_as_they_come_and_kills_the_one_that_is_clicked() {
         one.send("still here").await;
         at_backend.expect("still here").await;
 
-        browser.click(&format!("#oldest tbody tr:nth-child({row}) .danger")).await;
+        browser.click(&format!("#oldest tbody tr:nth-child({row}) .end")).await;
         browser.click("#confirm-yes").await;
         let ending = within(PATIENCE, one.read_to_end()).await;
         assert!(ending.end.is_some(), "it is still open");
@@ -149,7 +150,7 @@ fn the_keyboard_alone_reaches_the_kill() {
         browser.until("globalThis.dashboard?.history.last").await;
         shows(&mut browser, &[&client]).await;
 
-        press_until(&mut browser, "document.activeElement.matches('#oldest .danger')").await;
+        press_until(&mut browser, "document.activeElement.matches('#oldest .end')").await;
         let ring = "getComputedStyle(document.activeElement).outlineStyle";
         assert_eq!(browser.eval(ring).await, "solid", "it can be seen where the focus is");
         browser.press("Enter").await;
@@ -161,7 +162,7 @@ fn the_keyboard_alone_reaches_the_kill() {
         );
         browser.press("Escape").await;
         browser.until("!document.getElementById('confirm').open").await;
-        browser.until("document.activeElement.matches('#oldest .danger')").await;
+        browser.until("document.activeElement.matches('#oldest .end')").await;
 
         browser.press("Enter").await;
         browser.until("document.getElementById('confirm').open").await;
@@ -172,7 +173,7 @@ fn the_keyboard_alone_reaches_the_kill() {
         browser.until("document.getElementById('said').textContent.includes('is ended')").await;
         browser.until("dashboard.history.last.status.connections === 0").await;
         // The focus stays where it was, on a row that has ended, and there is nothing more to kill.
-        browser.until("document.activeElement.matches('#oldest .ended .danger[aria-disabled=true]')").await;
+        browser.until("document.activeElement.matches('#oldest .ended .end[aria-disabled=true]')").await;
         browser.press("Enter").await;
         assert_eq!(browser.eval("document.getElementById('confirm').open").await, false);
         assert_eq!(browser.complaints(), Vec::<String>::new());
@@ -196,7 +197,7 @@ fn it_fits_a_telephone_and_does_not_jump() {
         let Some(mut browser) = Browser::start().await else { return };
         let (backend, mut arrivals) = Backend::hands_over();
         let (chain, url) = chain(&backend).await;
-        for (width, scheme) in [(400, "light"), (1600, "dark")] {
+        for (width, scheme) in [(320, "light"), (400, "dark"), (1600, "dark"), (2560, "light")] {
             browser.screen(width, scheme).await;
             let mut jumps = serde_json::Value::Null;
             // Where the machine is so busy that the page hears nothing for a while it says so, and that takes room.
@@ -230,7 +231,7 @@ fn it_fits_a_telephone_and_does_not_jump() {
 const TRIES: usize = 3;
 
 /// Whether every kill button can be reached.
-const REACHABLE: &str = "[...document.querySelectorAll('#oldest .danger')].every((it) => { \
+const REACHABLE: &str = "[...document.querySelectorAll('#oldest .end')].every((it) => { \
     const at = it.getBoundingClientRect(); return at.width > 0 && at.left >= 0 && at.right <= innerWidth; })";
 
 fn jumped(jumps: &serde_json::Value) -> f64 {

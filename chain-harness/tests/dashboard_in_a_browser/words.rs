@@ -20,6 +20,8 @@ fn it_says_what_it_should() {
         figures_are_short_and_of_one_form(&mut browser).await;
         what_stands_out_is_said_and_nothing_else(&mut browser).await;
         history_is_bounded_and_belongs_to_one_process(&mut browser).await;
+        growth_is_seen_on_top_of_what_is_always_there(&mut browser).await;
+        a_minutes_growth_is_known_of_each_route(&mut browser).await;
     });
 }
 
@@ -49,6 +51,14 @@ async fn figures_are_short_and_of_one_form(browser: &mut Browser) {
         ("seconds(90061)", "25h 01m"),
         ("seconds(200000)", "2d 7h"),
         ("seconds(-5)", "−5.0s"),
+        ("change(12)", "+12"),
+        ("change(-1234)", "−1 234"),
+        ("change(0)", "±0"),
+        ("change(null)", "–"),
+        ("percent(0)", "0 %"),
+        ("percent(0.004)", "< 1 %"),
+        ("percent(0.105)", "11 %"),
+        ("percent(null)", "–"),
     ];
     for (call, text) in expected {
         let shown = browser.eval(&format!("dashboard.{call}")).await;
@@ -136,8 +146,8 @@ async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
     }
     let shown = browser.eval(
         "(() => { const one = { level: 'bad', text: 'target 10.0.0.1:80 is left alone' }; \
-        dashboard.showFindings([one, { ...one, text: 'target 10.0.0.2:80 is left alone' }]); \
-        return [...document.querySelectorAll('#findings li')].map((line) => line.textContent); })()",
+        dashboard.strip.show([one, { ...one, text: 'target 10.0.0.2:80 is left alone' }]); \
+        return [...document.querySelectorAll('#findings .what')].map((line) => line.textContent); })()",
     );
     let two = ["target 10.0.0.1:80 is left alone", "target 10.0.0.2:80 is left alone"];
     assert_eq!(shown.await, json!(two), "two that differ only in figures");
@@ -175,4 +185,31 @@ async fn history_is_bounded_and_belongs_to_one_process(browser: &mut Browser) {
     });
     let found = browser.eval(script).await;
     assert_eq!(found, expected);
+}
+
+/// The scale of a chart with as much relay as `relay` says at each of 60 seconds, and 3 in dial.
+async fn scale(browser: &mut Browser, relay: &str) -> serde_json::Value {
+    let script = format!(
+        "(() => {{ const seconds = [...Array(60).keys()], relay = seconds.map((s) => {relay}); \
+         return dashboard.scale([seconds, relay.map((n) => n + 3), relay], 10); }})()"
+    );
+    browser.eval(&script).await
+}
+
+async fn growth_is_seen_on_top_of_what_is_always_there(browser: &mut Browser) {
+    // 24 a minute more on 8 000 are a fifth of the chart's height or more, and relay itself is not cut off.
+    let ends = scale(browser, "8000 + s * 24 / 60").await;
+    let (bottom, top) = (ends[0].as_f64().unwrap_or_default(), ends[1].as_f64().unwrap_or_default());
+    assert!(bottom > 7000.0 && bottom < 8000.0 && top > 8027.0, "{ends}");
+    assert!(24.0 / (top - bottom) > 0.05, "{ends}");
+    assert_eq!(scale(browser, "s * 100").await[0], 0, "what grows from nothing is drawn from there");
+    assert_eq!(scale(browser, "20").await[0], 0, "few are drawn whole");
+}
+
+async fn a_minutes_growth_is_known_of_each_route(browser: &mut Browser) {
+    let script = "(() => { const tracks = new dashboard.Tracks(); \
+        for (let s = 0; s <= 900; s += 1) tracks.add(s, new Map([['api', 100 + s], ['web', 7]])); \
+        tracks.add(905, new Map([['api', 1005]])); \
+        return [tracks.track('api').length, tracks.grown('api', 1005), tracks.track('web').length, tracks.grown('new', 1)]; })()";
+    assert_eq!(browser.eval(script).await, json!([120, 60, 0, null]));
 }

@@ -17,15 +17,18 @@ const FRAME: &str = include_str!("page/index.html");
 const STYLES: [&str; 2] = [include_str!("page/uplot/uplot.css"), include_str!("page/page.css")];
 
 /// In the order in which they build upon each other. All but the first share one scope.
-const SCRIPTS: [&str; 9] = [
+const SCRIPTS: [&str; 12] = [
     include_str!("page/format.js"),
     include_str!("page/history.js"),
     include_str!("page/stream.js"),
     include_str!("page/findings.js"),
     include_str!("page/charts.js"),
     include_str!("page/tables.js"),
+    include_str!("page/filter.js"),
+    include_str!("page/routes.js"),
     include_str!("page/dialogs.js"),
     include_str!("page/connections.js"),
+    include_str!("page/chain.js"),
     include_str!("page/page.js"),
 ];
 

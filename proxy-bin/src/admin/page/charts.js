@@ -16,6 +16,25 @@ function roof(n) {
   return [1, 2, 3, 5, 10].map((step) => step * unit).find((step) => step >= n * 1.05) ?? 10 * unit;
 }
 
+/** Where a scale begins and ends that shows growth: from 0, unless the lowest layer is so tall, and so level, that what changes above
+ * it would not be seen. Then a part of that layer is left out, never more. */
+function scale(data, least) {
+  const ends = [0, Math.max(least, roof(Math.max(0, ...(data[1] ?? []))))];
+  const known = (column) => column.filter((n) => n != null);
+  const [totals, lowest] = [known(data[1] ?? []), known(data[data.length - 1] ?? [])];
+  if (totals.length < LEVEL_POINTS) return ends;
+  const [low, high, calm] = [Math.min(...totals), Math.max(...totals), Math.min(...lowest)];
+  const span = Math.max(high - low, high / 50);
+  if (calm < LEVEL_LEAST || span > high / 4) return ends;
+  const step = roof(span / 2);
+  const bottom = Math.floor(Math.min(low - span / 2, calm * 0.95) / step) * step;
+  return bottom > 0 ? [bottom, Math.ceil((high + span / 4) / step) * step] : ends;
+}
+
+/** A scale is cut off where so many points are known, and so many connections are always there. */
+const LEVEL_POINTS = 30;
+const LEVEL_LEAST = 100;
+
 /** The columns to draw: each phase on top of those below it. The tallest is painted first, and the others over it. */
 function stacked(columns) {
   const below = columns.at.map(() => 0);
@@ -38,10 +57,10 @@ function axis(more) {
 
 class Chart {
   /** `series`: [{label, stroke, fill}]; `least`: the least that the scale reaches up to. */
-  constructor(place, { series, least, onCursor, order = ["axes", "series"] }) {
-    Object.assign(this, { place, series, least, onCursor, order });
+  constructor(place, { series, least, onCursor, order = ["axes", "series"], bands = () => [], range = (most) => [0, Math.max(least, roof(most ?? 0))] }) {
+    Object.assign(this, { place, series, least, onCursor, order, bands, range });
     this.data = [[], ...series().map(() => [])];
-    new ResizeObserver(() => this.plot?.setSize(this.size())).observe(place);
+    new ResizeObserver(() => this.plot && this.fit()).observe(place);
     // A canvas does not know of colour schemes: it is drawn anew when the scheme changes.
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.build());
     this.build();
@@ -61,16 +80,28 @@ class Chart {
       drawOrder: this.order,
       scales: {
         x: { time: true, range: () => timeRange(this.data[0]) },
-        y: { range: (_, __, most) => [0, Math.max(this.least, roof(most ?? 0))] },
+        y: { range: (_, __, most) => this.ends(most) },
       },
       axes: [
         axis({ size: 26, space: 70, values: (_, ticks) => ticks.map((at) => clock(at).slice(0, 5 + 3 * (at % 60 !== 0))) }),
         axis({ size: 54, space: 28, values: (_, ticks) => ticks.map((n) => (Number.isInteger(n) ? whole(n) : "")) }),
       ],
       series: [{}, ...this.series()],
+      bands: this.bands(),
       hooks: { setCursor: [(plot) => this.onCursor(plot.cursor.idx)] },
     };
     this.plot = new uPlot(options, this.data, this.place);
+  }
+
+  ends(most) {
+    const ends = this.range(most, this.data);
+    [this.from] = ends;
+    return ends;
+  }
+
+  /** Takes the size that its place has. */
+  fit() {
+    if (this.place.clientWidth > 0) this.plot.setSize(this.size());
   }
 
   show(data) {
@@ -82,10 +113,12 @@ class Chart {
 function phaseChart(place, onCursor) {
   const series = () => [...STACK].reverse().map((phase) => ({ label: phase, stroke: colour(phase), fill: colour(phase), width: 1, points: { show: false } }));
   // The grid is drawn over the areas, which would hide it.
-  return new Chart(place, { series, least: 10, onCursor, order: ["series", "axes"] });
+  return new Chart(place, { series, least: 10, onCursor, order: ["series", "axes"], range: (_, data) => scale(data, 10) });
 }
 
 function rateChart(place, onCursor) {
   const series = () => ["opens", "ends"].map((name) => ({ label: name, stroke: colour(name), width: 1.5, points: { show: false } }));
-  return new Chart(place, { series, least: 5, onCursor });
+  // Between the two: what comes on top, or goes.
+  const bands = () => [{ series: [1, 2], fill: colour("more") }, { series: [2, 1], fill: colour("fewer") }];
+  return new Chart(place, { series, least: 5, onCursor, bands });
 }

@@ -1,8 +1,6 @@
 
 // What is asked and told on top of the page. `showModal` keeps the focus inside, Escape closes, and the focus goes back.
 
-const at = (id) => document.getElementById(id);
-
 function pairs(place, entries) {
   place.replaceChildren(...entries.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value ?? NOTHING })]));
 }
@@ -49,6 +47,23 @@ async function killAfterAsking(connection) {
     announce(`${id} is ended`);
   } catch (error) {
     announce(`${id}: ${error.message}`);
+  }
+}
+
+/** Ends all that the filter lets through, after it was said how many that are. */
+async function killAllAfterAsking(filter) {
+  const kill = async (dry_run) => (await ask("/v1/connections/kill", { method: "POST", body: { filter: { ...filter.values }, dry_run } })).json();
+  try {
+    const { matched } = await kill(true);
+    if (matched === 0) return announce(`none matches ${filter.words()}`);
+    at("confirm-all-count").textContent = `${many(matched, "connection")} ${matched === 1 ? "matches" : "match"}:`;
+    at("confirm-all-yes").textContent = `End ${whole(matched)}`;
+    pairs(at("confirm-all-facts"), filter.entries().map(([key, value]) => [key.replace("_", " "), value]));
+    if (!(await answered(at("confirm-all"), at("confirm-all-yes"), at("confirm-all-no")))) return;
+    const { killed } = await kill(false);
+    announce(`${many(killed, "connection")} ended`);
+  } catch (error) {
+    announce(error.message);
   }
 }
 

@@ -1,23 +1,100 @@
 
-// What stands out, in words: what an operator should look at first, worst first. Each finding says where, and what to do.
+// What is wrong, in words: what an operator should look at first, the worst first. Each finding says where, and what to do.
 
 /** A crowd too small to be worth a word. */
 const FEW = 10;
 const NEAR = 0.8;
 
+/** What is wrong: what the proxy says itself, where it does; and what this page sees of its state. The worst first. */
 function findings(sample, history) {
+  const { status } = sample;
+  const told = sample.findings?.map(fromServer) ?? judged(sample, history);
+  const found = [...told, ...changes(status)];
+  const worst = ["bad", "warn", "info"];
+  return found.sort((a, b) => worst.indexOf(a.level) - worst.indexOf(b.level));
+}
+
+const LEVEL_OF = { critical: "bad", warning: "warn", info: "info" };
+
+function fromServer({ id, severity, subject, since, since_s, sentence, shows, mends }) {
+  return { id, level: LEVEL_OF[severity] ?? "warn", subject, since, since_s, text: sentence, shows, mends };
+}
+
+/** What a finding's subject is looked at by: values of the filter; null where there is nothing to narrow. */
+function lookedAtBy({ kind, name, of }) {
+  switch (kind) {
+    case "route": return { route: name };
+    case "target": return of && !of.startsWith("@") ? { target: name, route: of } : { target: name };
+    case "listener": return { listener: name };
+    case "pool": return { pool: name };
+    case "limit": return ofLimit(name);
+    default: return null;
+  }
+}
+
+/** A limit is named after what it is of: "route api", "target 10.0.0.1:80 of api". */
+function ofLimit(name) {
+  const [, kind, rest] = /^(pool|route|listener|target) (.+)$/.exec(name) ?? [];
+  if (!kind) return null;
+  return { [kind]: kind === "target" ? rest.split(" of ")[0] : rest };
+}
+
+/** Which routes and targets are in trouble, as "route api" and "target 10.0.0.1:80". */
+function troubled(sample) {
+  const subjects = (sample.findings ?? []).filter(({ severity }) => severity !== "info").map(({ subject }) => lookedAtBy(subject) ?? {});
+  return new Set(subjects.flatMap(({ route, target }) => (target ? [`target ${target}`] : route ? [`route ${route}`] : [])));
+}
+
+/** The strip of findings: one line where there are none. */
+class Strip {
+  constructor(onChosen) {
+    this.onChosen = onChosen;
+  }
+
+  show(found) {
+    at("strip").classList.toggle("calm", found.length === 0);
+    const items = found.length ? found : [{ level: "quiet", text: "Nothing is wrong." }];
+    const seen = {};
+    for (const item of items) {
+      // A finding whose figures have changed is the same one, and keeps its line. Two that differ only in figures are two.
+      const words = item.id ?? `${item.level} ${item.text.replace(/[\d.\u202f]+/g, "#")}`;
+      seen[words] = (seen[words] ?? 0) + 1;
+      item.key = `${words} ${seen[words]}`;
+    }
+    reconcile(at("findings"), items, (item) => item.key, (item) => this.line(item), (row, item) => this.update(row, item));
+  }
+
+  line({ subject }) {
+    const what = subject ? element("button", { type: "button", class: "plain what" }) : element("span", { class: "what" });
+    return element("li", {}, what, element("span", { class: "readout since" }), element("span", { class: "todo" }));
+  }
+
+  update(row, { level, text, subject, since, since_s, shows, mends }) {
+    row.className = level;
+    const [what, when, todo] = row.children;
+    say(what, text);
+    if (subject) what.onclick = () => this.onChosen(subject);
+    say(when, since == null ? "" : `since ${clock(since)}, ${ago(since_s)}`);
+    const commands = [["look", shows], ["mend", mends]].filter(([, command]) => command);
+    reconcile(todo, commands, ([name]) => name, () => element("span", {}, element("span", { class: "readout" }), element("code")), (place, [name, command]) => {
+      say(place.firstElementChild, `${name} `);
+      say(place.lastElementChild, command);
+    });
+  }
+}
+
+/** What this page makes of a sample of a proxy that does not judge itself. */
+function judged(sample, history) {
   const { status, routes, groups } = sample;
-  const found = [
+  return [
     ...faults(status),
     ...pressed(status),
     ...pileUps(sample, history),
     ...unreachable(routes),
     ...unwell(groups),
     ...nearLimits(status, routes),
-    ...changes(status),
+    ...observed(status),
   ];
-  const worst = ["bad", "warn", "info"];
-  return found.sort((a, b) => worst.indexOf(a.level) - worst.indexOf(b.level));
 }
 
 const bad = (text) => ({ level: "bad", text });
@@ -134,6 +211,9 @@ function* changes(status) {
     const end = ends_in_s == null ? "" : `, the rest is ${due}`;
     yield info(`draining ${name ? `${kind} ${name}` : kind}: ${whole(left)} of ${whole(began_with)} left${end}`);
   }
+}
+
+function* observed(status) {
   if (status.log.lost_total > 0) yield warn(`${many(status.log.lost_total, "log line")} lost: whoever reads the log is too slow`);
   if (status.audit.blind) yield warn(`the audit cannot see the kernel's sockets: ${status.audit.blind}`);
 }

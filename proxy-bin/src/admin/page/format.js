@@ -75,3 +75,5 @@ function clock(at) {
 function many(n, one, several = `${one}s`) {
   return `${whole(n)} ${n === 1 ? one : several}`;
 }
+
+const at = (id) => document.getElementById(id);

@@ -57,6 +57,15 @@ class History {
     }
   }
 
+  /** By how many more were open at a moment than a minute before it, or than at the first that is known. */
+  netUntil(i) {
+    const open = (at) => PHASES.reduce((sum, phase) => sum + this.columns[phase][at], 0);
+    const { at } = this.columns;
+    let first = i;
+    while (first > 0 && at[first - 1] >= at[i] - MINUTE && this.columns.relay[first - 1] != null) first -= 1;
+    return open(i) - open(first);
+  }
+
   /** How many have ended of `cause` in the last minute, or since the page has watched. */
   endedLately(cause) {
     if (this.minute.length === 0) return 0;

@@ -2,27 +2,44 @@
 // The page: each sample is kept, and then shown everywhere.
 
 const history = new History();
+const filter = new Filter(() => refilter());
+const outcomes = new Outcomes(filter);
+const strip = new Strip((subject) => lookAt(subject));
 const tables = {
-  routes: routesTable(at("routes")),
-  targets: targetsTable(at("targets")),
-  pools: poolsTable(at("pools")),
-  listeners: listenersTable(at("listeners")),
+  pools: poolsTable(at("pools"), filter),
+  listeners: listenersTable(at("listeners"), filter),
   ages: agesTable(at("ages")),
   causes: causesTable(at("causes")),
 };
-const list = new List();
+const list = new List(filter);
 const cursor = { index: null };
 const charts = {
   phases: phaseChart(at("chart"), (index) => { cursor.index = index; readout(); }),
   rates: rateChart(at("rates"), (index) => { cursor.index = index; readout(); }),
 };
+const chain = new ChainView();
+
+/** Something else is looked at. */
+function refilter() {
+  if (outcomes.last) outcomes.show(outcomes.last);
+  list.choose();
+}
+
+/** Looks at what a finding is about: what is below shows that alone; a hop's is in the view of the chain. */
+function lookAt(subject) {
+  if (subject.kind === "hop") return chain.choose("chain");
+  chain.choose("hop");
+  filter.replace(lookedAtBy(subject) ?? {});
+  at("oldest-title").focus({ preventScroll: true });
+  at(subject.kind === "process" ? "phases" : "routes").scrollIntoView({ block: "nearest" });
+}
 
 function makeTiles() {
   const tile = (phase, label, swatch) => {
     const made = element("button", { type: "button", "data-phase": phase, "aria-pressed": String(phase === ""), class: swatch },
       element("b", { text: NOTHING }), element("span", { text: label }));
     made.addEventListener("click", () => {
-      list.pick(phase);
+      filter.set({ phase });
       at("oldest-title").scrollIntoView({ block: "nearest" });
     });
     return made;
@@ -36,9 +53,7 @@ function showTiles({ connections, phases }) {
     const { phase } = tile.dataset;
     const [now, before] = phase ? [phases[phase], then?.phases[phase]] : [connections, then?.connections];
     say(tile.firstElementChild, whole(now));
-    const more = before == null ? 0 : now - before;
-    const sign = more > 0 ? "+" : more < 0 ? "−" : "±";
-    say(tile.lastElementChild, `${phase || "open"} ${sign}${whole(Math.abs(more))}`);
+    say(tile.lastElementChild, `${phase || "open"} ${change(before == null ? 0 : now - before)}`);
     tile.lastElementChild.title = "against a minute ago";
   }
 }
@@ -83,18 +98,6 @@ function showAudit({ clean, blind, ago_s, gauges }) {
   at("audit").title = blind ?? "";
 }
 
-/** A finding whose figures have changed is the same one, and keeps its line. Two that differ only in figures are two. */
-function showFindings(found) {
-  const seen = {};
-  const items = (found.length ? found : [{ level: "quiet", text: "Nothing." }]).map((item) => {
-    const words = `${item.level} ${item.text.replace(/[\d.\u202f]+/g, "#")}`;
-    seen[words] = (seen[words] ?? 0) + 1;
-    return { ...item, key: `${words} ${seen[words]}` };
-  });
-  reconcile(at("findings"), items, (item) => item.key,
-    (item) => element("li", { class: item.level }), (row, item) => say(row, item.text));
-}
-
 /** The figures below the pointer, or else the newest. */
 function readout() {
   const { columns } = history;
@@ -102,8 +105,9 @@ function readout() {
   if (columns.relay[i] == null) return;
   const phases = [...STACK].reverse().filter((phase) => columns[phase][i] > 0).map((phase) => `${phase} ${whole(columns[phase][i])}`);
   const when = cursor.index == null ? "" : `${clock(columns.at[i])} · `;
-  say(at("chart-readout"), when + (phases.join(" · ") || "none"));
-  say(at("rates-readout"), `${when}opens ${rate(columns.opens[i])} · ends ${rate(columns.ends[i])}`);
+  const from = charts.phases.from;
+  say(at("chart-readout"), when + (phases.join(" · ") || "none") + (from > 0 ? ` · the scale begins at ${whole(from)}` : ""));
+  say(at("rates-readout"), `${when}opens ${rate(columns.opens[i])} · ends ${rate(columns.ends[i])} · net ${change(history.netUntil(i))} within a minute`);
 }
 
 function draw() {
@@ -114,14 +118,13 @@ function draw() {
 }
 
 function show(sample) {
-  const { status, routes, groups, ages } = sample;
+  const { status, ages } = sample;
   showFacts(facts(status));
   showName(status);
   showAudit(status.audit);
-  showFindings(findings(sample, history));
+  strip.show(findings(sample, history));
   showTiles(status);
-  tables.routes.show(routes);
-  tables.targets.show([...routes.flatMap((route) => route.targets), ...groups.flatMap((group) => group.members)]);
+  outcomes.show(sample);
   tables.pools.show(status.pools);
   tables.listeners.show(status.listeners);
   tables.ages.show(ageRows(ages));
@@ -149,13 +152,15 @@ function showNothing() {
   makeTiles();
   showFacts(["version", "up", "generation", "reload", "descriptors", "resident", "allocated", "log"].map((name) => [name, NOTHING]));
   tables.ages.show(ageRows([]));
-  for (const name of ["routes", "targets", "pools", "listeners", "causes"]) tables[name].show([]);
+  for (const name of ["pools", "listeners", "causes"]) tables[name].show([]);
+  for (const table of Object.values(outcomes.tables)) table.show([]);
 }
 
 showNothing();
 const stream = new Stream({
   onSample(sample) {
     history.add(sample);
+    outcomes.add(sample);
     linked();
     // A page that nobody looks at goes on to remember, and draws when it is looked at again.
     if (!document.hidden) show(sample);
@@ -167,4 +172,4 @@ document.addEventListener("visibilitychange", () => {
 });
 
 // For whoever asks the page itself: its test, and a curious operator in the console.
-globalThis.dashboard = { history, charts, list, stream, whole, rate, bytes, seconds, findings, showFindings, History };
+globalThis.dashboard = { history, charts, list, filter, outcomes, chain, stream, strip, whole, rate, bytes, seconds, change, percent, scale, findings, lookAt, show, History, Tracks };

@@ -10,11 +10,11 @@ const LONGEST_PAUSE_MS = 10000;
 class Refused extends Error {}
 
 /** Asks the API. Throws `Refused` with the server's own words where it says no. */
-async function ask(path, { method = "GET", signal } = {}) {
+async function ask(path, { method = "GET", body, signal } = {}) {
   const headers = {};
   // Not a form's content type: so no page elsewhere can make a browser send it unasked.
   if (method !== "GET") headers["content-type"] = "application/json";
-  const response = await fetch(path, { method, headers, signal, cache: "no-store" });
+  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), signal, cache: "no-store" });
   if (!response.ok) throw await refusal(response);
   return response;
 }

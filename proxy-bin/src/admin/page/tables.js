@@ -43,7 +43,7 @@ function reconcile(body, items, keyOf, make, update) {
 class Table {
   constructor(table, columns, keyOf, empty) {
     Object.assign(this, { table, columns, keyOf, empty });
-    const heads = columns.map(({ head, className }) => element("th", { text: head, class: className, scope: "col" }));
+    const heads = columns.map(({ head, short, className }) => element("th", { text: short ?? head, title: short && head, class: className, scope: "col" }));
     this.body = element("tbody");
     table.append(element("thead", {}, element("tr", {}, ...heads)), this.body);
   }
@@ -94,72 +94,23 @@ function fullness(of) {
   return share >= 1 ? "bad" : share >= NEAR ? "warn" : "";
 }
 
-const DRAINING = ["draining", "warn"];
-const STATES = {
-  up: ["up", "good"], slow_start: ["slow start", "warn"], draining: DRAINING, full: ["full", "warn"],
-  breaker_open: ["breaker open", "bad"], ejected: ["ejected", "bad"], down: ["down", "bad"], removed: ["removed", "warn"],
-};
-const LEVELS = { normal: ["normal", "good"], tight: ["tight", "warn"], shed: ["shed", "bad"] };
+const LEVELS = { normal: ["normal", ""], tight: ["tight", "warn"], shed: ["shed", "bad"] };
 
-function routesTable(table) {
-  const phase = (name) => ({ head: name, className: "n less", text: (route) => whole(route.phases[name]) });
+function poolsTable(table, filter) {
   return new Table(table, [
-    { head: "route", className: "text", text: (route) => (route.group ? `${route.name} → @${route.group}` : route.name) },
-    { head: "connections", className: "n", text: (route) => usage(route.connections), tone: (route) => fullness(route.connections) },
-    // Routes are known from dial on: no connection of a route is in header or peek.
-    { ...phase("dial"), className: "n", tone: ({ phases }) => (phases.dial >= FEW && phases.dial >= phases.relay ? "warn" : "") }, phase("relay"), phase("drain"),
-    { head: "oldest", className: "n", text: (route) => seconds(route.oldest_s) },
-    { head: "from clients", className: "n less", text: (route) => bytes(route.from_client_bytes) },
-    { head: "from backends", className: "n less", text: (route) => bytes(route.from_backend_bytes) },
-    { head: "", show: (cell, route) => badge(cell, ...(route.draining ? DRAINING : !route.in_force ? ["removed", "warn"] : route.enabled ? ["", "none"] : ["not enabled", ""])) },
-  ], (route) => route.name, "No routes.");
-}
-
-function targetsTable(table) {
-  const failed = ({ failed_total }) => Object.entries(failed_total).map(([why, n]) => `${why} ${whole(n)}`).join(", ");
-  return new Table(table, [
-    { head: "target", className: "text", text: (target) => target.target },
-    { head: "of", className: "text less", text: (target) => (target.group ? `@${target.group}` : target.route) },
-    { head: "connections", className: "n", text: (target) => usage(target.connections), tone: (target) => fullness(target.connections) },
-    { head: "weight", className: "n less", text: weight },
-    { head: "dialled", className: "n less", text: (target) => whole(target.dialled_total) },
-    { head: "failed", className: "n", text: (target) => whole(total(target.failed_total)) },
-    { head: "by", className: "text less", text: (target) => failed(target) || NOTHING },
-    { head: "in a row", className: "n less", text: (target) => whole(target.failures_in_a_row) },
-    { head: "state", show: (cell, target) => badge(cell, ...(STATES[target.state] ?? [target.state, ""])) },
-    { head: "for", className: "n less", text: (target) => seconds(target.since_s) },
-    { head: "why", className: "text less", text: why },
-  ], (target) => `${target.group ?? ""} ${target.route} ${target.target}`, "No targets.");
-}
-
-/** Why it is not up, and when it is tried again. */
-function why({ why, retry_in_s }) {
-  const retry = retry_in_s == null ? null : `next try in ${seconds(retry_in_s)}`;
-  return [why, retry].filter(Boolean).join("; ") || NOTHING;
-}
-
-/** Its weight, and how much of that it gets now where that is not all; a backup and what was set by hand are marked. */
-function weight(target) {
-  const share = target.share_percent === 100 ? "" : ` (${target.share_percent} %)`;
-  const marks = [target.backup && "backup", target.by_hand && "by hand"].filter(Boolean).join(", ");
-  return `${target.weight}${share}${marks ? ` ${marks}` : ""}`;
-}
-
-function poolsTable(table) {
-  return new Table(table, [
-    { head: "pool", className: "text", text: (pool) => pool.name },
-    { head: "connections", className: "n", text: (pool) => usage(pool.connections), tone: (pool) => fullness(pool.connections) },
+    { head: "pool", className: "text", show: (cell, pool) => chooser(cell, pool.name, "pool", pool.name, filter) },
+    { head: "open", className: "n", text: (pool) => usage(pool.connections), tone: (pool) => fullness(pool.connections) },
     { head: "waiting", className: "n", text: (pool) => whole(pool.waiting), tone: (pool) => (pool.waiting > 0 ? "warn" : "") },
     { head: "level", show: (cell, pool) => badge(cell, ...(LEVELS[pool.level] ?? [pool.level, ""])) },
     { head: "for", className: "text", text: (pool) => pool.signal ?? NOTHING },
   ], (pool) => pool.name, "No pools.");
 }
 
-function listenersTable(table) {
+function listenersTable(table, filter) {
   return new Table(table, [
-    { head: "listener", className: "text", text: (listener) => listener.name },
-    { head: "connections", className: "n", text: (listener) => usage(listener.connections), tone: (listener) => fullness(listener.connections) },
-    { head: "", show: (cell, listener) => badge(cell, ...(listener.draining ? DRAINING : ["accepts", "good"])) },
+    { head: "listener", className: "text", show: (cell, listener) => chooser(cell, listener.name, "listener", listener.name, filter) },
+    { head: "open", className: "n", text: (listener) => usage(listener.connections), tone: (listener) => fullness(listener.connections) },
+    { head: "", show: (cell, listener) => badge(cell, ...(listener.draining ? DRAINING : ["accepts", ""])) },
   ], (listener) => listener.name, "No listeners.");
 }
 
@@ -191,7 +142,8 @@ function ageRows(ages) {
 function causesTable(table) {
   const tone = ({ cause }) => (FAULTY_ENDS.includes(cause) ? "bad" : "");
   return new Table(table, [
-    { head: "cause", text: (row) => row.cause, tone },
+    // As the log has it, but for the joints.
+    { head: "cause", text: (row) => row.cause.replaceAll("_", " "), tone },
     { head: "", className: "share", show: (cell, row) => bar(cell, row.share, tone(row)) },
     { head: "last minute", className: "n", text: (row) => whole(row.lately) },
     { head: "in all", className: "n", text: (row) => whole(row.total) },
