@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use proxy_conn::{ConnView, Phase, Tracked};
+use proxy_conn::{ConnView, Phase, Tally, Tracked};
 use tokio::time::Instant;
 
 use super::api::Api;
@@ -63,7 +63,7 @@ fn by(name: &str) -> Result<GroupBy, Problem> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 enum Common {
     Unknown,
-    Name(Arc<str>),
+    Name(Tally),
     ServerName(Box<str>),
     Client(IpAddr),
     Phase(Phase),
