@@ -110,7 +110,8 @@ fn connections_are_grouped_searched_and_ended_together_after_their_number_was_sa
         browser.until("document.getElementById('confirm-all').open").await;
         browser.click("#confirm-all-no").await;
         browser.until("!document.getElementById('confirm-all').open").await;
-        browser.click("#end-all").await;
+        browser.until("document.activeElement.id === 'end-all'").await;
+        browser.press("Enter").await;
         browser.until("document.getElementById('confirm-all').open").await;
         browser.click("#confirm-all-yes").await;
         for client in [&mut two, &mut three] {

@@ -20,6 +20,7 @@ fn it_says_what_it_should() {
         figures_are_short_and_of_one_form(&mut browser).await;
         what_stands_out_is_said_and_nothing_else(&mut browser).await;
         history_is_bounded_and_belongs_to_one_process(&mut browser).await;
+        what_the_proxy_remembers_comes_before_what_the_page_saw(&mut browser).await;
         growth_is_seen_on_top_of_what_is_always_there(&mut browser).await;
         a_minutes_growth_is_known_of_each_route(&mut browser).await;
     });
@@ -187,21 +188,35 @@ async fn history_is_bounded_and_belongs_to_one_process(browser: &mut Browser) {
     assert_eq!(found, expected);
 }
 
+async fn what_the_proxy_remembers_comes_before_what_the_page_saw(browser: &mut Browser) {
+    let script = r#"(() => {
+        const history = new dashboard.History(), sample = structuredClone(dashboard.history.last);
+        const open = (relay) => Object.fromEntries(Object.keys(sample.status.phases).map((phase) => [phase, phase === "relay" ? relay : 0]));
+        history.add(Object.assign(sample, { at: 1000, status: { ...sample.status, phases: open(7) } }));
+        const step = (open) => ({ open, opened_per_s: 2, ended_per_s: 1 });
+        history.seed({ until: 1000.2, step_s: 1, steps: [...Array(900).fill(step(4)), null, step(5), step(6)] });
+        const { at, before, relay, opens } = history.columns, last = at.length - 1;
+        return [at.length, at[last], at[last - 1], before.slice(-4), relay.slice(-2), opens[0], history.netUntil(last)];
+    })()"#;
+    let expected = json!([600, 1000, 999.2, [4, null, 5, 7], [null, 7], 2, 2]);
+    assert_eq!(browser.eval(script).await, expected);
+}
+
 /// The scale of a chart with as much relay as `relay` says at each of 60 seconds, and 3 in dial.
 async fn scale(browser: &mut Browser, relay: &str) -> serde_json::Value {
     let script = format!(
         "(() => {{ const seconds = [...Array(60).keys()], relay = seconds.map((s) => {relay}); \
-         return dashboard.scale([seconds, relay.map((n) => n + 3), relay], 10); }})()"
+         return dashboard.scale([seconds, relay.map((n) => n + 3), relay, []], 10); }})()"
     );
     browser.eval(&script).await
 }
 
 async fn growth_is_seen_on_top_of_what_is_always_there(browser: &mut Browser) {
-    // 24 a minute more on 8 000 are a fifth of the chart's height or more, and relay itself is not cut off.
+    // 24 a minute more on 8 000 are 0.3 % of a chart from 0, and more than ten times that here; relay itself is not cut off.
     let ends = scale(browser, "8000 + s * 24 / 60").await;
     let (bottom, top) = (ends[0].as_f64().unwrap_or_default(), ends[1].as_f64().unwrap_or_default());
     assert!(bottom > 7000.0 && bottom < 8000.0 && top > 8027.0, "{ends}");
-    assert!(24.0 / (top - bottom) > 0.05, "{ends}");
+    assert!(24.0 / (top - bottom) > 0.03, "{ends}");
     assert_eq!(scale(browser, "s * 100").await[0], 0, "what grows from nothing is drawn from there");
     assert_eq!(scale(browser, "20").await[0], 0, "few are drawn whole");
 }

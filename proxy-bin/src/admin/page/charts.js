@@ -19,9 +19,11 @@ function roof(n) {
 /** Where a scale begins and ends that shows growth: from 0, unless the lowest layer is so tall, and so level, that what changes above
  * it would not be seen. Then a part of that layer is left out, never more. */
 function scale(data, least) {
-  const ends = [0, Math.max(least, roof(Math.max(0, ...(data[1] ?? []))))];
-  const known = (column) => column.filter((n) => n != null);
-  const [totals, lowest] = [known(data[1] ?? []), known(data[data.length - 1] ?? [])];
+  const [, top = []] = data;
+  const [relay = [], before = []] = data.slice(-2);
+  const known = (...columns) => columns.flat().filter((n) => n != null);
+  const [totals, lowest] = [known(top, before), known(relay, before)];
+  const ends = [0, Math.max(least, roof(Math.max(0, ...totals)))];
   if (totals.length < LEVEL_POINTS) return ends;
   const [low, high, calm] = [Math.min(...totals), Math.max(...totals), Math.min(...lowest)];
   const span = Math.max(high - low, high / 50);
@@ -35,11 +37,12 @@ function scale(data, least) {
 const LEVEL_POINTS = 30;
 const LEVEL_LEAST = 100;
 
-/** The columns to draw: each phase on top of those below it. The tallest is painted first, and the others over it. */
+/** The columns to draw: each phase on top of those below it. The tallest is painted first, and the others over it. Last, what was open
+ * before the phases were known. */
 function stacked(columns) {
   const below = columns.at.map(() => 0);
   const layers = STACK.map((phase) => columns[phase].map((n, i) => (n == null ? null : (below[i] += n))));
-  return [columns.at, ...layers.reverse()];
+  return [columns.at, ...layers.reverse(), columns.before];
 }
 
 /** The shortest window that holds what is known: a chart of ten minutes is empty for nine of them. */
@@ -111,7 +114,7 @@ class Chart {
 }
 
 function phaseChart(place, onCursor) {
-  const series = () => [...STACK].reverse().map((phase) => ({ label: phase, stroke: colour(phase), fill: colour(phase), width: 1, points: { show: false } }));
+  const series = () => [...[...STACK].reverse(), "before"].map((phase) => ({ label: phase, stroke: colour(phase), fill: colour(phase), width: 1, points: { show: false } }));
   // The grid is drawn over the areas, which would hide it.
   return new Chart(place, { series, least: 10, onCursor, order: ["series", "axes"], range: (_, data) => scale(data, 10) });
 }

@@ -42,7 +42,7 @@ function ofLimit(name) {
 /** Which routes and targets are in trouble, as "route api" and "target 10.0.0.1:80". */
 function troubled(sample) {
   const subjects = (sample.findings ?? []).filter(({ severity }) => severity !== "info").map(({ subject }) => lookedAtBy(subject) ?? {});
-  return new Set(subjects.flatMap(({ route, target }) => (target ? [`target ${target}`] : route ? [`route ${route}`] : [])));
+  return new Set(subjects.flatMap(({ route, target }) => [route && `route ${route}`, target && `target ${target}`].filter(Boolean)));
 }
 
 /** The strip of findings: one line where there are none. */

@@ -16,7 +16,7 @@ class History {
 
   forget() {
     /** One array a column, as uPlot takes them. `null` is a gap in the line. */
-    this.columns = { at: [], opens: [], ends: [] };
+    this.columns = { at: [], opens: [], ends: [], before: [] };
     for (const phase of PHASES) this.columns[phase] = [];
     /** Ends by cause, as they were at each second of the last minute. */
     this.minute = [];
@@ -32,6 +32,22 @@ class History {
     this.minute.push({ at, ended: status.ended_total, connections: status.connections, phases: status.phases });
     while (this.minute[0].at < at - MINUTE) this.minute.shift();
     this.last = sample;
+  }
+
+  /** Takes what the proxy remembers of the time before this page was opened: how many were open, not in which phases. */
+  seed({ until, step_s, steps }) {
+    const { at } = this.columns;
+    const first = at[0] ?? Infinity;
+    const rows = steps.map((step, i) => ({ at: until - (steps.length - 1 - i) * step_s, before: step?.open, opens: step?.opened_per_s, ends: step?.ended_per_s }));
+    const older = rows.filter((row) => row.at < first - step_s / 2).slice(-(this.most - at.length));
+    for (const [name, column] of Object.entries(this.columns)) column.unshift(...older.map((row) => row[name] ?? null));
+    // Both meet where the page begins to see for itself.
+    if (at.length > older.length && this.columns.relay[older.length] != null) this.columns.before[older.length] = this.open(older.length);
+  }
+
+  /** How many were open at a moment. */
+  open(i) {
+    return this.columns.before[i] ?? PHASES.reduce((sum, phase) => sum + this.columns[phase][i], 0);
   }
 
   /** Says that there is nothing to be drawn between what was and what comes. */
@@ -59,11 +75,10 @@ class History {
 
   /** By how many more were open at a moment than a minute before it, or than at the first that is known. */
   netUntil(i) {
-    const open = (at) => PHASES.reduce((sum, phase) => sum + this.columns[phase][at], 0);
-    const { at } = this.columns;
+    const { at, relay, before } = this.columns;
     let first = i;
-    while (first > 0 && at[first - 1] >= at[i] - MINUTE && this.columns.relay[first - 1] != null) first -= 1;
-    return open(i) - open(first);
+    while (first > 0 && at[first - 1] >= at[i] - MINUTE && (relay[first - 1] ?? before[first - 1]) != null) first -= 1;
+    return this.open(i) - this.open(first);
   }
 
   /** How many have ended of `cause` in the last minute, or since the page has watched. */

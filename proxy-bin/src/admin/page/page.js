@@ -156,9 +156,21 @@ function showNothing() {
   for (const table of Object.values(outcomes.tables)) table.show([]);
 }
 
+/** Fills the charts with what the proxy remembers. Where it does not, they fill with time. */
+async function remember() {
+  try {
+    history.seed(await (await ask("/v1/history?subject=process")).json());
+    for (const kind of ["route", "target"]) outcomes.seed(await (await ask(`/v1/history/all?kind=${kind}`)).json());
+    if (history.last && !document.hidden) show(history.last);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+}
+
 showNothing();
 const stream = new Stream({
   onSample(sample) {
+    const another = history.last?.status.pid !== sample.status.pid;
     history.add(sample);
     outcomes.add(sample);
     linked();

@@ -4,8 +4,8 @@
 /** So many rows are shown until it is asked for all. */
 const ROWS = 15;
 /** A point of a sparkline, and how many there are: ten minutes. */
-const POINT_SECONDS = 5;
-const POINTS = 120;
+const POINT_SECONDS = 10;
+const POINTS = 60;
 
 /** Open connections by name over ten minutes: what sparklines draw, and what a minute's growth is where the proxy does not say it. */
 class Tracks {
@@ -25,6 +25,15 @@ class Tracks {
       if (track.length > POINTS) track.shift();
       this.of.set(name, track);
     }
+  }
+
+  /** Takes what the proxy remembers of the time before this page was opened. */
+  seed(name, { step_s, steps }) {
+    const track = this.of.get(name);
+    if (!track || track.length > 1) return;
+    const every = Math.max(1, Math.round(POINT_SECONDS / step_s));
+    const open = steps.filter((_, i) => (steps.length - 1 - i) % every === 0).map((step) => step?.open).filter((n) => n != null);
+    track.unshift(...open.slice(-(POINTS - track.length)));
   }
 
   track(name) {
@@ -185,6 +194,16 @@ class Outcomes {
     const targets = targetsOf(sample);
     this.tracks.routes.add(sample.at, new Map(sample.routes.map((route) => [route.name, route.connections.used])));
     this.tracks.targets.add(sample.at, new Map(targets.map((target) => [targetKey(target), target.connections.used])));
+  }
+
+  /** Takes what the proxy remembers of its routes and targets. */
+  seed(histories) {
+    for (const history of histories) {
+      const { kind, name, of } = history.subject;
+      if (kind === "route") this.tracks.routes.seed(name, history);
+      const member = of?.startsWith("@");
+      if (kind === "target") this.tracks.targets.seed(targetKey({ group: member ? of.slice(1) : null, route: member ? "" : of, target: name }), history);
+    }
   }
 
   show(sample) {
