@@ -224,7 +224,7 @@ async fn growth_is_seen_on_top_of_what_is_always_there(browser: &mut Browser) {
 async fn a_minutes_growth_is_known_of_each_route(browser: &mut Browser) {
     let script = "(() => { const tracks = new dashboard.Tracks(); \
         for (let s = 0; s <= 900; s += 1) tracks.add(s, new Map([['api', 100 + s], ['web', 7]])); \
-        tracks.add(905, new Map([['api', 1005]])); \
-        return [tracks.track('api').length, tracks.grown('api', 1005), tracks.track('web').length, tracks.grown('new', 1)]; })()";
-    assert_eq!(browser.eval(script).await, json!([120, 60, 0, null]));
+        tracks.add(910, new Map([['api', 1010]])); \
+        return [tracks.track('api').length, tracks.grown('api', 1010), tracks.track('web').length, tracks.grown('new', 1)]; })()";
+    assert_eq!(browser.eval(script).await, json!([60, 60, 0, null]));
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 
-use proxy_api::model::{ConnectionInFull, Connections, Reload};
+use proxy_api::model::{Chain, ConnectionGroups, ConnectionInFull, Connections, Hop, Reload};
 
 use crate::eventually;
 use crate::world::World;
@@ -276,4 +276,53 @@ fn paths_and_methods_that_are_not_there_are_problems_too() {
     assert_eq!(wrong.headers["allow"], "GET,HEAD");
     let head = at.ask("HEAD", "/v1/status", &[], "");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
+}
+
+#[test]
+fn groups_are_of_what_the_filter_lets_through() {
+    let world = World::new();
+    let clients = world.clients(3);
+    let groups = |query: &str| -> ConnectionGroups {
+        let groups: ConnectionGroups = world.at().get(&format!("/v1/connections/groups{query}")).says();
+        assert_eq!(groups.groups_total, groups.groups.len() as u64, "{groups:?}");
+        groups
+    };
+    for (query, name) in [
+        ("", "web".to_owned()),
+        ("?by=route", "web".to_owned()),
+        ("?by=target", world.inner.addr.to_string()),
+        ("?by=client", "127.0.0.1".to_owned()),
+        ("?by=phase&route=web", "relay".to_owned()),
+    ] {
+        let told = groups(query);
+        let [group] = &told.groups[..] else { panic!("{query}: {told:?}") };
+        assert_eq!((group.name.as_deref(), group.connections), (Some(&*name), 3), "{query}");
+        assert_eq!((group.from_client_bytes, group.from_backend_bytes), (15, 15), "{query}");
+    }
+    assert_eq!(groups("?by=server_name").groups[0].name, None, "they have none");
+    let one = clients[0].local_addr().unwrap();
+    let found = groups(&format!("?search={one}"));
+    assert_eq!((found.total, found.matched, found.groups[0].connections), (3, 1, 1));
+    for query in ["by=pool", "limit=0", "limit=1001", "sort=age", "phase=x", "search="] {
+        world.at().get(&format!("/v1/connections/groups?{query}")).problem(400);
+    }
+}
+
+#[test]
+fn a_hop_says_little_of_itself_and_knows_no_other_unless_it_is_told() {
+    let world = World::new();
+    let _clients = world.clients(2);
+    let hop: Hop = world.at().get("/v1/hop?behind=3").says();
+    let direct: Hop = world.at().get("/v1/hop").says();
+    assert_eq!((&*hop.name, hop.connections, hop.opened_total, hop.ended_total), ("outer", 2, 2, 0));
+    let idle = |hop: &Hop| hop.deadlines.unwrap().idle.most_s.unwrap();
+    assert!(idle(&hop) <= idle(&direct), "behind three proxies a built-in deadline is shorter: {hop:?}");
+    let chain: Chain = world.at().get("/v1/chain").says();
+    assert_eq!((chain.hops.len(), chain.hops[0].connections), (1, Some(2)));
+    assert!(chain.not_joined.unwrap().contains("names no other hop"));
+    for query in
+        ["hop?behind=17", "hop?behind=x", "hop?at=1", "chain?limit=0", "chain?limit=10001", "chain?hops=2"]
+    {
+        world.at().get(&format!("/v1/{query}")).problem(400);
+    }
 }

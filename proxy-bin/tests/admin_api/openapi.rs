@@ -85,7 +85,7 @@ fn the_query_of_the_list_is_described() {
     let names: Vec<_> = parameters.iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(
         names.join(" "),
-        "phase route client target pool listener server_name previous min_age_s min_idle_s sort reverse limit offset"
+        "phase route client target pool listener server_name previous min_age_s min_idle_s search sort reverse limit offset"
     );
     assert!(parameters.iter().all(|one| one["description"].as_str().is_some_and(|about| !about.is_empty())));
 }
