@@ -106,8 +106,7 @@ fn connections_are_grouped_searched_and_ended_together_after_their_number_was_sa
             .await;
         browser.click("#groups tbody button").await;
         browser.until("document.querySelector('#chips button')?.textContent.startsWith('target ')").await;
-        browser.eval("document.getElementById('end-all').focus()").await;
-        browser.press("Enter").await;
+        browser.click("#end-all").await;
         browser.until("document.getElementById('confirm-all').open").await;
         browser.click("#confirm-all-no").await;
         browser.until("!document.getElementById('confirm-all').open").await;

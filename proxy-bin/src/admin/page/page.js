@@ -19,8 +19,11 @@ const charts = {
 };
 const chain = new ChainView();
 
-/** Something else is looked at. */
+/** Something else is looked at. What is above the list keeps its height meanwhile: nothing moves under the click that chose it. */
 function refilter() {
+  const above = at("routes").closest(".side-by-side");
+  if (filter.isEmpty) above.style.minHeight = "";
+  else if (!above.style.minHeight) above.style.minHeight = `${above.offsetHeight}px`;
   if (outcomes.last) outcomes.show(outcomes.last);
   list.choose();
 }
