@@ -1,0 +1,245 @@
+//! What rules need to know beyond figures, as plain data: it is gathered where it is known, and judged here.
+
+use std::time::Duration;
+
+use crate::subject::Subject;
+
+/// What is known beside a picture. All counters only rise.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Who waits for what, and for how long, by subject; those that have waited less than a second may be left out.
+    pub waits: Vec<Waits>,
+    /// Targets that are not used as they should be.
+    pub targets: Vec<TargetFacts>,
+    /// Limits that are nearly used up, or that somebody waits at; others may be left out.
+    pub limits: Vec<LimitFacts>,
+    /// What each client may have.
+    pub clients: Vec<ClientLimit>,
+    /// Pools that are hard pressed; others may be left out.
+    pub pools: Vec<PoolFacts>,
+    /// The workers, in their order.
+    pub workers: Vec<WorkerFacts>,
+    /// Descriptors in use, and the most there may be.
+    pub descriptors: Share,
+    /// Allocated memory, and `max_memory`; nothing where that is not set.
+    pub memory: Option<Share>,
+    /// The last audit.
+    pub audit: AuditFacts,
+    /// Why the last reload was refused, if it was: the first line.
+    pub reload_refused: Option<String>,
+    /// Why the last upgrade failed, if it did: the first line.
+    pub upgrade_failed: Option<String>,
+    /// What the process does where that is anything but serve: `leaving`, `draining`, `handing_over`.
+    pub leaves: Option<&'static str>,
+    /// What an operator drains.
+    pub drained: Vec<Drained>,
+    /// The log, where it is the proxy's.
+    pub log: Option<LogFacts>,
+}
+
+impl Facts {
+    /// What only rises, by name: of these, rules ask for the last minute.
+    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
+        let lost = self.log.as_ref().map(|log| (LOST, log.lost));
+        let clients = self.clients.iter().map(|limit| (limit.name, limit.refused));
+        clients.chain(lost).chain([(RESCUED, self.audit.rescued)]).collect()
+    }
+}
+
+/// The counter of lines of the log that were lost.
+pub(crate) const LOST: &str = "log lines lost";
+/// The counter of connections that audits have ended.
+pub(crate) const RESCUED: &str = "rescued by an audit";
+
+/// So much of so much.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// What is in use.
+    pub used: u64,
+    /// The most there may be; 0 for no bound.
+    pub most: u64,
+}
+
+impl Share {
+    /// In percent; 0 where there is no bound.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        if self.most == 0 { 0.0 } else { self.used as f64 * 100.0 / self.most as f64 }
+    }
+}
+
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// The client's PROXY header or ClientHello. By listener.
+    Greeting,
+    /// A target that accepts. By target.
+    Dial,
+    /// The first byte of a backend whose client has spoken, and says nothing more. By target.
+    FirstByte,
+    /// The end of a side that says nothing, and whose other side has ended. By route.
+    End,
+}
+
+/// Those of a subject that wait for the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waits {
+    /// Of whom.
+    pub subject: Subject,
+    /// For what.
+    pub what: Wait,
+    /// For how long.
+    pub ages: Ages,
+}
+
+/// The bounds of [`Ages`], in seconds.
+const AGES: [u64; 16] = [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120, 300, 900];
+
+/// How many are how old.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ages([u32; AGES.len()]);
+
+impl Ages {
+    /// One of this age.
+    pub fn add(&mut self, age: Duration) {
+        let bucket = AGES.partition_point(|bound| *bound <= age.as_secs()).saturating_sub(1);
+        self.0.iter_mut().skip(bucket).take(1).for_each(|count| *count = count.saturating_add(1));
+    }
+
+    /// How many are certainly at least so old.
+    #[must_use]
+    pub fn at_least(&self, age: Duration) -> u64 {
+        let old = AGES.iter().zip(&self.0).filter(|(bound, _)| Duration::from_secs(**bound) >= age);
+        old.map(|(_, count)| u64::from(*count)).sum()
+    }
+}
+
+/// A target that is not used as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetFacts {
+    /// Which.
+    pub subject: Subject,
+    /// What it is.
+    pub trouble: Trouble,
+    /// Why, in words; may be empty.
+    pub why: String,
+    /// How many others of its route or group may be used.
+    pub others: usize,
+}
+
+/// Why a target is not used as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its breaker is open, or half open: dials failed in a row.
+    LeftAlone,
+    /// Its check fails.
+    Down,
+    /// Its connections end badly more often than those of the others.
+    Ejected,
+    /// It says itself that it is full, or drains.
+    Declines,
+}
+
+/// A limit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LimitFacts {
+    /// As `smartproxy limits` names it.
+    pub name: String,
+    /// The key that sets it.
+    pub key: &'static str,
+    /// What is used of it.
+    pub share: Share,
+    /// How many wait for a place.
+    pub waiting: u64,
+}
+
+/// What each client may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientLimit {
+    /// As `smartproxy limits` names it.
+    pub name: &'static str,
+    /// The key that sets it.
+    pub key: &'static str,
+    /// What that says.
+    pub most: u64,
+    /// How many it has refused: a counter.
+    pub refused: u64,
+    /// Who was refused most within the last minute, and how often, as far as is known.
+    pub most_refused: Option<(String, u64)>,
+}
+
+/// How hard pressed a pool is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolFacts {
+    /// The pool.
+    pub subject: Subject,
+    /// Whether it refuses newcomers; else deadlines are shorter, and idle connections ended.
+    pub sheds: bool,
+    /// What presses it.
+    pub signal: &'static str,
+}
+
+/// A worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerFacts {
+    /// By how much its last timer was late.
+    pub lag: Duration,
+    /// For how long it has had no timer; there are two a second.
+    pub silent: Duration,
+    /// Its connections.
+    pub open: u64,
+}
+
+/// The last audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFacts {
+    /// What must be 0 and is not, by gauge.
+    pub differences: Vec<(&'static str, u64)>,
+    /// Why the kernel could not be asked, if it could not.
+    pub blind: Option<String>,
+    /// Overdue connections that audits have ended: a counter.
+    pub rescued: u64,
+}
+
+/// What an operator drains.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drained {
+    /// A listener, route or target; the process for everything.
+    pub subject: Subject,
+    /// How many connections are left.
+    pub left: u64,
+    /// The command that undoes it.
+    pub undo: String,
+}
+
+/// The log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogFacts {
+    /// Lines that were lost: a counter.
+    pub lost: u64,
+    /// Where lines cannot be written at present, if so.
+    pub fails: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_counted_as_old_is_at_least_so_old() {
+        let mut ages = Ages::default();
+        for millis in [0, 999, 1000, 2999, 3000, 59_999, 60_000, 10_000_000] {
+            ages.add(Duration::from_millis(millis));
+        }
+        let at_least = |secs| ages.at_least(Duration::from_secs(secs));
+        assert_eq!([0, 1, 2, 3, 4].map(at_least), [8, 6, 5, 4, 3]);
+        assert_eq!((at_least(30), at_least(60), at_least(61), at_least(900), at_least(901)), (3, 2, 1, 1, 0));
+    }
+
+    #[test]
+    fn a_share_of_no_bound_is_nothing() {
+        assert_eq!(Share { used: 5, most: 0 }.percent(), 0.0);
+        assert_eq!(Share { used: 9, most: 12 }.percent(), 75.0);
+    }
+}
