@@ -15,6 +15,7 @@ mod clients;
 mod model;
 mod queue;
 mod rate;
+mod refused;
 mod shard;
 mod sync;
 mod word;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use address::{AddressKey, V6Prefix, V6PrefixError};
-pub use answer::{AddressRefusal, Busiest};
+pub use answer::{AddressRefusal, Busiest, Refused};
 pub use clients::{AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit};
 pub use queue::{QueueError, QueueLimits};
 

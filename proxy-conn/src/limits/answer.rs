@@ -36,3 +36,16 @@ pub struct Busiest {
     /// Who has opened the most that count for its rate, and how many.
     pub new: Option<(AddressKey, u32)>,
 }
+
+/// What the limits of each client have refused since the start, and whom most within the last minute, as far as is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Connections of clients that had as many as they may have.
+    pub at_once: u64,
+    /// Whose most of these were, and how many.
+    pub at_once_most: Option<(AddressKey, u64)>,
+    /// Connections of clients that opened them too fast.
+    pub rate: u64,
+    /// Whose most of these were, and how many.
+    pub rate_most: Option<(AddressKey, u64)>,
+}

@@ -25,7 +25,8 @@ use proxy_values::layered;
 use tokio::time::Instant;
 
 use super::address::{AddressKey, V6Prefix};
-use super::answer::{AddressRefusal, Busiest};
+use super::answer::{AddressRefusal, Busiest, Refused};
+use super::refused::Refusals;
 use super::shard::{Hashed, Policies, Policy, Shard, Whose};
 
 layered! {
@@ -72,6 +73,7 @@ struct Table {
     keys: RandomState,
     prefix: V6Prefix,
     began: Instant,
+    refusals: Refusals,
 }
 
 /// A shard on cache lines of its own (128 bytes: processors fetch them in pairs), so that workers do not slow each other
@@ -96,6 +98,7 @@ impl AddressLimits {
             keys: RandomState::new(),
             prefix: options.ipv6_prefix,
             began: Instant::now(),
+            refusals: Refusals::default(),
         }))
     }
 
@@ -121,7 +124,9 @@ impl AddressLimits {
         let key = AddressKey::of(ip, table.prefix);
         let now = table.since(now);
         let (shard, client) = table.place(key);
-        shard.lock().admit(client, whose, now, &table.keys)?;
+        let admitted = shard.lock().admit(client, whose, now, &table.keys);
+        // Not under the lock.
+        admitted.inspect_err(|refusal| table.refusals.note(key, whose, refusal, now))?;
         Ok(AddressPermit { table: Arc::clone(table), key })
     }
 
@@ -175,6 +180,19 @@ impl AddressLimits {
             shard.0.lock().busiest(now, &among, &mut most);
         }
         most
+    }
+
+    /// What was refused since the start, and whom most within the last minute as seen at `now`: of clients that are not on loopback,
+    /// and of those that are.
+    #[must_use]
+    pub fn refused(&self, now: Instant) -> [Refused; 2] {
+        self.0.refusals.view(self.0.since(now))
+    }
+
+    /// The leading bits of an IPv6 address that name a client.
+    #[must_use]
+    pub fn ipv6_prefix(&self) -> V6Prefix {
+        self.0.prefix
     }
 
     fn sum(&self, of: impl Fn(&Shard) -> usize) -> usize {
