@@ -24,6 +24,7 @@ mod endpoint;
 mod endpoints;
 mod events;
 mod filter;
+mod findings;
 pub(crate) mod fit;
 mod grouped;
 mod health;

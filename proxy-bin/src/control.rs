@@ -11,6 +11,7 @@ mod aside;
 mod drain;
 mod drains;
 mod file_watch;
+mod known;
 mod leaving;
 mod log_files;
 mod members;
@@ -42,6 +43,7 @@ use crate::systemd::Manager;
 use proxy_api::model::{self, DrainKind};
 use proxy_dataplane::Generation;
 use proxy_dataplane::listeners::Listening;
+use proxy_dataplane::observe::Observed;
 use proxy_dataplane::workers::Worker;
 
 /// The handle of a running [`Server`](crate::server::Server). Cheap to clone; clones are the same. It does not keep the
@@ -51,7 +53,9 @@ pub struct Control(Arc<Running>);
 
 impl Control {
     pub(crate) fn new(running: Running) -> Self {
-        Self(Arc::new(running))
+        let running = Arc::new(running);
+        running.plane.observed().ask(Box::new(known::known_to(&running)));
+        Self(running)
     }
 
     pub(crate) fn running(&self) -> &Arc<Running> {
@@ -81,6 +85,12 @@ impl Control {
     #[must_use]
     pub fn audit(&self) -> &Audit {
         self.0.plane.audit()
+    }
+
+    /// What was seen of it, and what is wrong.
+    #[must_use]
+    pub fn observed(&self) -> &Observed {
+        self.0.plane.observed()
     }
 
     /// Its worker threads, in their order.

@@ -169,6 +169,12 @@ impl Logs {
         self.0.lost.load(Ordering::Relaxed)
     }
 
+    /// Where lines cannot be written at present, if so: its disk is full, or its reader has gone.
+    #[must_use]
+    pub fn fails(&self) -> Option<String> {
+        self.0.fails()
+    }
+
     /// Opens the log's files anew, after somebody has moved them away.
     ///
     /// # Errors
@@ -252,6 +258,13 @@ impl Shared {
     fn level(&self) -> LogLevel {
         let place = usize::from(self.level.load(Ordering::Relaxed));
         LogLevel::ALL.get(place).copied().unwrap_or_default()
+    }
+
+    /// Where lines cannot be written at present, if so.
+    fn fails(&self) -> Option<String> {
+        let outputs = self.outputs();
+        let access = outputs.access.as_ref().and_then(|access| access.writer.fails());
+        outputs.main.writer.fails().or(access)
     }
 
     /// Has the log thread tell what was counted, now that there is something.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proxy_api::model::{
-    AuditSummary, ConfigStatus, Connection, Group, Listener, LogStatus, Memory, Phase, Phases, Pool, Route,
-    Status, Target, Usage,
+    AuditSummary, ConfigStatus, Connection, Finding, Group, Listener, LogStatus, Memory, Phase, Phases, Pool,
+    Route, Status, Subject, Target, Usage,
 };
 
 /// An established connection of `outer`, a minute old.
@@ -60,6 +60,23 @@ pub(super) fn target() -> Target {
         dial_median_s: Some(0.001),
         failed_total: BTreeMap::new(),
         draining: false,
+    }
+}
+
+/// A finding of ten seconds.
+pub(super) fn finding(rule: &str, severity: &str, kind: &str, name: &str, of: Option<&str>) -> Finding {
+    let subject = Subject { kind: kind.to_owned(), name: name.to_owned(), of: of.map(str::to_owned) };
+    Finding {
+        id: format!("{rule}/{kind}/{name}"),
+        rule: rule.to_owned(),
+        severity: severity.to_owned(),
+        subject,
+        since: 1_000_290.0,
+        since_s: 10.0,
+        figures: BTreeMap::new(),
+        sentence: format!("it is {rule}"),
+        shows: "smartproxy conns".to_owned(),
+        mends: "look at its log".to_owned(),
     }
 }
 

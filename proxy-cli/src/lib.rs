@@ -8,6 +8,7 @@ mod conns;
 mod control;
 mod drain;
 pub mod filter;
+mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod format;

@@ -7,7 +7,8 @@ use clap::Subcommand;
 use super::access::Access;
 use super::output::{Failure, Outcome};
 use super::{
-    audit, chain, conns, control, drain, groups, kill, reload, routes, show, status, target, top, trace,
+    audit, chain, conns, control, drain, findings, groups, kill, reload, routes, show, status, target, top,
+    trace,
 };
 
 /// What to ask of a running proxy.
@@ -15,6 +16,8 @@ use super::{
 pub enum Operate {
     /// The whole proxy on one screen; lines that want attention begin with `!`.
     Status(status::Args),
+    /// List what is wrong: with what, since when, why, and what to type.
+    Findings(findings::Args),
     /// Watch it live on the whole screen: phases, routes, the oldest and the busiest connections.
     Top(top::Args),
     /// List connections, as `ss` does for sockets.
@@ -59,6 +62,7 @@ impl Operate {
     pub async fn run(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         match self {
             Self::Status(args) => args.run(access, out).await,
+            Self::Findings(args) => args.run(access, out).await,
             Self::Top(args) => args.run(access).await,
             Self::Conns(args) => args.run(access, out).await,
             Self::Routes(args) => args.routes(access, out).await,

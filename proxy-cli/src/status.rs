@@ -6,14 +6,13 @@ use std::io::Write;
 
 use super::access::Access;
 use super::client::{Client, ClientError};
+use super::findings::{self, findings};
 use super::format::{age, bytes, count, plain, usage};
 use super::output::{self, Failure, Outcome};
-use proxy_api::model::{ConfigStatus, Group, Reload, Route, Status, Upgrade, Usage};
+use proxy_api::model::{ConfigStatus, Finding, Group, Reload, Route, Status, Target, Upgrade, Usage};
 
 pub(super) use lines::{DRAINED, audit_line, drain_line, drained, is_up, phases, placeless, state, weighed};
-use lines::{
-    group_line, is_in_trouble, is_nearly_full, pool_line, route_line, target_is_in_trouble, target_line,
-};
+use lines::{group_line, pool_line, route_line, target_line};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]
@@ -33,8 +32,8 @@ impl Args {
             return Ok(Outcome::Done);
         }
         let routes: Vec<Route> = client.fetch("/v1/routes").await?;
-        let groups = groups(&client).await?;
-        output::text(out, screen(&status, (&routes, &groups), now()))?;
+        let (groups, found) = (groups(&client).await?, findings(&client).await?);
+        output::text(out, screen(&status, (&routes, &groups), &found, now()))?;
         Ok(Outcome::Done)
     }
 }
@@ -54,6 +53,7 @@ pub(super) fn now() -> f64 {
 }
 
 /// Routes, pools, listeners and causes beyond these are left to `--json`: it is one screen.
+const MOST_FINDINGS: usize = 5;
 const MOST_ROUTES: usize = 8;
 const MOST_MEMBERS: usize = 8;
 const MOST_OTHERS: usize = 3;
@@ -71,7 +71,7 @@ impl Screen {
     }
 }
 
-fn screen(status: &Status, (routes, groups): (&[Route], &[Group]), now: f64) -> String {
+fn screen(status: &Status, (routes, groups): (&[Route], &[Group]), found: &[Finding], now: f64) -> String {
     let mut screen = Screen::default();
     let ready = if status.ready { "ready" } else { "not ready" };
     let who = format!(
@@ -82,27 +82,28 @@ fn screen(status: &Status, (routes, groups): (&[Route], &[Group]), now: f64) -> 
         status.state
     );
     screen.line(&status.name, &who, !status.ready || status.state != "running");
-    connections(&mut screen, status);
-    busiest_routes(&mut screen, routes);
-    groups_with_trouble(&mut screen, groups);
-    let pools = status.pools.iter().map(|pool| {
-        let attention = pool.level != "normal" || pool.waiting > 0 || is_nearly_full(pool.connections);
-        (pool_line(pool), attention, pool.connections.used)
-    });
+    what_is_found(&mut screen, found);
+    connections(&mut screen, status, found);
+    busiest_routes(&mut screen, routes, found);
+    groups_with_trouble(&mut screen, groups, found);
+    let pools = status
+        .pools
+        .iter()
+        .map(|pool| (pool_line(pool), findings::of_part(found, "pool", &pool.name), pool.connections.used));
     most_used(&mut screen, "pool", pools.collect());
     let listeners = status.listeners.iter().map(|listener| {
         let drained =
             if listener.draining { format!(", {DRAINED}: it accepts nothing") } else { String::new() };
         let without = placeless(listener.waiting, listener.turned_away);
         let line = format!("{}: {} open{without}{drained}", listener.name, usage(listener.connections));
-        (line, listener.draining || is_nearly_full(listener.connections), listener.connections.used)
+        (line, findings::of_part(found, "listener", &listener.name), listener.connections.used)
     });
     most_used(&mut screen, "listener", listeners.collect());
     for drain in &status.drains {
         screen.line("drain", &drain_line(drain), true);
     }
-    resources(&mut screen, status);
-    screen.line("audit", &audit_line(&status.audit), !status.audit.clean || status.audit.blind.is_some());
+    resources(&mut screen, status, found);
+    screen.line("audit", &audit_line(&status.audit), findings::by(found, &["audit", "fault"]));
     config(&mut screen, &status.config, now);
     if let Some(Upgrade { taken: false, at, error, .. }) = &status.last_upgrade {
         let first = error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
@@ -110,8 +111,21 @@ fn screen(status: &Status, (routes, groups): (&[Route], &[Group]), now: f64) -> 
         screen.line("upgrade", &line, true);
     }
     let log = format!("level {}, {} lost", status.log.level, count(status.log.lost_total, "line", "lines"));
-    screen.line("log", &log, status.log.lost_total > 0);
+    screen.line("log", &log, findings::by(found, &["log_lost", "log_failing"]));
     screen.0
+}
+
+/// What is wrong, the worst first, each with what to type.
+fn what_is_found(screen: &mut Screen, found: &[Finding]) {
+    for finding in found.iter().take(MOST_FINDINGS) {
+        let [head, shows, mends] = findings::lines(finding);
+        screen.line(&finding.severity, &head, true);
+        screen.line("", &shows, false);
+        screen.line("", &mends, false);
+    }
+    if found.len() > MOST_FINDINGS {
+        screen.line("", &format!("and {} more (smartproxy findings)", found.len() - MOST_FINDINGS), true);
+    }
 }
 
 /// Those that want attention, then those with the most connections, as far as there is room.
@@ -125,12 +139,12 @@ fn most_used(screen: &mut Screen, name: &str, mut lines: Vec<(String, bool, u64)
     }
 }
 
-fn connections(screen: &mut Screen, status: &Status) {
+fn connections(screen: &mut Screen, status: &Status, found: &[Finding]) {
     let most = Usage { used: status.connections, most: Some(status.max_connections) };
     let phases = phases(&status.phases);
     let colon = if phases.is_empty() { "" } else { ": " };
     let line = format!("{} open{colon}{phases}", usage(most));
-    screen.line("connections", &line, status.full || is_nearly_full(most));
+    screen.line("connections", &line, status.full || is_of_all(found));
     if status.full {
         let line = format!("full: {} connections; newcomers wait in the kernel's backlog", usage(most));
         screen.line("", &line, true);
@@ -147,14 +161,24 @@ fn connections(screen: &mut Screen, status: &Status) {
     screen.line("", &format!("{} opened, {ended} ended{by}", status.opened_total), false);
 }
 
-/// The routes with the most connections, and every one with a target in trouble.
-fn busiest_routes(screen: &mut Screen, routes: &[Route]) {
-    let mut routes: Vec<_> = routes.iter().collect();
-    routes.sort_by_key(|route| (!is_in_trouble(route), std::cmp::Reverse(route.connections.used)));
-    for route in routes.iter().take(MOST_ROUTES) {
-        screen.line("route", &route_line(route), is_in_trouble(route));
-        for target in route.targets.iter().filter(|target| target_is_in_trouble(target)) {
-            screen.line("  target", &target_line(target), true);
+/// Whether something is found of the limit of all connections.
+fn is_of_all(found: &[Finding]) -> bool {
+    found.iter().any(|finding| finding.subject.kind == "limit" && finding.subject.name == "all connections")
+}
+
+/// The routes of which something is found, then those with the most connections.
+fn busiest_routes(screen: &mut Screen, routes: &[Route], found: &[Finding]) {
+    let mut routes: Vec<_> =
+        routes.iter().map(|route| (findings::of_route(found, &route.name), route)).collect();
+    routes.sort_by_key(|(marked, route)| (!marked, std::cmp::Reverse(route.connections.used)));
+    for (marked, route) in routes.iter().take(MOST_ROUTES) {
+        screen.line("route", &route_line(route), *marked);
+        for target in &route.targets {
+            let found = findings::of_target(found, &route.name, &target.target);
+            // Whatever is the route's may be its target's.
+            if found || *marked && (!is_up(target) || target.failures_in_a_row > 0) {
+                screen.line("  target", &target_line(target), found);
+            }
         }
     }
     if routes.len() > MOST_ROUTES {
@@ -162,14 +186,17 @@ fn busiest_routes(screen: &mut Screen, routes: &[Route]) {
     }
 }
 
-/// The groups with those of their members that are in trouble: the groups with the most connections, and every one with trouble.
-fn groups_with_trouble(screen: &mut Screen, groups: &[Group]) {
-    let ill = |group: &Group| group.members.iter().filter(|member| target_is_in_trouble(member)).count();
+/// The groups of which something is found, with those of their members, then those with the most connections.
+fn groups_with_trouble(screen: &mut Screen, groups: &[Group], found: &[Finding]) {
+    let is_ill = |group: &Group, member: &Target| {
+        findings::of_target(found, &format!("@{}", group.name), &member.target)
+    };
+    let ill = |group: &Group| group.members.iter().filter(|member| is_ill(group, member)).count();
     let mut groups: Vec<_> = groups.iter().map(|group| (ill(group), group)).collect();
     groups.sort_by_key(|(ill, group)| (*ill == 0, std::cmp::Reverse(group.connections)));
     for (ill, group) in groups.iter().take(MOST_ROUTES) {
         screen.line("group", &group_line(group), *ill > 0);
-        let troubled = group.members.iter().filter(|member| target_is_in_trouble(member));
+        let troubled = group.members.iter().filter(|member| is_ill(group, member));
         for member in troubled.take(MOST_MEMBERS) {
             screen.line("  member", &target_line(member), true);
         }
@@ -186,14 +213,14 @@ fn groups_with_trouble(screen: &mut Screen, groups: &[Group]) {
     }
 }
 
-fn resources(screen: &mut Screen, status: &Status) {
+fn resources(screen: &mut Screen, status: &Status, found: &[Finding]) {
     let line = format!(
         "{} descriptors; {} resident, {} allocated",
         usage(status.descriptors),
         bytes(status.memory.resident_bytes),
         bytes(status.memory.allocated_bytes)
     );
-    screen.line("resources", &line, is_nearly_full(status.descriptors));
+    screen.line("resources", &line, findings::by(found, &["descriptors", "memory"]));
 }
 
 fn config(screen: &mut Screen, config: &ConfigStatus, now: f64) {

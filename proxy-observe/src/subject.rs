@@ -13,7 +13,7 @@ pub enum Subject {
     Route(Arc<str>),
     /// A target of a route, or a member of a group.
     Target {
-        /// The name of the route, or `@` and the name of the group.
+        /// The name of the route, or `@` and the name of the group; empty for the target wherever it is.
         of: Arc<str>,
         /// The target, as the configuration names it.
         target: Arc<str>,
@@ -52,6 +52,7 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process => f.write_str("the process"),
+            Self::Target { of, target } if of.is_empty() => write!(f, "target {target}"),
             Self::Target { of, target } => write!(f, "target {target} of {of}"),
             Self::Route(name)
             | Self::Listener(name)

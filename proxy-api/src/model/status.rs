@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::audit::AuditSummary;
 use super::change::{Reload, Upgrade};
 use super::connections::Connection;
+use super::findings::Finding;
 use super::groups::Group;
 use super::log::LogStatus;
 use super::phases::Phases;
@@ -109,6 +110,9 @@ pub struct ConfigText {
 pub struct Sample {
     /// When, in seconds since 1970.
     pub at: f64,
+    /// What is wrong, the worst first.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The proxy as a whole.
     pub status: Status,
     /// The routes.

@@ -11,8 +11,8 @@ use super::api::{Api, Subject};
 use super::endpoint::{Endpoint, Query, endpoint};
 use super::process::Process;
 use super::{
-    chain, change, connections, events, grouped, health, hop, members, metrics, openapi, page, status,
-    targets, trace,
+    chain, change, connections, events, findings, grouped, health, hop, members, metrics, openapi, page,
+    status, targets, trace,
 };
 use crate::admin::problem::Problem;
 
@@ -59,6 +59,8 @@ fn looks() -> Vec<Endpoint> {
             status::all_limits,
         )
         .says::<Vec<model::Limit>>(),
+        endpoint("get", "/v1/findings", "What is wrong, the worst first", findings::all)
+            .says::<Vec<model::Finding>>(),
         endpoint("get", "/v1/config", "The configuration in force", status::config)
             .says::<model::ConfigText>(),
         endpoint("get", "/v1/log", "What is logged", status::log_status).says::<model::LogStatus>(),

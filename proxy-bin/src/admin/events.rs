@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::api::Api;
 use super::counts::Counts;
-use super::{connections, status, targets, view};
+use super::{connections, findings, status, targets, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::Sample;
 
@@ -25,6 +25,7 @@ fn sample(api: &Api) -> Sample {
     let proxy = api.proxy();
     Sample {
         at: view::since_1970(SystemTime::now()),
+        findings: findings::findings(api),
         status: status::of_all(api, &counts),
         routes: status::routes(&proxy, &counts),
         groups: targets::sampled(&proxy),

@@ -1,7 +1,7 @@
 //! A bounded queue of lines, and the thread that writes them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub(super) struct Writer {
     jobs: SyncSender<Job>,
     sink: Arc<Sink>,
     lost: Arc<AtomicU64>,
+    /// Whether the last lines could not be written.
+    fails: Arc<AtomicBool>,
 }
 
 enum Job {
@@ -43,15 +45,29 @@ impl Writer {
         tick: Option<Tick>,
     ) -> Result<Self, LogError> {
         let (jobs, waiting) = sync_channel(LINES_WAITING);
-        let thread =
-            Thread { waiting, sink: Arc::clone(&sink), lost: Arc::clone(&lost), tick, due: None, losing: 0 };
+        let fails = Arc::<AtomicBool>::default();
+        let thread = Thread {
+            waiting,
+            sink: Arc::clone(&sink),
+            lost: Arc::clone(&lost),
+            fails: Arc::clone(&fails),
+            tick,
+            due: None,
+            losing: 0,
+        };
         let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(|| thread.run());
         spawned.map_err(LogError::Thread)?;
-        Ok(Self { jobs, sink, lost })
+        Ok(Self { jobs, sink, lost, fails })
     }
 
     pub(super) fn sink(&self) -> &Sink {
         &self.sink
+    }
+
+    /// Where it writes, if the last lines could not be written there.
+    pub(super) fn fails(&self) -> Option<String> {
+        let fails = self.fails.load(Ordering::Relaxed);
+        fails.then(|| self.sink.place().map_or_else(|| "its place".to_owned(), |place| place.to_string()))
     }
 
     /// Queues a line, or loses it.
@@ -78,6 +94,7 @@ struct Thread {
     waiting: Receiver<Job>,
     sink: Arc<Sink>,
     lost: Arc<AtomicU64>,
+    fails: Arc<AtomicBool>,
     tick: Option<Tick>,
     due: Option<Instant>,
     /// Lines that were lost since the place last took some.
@@ -125,6 +142,7 @@ impl Thread {
     fn write(&mut self, lines: &[u8]) {
         let lost = self.sink.write(lines);
         self.lost.fetch_add(lost, Ordering::Relaxed);
+        self.fails.store(lost > 0, Ordering::Relaxed);
         let before = self.losing;
         self.losing = if lost > 0 { before + lost } else { 0 };
         let Some(place) = self.sink.place() else { return };
@@ -169,6 +187,7 @@ mod tests {
         }
         writer.flush().unwrap().recv().unwrap();
         assert_eq!(std::fs::read_to_string(path).unwrap(), lines.concat());
+        assert_eq!(writer.fails(), None);
     }
 
     /// `/dev/full` takes nothing, like a disk that is full.
@@ -182,6 +201,7 @@ mod tests {
         }
         writer.flush().unwrap().recv().unwrap();
         assert_eq!(lost.load(Ordering::Relaxed), 3);
+        assert_eq!(writer.fails().as_deref(), Some("/dev/full"));
     }
 
     /// A pipe that nobody reads holds 64 KiB; then the thread stands still, and its queue fills.

@@ -1,7 +1,7 @@
 //! One thing in a line each: a route, a target, a pool, a drain, the last audit.
 
 use crate::format::{age, count, known, usage};
-use proxy_api::model::{AuditSummary, Drain, DrainKind, Group, Phase, Phases, Pool, Route, Target, Usage};
+use proxy_api::model::{AuditSummary, Drain, DrainKind, Group, Phase, Phases, Pool, Route, Target};
 
 /// Connections by phase, those that there are; empty if there is none.
 pub(crate) fn phases(phases: &Phases) -> String {
@@ -24,16 +24,6 @@ pub(crate) fn placeless(waiting: u64, turned_away: u64) -> String {
     let waiting = (waiting > 0).then(|| format!(", {waiting} wait for a place"));
     let turned_away = (turned_away > 0).then(|| format!(", {turned_away} being told that there is no place"));
     waiting.into_iter().chain(turned_away).collect()
-}
-
-pub(crate) fn is_in_trouble(route: &Route) -> bool {
-    // More that wait for a backend than are connected to one: that is what a pile-up looks like from here.
-    let piles_up = route.phases[Phase::Dial] > 10 && route.phases[Phase::Dial] > route.phases[Phase::Relay];
-    piles_up
-        || route.draining
-        || !route.in_force
-        || is_nearly_full(route.connections)
-        || route.targets.iter().any(target_is_in_trouble)
 }
 
 /// Whether it may be used, as far as its checks and how connections went say, or it is being tried whether it can be reached.
@@ -63,14 +53,6 @@ pub(crate) fn group_line(group: &Group) -> String {
         "{}: {} open or in dial by way of {routes}, {up} of {all} members up",
         group.name, group.connections
     )
-}
-
-pub(crate) fn target_is_in_trouble(target: &Target) -> bool {
-    target.draining
-        || !is_up(target)
-        || target.breaker != "closed"
-        || target.failures_in_a_row > 0
-        || is_nearly_full(target.connections)
 }
 
 pub(crate) fn route_line(route: &Route) -> String {
@@ -172,9 +154,4 @@ pub(crate) fn drained(kind: DrainKind, name: Option<&str>) -> String {
         DrainKind::Target => format!("target {name}"),
         DrainKind::Everything => "everything".to_owned(),
     }
-}
-
-/// Over nine tenths.
-pub(crate) fn is_nearly_full(usage: Usage) -> bool {
-    usage.most.is_some_and(|most| u128::from(usage.used) * 10 > u128::from(most) * 9)
 }

@@ -6,7 +6,7 @@ const NOW: f64 = 1_000_300.0;
 
 #[test]
 fn a_proxy_that_is_well_has_no_mark() {
-    let told = screen(&fixtures::status(), (&[fixtures::route("web", 5, 115)], &[]), NOW);
+    let told = screen(&fixtures::status(), (&[fixtures::route("web", 5, 115)], &[]), &[], NOW);
     insta::assert_snapshot!(told, @r"
     outer       smartproxy 0.1.0, pid 4711, up 2h05m: running, ready
     connections 120 of 4096 open: 115 dial, 5 relay
@@ -64,9 +64,33 @@ fn everything_that_wants_attention_is_marked() {
     route.targets[0].retry_in_s = Some(4.0);
     route.targets[0].failed_total.insert("timeout".to_owned(), 30);
     route.targets[0].draining = true;
-    let told = screen(&status, (&[fixtures::route("well", 0, 1), route], &[]), NOW);
+    let found = [
+        fixtures::finding("pressed", "critical", "pool", "chain", None),
+        fixtures::finding("left_alone", "critical", "target", "127.0.0.1:9002", Some("web")),
+        fixtures::finding("audit", "critical", "process", "", None),
+        fixtures::finding("descriptors", "critical", "process", "", None),
+        fixtures::finding("log_lost", "warning", "process", "", None),
+        fixtures::finding("drained", "info", "listener", "127.0.0.1:9001", None),
+    ];
+    let told = screen(&status, (&[fixtures::route("well", 0, 1), route], &[]), &found, NOW);
     insta::assert_snapshot!(told, @r"
     ! outer       smartproxy 0.1.0, pid 4711, up 2h05m: draining, not ready
+    ! critical    pool chain, for 10s: it is pressed
+                    see:  smartproxy conns
+                    mend: look at its log
+    ! critical    target 127.0.0.1:9002 of web, for 10s: it is left_alone
+                    see:  smartproxy conns
+                    mend: look at its log
+    ! critical    the process, for 10s: it is audit
+                    see:  smartproxy conns
+                    mend: look at its log
+    ! critical    the process, for 10s: it is descriptors
+                    see:  smartproxy conns
+                    mend: look at its log
+    ! warning     the process, for 10s: it is log_lost
+                    see:  smartproxy conns
+                    mend: look at its log
+    !             and 1 more (smartproxy findings)
       connections 120 of 4096 open: 115 dial, 5 relay
                   1000 opened, 880 ended: 870 finished, 10 dial_timeout
     ! route       web: 120 of 1000 open (115 dial, 5 relay), the oldest 1m12s, drained by an operator: it takes no new ones, no longer in the configuration
@@ -96,7 +120,7 @@ fn a_refused_reload_has_the_first_error_with_its_place_and_what_shows_the_others
 fn a_proxy_that_accepts_nobody_says_where_newcomers_are() {
     // Also while some have gone, and not yet a sixteenth.
     let status = Status { full: true, connections: 99, max_connections: 100, ..fixtures::status() };
-    let told = screen(&status, (&[], &[]), NOW);
+    let told = screen(&status, (&[], &[]), &[], NOW);
     assert!(
         told.contains("!             full: 99 of 100 connections; newcomers wait in the kernel's backlog\n"),
         "{told}"
@@ -127,21 +151,16 @@ fn a_drain_says_what_becomes_of_those_that_are_left() {
 }
 
 #[test]
-fn a_pile_up_in_dial_is_marked_and_a_few_dials_are_not() {
-    let marked = |dial, relay| is_in_trouble(&fixtures::route("web", dial, relay));
-    assert!(marked(11, 10));
-    assert!(!marked(10, 0), "ten may be on their way at any time");
-    assert!(!marked(11, 11), "more are connected than wait");
-}
-
-#[test]
 fn one_screen_holds_many_routes_and_causes() {
     let mut status = fixtures::status();
     status.ended_total = (0..20).map(|n| (format!("cause_{n:02}"), n)).collect();
     status.listeners = (0..500).map(|_| status.listeners[0].clone()).collect();
     let routes: Vec<_> = (0..50).map(|n| fixtures::route(&format!("r{n}"), 0, n)).collect();
-    let told = screen(&status, (&routes, &[]), NOW);
-    assert!(told.lines().count() < 24, "{told}");
+    let found: Vec<_> =
+        (0..40).map(|n| fixtures::finding("failing", "critical", "route", &format!("r{n}"), None)).collect();
+    let told = screen(&status, (&routes, &[]), &found, NOW);
+    assert!(told.lines().count() < 24 + 3 * MOST_FINDINGS + 1, "{told}");
+    assert!(told.contains("and 35 more (smartproxy findings)"), "{told}");
     assert!(told.contains("and 42 more routes"), "{told}");
     assert!(told.contains("19 cause_19") && told.contains("others") && !told.contains("cause_01"), "{told}");
 }
@@ -150,12 +169,14 @@ fn one_screen_holds_many_routes_and_causes() {
 fn a_group_is_told_of_with_those_of_its_members_that_are_not_well() {
     let mut route = fixtures::route("web", 5, 115);
     (route.group, route.targets) = (Some("inner".to_owned()), Vec::new());
-    let told = screen(&fixtures::status(), (&[route], &[fixtures::group()]), NOW);
+    let found = [fixtures::finding("down", "warning", "target", "10.0.0.2:443", Some("@inner"))];
+    let told = screen(&fixtures::status(), (&[route], &[fixtures::group()]), &found, NOW);
     let lines: Vec<&str> =
         told.lines().filter(|line| line.contains("inner") || line.contains("10.0")).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"
-  route       web → @inner: 120 of 1000 open (5 dial, 115 relay), the oldest 1m12s
-! group       inner: 135 open or in dial by way of 2 routes, 3 of 4 members up
-!   member    10.0.0.2:443: 3 open or in dial, down: no answer to its check within 2s, for 1m15s
-");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    ! warning     target 10.0.0.2:443 of @inner, for 10s: it is down
+      route       web → @inner: 120 of 1000 open (5 dial, 115 relay), the oldest 1m12s
+    ! group       inner: 135 open or in dial by way of 2 routes, 3 of 4 members up
+    !   member    10.0.0.2:443: 3 open or in dial, down: no answer to its check within 2s, for 1m15s
+    ");
 }

@@ -207,8 +207,6 @@ pub struct AuditFacts {
 pub struct Drained {
     /// A listener, route or target; the process for everything.
     pub subject: Subject,
-    /// How many connections are left.
-    pub left: u64,
     /// The command that undoes it.
     pub undo: String,
 }

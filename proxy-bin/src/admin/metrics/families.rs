@@ -56,6 +56,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     members::of_groups(&api.proxy(), scrape)?;
     of_headers(api, scrape)?;
     of_limits(api, scrape)?;
+    of_findings(api, scrape)?;
     of_audit(api, scrape)?;
     of_workers(api, scrape)?;
     of_config(api, scrape)
@@ -216,6 +217,17 @@ fn of_limits(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let mut family = scrape.gauge("waiting", "Connections that wait for a place")?;
     for limit in &limits {
         family.is(&[("limit", &limit.what)], limit.waiting)?;
+    }
+    Ok(())
+}
+
+fn of_findings(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
+    let findings = api.control().observed().findings();
+    let help = "What is wrong, by rule: how many findings there are (docs/operations.md, What is found)";
+    let mut family = scrape.gauge("findings", help)?;
+    for rule in proxy_observe::rule_names() {
+        let count = findings.iter().filter(|lasting| lasting.finding.rule == rule).count();
+        family.is(&[("rule", rule)], count as u64)?;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(in crate::top) fn sample_of(routes: Vec<Route>) -> News {
         AgeBucket { at_most_s: None, connections: 118 },
     ];
     let (status, groups) = (fixtures::status(), Vec::new());
-    let sample = Sample { at: 1.0, status, routes, groups, ages, oldest: Vec::new() };
+    let sample = Sample { at: 1.0, findings: Vec::new(), status, routes, groups, ages, oldest: Vec::new() };
     News::Sample(Box::new(sample), Instant::now())
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn greeting(scene: &Scene<'_>) -> Vec<Finding> {
                 told::connections(crowd),
                 told::seconds(HELLO)
             ),
-            shows: format!("smartproxy conns --phase header --phase peek --sort age{}", told::filter(subject)),
+            shows: format!("smartproxy conns --sort age{}", told::filter(subject)),
             mends: "compare send_proxy of the hop before with accept_proxy here (smartproxy check OUTER INNER); a service whose \
                     server speaks first needs a port of its own"
                 .to_owned(),

@@ -126,11 +126,10 @@ pub(crate) fn leaving(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// An operator drains something.
 pub(crate) fn drained(scene: &Scene<'_>) -> Vec<Finding> {
-    let drained = scene.facts.drained.iter().map(|Drained { subject, left, undo }| Finding {
+    let drained = scene.facts.drained.iter().map(|Drained { subject, undo }| Finding {
         subject: subject.clone(),
         severity: Severity::Info,
-        sentence: format!("an operator drains it: it takes no new connections, {left} are left"),
-        figures: vec![("left", *left as f64)],
+        sentence: "an operator drains it: it takes no new connections".to_owned(),
         mends: format!("{undo} takes new ones again"),
         ..of(DRAINED, "smartproxy drain list")
     });
@@ -241,10 +240,10 @@ mod tests {
             ["it is handing over"]
         );
         let undo = "smartproxy drain route a --undo".to_owned();
-        let drained = vec![Drained { subject: planted::subject("a"), left: 3, undo }];
+        let drained = vec![Drained { subject: planted::subject("a"), undo }];
         assert_eq!(
             found(DRAINED, &Facts { drained, ..Facts::default() }),
-            ["an operator drains it: it takes no new connections, 3 are left"]
+            ["an operator drains it: it takes no new connections"]
         );
     }
 }
