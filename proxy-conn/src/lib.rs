@@ -50,7 +50,7 @@ pub use limits::{
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
 pub use opening::{Opening, Role};
-pub use outcomes::{LONG, Living, Tally, Totals, WAITS, Walk};
+pub use outcomes::{Ages, LONG, Living, Tally, Totals, WAITS, Walk};
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use pool_id::PoolId;

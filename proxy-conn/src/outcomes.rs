@@ -10,6 +10,7 @@
 //! last one: each once, whoever is first, so that what is counted only ever rises.
 
 mod account;
+mod ages;
 mod counts;
 mod tally;
 mod walk;
@@ -20,6 +21,7 @@ use crate::end::Cause;
 use crate::histogram::Bounds;
 
 pub(crate) use account::{Account, Worker};
+pub use ages::Ages;
 pub use tally::Tally;
 pub use walk::{LONG, Living, Walk};
 

@@ -382,6 +382,12 @@ impl Tracker {
         self.shards.iter().map(|shard| shard.entries.lock().len()).sum()
     }
 
+    /// Those of each worker, in their order.
+    #[must_use]
+    pub fn len_by_worker(&self) -> Vec<usize> {
+        self.shards.iter().map(|shard| shard.entries.lock().len()).collect()
+    }
+
     /// Whether none is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {

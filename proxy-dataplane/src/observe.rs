@@ -1,5 +1,14 @@
-//! What is seen of a proxy as it runs: figures of each part, once a second, beside the workers.
+//! What is seen of a proxy as it runs, once a second, beside the workers: figures of each part, what they were, and what is wrong.
+//!
+//! ```text
+//!  counters, walks ─► Pictures ─┬─► History ────────┐
+//!  limits, targets, workers ────┴─► facts ─► Findings ─► Observed: read by the API; log
+//! ```
 
+mod facts;
 mod picture;
+mod watch;
 
 pub use picture::Pictures;
+pub use watch::{Host, Observed, Observer};
+pub(crate) use watch::{Watched, watch};

@@ -29,6 +29,7 @@ use crate::checks;
 use crate::descriptors;
 use crate::generation::Generation;
 use crate::listeners::{Inherited, Listeners, Sockets};
+use crate::observe::{self, Observed};
 use crate::outcomes::{Fed, Feed};
 use crate::pool::NoNumber;
 use crate::settings::Settings;
@@ -91,6 +92,7 @@ pub struct DataPlane {
     /// Connections' tasks, and nothing else.
     tasks: TaskTracker,
     audit: Audit,
+    observed: Arc<Observed>,
     /// What ends of connections say of members.
     outcomes: Arc<Feed<TcpDialer>>,
     /// Ends the workers, and the tasks beside them.
@@ -135,6 +137,12 @@ impl DataPlane {
     #[must_use]
     pub fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// What was seen of it, and what is wrong with it.
+    #[must_use]
+    pub fn observed(&self) -> &Observed {
+        &self.observed
     }
 
     /// Its worker threads, in their order.
@@ -278,6 +286,7 @@ impl Server {
         let quit = CancellationToken::new();
         let plane = Arc::new(DataPlane {
             audit: audit(&in_force, count, &tasks, sockets_are),
+            observed: Arc::default(),
             in_force,
             tracker: Arc::clone(&first.tracker),
             outcomes,
@@ -306,6 +315,13 @@ impl Server {
         let (outcomes, quit) = (Arc::clone(&plane.outcomes), plane.quit.clone());
         drop(control.spawn(async move { quit.run_until_cancelled(outcomes.watch()).await }));
         drop(control.spawn(plane.audit.clone().watch(plane.quit.clone().cancelled_owned())));
+        let watched = observe::Watched {
+            in_force: Arc::clone(&plane.in_force),
+            workers: plane.workers.to_vec(),
+            audit: plane.audit.clone(),
+            observed: Arc::clone(&plane.observed),
+        };
+        drop(control.spawn(observe::watch(watched, plane.quit.clone())));
         // On a worker, whose reactor is there for sockets.
         if let Some(worker) = plane.workers.first() {
             drop(worker.handle().spawn(first.recover(plane.accepts.clone())));

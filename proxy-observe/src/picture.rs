@@ -28,6 +28,8 @@ pub struct Reading {
 pub struct Picture {
     /// Since the start of the process.
     pub at: Duration,
+    /// When connections were last walked, since the start of the process.
+    pub walked: Duration,
     /// The figures by subject: the process first, then routes, targets, listeners and pools, each once.
     pub readings: Vec<(Subject, Reading)>,
 }

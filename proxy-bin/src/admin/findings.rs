@@ -51,7 +51,9 @@ fn id(rule: &str, subject: &model::Subject) -> String {
 pub(super) fn subject(subject: &Subject) -> model::Subject {
     let (name, of) = match subject {
         Subject::Process => (String::new(), None),
-        Subject::Target { of, target } => (target.to_string(), Some(of.to_string()).filter(|of| !of.is_empty())),
+        Subject::Target { of, target } => {
+            (target.to_string(), Some(of.to_string()).filter(|of| !of.is_empty()))
+        }
         Subject::Route(name)
         | Subject::Listener(name)
         | Subject::Pool(name)

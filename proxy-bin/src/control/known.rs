@@ -28,7 +28,8 @@ fn add(running: &Running, facts: &mut Facts) {
         facts.leaves = (standing.state != State::Running).then(|| standing.state.name());
     }
     let failed = running.upgrading.last.lock();
-    facts.upgrade_failed = failed.as_ref().filter(|last| !last.taken).map(|last| first(last.error.as_deref()));
+    facts.upgrade_failed =
+        failed.as_ref().filter(|last| !last.taken).map(|last| first(last.error.as_deref()));
     drop(failed);
     // What a reload has removed nobody drains: it is gone.
     let drains = running.drains.all().into_iter().filter(|entry| !entry.by_reload);

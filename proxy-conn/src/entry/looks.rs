@@ -16,6 +16,10 @@ pub(crate) struct Look {
     pub(crate) phase: Phase,
     pub(crate) age: Duration,
     pub(crate) in_phase: Duration,
+    /// Since bytes last moved.
+    pub(crate) idle: Duration,
+    /// How long it has been dialling or had been, waits for a place left out.
+    pub(crate) dialling: Duration,
     /// Whether it waits for a place, or hears that there is none.
     pub(crate) waits: bool,
     /// In relay: for how long the client has waited for the backend's first answer.
@@ -100,6 +104,8 @@ impl Entry {
             phase,
             age,
             in_phase: self.in_phase(age),
+            idle: self.idle(age),
+            dialling: self.dialled_in(age),
             waits: phase == Phase::Dial && matches!(kind(), Some(DeadlineKind::Queue | DeadlineKind::Leave)),
             unanswered: (in_relay && talk == Talk::Unanswered).then(|| age.saturating_sub(self.spoke.age())),
             unreplied: unreplied.then(|| self.idle(age)),

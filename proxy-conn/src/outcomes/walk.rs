@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 use tokio::time::Instant;
 
 use super::Tally;
+use super::ages::Ages;
 use crate::entry::{Entry, Home, Look};
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
@@ -38,6 +39,14 @@ pub struct Living {
     pub unreplied: u64,
     /// How old the oldest is.
     pub oldest: Duration,
+    /// How long those have waited whose client has sent no whole PROXY header or ClientHello.
+    pub greeting: Ages,
+    /// How long those in dial that have a place have been dialling, waits for it left out.
+    pub dialling: Ages,
+    /// How long those in relay have waited whose client has spoken, and says nothing more, and whose backend never has since.
+    pub answering: Ages,
+    /// How long those have been silent of which one side has ended.
+    pub half_closed: Ages,
 }
 
 impl Living {
@@ -52,6 +61,7 @@ impl Living {
             *phase += 1;
         }
         self.oldest = self.oldest.max(one.age);
+        self.add_wait(one);
         match one.phase {
             Phase::Dial if one.waits => self.waiting += 1,
             Phase::Dial if one.in_phase >= LONG => {
@@ -66,6 +76,22 @@ impl Living {
                 self.unreplied += u64::from(one.unreplied.is_some_and(|waited| waited >= LONG));
             }
             Phase::Header | Phase::Peek | Phase::Dial | Phase::Drain => {}
+        }
+    }
+}
+
+impl Living {
+    /// Counts what it waits for, and how long it has.
+    fn add_wait(&mut self, one: &Look) {
+        match one.phase {
+            Phase::Header | Phase::Peek => self.greeting.add(one.age),
+            Phase::Dial if one.waits => {}
+            Phase::Dial => self.dialling.add(one.dialling),
+            // Whoever still sends waits for nothing yet.
+            Phase::Relay => {
+                one.unanswered.into_iter().for_each(|since| self.answering.add(since.min(one.idle)))
+            }
+            Phase::Drain => self.half_closed.add(one.in_phase.min(one.idle)),
         }
     }
 }

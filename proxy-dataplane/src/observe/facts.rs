@@ -33,7 +33,8 @@ pub(crate) fn of_generation<D>(proxy: &Generation<D>) -> Facts {
 
 /// The groups that have connections taken to them, each with what its targets are of: a route, or `@` and its name.
 fn groups<D>(proxy: &Generation<D>) -> impl Iterator<Item = (Arc<str>, &Group)> {
-    let is_shared = |group: &Arc<Group>| proxy.group(group.name()).is_some_and(|named| Arc::ptr_eq(named, group));
+    let is_shared =
+        |group: &Arc<Group>| proxy.group(group.name()).is_some_and(|named| Arc::ptr_eq(named, group));
     let own = proxy.routes.iter().filter(move |route| !is_shared(&route.targets));
     let own = own.map(|route| (Arc::<str>::from(&*route.name), &*route.targets));
     own.chain(proxy.groups().map(|group| (format!("@{}", group.name()).into(), &**group)))
@@ -70,7 +71,8 @@ fn trouble(member: &Member) -> Option<(Trouble, String)> {
     }
     let breaker = member.breaker();
     let failed = breaker.failures_in_a_row;
-    (breaker.state != BreakerState::Closed).then(|| (Trouble::LeftAlone, format!("{failed} dials failed in a row")))
+    (breaker.state != BreakerState::Closed)
+        .then(|| (Trouble::LeftAlone, format!("{failed} dials failed in a row")))
 }
 
 fn limits<D>(proxy: &Generation<D>, groups: &[(Arc<str>, &Group)]) -> Vec<LimitFacts> {
@@ -126,7 +128,13 @@ fn clients<D>(proxy: &Generation<D>) -> Vec<ClientLimit> {
     let mut limits = Vec::new();
     if remote_set == local_set {
         let both = added(others, local);
-        limits.extend(of_each(table, ["each client", "each client, new in a minute"], KEYS, remote_set, both));
+        limits.extend(of_each(
+            table,
+            ["each client", "each client, new in a minute"],
+            KEYS,
+            remote_set,
+            both,
+        ));
     } else {
         limits.extend(of_each(table, names, KEYS, remote_set, others));
         let names = ["each client on loopback", "each client on loopback, new in a minute"];
@@ -191,7 +199,12 @@ mod tests {
     use proxy_core::mem::MemNet;
 
     fn generation(most: Option<u32>) -> Generation<MemNet> {
-        Generation::new(Arc::new(one_route(most)), Tracker::new(1, ()), MemNet::default(), Resolver::fixed([]))
+        Generation::new(
+            Arc::new(one_route(most)),
+            Tracker::new(1, ()),
+            MemNet::default(),
+            Resolver::fixed([]),
+        )
     }
 
     #[tokio::test]
@@ -213,7 +226,10 @@ mod tests {
         let proxy = generation(Some(1));
         let _permit = proxy.connections.acquire();
         let limits = of_generation(&proxy).limits;
-        assert_eq!(limits.first().map(|limit| (limit.name.as_str(), limit.share.used)), Some(("all connections", 1)));
+        assert_eq!(
+            limits.first().map(|limit| (limit.name.as_str(), limit.share.used)),
+            Some(("all connections", 1))
+        );
     }
 
     #[test]

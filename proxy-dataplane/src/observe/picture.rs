@@ -36,6 +36,7 @@ const EARLY: Duration = Duration::from_millis(100);
 pub struct Pictures {
     began: Instant,
     walk: Walk,
+    walked: Instant,
     /// When the next walk is due.
     due: Instant,
     /// First bytes that were counted when the last picture was made, by bucket; of those subjects that have had some.
@@ -53,7 +54,7 @@ impl Pictures {
     #[must_use]
     pub fn from_now() -> Self {
         let now = Instant::now();
-        Self { began: now, walk: Walk::default(), due: now, first_bytes: HashMap::new() }
+        Self { began: now, walk: Walk::default(), walked: now, due: now, first_bytes: HashMap::new() }
     }
 
     /// The proxy as it is now, in this configuration. It takes some microseconds for each subject, and walks connections where that
@@ -63,10 +64,12 @@ impl Pictures {
         let now = Instant::now();
         if now + EARLY >= self.due {
             self.walk = proxy.tracker.walk();
+            self.walked = now;
             self.due = now + pause(self.walk.all().open());
         }
         let mut picture = Picture::default();
         picture.at = now.saturating_duration_since(self.began);
+        picture.walked = self.walked.saturating_duration_since(self.began);
         let tracker = &proxy.tracker;
         let first_byte = tracker.figures().first_byte();
         let all = *self.walk.all();

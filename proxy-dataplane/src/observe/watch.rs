@@ -91,7 +91,12 @@ pub struct Observer {
 impl Observer {
     /// Takes a look at `proxy`, of which `facts` are known beside what it says itself; what has begun and what is over since the
     /// last one. To be called once a second, by nobody who serves connections.
-    pub fn look<D>(&mut self, proxy: &Generation<D>, more: impl FnOnce(&mut Facts), to: &Observed) -> Vec<Change> {
+    pub fn look<D>(
+        &mut self,
+        proxy: &Generation<D>,
+        more: impl FnOnce(&mut Facts),
+        to: &Observed,
+    ) -> Vec<Change> {
         let picture = self.pictures.take(proxy);
         let mut facts = facts::of_generation(proxy);
         more(&mut facts);
@@ -109,7 +114,7 @@ impl Observer {
 }
 
 /// What of the data plane the loop looks at.
-pub(crate) struct Subject<D> {
+pub(crate) struct Watched<D> {
     pub(crate) in_force: Arc<ArcSwap<Generation<D>>>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) audit: Audit,
@@ -117,7 +122,7 @@ pub(crate) struct Subject<D> {
 }
 
 /// Looks once a second until `quit`.
-pub(crate) async fn watch<D>(subject: Subject<D>, quit: CancellationToken) {
+pub(crate) async fn watch<D>(subject: Watched<D>, quit: CancellationToken) {
     let (mut observer, mut beats) = (Observer::default(), Beats::new(subject.workers.len()));
     let (mut looks, mut descriptors) = (0_u64, Share::default());
     let mut ticks = tokio::time::interval(EVERY);
@@ -204,7 +209,12 @@ mod tests {
     async fn a_worker_is_silent_from_its_last_timer_on() {
         let mut beats = Beats::new(2);
         let mut look = |counts: [u64; 2]| {
-            let view = |beats| WorkerView { busy: Duration::ZERO, lag: Duration::ZERO, longest_lag: Duration::ZERO, beats };
+            let view = |beats| WorkerView {
+                busy: Duration::ZERO,
+                lag: Duration::ZERO,
+                longest_lag: Duration::ZERO,
+                beats,
+            };
             let facts = beats.look(counts.map(view).into_iter(), &[1, 2], Instant::now());
             facts.iter().map(|worker| (worker.silent.as_secs(), worker.open)).collect::<Vec<_>>()
         };

@@ -8,8 +8,6 @@ use crate::subject::Subject;
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Facts {
-    /// Who waits for what, and for how long, by subject; those that have waited less than a second may be left out.
-    pub waits: Vec<Waits>,
     /// Targets that are not used as they should be.
     pub targets: Vec<TargetFacts>,
     /// Limits that are nearly used up, or that somebody waits at; others may be left out.
@@ -66,52 +64,6 @@ impl Share {
     #[must_use]
     pub fn percent(self) -> f64 {
         if self.most == 0 { 0.0 } else { self.used as f64 * 100.0 / self.most as f64 }
-    }
-}
-
-/// What a connection waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Wait {
-    /// The client's PROXY header or ClientHello. By listener.
-    Greeting,
-    /// A target that accepts. By target.
-    Dial,
-    /// The first byte of a backend whose client has spoken, and says nothing more. By target.
-    FirstByte,
-    /// The end of a side that says nothing, and whose other side has ended. By route.
-    End,
-}
-
-/// Those of a subject that wait for the same.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Waits {
-    /// Of whom.
-    pub subject: Subject,
-    /// For what.
-    pub what: Wait,
-    /// For how long.
-    pub ages: Ages,
-}
-
-/// The bounds of [`Ages`], in seconds.
-const AGES: [u64; 16] = [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120, 300, 900];
-
-/// How many are how old.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ages([u32; AGES.len()]);
-
-impl Ages {
-    /// One of this age.
-    pub fn add(&mut self, age: Duration) {
-        let bucket = AGES.partition_point(|bound| *bound <= age.as_secs()).saturating_sub(1);
-        self.0.iter_mut().skip(bucket).take(1).for_each(|count| *count = count.saturating_add(1));
-    }
-
-    /// How many are certainly at least so old.
-    #[must_use]
-    pub fn at_least(&self, age: Duration) -> u64 {
-        let old = AGES.iter().zip(&self.0).filter(|(bound, _)| Duration::from_secs(**bound) >= age);
-        old.map(|(_, count)| u64::from(*count)).sum()
     }
 }
 
@@ -223,17 +175,6 @@ pub struct LogFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_is_counted_as_old_is_at_least_so_old() {
-        let mut ages = Ages::default();
-        for millis in [0, 999, 1000, 2999, 3000, 59_999, 60_000, 10_000_000] {
-            ages.add(Duration::from_millis(millis));
-        }
-        let at_least = |secs| ages.at_least(Duration::from_secs(secs));
-        assert_eq!([0, 1, 2, 3, 4].map(at_least), [8, 6, 5, 4, 3]);
-        assert_eq!((at_least(30), at_least(60), at_least(61), at_least(900), at_least(901)), (3, 2, 1, 1, 0));
-    }
 
     #[test]
     fn a_share_of_no_bound_is_nothing() {

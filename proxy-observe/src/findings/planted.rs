@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use proxy_conn::{Cause, Totals};
+use proxy_conn::{Ages, Cause, Totals};
 
 use crate::finding::Finding;
 use crate::past::{Figure, Past};
 use crate::picture::{Picture, Reading};
 use crate::subject::Subject;
 
-use super::facts::{Ages, Facts, TargetFacts, Trouble, Wait, Waits, WorkerFacts};
+use super::facts::{Facts, TargetFacts, Trouble, WorkerFacts};
 use super::lately::Lately;
 use super::rules::RULES;
 use super::scene::Scene;
@@ -46,7 +46,8 @@ impl<F: Fn(u64) -> f64> Past for Curve<F> {
 }
 
 pub(crate) fn picture(at: u64) -> Picture {
-    Picture { at: Duration::from_secs(at), readings: Vec::new() }
+    let at = Duration::from_secs(at);
+    Picture { at, walked: at, readings: Vec::new() }
 }
 
 pub(crate) fn subject(route: &str) -> Subject {
@@ -85,10 +86,11 @@ pub(crate) fn failed(failed: u64, ended: u64) -> Totals {
     totals
 }
 
-pub(crate) fn waits(subject: Subject, what: Wait, count: u64, secs: u64) -> Waits {
+/// So many that have waited so long.
+pub(crate) fn ages(count: u64, secs: u64) -> Ages {
     let mut ages = Ages::default();
     (0..count).for_each(|_| ages.add(Duration::from_secs(secs)));
-    Waits { subject, what, ages }
+    ages
 }
 
 pub(crate) fn late_worker() -> Facts {

@@ -6,7 +6,7 @@ use crate::past::{Figure, Past};
 use crate::picture::{Picture, Reading};
 use crate::subject::Subject;
 
-use super::facts::{Ages, Facts, Wait};
+use super::facts::Facts;
 use super::lately::{Counted, Lately};
 use super::usual::Usual;
 
@@ -33,6 +33,11 @@ impl Scene<'_> {
         self.of(|subject| matches!(subject, Subject::Route(_)))
     }
 
+    /// The targets of the picture.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&Subject, &Reading)> {
+        self.of(|subject| matches!(subject, Subject::Target { .. }))
+    }
+
     /// The routes and targets of the picture.
     pub(crate) fn routes_and_targets(&self) -> impl Iterator<Item = (&Subject, &Reading)> {
         self.of(|subject| matches!(subject, Subject::Route(_) | Subject::Target { .. }))
@@ -44,11 +49,6 @@ impl Scene<'_> {
         known.map(|(subject, reading)| (subject, reading))
     }
 
-    /// The figures of `subject`.
-    pub(crate) fn reading(&self, subject: &Subject) -> Option<&Reading> {
-        self.picture.readings.iter().find(|(known, _)| known == subject).map(|(_, reading)| reading)
-    }
-
     /// What was counted of it within the last minute.
     pub(crate) fn minute(&self, subject: &Subject) -> Counted {
         self.lately.of(subject)
@@ -57,11 +57,5 @@ impl Scene<'_> {
     /// Its change over so long, as far as that is known.
     pub(crate) fn change(&self, subject: &Subject, figure: Figure, over: Duration) -> Option<f64> {
         self.past.change(subject, figure, over)
-    }
-
-    /// Who waits for `what`.
-    pub(crate) fn waits(&self, what: Wait) -> impl Iterator<Item = (&Subject, &Ages)> {
-        let waits = self.facts.waits.iter().filter(move |waits| waits.what == what);
-        waits.map(|waits| (&waits.subject, &waits.ages))
     }
 }

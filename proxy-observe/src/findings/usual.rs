@@ -25,6 +25,8 @@ struct Known {
 pub(crate) struct Usual {
     known: HashMap<Subject, Known>,
     at: Duration,
+    /// When bytes were last counted: between two walks nobody is heard.
+    walked: Duration,
 }
 
 impl Usual {
@@ -39,14 +41,14 @@ impl Usual {
             let faded = first_byte.map(|usual| usual * FADES.powf(passed));
             let now = reading.first_byte_p99.map(|slowest| slowest.as_secs_f64());
             let says = reading.totals.from_backend;
-            let heard = if says > from_backend { Some(picture.at) } else { heard };
+            let heard = if says > from_backend { Some(picture.walked) } else { heard };
             let first_byte = match (faded, now) {
                 (Some(usual), Some(now)) => Some(usual.max(now)),
                 (usual, now) => usual.or(now),
             };
             known.insert(subject.clone(), Known { first_byte, from_backend: says, heard });
         }
-        (self.known, self.at) = (known, picture.at);
+        (self.known, self.at, self.walked) = (known, picture.at, picture.walked);
     }
 
     /// How soon `subject` usually answers; None where it never has.
@@ -55,9 +57,9 @@ impl Usual {
         Duration::try_from_secs_f64(usual).ok()
     }
 
-    /// Since when it has said nothing; None where it never has said anything.
+    /// For how long it has said nothing, as of the last walk; None where it never has said anything.
     pub(crate) fn silent(&self, subject: &Subject) -> Option<Duration> {
-        Some(self.at.saturating_sub(self.known.get(subject)?.heard?))
+        Some(self.walked.saturating_sub(self.known.get(subject)?.heard?))
     }
 }
 

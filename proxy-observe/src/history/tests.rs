@@ -73,7 +73,7 @@ impl Naive {
 
     fn picture(&self) -> Picture {
         let readings = vec![(Subject::Process, self.reading.clone()), (route("a"), self.reading.clone())];
-        Picture { at: self.at(), readings }
+        Picture { at: self.at(), readings, ..Picture::default() }
     }
 
     /// All of the steps whose seconds are within, as one.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use proxy_conn::Ages;
+
 use crate::finding::{Finding, Severity};
-use crate::findings::facts::{Ages, Wait};
 use crate::findings::scene::Scene;
 use crate::findings::told;
+use crate::picture::Reading;
 use crate::subject::Subject;
 
 pub(crate) const DIALLING: &str = "dialling";
@@ -26,10 +28,10 @@ const SHARE: (f64, f64) = (25.0, 15.0);
 /// Of these ten are nothing: clients that hang about are everywhere.
 const LINGERING: (f64, f64) = (20.0, 10.0);
 
-/// Ten connections or more wait for three seconds or longer for a target to accept.
+/// Ten connections or more wait for three seconds or longer for a target to accept; a route's, where none of them has come to a target.
 pub(crate) fn dialling(scene: &Scene<'_>) -> Vec<Finding> {
-    let crowds = scene.waits(Wait::Dial).filter_map(|(subject, ages)| {
-        let crowd = crowd(scene, DIALLING, (subject, ages), DIAL, CROWD)?;
+    let judge = |(subject, reading): (&Subject, &Reading)| {
+        let crowd = crowd(scene, DIALLING, (subject, &reading.living.dialling), DIAL, CROWD)?;
         let drain = told::drain(subject).unwrap_or_default();
         Some(Finding {
             severity: Severity::Critical,
@@ -44,8 +46,9 @@ pub(crate) fn dialling(scene: &Scene<'_>) -> Vec<Finding> {
             ),
             ..of(DIALLING, subject, crowd)
         })
-    });
-    crowds.collect()
+    };
+    let targets: Vec<_> = scene.targets().filter_map(judge).collect();
+    if targets.is_empty() { scene.routes().filter_map(judge).collect() } else { targets }
 }
 
 /// Ten connections or more wait for a place.
@@ -73,8 +76,8 @@ pub(crate) fn queueing(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Twenty connections of a route, and a quarter of it, have one side that ended and one that has said nothing for ten seconds.
 pub(crate) fn half_closed(scene: &Scene<'_>) -> Vec<Finding> {
-    let crowds = scene.waits(Wait::End).filter_map(|(subject, ages)| {
-        let crowd = lingering(scene, HALF_CLOSED, (subject, ages), END)?;
+    let crowds = scene.routes().filter_map(|(subject, reading)| {
+        let crowd = lingering(scene, HALF_CLOSED, (subject, reading), &reading.living.half_closed, END)?;
         Some(Finding {
             severity: Severity::Warning,
             sentence: format!(
@@ -93,8 +96,9 @@ pub(crate) fn half_closed(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// Twenty connections of a listener, and a quarter of it, have sent no whole PROXY header or ClientHello for five seconds.
 pub(crate) fn greeting(scene: &Scene<'_>) -> Vec<Finding> {
-    let crowds = scene.waits(Wait::Greeting).filter_map(|(subject, ages)| {
-        let crowd = lingering(scene, GREETING, (subject, ages), HELLO)?;
+    let listeners = scene.of(|subject| matches!(subject, Subject::Listener(_)));
+    let crowds = listeners.filter_map(|(subject, reading)| {
+        let crowd = lingering(scene, GREETING, (subject, reading), &reading.living.greeting, HELLO)?;
         Some(Finding {
             severity: Severity::Warning,
             sentence: format!(
@@ -128,13 +132,13 @@ fn crowd(
 fn lingering(
     scene: &Scene<'_>,
     rule: &'static str,
-    whose: (&Subject, &Ages),
+    (subject, reading): (&Subject, &Reading),
+    ages: &Ages,
     patience: Duration,
 ) -> Option<u64> {
-    let crowd = crowd(scene, rule, whose, patience, LINGERING)?;
-    let open = scene.reading(whose.0).map_or(crowd, |reading| reading.open.max(crowd));
-    let share = crowd as f64 * 100.0 / open as f64;
-    (share >= scene.bound(rule, whose.0, SHARE.0, SHARE.1)).then_some(crowd)
+    let crowd = crowd(scene, rule, (subject, ages), patience, LINGERING)?;
+    let share = crowd as f64 * 100.0 / reading.open.max(crowd) as f64;
+    (share >= scene.bound(rule, subject, SHARE.0, SHARE.1)).then_some(crowd)
 }
 
 /// What all of them have.
@@ -159,23 +163,25 @@ mod tests {
     /// What a rule says of a crowd of `subject`, of which `open` are open.
     fn found(
         rule: &'static str,
-        what: Wait,
         subject: &Subject,
         (count, secs, open): (u64, u64, u64),
         lasts: bool,
     ) -> usize {
         let mut picture = planted::picture(1);
-        planted::reading(&mut picture, subject.clone()).open = open;
-        let facts =
-            Facts { waits: vec![planted::waits(subject.clone(), what, count, secs)], ..Facts::default() };
+        let reading = planted::reading(&mut picture, subject.clone());
+        reading.open = open;
+        let living = &mut reading.living;
+        for ages in [&mut living.dialling, &mut living.half_closed, &mut living.greeting] {
+            *ages = planted::ages(count, secs);
+        }
         let lasts = if lasts { vec![(rule, subject.clone())] } else { Vec::new() };
-        Shown { lasts, ..Shown::default() }.judge(rule, &picture, &facts, &NoPast).len()
+        Shown { lasts, ..Shown::default() }.judge(rule, &picture, &Facts::default(), &NoPast).len()
     }
 
     #[test]
     fn ten_that_dial_for_three_seconds_are_a_crowd() {
         let target = planted::target("a", "t");
-        let found = |count, secs, lasts| found(DIALLING, Wait::Dial, &target, (count, secs, 100_000), lasts);
+        let found = |count, secs, lasts| found(DIALLING, &target, (count, secs, 100_000), lasts);
         assert_eq!((found(9, 30, false), found(10, 2, false), found(10, 3, false)), (0, 0, 1));
         assert_eq!((found(4, 3, true), found(5, 3, true)), (0, 1));
     }
@@ -183,7 +189,7 @@ mod tests {
     #[test]
     fn twenty_half_closed_ones_are_a_crowd_where_they_are_a_quarter() {
         let route = planted::subject("a");
-        let found = |count, secs, open| found(HALF_CLOSED, Wait::End, &route, (count, secs, open), false);
+        let found = |count, secs, open| found(HALF_CLOSED, &route, (count, secs, open), false);
         assert_eq!((found(19, 10, 19), found(20, 8, 20), found(20, 10, 81)), (0, 0, 0));
         assert_eq!((found(20, 10, 20), found(20, 10, 80)), (1, 1));
     }
@@ -191,8 +197,7 @@ mod tests {
     #[test]
     fn twenty_without_a_greeting_are_a_crowd_where_they_are_a_quarter() {
         let listener = Subject::Listener("*:443".into());
-        let found =
-            |count, secs, open, lasts| found(GREETING, Wait::Greeting, &listener, (count, secs, open), lasts);
+        let found = |count, secs, open, lasts| found(GREETING, &listener, (count, secs, open), lasts);
         assert_eq!((found(19, 5, 19, false), found(20, 4, 20, false), found(20, 5, 81, false)), (0, 0, 0));
         assert_eq!((found(20, 5, 80, false), found(12, 5, 80, true), found(11, 5, 80, true)), (1, 1, 0));
     }

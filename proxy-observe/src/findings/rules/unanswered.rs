@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use proxy_conn::Cause;
+
 use crate::finding::{Finding, Severity};
-use crate::findings::facts::{Ages, Wait};
 use crate::findings::scene::Scene;
 use crate::findings::told;
+use crate::picture::Reading;
 use crate::subject::Subject;
-use proxy_conn::Cause;
 
 pub(crate) const SILENT: &str = "silent";
 pub(crate) const STUCK: &str = "stuck";
@@ -30,17 +31,17 @@ const ONE_WAY: u64 = 10;
 
 /// Clients have spoken and wait far longer than is usual, and the target says nothing to anybody meanwhile.
 pub(crate) fn silent(scene: &Scene<'_>) -> Vec<Finding> {
-    scene.waits(Wait::FirstByte).filter_map(|(subject, ages)| judge_silent(scene, subject, ages)).collect()
+    scene.targets().filter_map(|(subject, reading)| judge_silent(scene, subject, reading)).collect()
 }
 
 /// Ten clients or more have spoken, have had no byte for at least twenty seconds, and wait far longer than is usual; others may be
 /// answered.
 pub(crate) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
-    scene.waits(Wait::FirstByte).filter_map(|(subject, ages)| judge_stuck(scene, subject, ages)).collect()
+    scene.targets().filter_map(|(subject, reading)| judge_stuck(scene, subject, reading)).collect()
 }
 
-fn judge_silent(scene: &Scene<'_>, subject: &Subject, ages: &Ages) -> Option<Finding> {
-    if is_one_way(scene, subject) {
+fn judge_silent(scene: &Scene<'_>, subject: &Subject, reading: &Reading) -> Option<Finding> {
+    if is_one_way(reading) {
         return None;
     }
     let usual = scene.usual.first_byte(subject);
@@ -48,7 +49,7 @@ fn judge_silent(scene: &Scene<'_>, subject: &Subject, ages: &Ages) -> Option<Fin
     let is_known = usual.is_some() || silent.is_some();
     let patience = if is_known { patience(usual, SHORTEST) } else { UNKNOWN };
     let (begin, hold) = if is_known { FEWEST } else { FEWEST_OF_UNKNOWN };
-    let waiting = ages.at_least(patience);
+    let waiting = reading.living.answering.at_least(patience);
     if (waiting as f64) < scene.bound(SILENT, subject, begin, hold)
         || silent.is_some_and(|silent| silent < SHORTEST)
     {
@@ -79,14 +80,14 @@ fn judge_silent(scene: &Scene<'_>, subject: &Subject, ages: &Ages) -> Option<Fin
     })
 }
 
-fn judge_stuck(scene: &Scene<'_>, subject: &Subject, ages: &Ages) -> Option<Finding> {
+fn judge_stuck(scene: &Scene<'_>, subject: &Subject, reading: &Reading) -> Option<Finding> {
     // What is silent altogether has been told of as that.
-    if is_one_way(scene, subject) || judge_silent(scene, subject, ages).is_some() {
+    if is_one_way(reading) || judge_silent(scene, subject, reading).is_some() {
         return None;
     }
     let usual = scene.usual.first_byte(subject);
     let patience = patience(usual, STUCK_FOR);
-    let waiting = ages.at_least(patience);
+    let waiting = reading.living.answering.at_least(patience);
     if (waiting as f64) < scene.bound(STUCK, subject, STUCK_FEWEST.0, STUCK_FEWEST.1) {
         return None;
     }
@@ -118,10 +119,8 @@ fn patience(usual: Option<Duration>, least: Duration) -> Duration {
 }
 
 /// Whether it says nothing where all is well, as whatever collects logs.
-fn is_one_way(scene: &Scene<'_>, subject: &Subject) -> bool {
-    scene.reading(subject).is_some_and(|reading| {
-        reading.totals.from_backend == 0 && reading.totals.ended_of(Cause::Finished) >= ONE_WAY
-    })
+fn is_one_way(reading: &Reading) -> bool {
+    reading.totals.from_backend == 0 && reading.totals.ended_of(Cause::Finished) >= ONE_WAY
 }
 
 fn shows(subject: &Subject) -> String {
@@ -141,17 +140,14 @@ mod tests {
     use crate::findings::planted::{self, NoPast, Shown};
     use crate::{Facts, Picture};
 
-    fn at(secs: u64, says: u64, usual_millis: Option<u64>) -> Picture {
+    /// A target that has said so much, of which `count` have waited so long.
+    fn at(secs: u64, says: u64, usual_millis: Option<u64>, (count, waited): (u64, u64)) -> Picture {
         let mut picture = planted::picture(secs);
         let reading = planted::reading(&mut picture, planted::target("a", "t"));
         reading.totals.from_backend = says;
         reading.first_byte_p99 = usual_millis.map(Duration::from_millis);
+        reading.living.answering = planted::ages(count, waited);
         picture
-    }
-
-    fn waiting(count: u64, secs: u64) -> Facts {
-        let waits = planted::waits(planted::target("a", "t"), Wait::FirstByte, count, secs);
-        Facts { waits: vec![waits], ..Facts::default() }
     }
 
     /// What a rule says where so many have waited so long, of a target that said something `silent` seconds ago.
@@ -159,13 +155,13 @@ mod tests {
         rule: &'static str,
         silent: u64,
         usual: Option<u64>,
-        (count, secs): (u64, u64),
+        waiting: (u64, u64),
         lasts: bool,
     ) -> Vec<Finding> {
         let lasts = if lasts { vec![(rule, planted::target("a", "t"))] } else { Vec::new() };
-        let before = at(100, 10, usual);
+        let before = at(100, 10, usual, (0, 0));
         let shown = Shown { lasts, ..Shown::default() }.before(&before, &Facts::default());
-        shown.judge(rule, &at(100 + silent, 10, None), &waiting(count, secs), &NoPast)
+        shown.judge(rule, &at(100 + silent, 10, None, waiting), &Facts::default(), &NoPast)
     }
 
     #[test]
@@ -194,10 +190,10 @@ mod tests {
     }
 
     /// What is found of a target that has never said anything, and of which so many connections have finished.
-    fn never_answered((count, secs): (u64, u64), finished: u64) -> Vec<Finding> {
-        let mut picture = at(100, 0, None);
+    fn never_answered(waiting: (u64, u64), finished: u64) -> Vec<Finding> {
+        let mut picture = at(100, 0, None, waiting);
         picture.readings[0].1.totals = planted::totals(&[(Cause::Finished, finished)]);
-        planted::judge(SILENT, &picture, &waiting(count, secs))
+        planted::judge(SILENT, &picture, &Facts::default())
     }
 
     #[test]
@@ -211,13 +207,6 @@ mod tests {
     fn a_protocol_in_which_the_server_says_nothing_is_no_fault() {
         assert_eq!(never_answered((50, 300), 9).len(), 1);
         assert_eq!(never_answered((50, 300), 10), []);
-        let stuck = |finished| {
-            let mut picture = at(100, 0, None);
-            picture.readings[0].1.totals = planted::totals(&[(Cause::Finished, finished)]);
-            // It says nothing, but is not silent: nine are too few for that.
-            planted::judge(STUCK, &picture, &waiting(50, 300)).len()
-        };
-        assert_eq!((stuck(9), stuck(10)), (0, 0), "the first one is told of as silent");
     }
 
     #[test]
