@@ -138,14 +138,13 @@ fn clients<D>(proxy: &Generation<D>) -> Vec<ClientLimit> {
     } else {
         limits.extend(of_each(table, names, KEYS, remote_set, others));
         let names = ["each client on loopback", "each client on loopback, new in a minute"];
-        limits.extend(of_each(table, names, LOCAL_KEYS, local_set, local));
+        limits.extend(of_each(table, names, KEYS, local_set, local));
     }
     limits
 }
 
+/// A file sets both with one key.
 const KEYS: [&str; 2] = ["limits.connections_per_client", "limits.connections_per_client_per_minute"];
-const LOCAL_KEYS: [&str; 2] =
-    ["limits.local_connections_per_client", "limits.local_connections_per_client_per_minute"];
 
 /// What two kinds of clients were refused.
 fn added(one: Refused, other: Refused) -> Refused {
