@@ -42,8 +42,13 @@ impl Api {
                 let found = self.findings().await;
                 if let Some(finding) = found.iter().find(|finding| finding["rule"] == rule) {
                     let [kind, name] = subject;
-                    assert_eq!((&finding["subject"]["kind"], &finding["subject"]["name"]), (&kind.into(), &name.into()));
-                    assert!(finding["shows"].as_str().is_some_and(|command| command.starts_with("smartproxy ")));
+                    assert_eq!(
+                        (&finding["subject"]["kind"], &finding["subject"]["name"]),
+                        (&kind.into(), &name.into())
+                    );
+                    assert!(
+                        finding["shows"].as_str().is_some_and(|command| command.starts_with("smartproxy "))
+                    );
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
@@ -210,8 +215,14 @@ fn status_says_it_first_with_what_to_type() {
         let told = status.args(["status", "--socket", &api]).output().await.expect("it runs");
         let told = String::from_utf8_lossy(&told.stdout).into_owned();
         let lines: Vec<_> = told.lines().skip(1).take(3).collect();
-        assert!(lines[0].starts_with(&format!("! critical    target {} of only, for ", backend.addr())), "{told}");
-        assert!(lines[1].trim_start().starts_with("see:  smartproxy conns --phase relay --sort idle"), "{told}");
+        assert!(
+            lines[0].starts_with(&format!("! critical    target {} of only, for ", backend.addr())),
+            "{told}"
+        );
+        assert!(
+            lines[1].trim_start().starts_with("see:  smartproxy conns --phase relay --sort idle"),
+            "{told}"
+        );
         assert!(lines[2].trim_start().starts_with("mend: "), "{told}");
         assert!(told.contains("\n! route       only: 20 open"), "{told}");
     });
