@@ -28,6 +28,7 @@ mod findings;
 pub(crate) mod fit;
 mod grouped;
 mod health;
+mod history;
 mod holder;
 mod hop;
 mod hops;

@@ -15,6 +15,7 @@ mod known;
 mod leaving;
 mod log_files;
 mod members;
+mod past;
 mod reload;
 mod running;
 mod state;
@@ -32,6 +33,7 @@ pub use aside::AsideError;
 pub use drain::DrainError;
 pub(crate) use drain::scope;
 pub use members::{Changed, MemberError, Wanted};
+pub use past::HISTORY;
 pub(crate) use running::Running;
 pub use state::State;
 pub use upgrade::{ADMIN, UpgradeError};
@@ -272,6 +274,11 @@ impl Control {
     #[must_use]
     pub fn is_draining_target(&self, name: &str) -> bool {
         self.0.drains.has(DrainKind::Target, name)
+    }
+
+    /// Goes on with what the process before knows of the past. What cannot be read is dropped, with a line in the log.
+    pub fn take_over_history(&self, handed: std::os::fd::OwnedFd) {
+        past::take_over(self.0.plane.observed(), handed);
     }
 
     /// From now on the proxy can be upgraded.

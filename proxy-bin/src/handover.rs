@@ -11,8 +11,11 @@
 //! Both have the same sockets, so what is queued is served by whoever is there. If the new one does not get ready (it goes, or
 //! takes too long), it is killed and the old one goes on as if nothing had been: it has never stopped accepting.
 //!
+//! What was counted in the past (history) goes along as a file in memory, by a name that is no listener's.
+//!
 //! What it is not: a way to pass connections on. They live and die in the process that accepted them.
 
+pub(crate) mod memory;
 mod packet;
 mod predecessor;
 mod recall;

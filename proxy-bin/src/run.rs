@@ -91,7 +91,7 @@ fn start(
         signals.confine().context("cannot give up what root may do")?;
     }
     let (logs, _end) = Logs::start_for(&config.log, identity.as_ref())?;
-    let Given { mut bound, admin: admin_port } = given(inherited);
+    let Given { mut bound, admin: admin_port, history } = given(inherited);
     bound.bind_missing(&config.settings).map_err(|error| untaken(error, &bound, &config))?;
     let admin = Admin { port: admin_port, waits_for: predecessor.as_ref().map(Predecessor::process) };
     let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config, identity.as_ref())? };
@@ -100,7 +100,7 @@ fn start(
         keep_to_itself(&config.process);
     }
     let runtime = control_runtime()?;
-    let start = Start { config, bound, sockets, admin, predecessor, program, logs };
+    let start = Start { config, bound, history, sockets, admin, predecessor, program, logs };
     let outcome = runtime.block_on(serve(start, signals));
     serving::over(runtime, outcome)
 }
@@ -109,6 +109,8 @@ fn start(
 struct Start<'p> {
     config: Config,
     bound: Inherited,
+    /// What the predecessor knows of the past.
+    history: Option<OwnedFd>,
     sockets: Option<AdminSockets>,
     admin: Admin,
     predecessor: &'p mut Option<Predecessor>,
@@ -117,7 +119,7 @@ struct Start<'p> {
 }
 
 async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
-    let Start { config, bound, sockets, admin, predecessor, program, logs } = start;
+    let Start { config, bound, history, sockets, admin, predecessor, program, logs } = start;
     let manager = Manager::of_this_process();
     let traces = Traces::default();
     let told = (logs.access_log(), traces.clone());
@@ -125,6 +127,7 @@ async fn serve(start: Start<'_>, signals: &Signals) -> anyhow::Result<Ending> {
     let server = Server::start_with(config, bound, &Handle::current(), SocketOwnership::own(), told)
         .map_err(|error| taken(error, PORT_HINT))?;
     let control = server.control().clone();
+    history.into_iter().for_each(|history| control.take_over_history(history));
     // It accepts: from now on a signal ends nobody who lives.
     signals.serving(vec![control.clone()], logs.clone())?;
     let wanted = control.open_listeners();
@@ -184,14 +187,18 @@ struct Given {
     bound: Inherited,
     /// The admin API's port.
     admin: Option<std::net::TcpListener>,
+    /// What is known of the past.
+    history: Option<OwnedFd>,
 }
 
 /// Sorts what a predecessor has passed on and what a service manager has kept or made.
 fn given(Handed { passed, activated }: Handed) -> Given {
-    let mut given = Given { bound: Inherited::new(), admin: None };
+    let mut given = Given { bound: Inherited::new(), admin: None, history: None };
     for Passed { name, socket } in passed {
         if name == control::ADMIN {
             given.admin = Some(socket.into());
+        } else if name == control::HISTORY {
+            given.history = Some(socket);
         } else {
             given.bound.insert_for(name, socket);
         }

@@ -14,6 +14,7 @@ mod fixtures;
 pub mod format;
 mod groups;
 mod habits;
+mod history;
 mod kill;
 mod list;
 mod operate;
@@ -101,6 +102,7 @@ Examples:
   smartproxy check outer.toml inner.toml      and whether the hops of a chain fit each other
   smartproxy run proxy.toml           run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
+  smartproxy history api --span 6h    what was of a route: connections, failures, bytes
   smartproxy chain                    the hops of a chain side by side, and what lives on one of them only
   smartproxy conns --phase dial --min-age 10s
   smartproxy kill --route api --min-idle 10m --dry-run

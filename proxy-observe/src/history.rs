@@ -65,7 +65,7 @@ pub const fn most_bytes(routes: usize) -> usize {
 }
 
 /// What was of one subject, in equal steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Series {
     /// When the last step ended, since 1970.
@@ -74,6 +74,14 @@ pub struct Series {
     pub step: Duration,
     /// The steps, the oldest first; `None` where nothing is known of one.
     pub steps: Vec<Option<Step>>,
+}
+
+impl Series {
+    /// One of which nothing is known.
+    #[must_use]
+    pub fn none(span: Span) -> Self {
+        Self { step: span.step(), ..Self::default() }
+    }
 }
 
 /// What was.
@@ -171,6 +179,14 @@ impl History {
         let mut subjects: Vec<_> = self.subjects.keys().collect();
         subjects.sort_unstable();
         subjects
+    }
+
+    /// The same, those first that have something open or happening, or had last.
+    #[must_use]
+    pub fn liveliest(&self) -> Vec<&Subject> {
+        let mut subjects: Vec<_> = self.subjects.iter().collect();
+        subjects.sort_unstable_by_key(|(subject, rings)| (std::cmp::Reverse(rings.active), *subject));
+        subjects.into_iter().map(|(subject, _)| subject).collect()
     }
 
     /// What was of a subject within the last `over`, as one step. `None` where that is longer than anything is known.

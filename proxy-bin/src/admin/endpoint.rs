@@ -45,6 +45,8 @@ pub(super) enum Query {
     Limit,
     /// How many proxies a connection came through.
     Behind,
+    /// Texts, each with what it is.
+    Texts(&'static [(&'static str, &'static str)]),
 }
 
 /// One method of one path.

@@ -11,8 +11,8 @@ use super::api::{Api, Subject};
 use super::endpoint::{Endpoint, Query, endpoint};
 use super::process::Process;
 use super::{
-    chain, change, connections, events, findings, grouped, health, hop, members, metrics, openapi, page,
-    status, targets, trace,
+    chain, change, connections, events, findings, grouped, health, history, hop, members, metrics, openapi,
+    page, status, targets, trace,
 };
 use crate::admin::problem::Problem;
 
@@ -61,6 +61,17 @@ fn looks() -> Vec<Endpoint> {
         .says::<Vec<model::Limit>>(),
         endpoint("get", "/v1/findings", "What is wrong, the worst first", findings::all)
             .says::<Vec<model::Finding>>(),
+        endpoint("get", "/v1/history", "What was, of the process or of one of its parts", history::history)
+            .asked(Query::Texts(&history::KEYS))
+            .says::<model::History>(),
+        endpoint(
+            "get",
+            "/v1/history/all",
+            "What was, of up to 200 routes, targets, listeners or pools at once, the liveliest first",
+            history::all,
+        )
+        .asked(Query::Texts(&history::KEYS_OF_ALL))
+        .says::<Vec<model::History>>(),
         endpoint("get", "/v1/config", "The configuration in force", status::config)
             .says::<model::ConfigText>(),
         endpoint("get", "/v1/log", "What is logged", status::log_status).says::<model::LogStatus>(),

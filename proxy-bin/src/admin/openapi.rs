@@ -118,6 +118,9 @@ fn of_query(query: Query, generator: &mut SchemaGenerator) -> Vec<Value> {
             let schema = json!({ "type": "integer", "minimum": 0, "maximum": 16, "default": 0 });
             vec![one("behind", schema, "How many proxies connections came through whose deadlines are told.")]
         }
+        Query::Texts(texts) => {
+            texts.iter().map(|(name, about)| one(name, json!({ "type": "string" }), about)).collect()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use proxy_core::TcpListener;
 use tracing::{info, warn};
 
+use super::past::{self, HISTORY};
 use super::running::{Running, unix_time};
 use super::state::State;
 use super::upgrading::Upgradable;
@@ -94,24 +95,26 @@ async fn start_successor(running: &Arc<Running>) -> Result<u32, UpgradeError> {
     Err(failed)
 }
 
-/// A socket that is handed over.
+/// What is handed over.
 enum Handed {
     /// A worker's own.
     Listening(Arc<TcpListener>),
     /// A copy of the admin API's.
     Admin(OwnedFd),
+    /// No socket: what is known of the past.
+    History(OwnedFd),
 }
 
 impl AsFd for Handed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Listening(socket) => socket.as_fd(),
-            Self::Admin(socket) => socket.as_fd(),
+            Self::Admin(socket) | Self::History(socket) => socket.as_fd(),
         }
     }
 }
 
-/// What is handed over.
+/// All that is handed over.
 fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), UpgradeError> {
     let ready = running.upgrading.ready.lock();
     let Upgradable { program, admin } = ready.as_ref().ok_or(UpgradeError::Embedded)?;
@@ -127,6 +130,9 @@ fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), U
     if let Some(admin) = admin {
         let socket = admin.try_clone().map_err(HandoverError::from)?;
         sockets.push(Passed { name: ADMIN.to_owned(), socket: Handed::Admin(socket) });
+    }
+    if let Some(history) = past::to_hand_over(running.plane.observed()) {
+        sockets.push(Passed { name: HISTORY.to_owned(), socket: Handed::History(history) });
     }
     Ok((program.clone(), sockets))
 }

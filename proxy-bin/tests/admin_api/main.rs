@@ -15,6 +15,7 @@ mod drains;
 mod events;
 mod groups;
 mod health;
+mod history;
 mod http;
 mod kill;
 #[path = "../shared/loopback.rs"]

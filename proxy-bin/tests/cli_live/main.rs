@@ -11,6 +11,7 @@ mod acting;
 mod chain;
 mod demo;
 mod groups;
+mod history;
 #[path = "../shared/loopback.rs"]
 mod loopback;
 mod named_hops;

@@ -82,9 +82,14 @@ fn who_answers(socket: &Path) -> Option<u64> {
 }
 
 fn status(socket: &Path) -> Option<serde_json::Value> {
+    get(socket, "/v1/status")
+}
+
+fn get(socket: &Path, path: &str) -> Option<serde_json::Value> {
     let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()
@@ -122,6 +127,32 @@ fn heir_of(before: u32, socket: &Path) -> Heir {
 #[test]
 fn nobody_is_refused_or_reset_and_old_connections_go_on() {
     upgrade(&[3, 1], 100);
+}
+
+/// What the old one has counted is in the history of the new one, from its first moment on.
+#[test]
+fn what_was_is_known_to_the_new_one() {
+    const CLIENTS: u64 = 25;
+    let mut old = Running::start(CONFIG).standing();
+    let socket = old.dir.path().join("admin.sock");
+    for _ in 0..CLIENTS {
+        assert_eq!(converse(old.addr()).unwrap(), b"hello");
+    }
+    let opened = |socket: &Path| {
+        let history = get(socket, "/v1/history?subject=route/web")?;
+        let rates = history["steps"].as_array()?.iter().filter_map(|step| step["opened_per_s"].as_f64());
+        Some(rates.sum::<f64>().round())
+    };
+    let enough = |opened: &f64| *opened >= CLIENTS as f64;
+    eventually("they are in the history", || opened(&socket).is_some_and(|opened| enough(&opened)));
+    let before = opened(&socket);
+    old.signal(Signal::USR2);
+    let heir = heir_of(old.id(), &socket);
+    assert_eq!(opened(&socket), before, "in the new process's first second");
+    assert_eq!(converse(old.addr()).unwrap(), b"hello");
+    eventually("it goes on", || opened(&socket) > before);
+    assert_eq!(who_answers(&socket), Some(u64::from(heir.0)));
+    assert_eq!(old.exit_code(), 0, "{}", old.output());
 }
 
 /// Handing a socket over takes no descriptor: what starts can be upgraded.

@@ -28,7 +28,8 @@ pub struct Step {
 
 impl Step {
     /// This one and the one that follows it as one.
-    pub(super) fn and(self, next: &Self) -> Self {
+    #[must_use]
+    pub fn and(self, next: &Self) -> Self {
         Self {
             open: next.open,
             opened: self.opened.saturating_add(next.opened),
