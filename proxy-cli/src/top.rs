@@ -8,8 +8,11 @@
 //! One task does all of it: the feed is a future beside the keys', so a proxy that does not answer freezes no key.
 
 mod feed;
+mod folded;
+mod found;
 mod keys;
 mod parts;
+mod questions;
 mod routes;
 mod scroll;
 mod shown;
@@ -38,8 +41,9 @@ use state::{Action, State};
 /// Which proxy to watch.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Keys: q quits, ? helps, Enter shows the selected connection in full, / filters, s sorts, r sorts the
-routes, k ends the selected connection, K all that match the filter, space pauses, Esc goes back.
+Keys: q quits, ? helps, ! shows what is wrong, Enter shows the selected connection in full, / filters,
+g groups connections (Enter opens a group up), s sorts, r sorts the routes, k ends the selected
+connection, K all that match the filter, space pauses, Esc goes back.
 For programs there are `smartproxy status --json` and `conns --json`.")]
 pub struct Args {
     #[command(flatten)]

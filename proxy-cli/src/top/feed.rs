@@ -3,19 +3,25 @@
 use std::time::Duration;
 
 use hyper::Method;
+use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::client::{Client, ClientError, Events};
 use crate::format::count;
 use crate::list::Ask;
-use proxy_api::model::{Connection, ConnectionInFull, Connections, Filter, Kill, Killed, Sample, SortBy};
+use proxy_api::model::{
+    Connection, ConnectionGroups, ConnectionInFull, Connections, Filter, GroupBy, Kill, Killed, Sample,
+    SortBy,
+};
 
 /// Which connections are looked at.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wants {
     pub(super) filter: Filter,
     pub(super) sort: SortBy,
+    /// What they are grouped by.
+    pub(super) by: Option<GroupBy>,
     /// The one that is looked at in full.
     pub(super) shown: Option<String>,
 }
@@ -35,6 +41,8 @@ pub(super) enum News {
         page: Connections,
         /// Those that moved the most bytes, of all.
         busiest: Vec<Connection>,
+        /// The same in groups, where that is wanted.
+        groups: Option<ConnectionGroups>,
         at: Instant,
     },
     /// The connection that is looked at in full, or what the proxy says where it is not there.
@@ -56,6 +64,12 @@ const BUSIEST: u64 = 5;
 
 /// How long after a failure it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Serialize)]
+struct Groups {
+    by: GroupBy,
+    limit: u64,
+}
 
 /// Asks the proxy, and tells.
 pub(super) struct Feed {
@@ -120,11 +134,29 @@ impl Feed {
     }
 
     async fn look(&mut self) -> Result<News, ClientError> {
-        let Wants { filter, sort, shown: _ } = self.wanted.borrow_and_update().clone();
+        let Wants { filter, sort, by, shown: _ } = self.wanted.borrow_and_update().clone();
+        let groups = match by {
+            Some(by) => Some(self.groups(&filter, by).await?),
+            None => None,
+        };
         let page = Ask { filter, sort, reverse: false }.read(&self.client, PAGE).await?;
         let busiest = Ask { filter: Filter::default(), sort: SortBy::Bytes, reverse: false };
         let busiest = busiest.read(&self.client, BUSIEST).await?.connections;
-        Ok(News::Page { page, busiest, at: Instant::now() })
+        Ok(News::Page { page, busiest, groups, at: Instant::now() })
+    }
+
+    async fn groups(&self, filter: &Filter, by: GroupBy) -> Result<ConnectionGroups, ClientError> {
+        let path = "/v1/connections/groups";
+        let query = serde_urlencoded::to_string(filter).and_then(|filter| {
+            let and = if filter.is_empty() { "" } else { "&" };
+            Ok(format!("{path}?{filter}{and}{}", serde_urlencoded::to_string(Groups { by, limit: PAGE })?))
+        });
+        let query = query.map_err(|error| ClientError::Nonsense {
+            place: self.client.place().clone(),
+            path: path.to_owned(),
+            why: error.to_string(),
+        })?;
+        self.client.fetch(&query).await
     }
 
     /// One connection in full; in the inner error what the proxy says of one that is not there.

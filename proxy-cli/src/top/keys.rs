@@ -12,11 +12,13 @@ use crate::format::plain;
 use proxy_api::model::Filter;
 
 /// The keys of the list, the more important first: those that fit are shown.
-const LIST: [&str; 10] = [
+const LIST: [&str; 12] = [
     "q quit",
     "? help",
     "Enter show",
     "/ filter",
+    "! wrong",
+    "g group",
     "s sort",
     "r routes",
     "k kill",
@@ -25,9 +27,13 @@ const LIST: [&str; 10] = [
     "↑↓ select",
 ];
 const SHOWN: [&str; 5] = ["Esc back", "↑↓ scroll", "k kill", "? help", "q quit"];
+const GROUPS: [&str; 7] =
+    ["Enter opens up", "g next", "Esc back", "/ filter", "k kill group", "! wrong", "q quit"];
+const FOUND: [&str; 2] = ["Esc back", "↑↓ ←→ scroll"];
 
 const KEYS: &str = "\
 q, Ctrl-C  quit
+!, w       what is wrong, in full
 Enter      show the one connection
            in full
 Esc        back; clears the filter,
@@ -40,6 +46,8 @@ space      pause, go on
 k, Del     end the selected (asks)
 K          end all that match the
            filter (asks)
+g          groups: by route, target,
+           client, name, phase
 s          connections: next order
   a, b     the oldest, the busiest
   i        the longest silent
@@ -55,6 +63,10 @@ dial    waits for a place, or for
         the backend
 relay   both sides are connected
 drain   one side has ended
+
+lines with !
+        what is found to be wrong,
+        with what, for how long
 
 routes
 !       a target in trouble: its
@@ -84,8 +96,14 @@ pub(super) fn draw_foot(frame: &mut Frame<'_>, area: Rect, state: &State) {
 
 /// The keys that mean something now.
 fn keys(state: &State) -> Vec<&'static str> {
+    if matches!(state.mode, Mode::Found(_)) {
+        return FOUND.to_vec();
+    }
     if state.shown.is_some() {
         return SHOWN.to_vec();
+    }
+    if state.folded.by.is_some() {
+        return GROUPS.to_vec();
     }
     let escape = match (state.wants.filter != Filter::default(), state.paused) {
         (true, _) => Some("Esc clears the filter"),

@@ -9,6 +9,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
+use super::found::worst;
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
 use crate::format::{age, count, plain, shortened, usage};
 use crate::status::{DRAINED, is_up, state};
@@ -112,7 +113,8 @@ impl<'a> Entry<'a> {
                     (&*route.targets, None, route.targets.iter().filter(|one| why(one).is_some()).count())
                 }
             };
-            Self { route, targets, up, trouble: trouble(route, targets, ill) }
+            let found = worst(&sample.findings, &route.name, route.group.as_deref());
+            Self { route, targets, up, trouble: trouble(route, targets, ill).min(Trouble::of(found)) }
         };
         sample.routes.iter().map(entry).collect()
     }
@@ -121,12 +123,23 @@ impl<'a> Entry<'a> {
 /// How much trouble a route is in; the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
-    /// None of its targets is well: its clients are refused, or wait.
+    /// None of its targets is well, or a finding says so: its clients are refused, or wait.
     Down,
-    /// A target is not well, it is drained, or it has no place left.
+    /// A target is not well, it is drained, it has no place left, or something is found of it.
     Partly,
     /// All is well.
     None,
+}
+
+impl Trouble {
+    /// By the worst that is found.
+    fn of(found: Option<&str>) -> Self {
+        match found {
+            Some("critical") => Self::Down,
+            Some("warning") => Self::Partly,
+            Some(_) | None => Self::None,
+        }
+    }
 }
 
 /// The trouble of a route of whose targets so many are ill.

@@ -8,6 +8,7 @@ use ratatui::widgets::TableState;
 use tokio::time::Instant;
 
 use super::feed::{News, Victims, Wants};
+use super::folded::Folded;
 use super::routes::RouteOrder;
 use super::scroll::Scroll;
 use super::shown::Shown;
@@ -31,6 +32,8 @@ pub(super) struct State {
     /// Bytes a second, of the connections that were seen twice.
     pub(super) speeds: HashMap<String, f64>,
     pub(super) wants: Wants,
+    /// The connections in groups, where that is wanted.
+    pub(super) folded: Folded,
     /// The connection that is looked at in full, over everything else.
     pub(super) shown: Option<Shown>,
     pub(super) route_order: RouteOrder,
@@ -62,6 +65,8 @@ pub(super) enum Mode {
     Confirm { victims: Victims, question: String },
     /// They scroll the help; the others close it.
     Help(Scroll),
+    /// They scroll what is wrong; the others close it.
+    Found(Scroll),
 }
 
 /// What a key wants done.
@@ -95,6 +100,7 @@ impl Default for State {
             busiest: Vec::new(),
             speeds: HashMap::new(),
             wants: Wants::default(),
+            folded: Folded::default(),
             shown: None,
             route_order: RouteOrder::default(),
             rows: TableState::default(),
@@ -118,7 +124,7 @@ impl State {
     }
 
     pub(super) fn wants(&self) -> Wants {
-        self.wants.clone()
+        Wants { by: self.folded.by, ..self.wants.clone() }
     }
 
     pub(super) fn say(&mut self, notice: impl Into<String>) {
@@ -142,7 +148,10 @@ impl State {
                 }
             }
             News::Page { .. } if self.paused => {}
-            News::Page { page, busiest, at } => self.page(page, busiest, at),
+            News::Page { page, busiest, groups, at } => {
+                self.folded.take(groups);
+                self.page(page, busiest, at);
+            }
         }
     }
 
@@ -223,13 +232,16 @@ impl State {
                 self.say("nothing was ended");
                 None
             }
-            Mode::Help(mut scroll) => {
-                if scroll.key(key.code) {
-                    self.mode = Mode::Help(scroll);
-                }
-                None
-            }
+            Mode::Help(scroll) => self.scroll(key.code, scroll, Mode::Help),
+            Mode::Found(scroll) => self.scroll(key.code, scroll, Mode::Found),
         }
+    }
+
+    fn scroll(&mut self, key: KeyCode, mut scroll: Scroll, mode: fn(Scroll) -> Mode) -> Option<Action> {
+        if scroll.key(key) {
+            self.mode = mode(scroll);
+        }
+        None
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "most keys mean nothing")]
@@ -237,8 +249,16 @@ impl State {
         match key {
             KeyCode::Char('q') => return Some(Action::Quit),
             KeyCode::Esc => return self.back(),
+            KeyCode::Char('g') => {
+                self.folded.next();
+                return self.look();
+            }
+            KeyCode::Enter if self.folded.by.is_some() => return self.unfold(),
             KeyCode::Enter => return self.show(),
+            key if self.folded.by.is_some() && self.folded.key(key) => {}
+            KeyCode::Char('k') | KeyCode::Delete if self.folded.by.is_some() => self.ask_for_group(),
             KeyCode::Char('?' | 'h') | KeyCode::F(1) => self.mode = Mode::Help(Scroll::default()),
+            KeyCode::Char('!' | 'w') => self.mode = Mode::Found(Scroll::default()),
             KeyCode::Char('/' | 'f') => self.mode = Mode::Filter(filter::told(&self.wants.filter)),
             KeyCode::Char(' ') => self.paused = !self.paused,
             KeyCode::Char('r') => self.sort_routes(),
@@ -262,16 +282,34 @@ impl State {
 
     /// One step back to how it began, and never out of it: whoever wants to leave says so.
     fn back(&mut self) -> Option<Action> {
+        if let Some(filter) = self.folded.fold() {
+            self.wants.filter = filter;
+            return self.look();
+        }
         if self.wants.filter != Filter::default() {
             self.wants.filter = Filter::default();
             return self.look();
         }
-        if self.paused {
+        if self.folded.leave() || self.paused {
             return self.look();
         }
         self.rows.select_first();
         self.say("q quits");
         None
+    }
+
+    fn unfold(&mut self) -> Option<Action> {
+        match self.folded.unfold(&self.wants.filter) {
+            Ok(filter) => {
+                self.wants.filter = filter;
+                self.rows.select_first();
+                self.look()
+            }
+            Err(why) => {
+                self.say(why);
+                None
+            }
+        }
     }
 
     fn show(&mut self) -> Option<Action> {
@@ -339,27 +377,6 @@ impl State {
         }
         self.mode = Mode::Filter(text);
         None
-    }
-
-    fn ask_for_one(&mut self) {
-        let Some(connection) = self.selected() else {
-            return self.say("no connection is selected");
-        };
-        let (id, client) = (connection.id.clone(), crate::conns::client(connection));
-        let question = format!("end {id}, {} from {client}?", connection.phase);
-        self.mode = Mode::Confirm { victims: Victims::One(id), question };
-    }
-
-    fn ask_for_all(&mut self) {
-        let filter = Box::new(self.wants.filter.clone());
-        if *filter == Filter::default() {
-            return self.say("that would be all of them: set a filter first (/)");
-        }
-        if self.page.matched == 0 {
-            return self.say("no connection matches the filter");
-        }
-        let question = format!("end all {} that match {}?", self.page.matched, filter::told(&filter));
-        self.mode = Mode::Confirm { victims: Victims::Matching(filter), question };
     }
 }
 

@@ -6,6 +6,7 @@ use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Paragraph, Sparkline, Wrap};
 
+use super::found;
 use super::keys::{draw_foot, draw_help};
 use super::parts::{busiest_table, connection_table};
 use super::routes;
@@ -28,15 +29,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
         return;
     };
     let [above, foot] = Layout::vertical([Constraint::Min(0), Constraint::Length(1)]).areas(area);
-    match &mut state.shown {
-        Some(shown) => shown.draw(frame, above),
-        None => draw_tables(frame, above, state, &sample),
+    match (&mut state.mode, &mut state.shown) {
+        (Mode::Found(scroll), _) => found::draw_all(frame, above, &sample.findings, scroll),
+        (_, Some(shown)) => shown.draw(frame, above),
+        (_, None) => draw_tables(frame, above, state, &sample),
     }
     draw_foot(frame, foot, state);
     match &mut state.mode {
         Mode::Help(scroll) => draw_help(frame, scroll),
         Mode::Confirm { question, .. } => draw_question(frame, question),
-        Mode::List | Mode::Filter(_) => {}
+        Mode::List | Mode::Filter(_) | Mode::Found(_) => {}
     }
     state.sample = Some(sample);
 }
@@ -45,9 +47,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State) {
 fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, sample: &Sample) {
     let tall = area.height >= TALL;
     let (history, busiest) = if tall { (5, 7) } else { (0, 0) };
-    let lines = routes::lines(sample, area.height.saturating_sub(4 + history + busiest));
-    let [head, history, route_area, list, busiest] = Layout::vertical([
+    let found = found::lines(sample, area.height);
+    let lines = routes::lines(sample, area.height.saturating_sub(4 + found + history + busiest));
+    let [head, found, history, route_area, list, busiest] = Layout::vertical([
         Constraint::Length(4),
+        Constraint::Length(found),
         Constraint::Length(history),
         Constraint::Length(lines + 1),
         Constraint::Min(3),
@@ -55,6 +59,7 @@ fn draw_tables(frame: &mut Frame<'_>, area: Rect, state: &mut State, sample: &Sa
     ])
     .areas(area);
     draw_head(frame, head, state, sample);
+    found::draw(frame, found, &sample.findings);
     if tall {
         draw_history(frame, history, state, sample);
         let title = Block::new().title(Line::styled("the busiest", BOLD));
@@ -197,6 +202,9 @@ fn draw_list(frame: &mut Frame<'_>, area: Rect, state: &mut State) {
         let title = Block::new().title(Line::styled(plain(&filter), BOLD));
         let why = Paragraph::new(Line::styled(plain(why), ALARM)).wrap(Wrap { trim: false }).block(title);
         return frame.render_widget(why, area);
+    }
+    if state.folded.by.is_some() {
+        return state.folded.draw(frame, area, &state.wants.filter);
     }
     let page = &state.page;
     let mut title = if filter.is_empty() {

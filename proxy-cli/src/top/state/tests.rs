@@ -41,7 +41,12 @@ pub(in crate::top) fn page(rows: &[(&str, &str, u64)], at: Instant) -> News {
         .collect();
     let count = connections.len() as u64;
     let busiest = connections.iter().take(1).cloned().collect();
-    News::Page { page: Connections { total: 120, matched: count, connections, next: None }, busiest, at }
+    News::Page {
+        page: Connections { total: 120, matched: count, connections, next: None },
+        busiest,
+        groups: None,
+        at,
+    }
 }
 
 pub(in crate::top) fn press(state: &mut State, keys: &str) -> Option<Action> {
