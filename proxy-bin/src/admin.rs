@@ -37,6 +37,7 @@ mod members;
 mod metrics;
 mod on_unix;
 mod openapi;
+mod outcomes;
 mod page;
 mod problem;
 mod process;

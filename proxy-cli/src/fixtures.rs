@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proxy_api::model::{
-    AuditSummary, ConfigStatus, Connection, Finding, Group, Listener, LogStatus, Memory, Phase, Phases, Pool,
-    Route, Status, Subject, Target, Usage,
+    AuditSummary, ConfigStatus, Connection, Finding, Group, Listener, LogStatus, Memory, Outcomes, Phase,
+    Phases, Pool, Route, Status, Subject, Target, Usage,
 };
 
 /// An established connection of `outer`, a minute old.
@@ -37,6 +37,23 @@ pub(super) fn usage(used: u64, most: Option<u64>) -> Usage {
     Usage { used, most }
 }
 
+/// Of so many connections, of which the backend failed some, and half a dozen at the most were refused.
+pub(super) fn outcomes(opened: u64, failed: u64) -> Outcomes {
+    let refused = (opened - failed).min(6);
+    let ended =
+        [("finished", opened - failed - refused), ("backend_reset", failed), ("route_limit", refused)];
+    Outcomes {
+        opened_total: opened,
+        ended_total: ended.map(|(cause, count)| (cause.to_owned(), count)).into(),
+        failed_total: failed,
+        refused_total: refused,
+        first_byte_p99_s: Some(0.02),
+        from_client_bytes_total: 3 << 20,
+        from_backend_bytes_total: 5 << 30,
+        ..Outcomes::default()
+    }
+}
+
 pub(super) fn target() -> Target {
     Target {
         route: "web".to_owned(),
@@ -60,6 +77,7 @@ pub(super) fn target() -> Target {
         dial_median_s: Some(0.001),
         failed_total: BTreeMap::new(),
         draining: false,
+        outcomes: outcomes(400, 0),
     }
 }
 
@@ -125,6 +143,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         draining: false,
         in_force: true,
         enabled: true,
+        outcomes: outcomes(1000, 0),
     }
 }
 
@@ -150,6 +169,7 @@ pub(super) fn status() -> Status {
             turned_away: 0,
             level: "normal".to_owned(),
             signal: None,
+            outcomes: outcomes(1000, 0),
         }],
         listeners: vec![Listener {
             name: "127.0.0.1:9001".to_owned(),
@@ -157,6 +177,7 @@ pub(super) fn status() -> Status {
             waiting: 0,
             turned_away: 0,
             draining: false,
+            outcomes: outcomes(1000, 0),
         }],
         descriptors: usage(260, Some(1024)),
         memory: Memory { resident_bytes: 12 << 20, allocated_bytes: 4 << 20 },

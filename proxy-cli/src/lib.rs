@@ -25,6 +25,7 @@ mod routes;
 mod show;
 mod status;
 mod target;
+mod targets;
 mod top;
 mod trace;
 

@@ -8,7 +8,7 @@ use super::access::Access;
 use super::output::{Failure, Outcome};
 use super::{
     audit, chain, conns, control, drain, findings, groups, history, kill, reload, routes, show, status,
-    target, top, trace,
+    target, targets, top, trace,
 };
 
 /// What to ask of a running proxy.
@@ -22,10 +22,12 @@ pub enum Operate {
     Top(top::Args),
     /// List connections, as `ss` does for sockets.
     Conns(conns::Args),
-    /// List the routes, each with its targets: connections, dials, breakers.
+    /// List the routes, each with its targets: connections, what failed, breakers.
     Routes(routes::Args),
     /// Draw what was over ten minutes, six hours or fourteen days: of the whole proxy, a route, a target.
     History(history::Args),
+    /// List the targets and members of groups, those first that have failed the most connections.
+    Targets(targets::Args),
     /// List the groups of targets that have a name, each with its members: connections, weights, who is up and why not.
     Groups(groups::Args),
     /// Change a group while the proxy runs: the weight of a member, one more, one less.
@@ -69,6 +71,7 @@ impl Operate {
             Self::Conns(args) => args.run(access, out).await,
             Self::Routes(args) => args.routes(access, out).await,
             Self::History(args) => args.run(access, out).await,
+            Self::Targets(args) => args.run(access, out).await,
             Self::Groups(args) => args.run(access, out).await,
             Self::Target(args) => args.run(access, out).await,
             Self::Limits(args) => args.limits(access, out).await,

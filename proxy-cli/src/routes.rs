@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use super::access::Access;
-use super::format::{Align, Table, age, count, usage};
+use super::format::{Align, Table, age, count, fine, usage};
 use super::output::{self, Failure, Outcome};
 use super::status::{DRAINED, groups, is_up, placeless, state};
-use proxy_api::model::{Group, Limit, Phase, Route, Target};
+use proxy_api::model::{Group, Limit, Outcomes, Phase, Route, Target};
 
 /// How to tell it.
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,10 @@ fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
         ("RELAY", Right),
         ("HALF-CLOSED", Right),
         ("OLDEST", Right),
-        ("DIALLED", Right),
+        ("TAKEN", Right),
         ("FAILED", Right),
+        ("REFUSED", Right),
+        ("FIRST BYTE", Right),
         ("STATE", Left),
     ]);
     for route in routes {
@@ -64,15 +66,16 @@ fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
             route.phases[Phase::Relay].to_string(),
             route.phases[Phase::Drain].to_string(),
             route.oldest_s.map_or_else(|| "-".to_owned(), age),
-            String::new(),
-            String::new(),
+            route.outcomes.opened_total.to_string(),
+            failed(&route.outcomes),
+            route.outcomes.refused_total.to_string(),
+            first_byte(&route.outcomes),
             state_of_route(route),
         ]);
         if let Some(group) = &route.group {
             table.row(to_group(group, groups));
         }
         for target in &route.targets {
-            let failed: u64 = target.failed_total.values().sum();
             let nothing = String::new;
             table.row([
                 nothing(),
@@ -82,8 +85,10 @@ fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
                 nothing(),
                 nothing(),
                 nothing(),
-                target.dialled_total.to_string(),
-                failed.to_string(),
+                target.outcomes.opened_total.to_string(),
+                failed(&target.outcomes),
+                nothing(),
+                first_byte(&target.outcomes),
                 state_of_target(target),
             ]);
         }
@@ -91,9 +96,31 @@ fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
     table
 }
 
+/// How many of those that have ended, or gone on to another target, the backend failed, and which share that is.
+pub(super) fn failed(outcomes: &Outcomes) -> String {
+    let ended = outcomes.ended_total.values().sum::<u64>() + outcomes.passed_on_total;
+    match (outcomes.failed_total, ended) {
+        (0, _) | (_, 0) => "0".to_owned(),
+        (failed, ended) => format!("{failed} ({})", share(failed, ended)),
+    }
+}
+
+/// A share in percent; one that is not none is not 0 %, and one that is not all not 100 %.
+fn share(part: u64, whole: u64) -> String {
+    match part.saturating_mul(100) / whole {
+        0 => "<1%".to_owned(),
+        percent => format!("{percent}%"),
+    }
+}
+
+/// How long 99 of 100 waited for the backend's first byte at most.
+pub(super) fn first_byte(outcomes: &Outcomes) -> String {
+    outcomes.first_byte_p99_s.map_or_else(|| "-".to_owned(), fine)
+}
+
 /// The line of the group that a route is taken to: what it has is by way of all routes.
-fn to_group(name: &str, groups: &[Group]) -> [String; 10] {
-    let mut row: [String; 10] = Default::default();
+fn to_group(name: &str, groups: &[Group]) -> [String; 12] {
+    let mut row: [String; 12] = Default::default();
     let [_, target, open, .., state] = &mut row;
     *target = format!("→ @{name}");
     if let Some(group) = groups.iter().find(|group| group.name == name) {
@@ -114,7 +141,7 @@ fn state_of_route(route: &Route) -> String {
     format!("{state}{}", placeless(route.waiting, route.turned_away))
 }
 
-fn state_of_target(target: &Target) -> String {
+pub(super) fn state_of_target(target: &Target) -> String {
     let mut state = if is_up(target) || matches!(target.state.as_str(), "breaker_open" | "draining") {
         String::new()
     } else {
@@ -183,7 +210,7 @@ mod tests {
         ill.targets[0].breaker = "open".to_owned();
         ill.targets[0].retry_in_s = Some(4.0);
         ill.targets[0].failures_in_a_row = 5;
-        ill.targets[0].failed_total = [("timeout".to_owned(), 30), ("refused".to_owned(), 2)].into();
+        (ill.outcomes, ill.targets[0].outcomes) = (fixtures::outcomes(1000, 994), fixtures::outcomes(400, 3));
         let mut off = fixtures::route("off", 0, 0);
         off.enabled = false;
         let mut full = fixtures::route("full", 0, 1000);
@@ -195,18 +222,18 @@ mod tests {
         (grouped.group, grouped.targets) = (Some("inner".to_owned()), Vec::new());
         let routes = [fixtures::route("web", 0, 5), ill, off, full, gone, grouped];
         insta::assert_snapshot!(routes_table(&routes, &[fixtures::group()]).to_string(), @"
-ROUTE    → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  DIALLED  FAILED  STATE
-web                           5 of 1000     0      5            0   1m12s                   in force
-         → 127.0.0.1:9002           120                                        400       0  breaker closed
-dark                        115 of 1000   115      0            0   1m12s                   drained by an operator
-         → 127.0.0.1:9002           120                                        400      32  breaker open, next try in 4.0s, 5 dials failed in a row
-off                           0 of 1000     0      0            0       -                   not enabled
-         → 127.0.0.1:9002           120                                        400       0  breaker closed
-full                       1000 of 1000     0   1000            0   1m12s                   in force, 2 wait for a place, 388 being told that there is no place
-         → 127.0.0.1:9002           120                                        400       0  breaker closed
-gone                          1 of 1000     0      1            0   1m12s                   no longer in the configuration
-grouped                       3 of 1000     0      3            0   1m12s                   in force
-         → @inner                   135                                                     3 of 4 members up (smartproxy groups inner)
+ROUTE    → TARGET                  OPEN  DIAL  RELAY  HALF-CLOSED  OLDEST  TAKEN     FAILED  REFUSED  FIRST BYTE  STATE
+web                           5 of 1000     0      5            0   1m12s   1000          0        6        20ms  in force
+         → 127.0.0.1:9002           120                                      400          0                 20ms  breaker closed
+dark                        115 of 1000   115      0            0   1m12s   1000  994 (99%)        6        20ms  drained by an operator
+         → 127.0.0.1:9002           120                                      400    3 (<1%)                 20ms  breaker open, next try in 4.0s, 5 dials failed in a row
+off                           0 of 1000     0      0            0       -   1000          0        6        20ms  not enabled
+         → 127.0.0.1:9002           120                                      400          0                 20ms  breaker closed
+full                       1000 of 1000     0   1000            0   1m12s   1000          0        6        20ms  in force, 2 wait for a place, 388 being told that there is no place
+         → 127.0.0.1:9002           120                                      400          0                 20ms  breaker closed
+gone                          1 of 1000     0      1            0   1m12s   1000          0        6        20ms  no longer in the configuration
+grouped                       3 of 1000     0      3            0   1m12s   1000          0        6        20ms  in force
+         → @inner                   135                                                                           3 of 4 members up (smartproxy groups inner)
 ");
     }
 

@@ -247,6 +247,27 @@ impl Cause {
         self.limit().is_some() || matches!(self, Self::TargetsDown)
     }
 
+    /// The classes, in a fixed order.
+    pub const CLASSES: [&str; 6] = ["finished", "client", "backend", "refused", "proxy", "operator"];
+
+    /// Its class: `refused` where a limit or a rule kept it out, else `finished`, or the party that is usually responsible. The names are
+    /// stable: they are metric labels.
+    #[must_use]
+    pub const fn class(self) -> &'static str {
+        if matches!(self, Self::Finished) {
+            return "finished";
+        }
+        if self.limit().is_some() || matches!(self, Self::NoRoute | Self::RouteRefused) {
+            return "refused";
+        }
+        match self.usual_culprit() {
+            By::Client => "client",
+            By::Backend => "backend",
+            By::Proxy => "proxy",
+            By::Operator => "operator",
+        }
+    }
+
     pub(crate) const fn index(self) -> usize {
         self as usize
     }
@@ -324,6 +345,11 @@ mod tests {
         let names: std::collections::HashSet<_> = Cause::ALL.iter().map(|cause| cause.name()).collect();
         assert_eq!(names.len(), Cause::ALL.len(), "names are unique");
         assert!(Cause::ALL.iter().enumerate().all(|(n, cause)| cause.index() == n));
+        assert!(Cause::ALL.iter().all(|cause| Cause::CLASSES.contains(&cause.class())));
+        let class = |cause: Cause| cause.class();
+        let classes =
+            [Cause::Finished, Cause::ClientRate, Cause::RouteRefused, Cause::TargetsDown, Cause::Idle];
+        assert_eq!(classes.map(class), ["finished", "refused", "refused", "backend", "proxy"]);
         let limits: Vec<_> = Cause::ALL.iter().filter_map(|cause| cause.limit()).collect();
         assert_eq!(
             limits.iter().collect::<std::collections::HashSet<_>>().len(),

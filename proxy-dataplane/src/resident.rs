@@ -22,10 +22,21 @@ impl Resident {
     /// Resident bytes. None where `/proc` says what it never said.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
+        self.number(1)
+    }
+
+    /// Bytes of the address space. None where `/proc` says what it never said.
+    #[must_use]
+    pub fn virtual_bytes(&self) -> Option<u64> {
+        self.number(0)
+    }
+
+    /// The bytes that are the `nth` number of pages.
+    fn number(&self, nth: usize) -> Option<u64> {
         let mut line = [0; LINE];
         let read = self.statm.read_at(&mut line, 0).ok()?;
         let text = std::str::from_utf8(line.get(..read)?).ok()?;
-        let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+        let pages: u64 = text.split_whitespace().nth(nth)?.parse().ok()?;
         Some(pages * rustix::param::page_size() as u64)
     }
 }

@@ -10,17 +10,26 @@ pub struct Outcomes {
     pub opened_total: u64,
     /// Connections that have ended, by cause; causes of which there was none are left out.
     pub ended_total: std::collections::BTreeMap<String, u64>,
-    /// Of those, how many the backend failed.
+    /// Of a target: connections that went on to another one before they had a backend.
+    #[serde(default)]
+    pub passed_on_total: u64,
+    /// Of those that have ended or gone on, how many the backend failed: it refused, reset, was silent beyond a deadline or could not be
+    /// reached.
     pub failed_total: u64,
-    /// Of those, how many a limit refused.
+    /// Of those that have ended, how many had no answer: the client had said something, and the backend never did after it. That is
+    /// usual for protocols that go one way.
+    #[serde(default)]
+    pub unanswered_total: u64,
+    /// Of those that have ended, how many a limit refused.
     pub refused_total: u64,
-    /// Bytes read from clients, of those that are open too.
+    /// Bytes read from clients, of those that are open too, as of a moment ago.
     pub from_client_bytes_total: u64,
-    /// Bytes read from backends, of those that are open too.
+    /// Bytes read from backends, of those that are open too, as of a moment ago.
     pub from_backend_bytes_total: u64,
-    /// How long half of the dials took at most, as far as the histogram tells; null if there was none.
+    /// How long half of the dials took at most, waits for a place left out, as far as the histogram tells; null if there was none.
     pub dial_median_s: Option<f64>,
-    /// How long 99 of 100 waited for the backend's first byte at most; null if none came.
+    /// How long 99 of 100 of those that have ended waited for the backend's first byte at most: from the client's first words on, or
+    /// from when they had the backend, if that spoke first. Null if none came.
     pub first_byte_p99_s: Option<f64>,
     /// How long half of those that have ended were open at most; null if none has ended.
     pub lifetime_median_s: Option<f64>,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::outcomes::Outcomes;
 use super::phases::Phases;
 use super::usage::Usage;
 
@@ -44,6 +45,9 @@ pub struct Route {
     pub in_force: bool,
     /// Whether the configuration in force has it take connections (`enabled`).
     pub enabled: bool,
+    /// What became of its connections since the start.
+    #[serde(default)]
+    pub outcomes: Outcomes,
 }
 
 /// A target of a route, or a member of a group that has a name.
@@ -105,6 +109,9 @@ pub struct Target {
     pub failed_total: std::collections::BTreeMap<String, u64>,
     /// Whether it takes no new connections, since somebody drains it.
     pub draining: bool,
+    /// What became of its connections since the start: each counts to the target that it reached, or tried last.
+    #[serde(default)]
+    pub outcomes: Outcomes,
 }
 
 fn up() -> String {
@@ -135,6 +142,9 @@ pub struct Pool {
     pub level: String,
     /// Which signal it is at that level for; null where it is normal.
     pub signal: Option<String>,
+    /// What became of its connections since the start.
+    #[serde(default)]
+    pub outcomes: Outcomes,
 }
 
 /// A listener.
@@ -153,6 +163,9 @@ pub struct Listener {
     pub turned_away: u64,
     /// Whether it takes no new connections, since somebody drains it.
     pub draining: bool,
+    /// What became of its connections since the start.
+    #[serde(default)]
+    pub outcomes: Outcomes,
 }
 
 /// A limit.

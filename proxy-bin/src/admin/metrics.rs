@@ -5,7 +5,9 @@
 
 mod classic;
 mod families;
+mod gauge;
 mod members;
+mod outcomes;
 mod scrape;
 
 use std::fmt;
@@ -30,7 +32,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, headers: HeaderMap) -> 
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let encoded = encode(&api).map_err(|_| Problem::internal("the metrics could not be written"))?;
     let (kind, body) = if accepts.contains("application/openmetrics-text") {
-        (OPEN_METRICS, encoded)
+        (OPEN_METRICS, gauge::histograms(&encoded))
     } else {
         (CLASSIC, classic::from_open_metrics(&encoded))
     };

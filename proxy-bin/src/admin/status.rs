@@ -11,7 +11,7 @@ use proxy_core::TcpDialer;
 use super::api::Api;
 use super::counts::{Counts, Group};
 use super::view::{self, bound, of_at_most, secs, usage};
-use super::{clients, targets};
+use super::{clients, outcomes, targets};
 use crate::config::{Action, GroupConfig, RouteConfig, SendProxy};
 use crate::logging::Logs;
 use proxy_api::model::{self, Listener, Pool, Route, Status, Usage};
@@ -126,6 +126,7 @@ fn pools(proxy: &Served, counts: &Counts) -> Vec<Pool> {
             turned_away: group.map_or(0, |group| group.turned_away),
             level: pressure.level.name().to_owned(),
             signal: (pressure.level != Level::Normal).then(|| pressure.signal.name().to_owned()),
+            outcomes: outcomes::of(proxy.tracker.of_pool(pool.id)),
         }
     };
     proxy.pools.iter().map(pool).collect()
@@ -144,6 +145,7 @@ fn listeners(api: &Api, counts: &Counts) -> Vec<Listener> {
             waiting: group.map_or(0, |group| group.waiting),
             turned_away: group.map_or(0, |group| group.turned_away),
             draining: api.control().is_draining_listener(&at.label),
+            outcomes: outcomes::of(Some(&at.label)),
         }
     };
     api.proxy().listeners.iter().map(listener).collect()
@@ -166,6 +168,7 @@ pub(super) fn routes(proxy: &Served, counts: &Counts) -> Vec<Route> {
             in_force: true,
             enabled: matched.spec.enabled,
             draining: state.is_some_and(|state| state.draining.is_on()),
+            outcomes: outcomes::of(state.map(|state| &state.name)),
             ..of_route(matched.name(), counts.routes.get(matched.name()), bound(route.max_connections))
         }
     });
@@ -194,6 +197,7 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
         draining: false,
         in_force: false,
         enabled: false,
+        outcomes: model::Outcomes::default(),
     }
 }
 

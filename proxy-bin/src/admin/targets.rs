@@ -15,9 +15,10 @@ use proxy_upstream::{Balance, HashKey, HealthState, HealthView, Member, MemberOp
 use tokio::time::Instant;
 
 use super::api::Api;
+use super::outcomes;
 use super::view::{bound, secs, usage};
 use crate::config::{Action, RouteConfig};
-use proxy_api::model::{Group, Target, Usage};
+use proxy_api::model::{Group, Outcomes, Target, Usage};
 use proxy_dataplane::generation::Generation;
 
 type Served = Generation<TcpDialer>;
@@ -148,6 +149,7 @@ fn of_member(route: &str, member: &Member, slow_start: Option<Duration>, options
         dial_median_s: latency.quantile(0.5).map(|micros| micros as f64 / 1e6),
         failed_total: failed.map(|(why, count)| (why.to_owned(), count)).collect(),
         draining: member.draining.is_on(),
+        outcomes: outcomes::of(Some(&member.name)),
     }
 }
 
@@ -221,5 +223,6 @@ fn never_dialled(route: &str, target: &proxy_upstream::Target, config: &RouteCon
         dial_median_s: None,
         failed_total: BTreeMap::new(),
         draining: false,
+        outcomes: Outcomes::default(),
     }
 }

@@ -51,6 +51,25 @@ fn the_figures_are_those_of_the_proxy() {
         (&format!("smartproxy_dial_seconds_bucket{{le=\"+Inf\",{target}}}"), 3.0),
         (&format!("smartproxy_dials_failed_total{{{target},why=\"timeout\"}}"), 0.0),
         (&format!("smartproxy_breaker_state{{{target}}}"), 0.0),
+        (&format!("smartproxy_target_connections_opened_total{{{target}}}"), 3.0),
+        (&format!("smartproxy_target_connections_ended_total{{{target},class=\"finished\"}}"), 1.0),
+        (&format!("smartproxy_target_connections_ended_total{{{target},class=\"passed_on\"}}"), 0.0),
+        (&format!("smartproxy_target_first_byte_seconds_count{{{target}}}"), 1.0),
+        ("smartproxy_route_connections{route=\"web\"}", 2.0),
+        ("smartproxy_route_connections_opened_total{route=\"web\"}", 3.0),
+        ("smartproxy_route_connections_ended_total{route=\"web\",class=\"finished\"}", 1.0),
+        ("smartproxy_route_connections_ended_total{route=\"web\",class=\"backend\"}", 0.0),
+        ("smartproxy_route_connections_failed_total{route=\"web\"}", 0.0),
+        ("smartproxy_route_bytes_total{route=\"web\",direction=\"from_client\"}", 5.0),
+        ("smartproxy_route_first_byte_seconds_count{route=\"web\"}", 1.0),
+        ("smartproxy_route_dial_seconds_count{route=\"web\"}", 1.0),
+        ("smartproxy_route_lifetime_seconds_count{route=\"web\"}", 1.0),
+        (&format!("smartproxy_listener_connections_opened_total{{listener=\"{}\"}}", world.outer.addr), 3.0),
+        ("smartproxy_pool_connections_opened_total{pool=\"chain\"}", 3.0),
+        ("smartproxy_pool_connections_opened_total{pool=\"direct\"}", 0.0),
+        ("smartproxy_first_byte_seconds_count", 1.0),
+        ("smartproxy_queue_wait_seconds_count", 0.0),
+        ("smartproxy_permits_high_water{limit=\"all connections\"}", 3.0),
         ("smartproxy_overload_level{pool=\"chain\"}", 0.0),
         ("smartproxy_permits_in_use{limit=\"all connections\"}", 2.0),
         (&format!("smartproxy_permits_most{{limit=\"listener {}\"}}", world.outer.addr), 500.0),
@@ -68,7 +87,9 @@ fn the_figures_are_those_of_the_proxy() {
     for name in [
         "process_open_fds",
         "process_max_fds",
+        "process_cpu_seconds_total",
         "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
         "process_start_time_seconds",
         "smartproxy_allocated_bytes",
         "smartproxy_worker_busy_seconds_total{worker=\"1\"}",
@@ -153,6 +174,8 @@ fn whoever_asks_for_open_metrics_gets_it() {
             .body
             .contains("# TYPE smartproxy_connections_opened counter\nsmartproxy_connections_opened_total 0")
     );
+    assert!(reply.body.contains("# TYPE smartproxy_connection_age_seconds gaugehistogram\n"));
+    assert!(reply.body.contains("\nsmartproxy_connection_age_seconds_gcount 0\n"));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 15] = [
+const LABELS: [&str; 17] = [
+    "class",
+    "listener",
     "phase",
     "pool",
     "cause",
@@ -24,11 +26,14 @@ const LABELS: [&str; 15] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 39] = [
+const FAMILIES: [&str; 73] = [
+    "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
     "process_resident_memory_bytes",
     "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+    "process_virtual_memory_max_bytes",
     "smartproxy_allocated_bytes",
     "smartproxy_audit_blind",
     "smartproxy_audit_findings",
@@ -48,6 +53,7 @@ const FAMILIES: [&str; 39] = [
     "smartproxy_dial_seconds",
     "smartproxy_dials_failed_total",
     "smartproxy_event_loop_lag_seconds",
+    "smartproxy_first_byte_seconds",
     "smartproxy_group_member_connections",
     "smartproxy_group_member_share_percent",
     "smartproxy_group_member_state",
@@ -55,13 +61,43 @@ const FAMILIES: [&str; 39] = [
     "smartproxy_group_member_weight",
     "smartproxy_header_fields_left_out_total",
     "smartproxy_lifetime_seconds",
+    "smartproxy_listener_bytes_total",
+    "smartproxy_listener_connections",
+    "smartproxy_listener_connections_ended_total",
+    "smartproxy_listener_connections_failed_total",
+    "smartproxy_listener_connections_opened_total",
+    "smartproxy_listener_connections_unanswered_total",
     "smartproxy_log_lines_lost_total",
     "smartproxy_overload_level",
+    "smartproxy_permits_high_water",
     "smartproxy_permits_in_use",
     "smartproxy_permits_most",
     "smartproxy_phase_seconds",
+    "smartproxy_pool_bytes_total",
+    "smartproxy_pool_connections",
+    "smartproxy_pool_connections_ended_total",
+    "smartproxy_pool_connections_failed_total",
+    "smartproxy_pool_connections_opened_total",
+    "smartproxy_pool_connections_unanswered_total",
+    "smartproxy_queue_wait_seconds",
     "smartproxy_ready",
     "smartproxy_refusals_total",
+    "smartproxy_route_bytes_total",
+    "smartproxy_route_connections",
+    "smartproxy_route_connections_ended_total",
+    "smartproxy_route_connections_failed_total",
+    "smartproxy_route_connections_opened_total",
+    "smartproxy_route_connections_unanswered_total",
+    "smartproxy_route_dial_seconds",
+    "smartproxy_route_first_byte_seconds",
+    "smartproxy_route_lifetime_seconds",
+    "smartproxy_target_bytes_total",
+    "smartproxy_target_connections",
+    "smartproxy_target_connections_ended_total",
+    "smartproxy_target_connections_failed_total",
+    "smartproxy_target_connections_opened_total",
+    "smartproxy_target_connections_unanswered_total",
+    "smartproxy_target_first_byte_seconds",
     "smartproxy_waiting",
     "smartproxy_worker_busy_seconds_total",
 ];

@@ -10,8 +10,8 @@ use super::super::api::Api;
 use super::super::counts::Counts;
 use super::super::status;
 use super::super::view::{secs, since_1970};
-use super::members;
 use super::scrape::Scrape;
+use super::{members, outcomes};
 use crate::config::{Action, SendProxy};
 use proxy_api::model::Phases;
 use proxy_dataplane::generation::Generation;
@@ -19,8 +19,8 @@ use proxy_dataplane::omissions::Omissions;
 use proxy_upstream::{DialFigures, Member};
 
 /// Histograms of times are in milliseconds, those of dials in microseconds.
-const MILLIS: f64 = 1e3;
-const MICROS: f64 = 1e6;
+pub(super) const MILLIS: f64 = 1e3;
+pub(super) const MICROS: f64 = 1e6;
 
 /// What every process has.
 pub(super) fn of_process(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
@@ -30,6 +30,12 @@ pub(super) fn of_process(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     scrape.gauge("process_max_fds", "The most descriptors that the process may have")?.is(&[], most)?;
     let help = "Resident memory of the process";
     scrape.gauge("process_resident_memory_bytes", help)?.is(&[], memory.resident_bytes)?;
+    let help = "Address space of the process; how much of it is memory is another question";
+    scrape.gauge("process_virtual_memory_bytes", help)?.is(&[], api.process.virtual_bytes())?;
+    let help = "The most address space that the process may have; -1 where there is no bound";
+    scrape.gauge("process_virtual_memory_max_bytes", help)?.is(&[], api.process.most_virtual_bytes())?;
+    let help = "Processor time of the process, in user and kernel mode";
+    scrape.counter("process_cpu_seconds", help)?.count(&[], seconds(api.process.cpu()))?;
     let began = since_1970(SystemTime::now()) - secs(api.control().uptime());
     scrape.gauge("process_start_time_seconds", "When the proxy was started, since 1970")?.is(&[], began)
 }
@@ -53,6 +59,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let from_backend = api.from_backends.at_least(bytes(ended_bytes.1, counts.all.from_backend));
     family.count(&[("direction", "from_backend")], from_backend)?;
     of_targets(api, scrape)?;
+    outcomes::of_parts(&api.proxy(), scrape)?;
     members::of_groups(&api.proxy(), scrape)?;
     of_headers(api, scrape)?;
     of_limits(api, scrape)?;
@@ -117,21 +124,28 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
         family.has(&[("phase", &phase.to_string())], &figures.phase(phase), MILLIS)?;
     }
     let help = "How long connections that have ended had been open";
-    scrape.histogram("lifetime_seconds", help)?.has(&[], &figures.lifetime(), MILLIS)
+    scrape.histogram("lifetime_seconds", help)?.has(&[], &figures.lifetime(), MILLIS)?;
+    let family = scrape.histogram("first_byte_seconds", outcomes::FIRST_BYTE);
+    family?.has(&[], &figures.first_byte(), MICROS)?;
+    let help = "How long connections waited for a place that had to, whether they got one or not";
+    scrape.histogram("queue_wait_seconds", help)?.has(&[], &figures.queue(), MICROS)
 }
 
 /// The groups that have a name, each with an `@` before it, and their members.
-fn groups<D>(proxy: &Generation<D>) -> Vec<(String, Vec<Arc<Member>>)> {
+pub(super) fn groups<D>(proxy: &Generation<D>) -> Vec<(String, Vec<Arc<Member>>)> {
     proxy.groups().map(|group| (format!("@{}", group.name()), group.members())).collect()
 }
 
+/// The route or group of a target, the target, and what is counted for it, if anything was.
+pub(super) type TargetOf<'p> = (&'p str, String, Option<&'p Member>);
+
 /// The targets in force, each with its route or its group, a name, and what is counted for it, if anything was: one that a route
 /// has several times gets a number.
-fn targets<'p, D>(
+pub(super) fn targets<'p, D>(
     proxy: &'p Generation<D>,
     groups: &'p [(String, Vec<Arc<Member>>)],
-) -> Vec<(&'p str, String, Option<&'p Member>)> {
-    let mut targets: Vec<(&str, String, Option<&Member>)> = Vec::new();
+) -> Vec<TargetOf<'p>> {
+    let mut targets: Vec<TargetOf<'_>> = Vec::new();
     for matched in proxy.settings.routes.routes() {
         let (route, state) = (matched.payload, proxy.routes.made(matched.index));
         let Action::Forward(listed) = &route.action else { continue };
@@ -213,6 +227,12 @@ fn of_limits(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     let mut family = scrape.gauge("permits_most", "A limit")?;
     for limit in &limits {
         family.is(&[("limit", &limit.what)], limit.usage.most.unwrap_or(u64::MAX))?;
+    }
+    let mut family = scrape.gauge("permits_high_water", "The most of a limit that ever was in use")?;
+    for limit in &limits {
+        if let Some(most) = limit.high_water {
+            family.is(&[("limit", &limit.what)], most)?;
+        }
     }
     let mut family = scrape.gauge("waiting", "Connections that wait for a place")?;
     for limit in &limits {
