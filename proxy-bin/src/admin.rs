@@ -35,6 +35,7 @@ mod hops;
 mod live;
 mod members;
 mod metrics;
+mod minutes;
 mod on_unix;
 mod openapi;
 mod outcomes;

@@ -11,6 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::api::Api;
 use super::counts::Counts;
+use super::minutes::with_minutes;
 use super::{connections, findings, status, targets, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::Sample;
@@ -27,8 +28,8 @@ fn sample(api: &Api) -> Sample {
         at: view::since_1970(SystemTime::now()),
         findings: findings::findings(api),
         status: status::of_all(api, &counts),
-        routes: status::routes(&proxy, &counts),
-        groups: targets::sampled(&proxy),
+        routes: with_minutes(api, status::routes(&proxy, &counts)),
+        groups: with_minutes(api, targets::sampled(&proxy)),
         ages: counts.ages(),
         oldest: oldest.collect(),
     }

@@ -10,6 +10,7 @@ use proxy_core::TcpDialer;
 
 use super::api::Api;
 use super::counts::{Counts, Group};
+use super::minutes::with_minutes;
 use super::view::{self, bound, of_at_most, secs, usage};
 use super::{clients, outcomes, targets};
 use crate::config::{Action, GroupConfig, RouteConfig, SendProxy};
@@ -43,8 +44,8 @@ pub(super) fn of_all(api: &Api, counts: &Counts) -> Status {
         opened_total: tracker.opened(),
         ended_total: ended.filter(|(_, count)| *count > 0).collect(),
         phases: counts.all.phases,
-        pools: pools(&proxy, counts),
-        listeners: listeners(api, counts),
+        pools: with_minutes(api, pools(&proxy, counts)),
+        listeners: with_minutes(api, listeners(api, counts)),
         descriptors: api.process.descriptors(),
         memory: api.process.memory(),
         audit: view::audit(api.audit().state()),
@@ -57,17 +58,17 @@ pub(super) fn of_all(api: &Api, counts: &Counts) -> Status {
 
 /// `GET /v1/routes`.
 pub(super) async fn all_routes(State(api): State<Arc<Api>>) -> Json<Vec<Route>> {
-    Json(routes(&api.proxy(), &Counts::take(api.tracker())))
+    Json(with_minutes(&api, routes(&api.proxy(), &Counts::take(api.tracker()))))
 }
 
 /// `GET /v1/pools`.
 pub(super) async fn all_pools(State(api): State<Arc<Api>>) -> Json<Vec<Pool>> {
-    Json(pools(&api.proxy(), &Counts::take(api.tracker())))
+    Json(with_minutes(&api, pools(&api.proxy(), &Counts::take(api.tracker()))))
 }
 
 /// `GET /v1/listeners`.
 pub(super) async fn all_listeners(State(api): State<Arc<Api>>) -> Json<Vec<Listener>> {
-    Json(listeners(&api, &Counts::take(api.tracker())))
+    Json(with_minutes(&api, listeners(&api, &Counts::take(api.tracker()))))
 }
 
 /// `GET /v1/limits`.

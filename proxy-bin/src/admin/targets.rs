@@ -15,6 +15,7 @@ use proxy_upstream::{Balance, HashKey, HealthState, HealthView, Member, MemberOp
 use tokio::time::Instant;
 
 use super::api::Api;
+use super::minutes::with_minutes;
 use super::outcomes;
 use super::view::{bound, secs, usage};
 use crate::config::{Action, RouteConfig};
@@ -25,7 +26,7 @@ type Served = Generation<TcpDialer>;
 
 /// `GET /v1/groups`.
 pub(super) async fn all_groups(State(api): State<Arc<Api>>) -> Json<Vec<Group>> {
-    Json(groups(&api.proxy()))
+    Json(with_minutes(&api, groups(&api.proxy())))
 }
 
 /// `GET /v1/targets`.
@@ -34,7 +35,7 @@ pub(super) async fn all_targets(State(api): State<Arc<Api>>) -> Json<Vec<Target>
     let of_routes = proxy.settings.routes.routes();
     let of_routes = of_routes.flat_map(|matched| of_route(&proxy, matched.index, matched.payload));
     let of_groups = groups(&proxy).into_iter().flat_map(|group| group.members);
-    Json(of_routes.chain(of_groups).collect())
+    Json(with_minutes(&api, of_routes.chain(of_groups).collect()))
 }
 
 /// The targets that a route lists.
