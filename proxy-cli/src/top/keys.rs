@@ -64,11 +64,13 @@ dial    waits for a place, or for
 relay   both sides are connected
 drain   one side has ended
 
-lines with !
-        what is found to be wrong,
-        with what, for how long
+! above the routes: what is found
+        to be wrong
 
 routes
+±MIN    more open than a minute ago
+FAIL%   failed within that minute,
+        of those that ended
 !       a target in trouble: its
         dials fail, or it is
         drained

@@ -13,7 +13,7 @@ use super::found::worst;
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
 use crate::format::{age, count, plain, shortened, usage};
 use crate::status::{DRAINED, is_up, state};
-use proxy_api::model::{Group, Phase, Route, Sample, Target};
+use proxy_api::model::{Group, Minute, Phase, Route, Sample, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
 const WIDE: u16 = 110;
@@ -221,17 +221,36 @@ fn cut_line(cut: &[Entry<'_>]) -> Line<'static> {
     }
 }
 
+/// By how many more are open than a minute ago, and how many of a hundred have failed since.
+const GROWN: &str = "±MIN";
+const FAILING: &str = "FAIL%";
+
+fn minute<'a>(one: &Entry<'a>) -> Option<&'a Minute> {
+    one.route.outcomes.minute.as_ref()
+}
+
+/// Of those that ended, how many of a hundred the backend failed.
+fn failing(minute: &Minute) -> String {
+    let of = minute.ended.max(minute.failed).max(1);
+    let percent = minute.failed.saturating_mul(100).div_ceil(of);
+    percent.to_string()
+}
+
 /// A column of numbers: its header, its width, the least width of the screen that has it, and its cell.
 type Number = (&'static str, u16, u16, fn(&Entry<'_>) -> String);
 
-/// The numbers. In a narrow table that is sorted by failed dials, those make room for that.
-fn numbers(order: RouteOrder) -> [Number; 6] {
-    let (failed_from, drain_from) = if order == RouteOrder::Failed { (0, WIDE) } else { (WIDE, NARROW) };
+/// The numbers; how many there are by phase is in the line of all phases, too.
+fn numbers(order: RouteOrder) -> [Number; 8] {
+    let failed_from = if order == RouteOrder::Failed { 0 } else { WIDE };
     [
         ("OPEN", 11, 0, |one| usage(one.route.connections)),
+        (GROWN, 5, NARROW, |one| {
+            minute(one).map_or_else(|| "-".to_owned(), |minute| format!("{:+}", minute.grown))
+        }),
+        (FAILING, 5, NARROW, |one| minute(one).map_or_else(|| "-".to_owned(), failing)),
         ("DIAL", 5, NARROW, |one| one.route.phases[Phase::Dial].to_string()),
-        ("RELAY", 5, NARROW, |one| one.route.phases[Phase::Relay].to_string()),
-        ("DRAIN", 5, drain_from, |one| one.route.phases[Phase::Drain].to_string()),
+        ("RELAY", 5, WIDE, |one| one.route.phases[Phase::Relay].to_string()),
+        ("DRAIN", 5, WIDE, |one| one.route.phases[Phase::Drain].to_string()),
         ("FAILED", 6, failed_from, |one| failed(one).to_string()),
         ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |one| {
             one.route.oldest_s.map_or_else(|| "-".to_owned(), age)
@@ -254,7 +273,8 @@ fn table(routes: &[Entry<'_>], order: RouteOrder, width: u16) -> Table<'static> 
         .map(|one| {
             let mut cells = vec![Cell::new(shortened(&plain(&one.route.name), name.into()))];
             cells.extend(numbers.iter().zip(widths.iter().skip(1)).map(|((name, _, _, cell), width)| {
-                let alarm = *name == "OPEN" && is_full(one.route);
+                let failed = || minute(one).is_some_and(|minute| minute.failed > 0);
+                let alarm = (*name == "OPEN" && is_full(one.route)) || (*name == FAILING && failed());
                 let cell = shortened(&cell(one), (*width).into());
                 right(cell, if alarm { ALARM } else { Style::new() })
             }));

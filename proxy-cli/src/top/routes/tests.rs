@@ -125,3 +125,19 @@ fn a_key_goes_through_the_orders_and_trouble_stays_first() {
     }
     assert_eq!(seen, ["zzz b a c", "zzz c b a", "zzz a c b", "zzz a b c", "zzz b a c"]);
 }
+
+#[test]
+fn growth_and_failures_of_the_last_minute_are_seen() {
+    let mut grows = fixtures::route("grows", 0, 30);
+    let minute = Minute { opened: 60, ended: 36, failed: 1, grown: 24, ..Minute::default() };
+    grows.outcomes.minute = Some(minute);
+    let mut passed_on = fixtures::route("dark", 0, 0);
+    passed_on.outcomes.minute = Some(Minute { failed: 7, grown: -3, ..Minute::default() });
+    let screen = screen(vec![grows, passed_on, fixtures::route("young", 0, 1)], 80, 24);
+    let row = |name: &str| {
+        let line = screen.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().skip(4).take(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!([row("grows"), row("dark"), row("young")], ["+24 3", "-3 100", "- -"], "{screen}");
+    assert!(screen.contains("±MIN FAIL%"), "{screen}");
+}
