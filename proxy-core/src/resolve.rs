@@ -14,6 +14,7 @@ mod answer;
 mod dns;
 mod lookups;
 mod order;
+mod services;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::Bound;
@@ -38,6 +39,7 @@ use order::Laggards;
 
 pub use answer::ResolveError;
 pub use dns::DnsOptions;
+pub use services::{Service, Services};
 
 /// More sockets than these are never planned for look-ups, of which each has two: one for each family.
 pub const MOST_LOOK_UPS: usize = 192;
@@ -59,6 +61,9 @@ const GRACE: Duration = Duration::from_millis(100);
 /// Where all addresses of an answer have failed, nothing is gained by using it again, so the new one is waited for longer; but
 /// never for more than half of the time there is.
 const GRACE_IN_DOUBT: Duration = Duration::from_secs(1);
+
+/// Services that are looked up at one time: each takes a socket. Nobody waits for them but a loop in the background.
+const SERVICES_AT_ONCE: usize = 16;
 
 /// However often all addresses of an answer fail, the name is looked up again only so often.
 const DOUBTED_AGAIN: Duration = Duration::from_secs(1);
@@ -89,6 +94,8 @@ type Answer = Result<Arc<[IpAddr]>, ResolveError>;
 type LookupFuture = Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
 type FoundFuture = Pin<Box<dyn Future<Output = Result<Found, ResolveError>> + Send>>;
 type Lookup = dyn Fn(Box<str>) -> FoundFuture + Send + Sync;
+type ServicesFuture = Pin<Box<dyn Future<Output = Result<Services, ResolveError>> + Send>>;
+type ServicesLookup = dyn Fn(Box<str>) -> ServicesFuture + Send + Sync;
 
 /// A cache of names. Cheap to clone; clones share the cache.
 #[derive(Clone)]
@@ -99,6 +106,9 @@ pub struct Resolver {
 struct Shared {
     names: Mutex<HashMap<Box<str>, Name>>,
     lookup: Box<Lookup>,
+    services: Box<ServicesLookup>,
+    /// Places of those.
+    services_at_once: Semaphore,
     /// Where look-ups run. None: in no runtime, answers are only what `lookup` has at once.
     runtime: Handle,
     options: Mutex<ResolverOptions>,
@@ -152,11 +162,18 @@ impl Resolver {
         let asks = Arc::clone(&dns);
         let most = sockets.min(MOST_LOOK_UPS) / 2;
         let lookups = Lookups::new(runtime.clone(), most, move |name| dns::asking(&asks, name));
-        let here = Arc::clone(&dns);
-        let resolver = Self::of(runtime, options, move |name| match here.here(&name) {
-            Some(found) => Box::pin(std::future::ready(Ok(found))),
-            None => Box::pin(lookups.ask(name)),
-        });
+        let (here, serves) = (Arc::clone(&dns), Arc::clone(&dns));
+        let lookup = move |name: Box<str>| -> FoundFuture {
+            match here.here(&name) {
+                Some(found) => Box::pin(std::future::ready(Ok(found))),
+                None => Box::pin(lookups.ask(name)),
+            }
+        };
+        let services = move |name: Box<str>| -> ServicesFuture {
+            let dns = Arc::clone(&serves);
+            Box::pin(async move { dns.services(&name).await })
+        };
+        let resolver = Self::of(runtime, options, lookup, services);
         resolver.watch(dns);
         resolver
     }
@@ -184,28 +201,44 @@ impl Resolver {
         }
     }
 
-    /// A resolver that asks `lookup`, on `runtime`.
+    /// A resolver that asks `lookup`, on `runtime`. It knows no services.
     pub fn new<F>(runtime: Handle, options: ResolverOptions, lookup: F) -> Self
     where
         F: Fn(Box<str>) -> LookupFuture + Send + Sync + 'static,
     {
-        Self::of(runtime, options, move |name| {
+        let lookup = move |name| -> FoundFuture {
             let looking_up = lookup(name);
             Box::pin(async {
                 let failed = |error: std::io::Error| ResolveError::Failed(error.to_string().into());
                 looking_up.await.map(Found::from).map_err(failed)
             })
-        })
+        };
+        let none = || ResolveError::NoAddress("no service is known here".into());
+        Self::of(runtime, options, lookup, move |_| Box::pin(std::future::ready(Err(none()))))
     }
 
-    fn of<F>(runtime: Handle, options: ResolverOptions, lookup: F) -> Self
+    fn of<F, S>(runtime: Handle, options: ResolverOptions, lookup: F, services: S) -> Self
     where
         F: Fn(Box<str>) -> FoundFuture + Send + Sync + 'static,
+        S: Fn(Box<str>) -> ServicesFuture + Send + Sync + 'static,
     {
         let names = Mutex::new(HashMap::new());
         let options = Mutex::new(options);
-        let (lookup, laggards, epoch) = (Box::new(lookup), Laggards::default(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { names, lookup, runtime, options, laggards, epoch }) }
+        let (laggards, epoch) = (Laggards::default(), AtomicU64::new(0));
+        let (lookup, services) = (Box::new(lookup), Box::new(services));
+        let services_at_once = Semaphore::new(SERVICES_AT_ONCE);
+        Self {
+            shared: Arc::new(Shared {
+                names,
+                lookup,
+                services,
+                services_at_once,
+                runtime,
+                options,
+                laggards,
+                epoch,
+            }),
+        }
     }
 
     /// Takes other options, as a reload does. Answers that are kept are judged by the new ones from now on.
@@ -250,6 +283,36 @@ impl Resolver {
         }
     }
 
+    /// The servers of a service, looked up now: what is answered is for whoever asks to keep, for as long as it says, which is no
+    /// longer than the options have it. Cancel-safe: dropped, the look-up is over.
+    ///
+    /// # Errors
+    /// [`ResolveError::NoAddress`] where who answers says that there are none; else whoever was asked has said nothing of it.
+    pub async fn services(&self, name: &str) -> Result<Services, ResolveError> {
+        // INVARIANT: nobody closes the semaphore.
+        let _place = self.shared.services_at_once.acquire().await;
+        let options = *self.shared.options.lock();
+        let looking_up = (self.shared.services)(name.into());
+        let found = within(options.timeout.get(), looking_up).await;
+        let mut services = found.unwrap_or(Err(ResolveError::TimedOut))?;
+        services.ttl = services.ttl.min(options.ttl.get());
+        Ok(services)
+    }
+
+    /// For how long what is kept for `name` is fresh yet; zero where that is stale, or nothing is kept.
+    #[must_use]
+    pub fn fresh_for(&self, name: &str) -> Duration {
+        let (now, options) = (Instant::now(), *self.shared.options.lock());
+        let names = self.shared.names.lock();
+        names.get(name).and_then(|name| name.fresh_for(now, &options)).unwrap_or_default()
+    }
+
+    /// How often what look-ups go by (the hosts file, the name servers) has changed.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.shared.epoch.load(Ordering::Relaxed)
+    }
+
     /// All addresses of this answer for `name` have failed: the name is looked up again the next time that it is wanted, at
     /// most once a second.
     pub(crate) fn doubt(&self, name: &str, answer: &Arc<[IpAddr]>) {
@@ -257,6 +320,14 @@ impl Resolver {
             && entry.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.addrs, answer))
         {
             entry.doubted = true;
+        }
+    }
+
+    /// All addresses of a name have failed, by what whoever has them as members knows: it is looked up again the next time that it
+    /// is wanted, at most once a second.
+    pub fn doubt_all(&self, name: &str) {
+        if let Some(entry) = self.shared.names.lock().get_mut(name) {
+            entry.doubted = entry.good.is_some();
         }
     }
 
@@ -343,10 +414,15 @@ impl Resolver {
 impl Name {
     /// The answer, if nothing speaks against it.
     fn fresh(&self, now: Instant, options: &ResolverOptions) -> Option<Arc<[IpAddr]>> {
+        self.fresh_for(now, options).and_then(|_| Some(Arc::clone(&self.good.as_ref()?.addrs)))
+    }
+
+    /// For how long it is fresh yet, which is never no time; None where it is not.
+    fn fresh_for(&self, now: Instant, options: &ResolverOptions) -> Option<Duration> {
         let good = self.good.as_ref().filter(|_| !self.is_outdated)?;
         let ttl = good.ttl.unwrap_or(UNSAID).min(options.ttl.get());
         let lasts = if self.doubted { ttl.min(DOUBTED_AGAIN) } else { ttl };
-        (now.duration_since(good.at) < lasts).then(|| Arc::clone(&good.addrs))
+        lasts.checked_sub(now.duration_since(good.at)).filter(|left| !left.is_zero())
     }
 
     /// Keeps what was found, and of a family of which nothing was heard what is known of it.

@@ -24,6 +24,7 @@ use std::time::Duration;
 use hickory_resolver::proto::rr::Name;
 
 use super::answer::{Family, Found, ResolveError};
+use super::services::Services;
 use files::{Files, Snapshot};
 use server::{Missing, Records};
 
@@ -88,24 +89,56 @@ impl Dns {
 
     /// The addresses of a name, by the name servers. Cancel-safe: dropped, its sockets are closed.
     pub(super) async fn ask(&self, name: &str) -> Result<Found, ResolveError> {
-        let now = self.files.now();
-        let (mut negative, mut failed) = (None, None);
+        let (now, mut unknown) = (self.files.now(), Unknown::default());
         for candidate in now.conf.candidates(name)? {
             match both(&now, &candidate).await {
                 Ok(mut found) => {
                     arrange(&mut found.addrs);
                     return Ok(found);
                 }
-                Err(Missing::Negative(why)) => negative = Some(why),
-                // As glibc does: the others may have it. But then it is not known that there is none.
-                Err(Missing::Failed(why)) => failed = failed.or(Some(why)),
+                Err(missing) => unknown.note(missing),
             }
         }
-        Err(match (failed, negative) {
-            (Some(why), _) => ResolveError::Failed(why.into()),
-            (None, Some(why)) => ResolveError::NoAddress(why.into()),
-            (None, None) => ResolveError::Failed("there is no name server to ask".into()),
-        })
+        Err(unknown.into())
+    }
+
+    /// The servers of a service, by its SRV records. Cancel-safe: dropped, its sockets are closed.
+    pub(super) async fn services(&self, name: &str) -> Result<Services, ResolveError> {
+        let (now, mut unknown) = (self.files.now(), Unknown::default());
+        for candidate in now.conf.candidates(name)? {
+            match now.servers.services(&candidate).await {
+                Ok(found) => return Ok(found),
+                Err(missing) => unknown.note(missing),
+            }
+        }
+        Err(unknown.into())
+    }
+}
+
+/// Why none of the candidates for a name is known.
+#[derive(Default)]
+struct Unknown {
+    negative: Option<String>,
+    failed: Option<String>,
+}
+
+impl Unknown {
+    fn note(&mut self, missing: Missing) {
+        match missing {
+            Missing::Negative(why) => self.negative = Some(why),
+            // As glibc does: the others may have it. But then it is not known that there is none.
+            Missing::Failed(why) => self.failed = self.failed.take().or(Some(why)),
+        }
+    }
+}
+
+impl From<Unknown> for ResolveError {
+    fn from(unknown: Unknown) -> Self {
+        match (unknown.failed, unknown.negative) {
+            (Some(why), _) => Self::Failed(why.into()),
+            (None, Some(why)) => Self::NoAddress(why.into()),
+            (None, None) => Self::Failed("there is no name server to ask".into()),
+        }
     }
 }
 

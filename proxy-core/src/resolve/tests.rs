@@ -115,10 +115,12 @@ async fn other_options_hold_for_what_is_cached_already() {
 /// A resolver whose look-ups come to these, one after the other, and to the last for good.
 fn in_turn(outcomes: Vec<Result<Found, ResolveError>>) -> Resolver {
     let at = AtomicUsize::new(0);
-    Resolver::of(Handle::current(), ResolverOptions::default(), move |_| {
+    let lookup = move |_| -> FoundFuture {
         let n = at.fetch_add(1, Ordering::Relaxed).min(outcomes.len() - 1);
         Box::pin(std::future::ready(outcomes[n].clone()))
-    })
+    };
+    let none = |_| -> ServicesFuture { Box::pin(std::future::ready(Err(ResolveError::TimedOut))) };
+    Resolver::of(Handle::current(), ResolverOptions::default(), lookup, none)
 }
 
 fn found(addrs: &[&str], ttl: u64, unheard: Option<Family>) -> Result<Found, ResolveError> {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::conf::Conf;
 use super::server::{Missing, Records, Server};
 use crate::resolve::answer::Family;
+use crate::resolve::services::Services;
 
 /// A server that has not answered after this is asked together with the next one. A resolver far away takes some tens of
 /// milliseconds, and a name that it does not know yet some hundreds.
@@ -26,6 +27,18 @@ impl Servers {
 
     /// The addresses of a family: by the first server that knows, or knows that there are none.
     pub(super) async fn addresses(&self, name: &Name, family: Family) -> Result<Records, Missing> {
+        self.first_to_know(|server| server.addresses(name, family)).await
+    }
+
+    /// The servers of a service: by the first of these servers that knows, or knows that there are none.
+    pub(super) async fn services(&self, name: &Name) -> Result<Services, Missing> {
+        self.first_to_know(|server| server.services(name)).await
+    }
+
+    async fn first_to_know<'s, T, F>(&'s self, ask: impl Fn(&'s Server) -> F) -> Result<T, Missing>
+    where
+        F: Future<Output = Result<T, Missing>>,
+    {
         let now = Instant::now();
         let mut order: Vec<&Server> = self.0.iter().collect();
         // Stable: the configuration's order among those that are well.
@@ -37,7 +50,8 @@ impl Servers {
         loop {
             if let Some(server) = next.next() {
                 silent.push(server);
-                asked.push(async move { (server, server.addresses(name, family).await) });
+                let answer = ask(server);
+                asked.push(async move { (server, answer.await) });
             } else if asked.is_empty() {
                 return Err(last);
             }

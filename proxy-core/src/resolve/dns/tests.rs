@@ -249,3 +249,78 @@ fn a_family_that_this_machine_has_no_address_of_comes_last() {
     arrange(&mut nowhere);
     assert_eq!(nowhere.len(), 2);
 }
+
+/// What a service comes to: each server as `priority weight host:port`, in the order of the answer, and how long that is good.
+async fn servers(resolver: &Resolver, name: &str) -> String {
+    match resolver.services(name).await {
+        Ok(services) => {
+            let text = |one: &crate::resolve::Service| {
+                format!("{} {} {}:{}", one.priority, one.weight, one.host, one.port)
+            };
+            let all: Vec<_> = services.servers.iter().map(text).collect();
+            format!("{} for {:?}", all.join(", "), services.ttl)
+        }
+        Err(ResolveError::NoAddress(why)) => {
+            format!("none: {}", why.split(", by").next().unwrap_or_default())
+        }
+        Err(ResolveError::Failed(_)) => "failed".to_owned(),
+        Err(ResolveError::TimedOut) => "timed out".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_servers_of_a_service_are_what_its_records_say() {
+    let three = || vec![(20, 5, 5433, "B.Db.test."), (10, 60, 5432, "a.db.test."), (10, 0, 5432, "my_db_1.")];
+    let many = (0..100).map(|n| (0, 1, 1000 + n, "a.db.test.")).collect::<Vec<_>>();
+    let server = NameServer::new(move |ask| match ask.name {
+        "_pg._tcp.db.test." | "_pg._tcp.corp.test." => Says::Servers(three(), 60),
+        "_long._tcp.db.test." => Says::Servers(three(), 86_400),
+        "_zero._tcp.db.test." => Says::Servers(three(), 0),
+        "_alias._tcp.db.test." => Says::ServersOf("_pg._tcp.db.test.", three(), 7),
+        "_many._tcp.db.test." if ask.is_tcp => Says::Servers(many.clone(), 60),
+        "_many._tcp.db.test." => Says::Truncated,
+        "_nowhere._tcp.db.test." => Says::Servers(vec![(0, 0, 0, ".")], 60),
+        "_gone._tcp.db.test." => Says::Gone,
+        "_ill._tcp.db.test." => Says::ServFail,
+        _ => Says::NoData,
+    })
+    .await;
+    let world = World::new(&[&server], "", "search corp.test\noptions timeout:1\n");
+    let runtime = tokio::runtime::Handle::current();
+    let resolver = Resolver::dns(runtime, 64, ResolverOptions::default(), world.options.clone());
+    let said = "20 5 b.db.test:5433, 10 60 a.db.test:5432, 10 0 my_db_1.:5432";
+    assert_eq!(servers(&resolver, "_pg._tcp.db.test").await, format!("{said} for 60s"));
+    assert_eq!(
+        servers(&resolver, "_long._tcp.db.test").await,
+        format!("{said} for 300s"),
+        "dns.ttl is the longest"
+    );
+    assert_eq!(servers(&resolver, "_zero._tcp.db.test").await, format!("{said} for 1s"));
+    assert_eq!(servers(&resolver, "_alias._tcp.db.test").await, format!("{said} for 7s"));
+    assert_eq!(servers(&resolver, "_pg._tcp").await, format!("{said} for 60s"), "by the search list");
+    let many = servers(&resolver, "_many._tcp.db.test").await;
+    assert_eq!(many.split(", ").count(), 100, "over TCP: {many}");
+    let none = |name: &str| format!("none: {name}. has no server (SRV record)");
+    for name in ["_nowhere._tcp.db.test", "_other._tcp.db.test"] {
+        // The last of the search list was asked last.
+        assert_eq!(servers(&resolver, name).await, none(&format!("{name}.corp.test")), "{name}");
+    }
+    assert_eq!(servers(&resolver, "_nowhere._tcp.db.test.").await, none("_nowhere._tcp.db.test"));
+    assert_eq!(servers(&resolver, "_gone._tcp.db.test.").await, "none: _gone._tcp.db.test. does not exist");
+    assert_eq!(servers(&resolver, "_ill._tcp.db.test").await, "failed", "which says nothing of the service");
+}
+
+/// What is asked for at one time is bounded, and so is how long it takes.
+#[tokio::test]
+async fn services_that_nobody_answers_for_wait_in_line() {
+    let server = NameServer::new(|_| Says::Silence).await;
+    let world = World::new(&[&server], "", "options timeout:1\n");
+    let options = ResolverOptions::default().timeout(crate::Bound::millis(200));
+    let resolver = Resolver::dns(tokio::runtime::Handle::current(), 64, options, world.options.clone());
+    let names: Vec<_> = (0..40).map(|n| format!("_s{n}._tcp.test.")).collect();
+    let began = Instant::now();
+    let answers = futures_util::future::join_all(names.iter().map(|name| servers(&resolver, name))).await;
+    assert!(answers.iter().all(|answer| answer == "timed out"), "{answers:?}");
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(600), "three times sixteen: {took:?}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +18,10 @@ pub(super) enum Says {
     Addrs(Vec<IpAddr>, u32),
     /// Another name with its time to live, and the addresses of that.
     Alias(&'static str, u32, Vec<IpAddr>, u32),
+    /// Servers of a service: priority, weight, port, host; and their time to live.
+    Servers(Vec<(u16, u16, u16, &'static str)>, u32),
+    /// The same of another name, which is one for it.
+    ServersOf(&'static str, Vec<(u16, u16, u16, &'static str)>, u32),
     Gone,
     NoData,
     ServFail,
@@ -157,6 +161,13 @@ impl Desk {
     }
 }
 
+fn server(name: &Name, ttl: u32) -> impl Fn((u16, u16, u16, &'static str)) -> Record {
+    move |(priority, weight, port, host)| {
+        let data = SRV::new(priority, weight, port, Name::from_ascii(host).unwrap());
+        Record::from_rdata(name.clone(), ttl, RData::SRV(data))
+    }
+}
+
 /// Whether it says anything.
 fn write(answer: &mut Message, name: &Name, says: Says) -> bool {
     let data = |ip: IpAddr| match ip {
@@ -172,6 +183,14 @@ fn write(answer: &mut Message, name: &Name, says: Says) -> bool {
             let real = Name::from_ascii(real).unwrap();
             answer.add_answer(Record::from_rdata(name.clone(), alias_ttl, RData::CNAME(CNAME(real.clone()))));
             answer.add_answers(addrs.into_iter().map(|ip| Record::from_rdata(real.clone(), ttl, data(ip))));
+        }
+        Says::Servers(servers, ttl) => {
+            answer.add_answers(servers.into_iter().map(server(name, ttl)));
+        }
+        Says::ServersOf(real, servers, ttl) => {
+            let real = Name::from_ascii(real).unwrap();
+            answer.add_answer(Record::from_rdata(name.clone(), ttl, RData::CNAME(CNAME(real.clone()))));
+            answer.add_answers(servers.into_iter().map(server(&real, ttl)));
         }
         Says::Gone => answer.metadata.response_code = ResponseCode::NXDomain,
         Says::NoData => {}
