@@ -19,6 +19,7 @@ mod crowd;
 mod hop;
 mod interrupt;
 mod kernel;
+mod member;
 mod scenario;
 mod segment;
 mod settings;
@@ -30,8 +31,8 @@ pub use hop::Build;
 pub use interrupt::Interruption;
 pub use kernel::Kernel;
 pub use scenario::{
-    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script, SendProxy,
-    Settings, Targets, What,
+    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Mood, OnDown, Pool, Reads, Scenario, Script,
+    SendProxy, Settings, Targets, What, Who,
 };
 pub use strategy::{Shape, scenarios};
 pub use stream::{SimListener, SimNet, SimStream};
@@ -45,12 +46,17 @@ pub mod vocabulary {
     pub use super::Enters::{AtInner, Plainly, WithHello};
     pub use super::Hop::{Inner, Outer};
     pub use super::Link::{Back, Front, Middle};
+    pub use super::Mood::{Frozen, Gone, Mute, Resets, Well};
+    pub use super::OnDown::{Drains, Keeps, Kills};
     pub use super::Reads::{All, Only, Slowly};
     pub use super::SendProxy::{Off, V1, V2};
-    pub use super::Targets::{AfterBlackHole, AfterRefusing, AfterUnknown, Named, One, SecondAddress};
-    pub use super::What::{CancelAll, ClockJump, Cut, Hold, Kill, Panic, PowerLoss};
+    pub use super::Targets::{
+        AfterBlackHole, AfterRefusing, AfterUnknown, Checked, Named, One, SecondAddress,
+    };
+    pub use super::What::{CancelAll, ClockJump, Cut, Hold, Kill, Panic, PowerLoss, Turns};
+    pub use super::Who::{Real, Stranger};
     pub use super::{
-        Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script,
-        SendProxy, Settings, Targets, What,
+        Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Mood, OnDown, Pool, Reads, Scenario,
+        Script, SendProxy, Settings, Targets, What, Who,
     };
 }

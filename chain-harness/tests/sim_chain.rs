@@ -3,8 +3,8 @@
 use chain_harness::laws::Law;
 use chain_harness::leaky::Leak;
 use chain_harness::sim::{
-    Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Outcome, Pool, Reads, Scenario, Script,
-    SendProxy, Settings, Shape, Targets, What, check, report, run, scenarios,
+    Act, AtLimit, Backend, Build, Client, Enters, Fault, Hop, Link, Mood, OnDown, Outcome, Pool, Reads,
+    Scenario, Script, SendProxy, Settings, Shape, Targets, What, Who, check, report, run, scenarios,
 };
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -269,4 +269,63 @@ fn a_slow_reader_sees_a_reset_behind_what_its_machine_holds_for_it() {
     let clients = vec![Client::new(leaves, Backend::Plays(slow))];
     let outcome = check(&Scenario { inner: settings.clone(), ..told(settings, clients) }, Build::Product);
     assert_eq!((ends(&outcome, "client_reset"), outcome.quiet_points), (2, 1), "{outcome:?}");
+}
+
+/// Talkers whose inner hop has its backends checked, and what the members do: each from when, for how long.
+fn checked(clients: Vec<Client>, on_down: OnDown, turns: &[(u32, Who, Mood, u32)]) -> Scenario {
+    let mut scenario = Scenario::of(clients);
+    scenario.inner.targets = Targets::Checked(on_down);
+    let fault = |(at, who, mood, millis): &(u32, Who, Mood, u32)| Fault {
+        at: *at,
+        what: What::Turns(*who, *mood, *millis),
+    };
+    scenario.faults = turns.iter().map(fault).collect();
+    scenario
+}
+
+/// The only one that serves is found down, in each way: what it has is ended, goes on, or has its time, as its group says; and whoever
+/// comes meanwhile is taken there all the same, since nobody else may be used.
+#[test]
+fn what_a_member_has_that_is_down_is_as_its_group_says() {
+    for mood in [Mood::Resets, Mood::Mute, Mood::Frozen, Mood::Gone] {
+        for (on_down, ended) in [(OnDown::Keeps, 0), (OnDown::Kills, 5), (OnDown::Drains, 5)] {
+            let mut clients = talkers(5);
+            // Its time of two seconds is over then, and the member is down.
+            clients.push(Client { at: 15_000, ..exchange(100, 100) });
+            let outcome =
+                check(&checked(clients, on_down, &[(5000, Who::Real, mood, 15_000)]), Build::Product);
+            let down = ends(&outcome, "member_down");
+            assert_eq!((down, ends(&outcome, "finished")), (ended, 2), "{mood:?} {on_down:?}: {outcome:?}");
+            assert_eq!(outcome.bytes == 60_200, ended == 0, "{mood:?} {on_down:?}: {outcome:?}");
+        }
+    }
+}
+
+/// Flapping is not being down: shorter than a check needs to be sure of it, again and again.
+#[test]
+fn a_member_that_flaps_keeps_what_it_has() {
+    let turns: Vec<_> = (0..8).map(|n| (3000 + 2500 * n, Who::Real, Mood::Resets, 300)).collect();
+    let outcome = check(&checked(talkers(5), OnDown::Kills, &turns), Build::Product);
+    assert_eq!((ends(&outcome, "member_down"), outcome.bytes), (0, 60_000), "{outcome:?}");
+}
+
+/// A stranger that answers its checks gets half of those who come, and serves nobody; once it is found out, nobody goes there.
+#[test]
+fn one_that_lies_has_clients_until_it_is_found_out() {
+    let come = |at: u32| (0..6).map(move |n| Client { at: at + 100 * n, ..exchange(100, 100) });
+    let clients: Vec<Client> = come(6000).chain(come(14_000)).collect();
+    let turns = [(1000, Who::Stranger, Mood::Well, 7000), (8000, Who::Stranger, Mood::Mute, 20_000)];
+    let outcome = check(&checked(clients, OnDown::Kills, &turns), Build::Product);
+    let down = ends(&outcome, "member_down");
+    // Each of those that it had, at the hop that checks; the other hop passes that on.
+    assert!((1..=6).contains(&down), "{outcome:?}");
+    assert_eq!(ends(&outcome, "finished"), 2 * (12 - down), "{outcome:?}");
+}
+
+#[test]
+fn a_check_without_a_deadline_is_caught() {
+    let scenario = checked(talkers(1), OnDown::Keeps, &[]);
+    check(&scenario, Build::Product);
+    let laws: Vec<Law> = run(&scenario, Build::CheckHangs).breaches.iter().map(|breach| breach.law).collect();
+    assert!(!laws.is_empty() && laws.iter().all(|law| *law == Law::DeadlinesKept), "{laws:?}");
 }

@@ -35,6 +35,18 @@ impl<D: Dial + Clone> Generation<D> {
     }
 }
 
+impl<D: Dial + Clone> Generation<D> {
+    /// The same, and what its groups' `on_down` says is done with connections of members that are down, as a
+    /// [`Server`](crate::Server) does. What that waits for is on `control`. For those who run one generation and no other.
+    pub fn check_members(
+        self: &Arc<Self>,
+        control: &Handle,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<D> {
+        run(&Arc::new(ArcSwap::new(Arc::clone(self))), control, stop)
+    }
+}
+
 impl<D> Generation<D> {
     /// The group that is logged so, if it has a name of its own.
     fn group_of(&self, turn: &Turn<'_>) -> Option<&Arc<Group>> {

@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 use super::actor::{Lines, echo, play};
 use super::content::Content;
 use super::kernel::Kernel;
-use super::scenario::{Act, Backend, Client, Enters, Script};
+use super::member::{HEALTH, Moods, stand};
+use super::scenario::{Act, Backend, Client, Enters, Script, Who};
 use super::settings::{
     AT_BACKEND, AT_INNER, AT_OUTER, BACKENDS, BLACK_HOLE, CLIENTS, INNER, OUTER, client_hello, header_line,
     inner_port,
@@ -21,7 +22,7 @@ use super::stream::SimNet;
 use crate::laws::{Party, Saw};
 
 /// The ends of machines that have no proxy on them: they notice soon that the other side is gone.
-const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
+pub(super) const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
     .idle(Bound::secs(20))
     .interval(Bound::secs(5))
     .count(proxy_core::Probes::new(3))
@@ -36,6 +37,9 @@ pub(super) struct Crowd {
     /// Whether the inner hop takes PROXY headers, and whether backends get one.
     believed: bool,
     told: bool,
+    /// The ports at which a stranger stands beside targets.
+    beside: Vec<u16>,
+    moods: Arc<Moods>,
     ledger: Mutex<Ledger>,
 }
 
@@ -57,9 +61,24 @@ pub(super) struct Slot {
 }
 
 impl Crowd {
-    pub(super) fn new(clients: Vec<Client>, believed: bool, told: bool) -> Arc<Self> {
+    pub(super) fn new(clients: Vec<Client>, (believed, told): (bool, bool), beside: Vec<u16>) -> Arc<Self> {
         let slots = vec![Slot::default(); clients.len()];
-        Arc::new(Self { clients, believed, told, ledger: Mutex::new(Ledger { slots, rounds: 1, active: 0 }) })
+        let ledger = Mutex::new(Ledger { slots, rounds: 1, active: 0 });
+        Arc::new(Self { clients, believed, told, beside, moods: Arc::default(), ledger })
+    }
+
+    /// What the members of checked groups are like.
+    pub(super) const fn moods(&self) -> &Arc<Moods> {
+        &self.moods
+    }
+
+    /// Has members stand on a host: at these ports and at that of health checks; nobody where no group is checked.
+    fn stand(&self, net: &SimNet, who: Who, ports: &[u16], tasks: &TaskTracker) {
+        if !self.beside.is_empty() {
+            for port in ports.iter().copied().chain([HEALTH]) {
+                tasks.spawn(stand(net.clone(), port, who, Arc::clone(&self.moods)));
+            }
+        }
     }
 
     /// How many ends are in the middle of something.
@@ -87,6 +106,7 @@ impl Crowd {
     pub(super) async fn connect(self: Arc<Self>) -> turmoil::Result {
         let (net, began) = (SimNet::new(Kernel::boot(CLIENTS).await?), Instant::now());
         let (tasks, mut played) = (TaskTracker::new(), 0);
+        self.stand(&net, Who::Stranger, &self.beside, &tasks);
         loop {
             if self.ledger.lock().rounds > played {
                 played += 1;
@@ -136,6 +156,7 @@ impl Crowd {
         let (net, began) = (SimNet::new(Kernel::boot(BACKENDS).await?), Instant::now());
         let _hole = net.black_hole(AT_BACKEND + BLACK_HOLE)?;
         let tasks = TaskTracker::new();
+        self.stand(&net, Who::Real, &[], &tasks);
         for (n, client) in self.clients.iter().enumerate() {
             let script = match &client.backend {
                 Backend::Plays(script) => Some(script.clone()),

@@ -4,22 +4,24 @@ mod incidents;
 mod levels;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use proxy_bin::config::Config;
-use proxy_conn::{ConnId, Ended, Phase, Subscriber, Tracker};
-use proxy_core::{Endpoint, KeepAlive, Resolver};
+use proxy_conn::{ConnId, DeadlineKind, Ended, Opening, Phase, Role, Subscriber, Tracker};
+use proxy_core::{Dial as _, Endpoint, KeepAlive, PeerAddr, Resolver};
 use proxy_dataplane::generation::Generation;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::interrupt::{self, Interruption};
 use super::kernel::{Kernel, Remains};
 use super::scenario::Hop;
-use super::settings::{INNER, Leg, NAMES, OUTER};
+use super::settings::{AT_BACKEND, BACKENDS, BLACK_HOLE, INNER, Leg, NAMES, OUTER};
 use super::stream::SimNet;
 use crate::laws::{self, Breach, Levels};
 use crate::leaky::{Leak, Leaky, LeakyOptions};
@@ -31,6 +33,8 @@ pub enum Build {
     Product,
     /// The product, except that each connection's task of one hop is interrupted after so many polls.
     Interrupted(Hop, u32, Interruption),
+    /// The product, and beside its health checks one that has no deadline of its own.
+    CheckHangs,
     /// The leaky proxy, with a fault.
     Leaky(Leak),
 }
@@ -106,7 +110,9 @@ impl Site {
         let (net, stop) = (SimNet::new(Arc::clone(&kernel)), CancellationToken::new());
         let loops = TaskTracker::new();
         let running = match self.build {
-            Build::Product | Build::Interrupted(..) => self.product(&net, &loops, &stop)?,
+            Build::Product | Build::Interrupted(..) | Build::CheckHangs => {
+                self.product(&net, &loops, &stop)?
+            }
             Build::Leaky(_) => self.leaky(&net, &loops, &stop)?,
         };
         self.state.lock().running = Some(running.clone());
@@ -140,6 +146,10 @@ impl Site {
         ));
         let tasks = TaskTracker::new();
         loops.spawn(proxy.recover(stop.clone()));
+        loops.spawn(proxy.check_members(&Handle::current(), stop.clone()));
+        if self.build == Build::CheckHangs {
+            loops.spawn(hanging_check(Arc::clone(&proxy.tracker), net.clone()));
+        }
         for at in &proxy.listeners {
             let listener = net.listen(at.config.port, keep_alive)?;
             let (at, tasks) = (Arc::clone(at), tasks.clone());
@@ -149,7 +159,7 @@ impl Site {
                     let interrupted = move || site.state.lock().interrupted += 1;
                     loops.spawn(interrupt::accept(proxy, at, listener, tasks, (polls, how), interrupted));
                 }
-                Build::Product | Build::Interrupted(..) | Build::Leaky(_) => {
+                Build::Product | Build::Interrupted(..) | Build::CheckHangs | Build::Leaky(_) => {
                     loops.spawn(Arc::clone(&proxy).accept(at, 0, listener, tasks, stop.clone()));
                 }
             }
@@ -199,11 +209,21 @@ impl Site {
     pub(super) fn levels(&self) -> Option<Levels> {
         let state = self.state.lock();
         let mut levels = state.running.as_ref()?.levels();
-        // What it tries by itself belongs to nobody's connection, and has at most two addresses at a time.
-        let tried = 2 * state.running.as_ref()?.tries();
-        levels.sockets = Some(state.kernel.upgrade()?.sockets().saturating_sub(tried));
+        // What it has by itself belongs to nobody's connection.
+        let by_itself = state.running.as_ref()?.by_itself();
+        levels.sockets = Some(state.kernel.upgrade()?.sockets().saturating_sub(by_itself));
         levels.faults = levels.faults.saturating_sub(state.interrupted);
         Some(levels)
+    }
+}
+
+/// A health check of a member that neither accepts nor refuses, by one who forgot that it has to end: a planted fault.
+async fn hanging_check(tracker: Arc<Tracker>, net: SimNet) {
+    let hole = SocketAddr::from((BACKENDS, AT_BACKEND + BLACK_HOLE));
+    let check = tracker.open(0, Opening::new(PeerAddr::new(hole), "check").role(Role::Check));
+    let until = Instant::now() + TICK;
+    if check.enter(Phase::Dial, until, DeadlineKind::Check).is_ok() {
+        drop(net.dial((&Endpoint::Ip(hole)).into()).await);
     }
 }
 

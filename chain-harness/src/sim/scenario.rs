@@ -91,6 +91,43 @@ pub enum Targets {
     AfterBlackHole,
     /// One name for an address that refuses and the one that leads on.
     SecondAddress,
+    /// A group of a stranger and the one that leads on, both checked; and what becomes of the connections of one that is down.
+    Checked(OnDown),
+}
+
+/// `on_down` of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDown {
+    /// They go on.
+    Keeps,
+    /// They are reset.
+    Kills,
+    /// They have two seconds, and are reset then.
+    Drains,
+}
+
+/// A member of checked groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// The one that leads on, as far as checks can tell: what it does with connections is its backend's business.
+    Real,
+    /// The one beside it: as far as checks can tell, and with connections. It is not there unless something else is said.
+    Stranger,
+}
+
+/// What a member does with whoever comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// Answers checks. Connections it takes, and serves nobody.
+    Well,
+    /// Accepts and resets.
+    Resets,
+    /// Accepts and says nothing.
+    Mute,
+    /// Its kernel accepts; nobody takes what it has.
+    Frozen,
+    /// Refuses.
+    Gone,
 }
 
 /// `send_proxy`.
@@ -209,6 +246,8 @@ pub enum What {
     Panic(Hop),
     /// A hop's clock is set forward by so much.
     ClockJump(Hop, u32),
+    /// A member of checked groups is so, for so long.
+    Turns(Who, Mood, u32),
 }
 
 /// A hop.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use super::scenario::{AtLimit, Backend, Client, Enters, SendProxy, Settings, Targets};
+use super::member::HEALTH;
+use super::scenario::{AtLimit, Backend, Client, Enters, OnDown, SendProxy, Settings, Targets};
 
 /// The hosts of the simulated world.
 pub(super) const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -44,6 +45,13 @@ pub(super) struct Leg {
     named: bool,
 }
 
+impl Leg {
+    /// The port of a stranger beside its target.
+    pub(super) const fn beside(&self) -> u16 {
+        self.target.1
+    }
+}
+
 /// The legs of the outer hop, one for each client.
 pub(super) fn outer_legs(clients: &[Client]) -> Vec<Leg> {
     let leg = |(n, client): (u16, &Client)| Leg {
@@ -82,43 +90,75 @@ pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> Strin
         SendProxy::V1 => "v1",
         SendProxy::V2 => "v2",
     };
-    let mut routes = String::new();
+    let (mut routes, mut groups) = (String::new(), String::new());
     write!(
         text,
         "[[listeners]]\nports = [{}]\nbind = [\"0.0.0.0\"]\naccept_proxy = {accept}\n",
         ports.join(", ")
     )
     .unwrap_or_default();
-    if let Some(most) = settings.per_target {
+    if let Some(most) = settings.per_target.filter(|_| !matches!(settings.targets, Targets::Checked(_))) {
         routes += &format!("max_connections_per_target = {most}\n");
     }
     for Leg { port, target, named } in legs {
         let ours = settings.send_proxy != SendProxy::Off && target.0 == INNER;
         let next_hop = if ours { "next_hop = \"smartproxy\"\n" } else { "" };
         let domains = if *named { format!(", domains = [\"{NAME}\"]") } else { String::new() };
+        if let Targets::Checked(on_down) = settings.targets {
+            groups += &group(settings, on_down, (*port, *target), ours);
+        }
         write!(
             text,
             "[[routes]]\nname = \"r{port}\"\nmatch = {{ ports = [{port}]{domains} }}\n\
-             action = {{ forward = [{}] }}\nsend_proxy = \"{send}\"\n{next_hop}{routes}",
-            targets(settings.targets, *target)
+             action = {{ forward = {} }}\nsend_proxy = \"{send}\"\n{next_hop}{routes}",
+            targets(settings.targets, *port, *target)
         )
         .unwrap_or_default();
     }
-    text
+    text + &groups
+}
+
+/// The group of a leg: a stranger, and the target that leads on. A hop that is sent headers is asked by its own question, backends by
+/// a word of Redis' at the port for that. A hop that is sent none is not checked: it would take a connect for a client's.
+fn group(
+    settings: &Settings,
+    on_down: OnDown,
+    (at, (ip, port)): (u16, (Ipv4Addr, u16)),
+    ours: bool,
+) -> String {
+    let kind = match (ip == INNER, ours) {
+        (true, true) => Some("kind = \"smartproxy\"".to_owned()),
+        (true, false) => None,
+        (false, _) => Some(format!("kind = \"redis\", port = {HEALTH}")),
+    };
+    let on_down = match on_down {
+        OnDown::Keeps => "keep",
+        OnDown::Kills => "kill",
+        OnDown::Drains => "drain",
+    };
+    let check = |kind| format!("on_down = \"{on_down}\"\ncheck = {{ {kind}, interval = \"1s\" }}\n");
+    let check = kind.map(check).unwrap_or_default();
+    let most = |most| format!("max_connections_per_member = {most}\n");
+    let most = settings.per_target.map(most).unwrap_or_default();
+    format!(
+        "[groups.g{at}]\nmembers = [\"{CLIENTS}:{port}\", \"{ip}:{port}\"]\n{check}outliers = {{}}\n{most}"
+    )
 }
 
 /// A route's targets, the last of which leads to `ip` and `port`.
-fn targets(targets: Targets, (ip, port): (Ipv4Addr, u16)) -> String {
+fn targets(targets: Targets, at: u16, (ip, port): (Ipv4Addr, u16)) -> String {
     let host = if ip == INNER { "inner" } else { "backends" };
     let on = format!("\"{ip}:{port}\"");
-    match targets {
+    let list = match targets {
+        Targets::Checked(_) => return format!("\"@g{at}\""),
         Targets::One => on,
         Targets::Named => format!("\"{host}.test:{port}\""),
         Targets::AfterUnknown => format!("\"nobody.test:{port}\", {on}"),
         Targets::AfterRefusing => format!("\"{ip}:{NOBODY}\", {on}"),
         Targets::AfterBlackHole => format!("\"{BACKENDS}:{}\", {on}", AT_BACKEND + BLACK_HOLE),
         Targets::SecondAddress => format!("\"{host}-pair.test:{port}\""),
-    }
+    };
+    format!("[{list}]")
 }
 
 /// The limit of each pool. Every connection is in one of those that are built in.
@@ -146,6 +186,7 @@ fn timeouts(settings: &Settings) -> String {
     let Settings { write_stall_timeout, greeting_timeout, keep_alive, .. } = settings;
     format!(
         "workers = 1\n\
+         graceful_shutdown_timeout = \"2s\"\n\
          [timeouts]\n\
          connection_timeout = \"{connection_timeout}ms\"\n\
          inactivity_timeout = \"{inactivity_timeout}ms\"\n\

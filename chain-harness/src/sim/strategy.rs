@@ -9,8 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::scenario::{
-    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Pool, Reads, Scenario, Script, SendProxy,
-    Settings, Targets, What,
+    Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Mood, OnDown, Pool, Reads, Scenario, Script,
+    SendProxy, Settings, Targets, What, Who,
 };
 
 /// How many clients come, how soon, and what else happens.
@@ -107,6 +107,7 @@ fn targets() -> impl Strategy<Value = (Targets, u8)> {
         1 => Just(Targets::AfterUnknown),
         1 => Just(Targets::AfterRefusing),
         1 => Just(Targets::AfterBlackHole),
+        2 => prop_oneof![Just(OnDown::Keeps), Just(OnDown::Kills), Just(OnDown::Drains)].prop_map(Targets::Checked),
     ];
     (targets, prop_oneof![Just(5), 1..3_u8])
 }
@@ -189,6 +190,19 @@ fn bytes() -> impl Strategy<Value = u32> {
     prop_oneof![1 => Just(0), 4 => 1..2000_u32, 2 => 15_000..70_000_u32, 1 => 200_000..300_000_u32]
 }
 
+/// A member that flaps, lies or freezes, and for how long: shorter and longer than it takes to be found down.
+fn turns() -> impl Strategy<Value = What> {
+    let who = prop_oneof![Just(Who::Real), Just(Who::Stranger)];
+    let mood = prop_oneof![
+        2 => Just(Mood::Well),
+        1 => Just(Mood::Resets),
+        1 => Just(Mood::Mute),
+        1 => Just(Mood::Frozen),
+        1 => Just(Mood::Gone),
+    ];
+    (who, mood, 100..8000_u32).prop_map(|(who, mood, millis)| What::Turns(who, mood, millis))
+}
+
 fn fault(within: u32) -> impl Strategy<Value = Fault> {
     let link = || prop_oneof![Just(Link::Front), Just(Link::Middle), Just(Link::Back)];
     let hop = || prop_oneof![Just(Hop::Outer), Just(Hop::Inner)];
@@ -200,6 +214,7 @@ fn fault(within: u32) -> impl Strategy<Value = Fault> {
         1 => hop().prop_map(What::CancelAll),
         1 => hop().prop_map(What::Panic),
         1 => (hop(), 500..60_000_u32).prop_map(|(hop, millis)| What::ClockJump(hop, millis)),
+        3 => turns(),
     ];
     (0..within + 4000, what).prop_map(|(at, what)| Fault { at, what })
 }

@@ -13,8 +13,8 @@ use turmoil::Sim;
 use self::incidents::{Event, timeline};
 use super::crowd::Crowd;
 use super::hop::{Build, Site};
-use super::scenario::{Hop, Scenario, SendProxy, Settings};
-use super::settings::{BACKENDS, CLIENTS, config, inner_legs, outer_legs};
+use super::scenario::{Hop, Scenario, SendProxy, Settings, Targets};
+use super::settings::{BACKENDS, CLIENTS, Leg, config, inner_legs, outer_legs};
 use crate::laws::{self, Breach, Levels, Memory};
 use crate::leaky::{Leak, LeakyOptions};
 
@@ -136,14 +136,21 @@ impl<'s> World<'s> {
         let product = !matches!(build, Build::Leaky(_));
         let believed = product && scenario.outer.send_proxy != SendProxy::Off;
         let told = product && scenario.inner.send_proxy != SendProxy::Off;
-        let crowd = Crowd::new(scenario.clients.clone(), believed, told);
+        let (outer, inner) = (outer_legs(&scenario.clients), inner_legs(&scenario.clients));
+        let beside = [(&scenario.outer, &outer), (&scenario.inner, &inner)];
+        let beside =
+            beside.into_iter().filter(|(settings, _)| matches!(settings.targets, Targets::Checked(_)));
+        let mut beside: Vec<u16> = beside.flat_map(|(_, legs)| legs.iter().map(Leg::beside)).collect();
+        beside.sort_unstable();
+        beside.dedup();
+        let crowd = Crowd::new(scenario.clients.clone(), (believed, told), beside);
         let site = |hop, settings: &Settings, legs: Vec<_>, believes| {
             let config = config(settings, &legs, believes);
             Site::new(hop, build, config, legs, leaky_options(settings, build))
         };
         let hops = [
-            site(Hop::Outer, &scenario.outer, outer_legs(&scenario.clients), false),
-            site(Hop::Inner, &scenario.inner, inner_legs(&scenario.clients), believed),
+            site(Hop::Outer, &scenario.outer, outer, false),
+            site(Hop::Inner, &scenario.inner, inner, believed),
         ];
         let mut sim = turmoil::Builder::new()
             .rng_seed(scenario.seed)
@@ -262,7 +269,7 @@ fn leaky_options(settings: &Settings, build: Build) -> LeakyOptions {
         inactivity_timeout: millis(settings.inactivity_timeout),
         half_closed_timeout: millis(settings.half_closed_timeout),
         leak: match build {
-            Build::Product | Build::Interrupted(..) => Leak::None,
+            Build::Product | Build::Interrupted(..) | Build::CheckHangs => Leak::None,
             Build::Leaky(leak) => leak,
         },
     }

@@ -25,10 +25,12 @@ impl Running {
         }
     }
 
-    /// Targets that the product tries by itself at this moment.
-    pub(super) fn tries(&self) -> usize {
+    /// Sockets at most that the product has by itself at this moment: to try targets, of which it tries two addresses at a time, and to
+    /// check them.
+    pub(super) fn by_itself(&self) -> usize {
         match self {
-            Self::Product { proxy, .. } => proxy.tries(),
+            // A check has one address.
+            Self::Product { proxy, .. } => 2 * proxy.tries() + proxy.tracker.checks().len(),
             Self::Leaky { .. } => 0,
         }
     }
@@ -37,7 +39,9 @@ impl Running {
         match self {
             Self::Product { proxy, .. } => {
                 let now = Instant::now();
-                let views = proxy.tracker.snapshot().into_iter();
+                let checks = proxy.tracker.checks();
+                let checks = checks.iter().map(|check| check.view(now));
+                let views = proxy.tracker.snapshot().into_iter().chain(checks);
                 let entry = |view: ConnView| Entry {
                     name: view.id.to_string(),
                     phase: format!("{} ({})", view.phase, view.deadline),

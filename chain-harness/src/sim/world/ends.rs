@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::conn::RECEIVE_BUFFER;
 use super::super::crowd::Slot;
 use super::super::hop::TICK;
-use super::super::scenario::{Backend, Client, Enters, Reads, Script, Settings};
+use super::super::scenario::{Backend, Client, Enters, Reads, Script, Settings, Targets};
 use super::{PATIENCE, World};
 use crate::laws::{self, Breach, Journey, Law};
 
@@ -39,7 +39,9 @@ impl World<'_> {
         let Settings {
             inactivity_timeout, half_closed_timeout, write_stall_timeout, no_data_timeout, ..
         } = &self.scenario.inner;
-        let alone = matches!(client.enters, Enters::AtInner(..)) && self.scenario.faults.is_empty();
+        let is_checked = matches!(self.scenario.inner.targets, Targets::Checked(_));
+        let alone =
+            matches!(client.enters, Enters::AtInner(..)) && self.scenario.faults.is_empty() && !is_checked;
         let shortest = *[inactivity_timeout, half_closed_timeout, write_stall_timeout].into_iter().min()?;
         let shortest = no_data_timeout.map_or(shortest, |no_data| no_data.min(shortest));
         let news = TICK + 4 * Duration::from_millis(self.scenario.latency.into());

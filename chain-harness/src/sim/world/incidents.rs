@@ -46,6 +46,8 @@ impl World<'_> {
             Event::Begins(What::CancelAll(hop)) => self.site(hop).cancel_all(),
             Event::Begins(What::Panic(hop)) => self.site(hop).panic(),
             Event::Begins(What::ClockJump(hop, by)) => self.site(hop).jump(Duration::from_millis(by.into())),
+            Event::Begins(What::Turns(who, mood, _)) => self.crowd.moods().turn(who, mood),
+            Event::Ends(What::Turns(who, ..)) => self.crowd.moods().turn_back(who),
             Event::Ends(What::CancelAll(_) | What::Panic(_) | What::ClockJump(..)) => {}
         }
     }
@@ -91,7 +93,7 @@ impl What {
             // What was lost comes again, or is noticed to be lost, within this.
             Self::Cut(..) | Self::PowerLoss(..) => HORIZON,
             // Who is killed resets at once.
-            Self::Kill(..) | Self::CancelAll(_) | Self::Panic(_) => Duration::ZERO,
+            Self::Kill(..) | Self::CancelAll(_) | Self::Panic(_) | Self::Turns(..) => Duration::ZERO,
         }
     }
 
@@ -101,7 +103,8 @@ impl What {
             Self::Hold(_, millis)
             | Self::Cut(_, millis)
             | Self::Kill(_, millis)
-            | Self::PowerLoss(_, millis) => Duration::from_millis(millis.into()),
+            | Self::PowerLoss(_, millis)
+            | Self::Turns(_, _, millis) => Duration::from_millis(millis.into()),
             Self::CancelAll(_) | Self::Panic(_) | Self::ClockJump(..) => Duration::ZERO,
         }
     }
