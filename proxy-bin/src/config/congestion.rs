@@ -5,13 +5,16 @@ use proxy_core::congestion::{Algorithm, CongestionError, permitted};
 
 use super::document::Place;
 use super::finding::Finding;
-use super::{Config, listener, recover};
+use super::{Config, group, listener, recover, route};
 
 impl Config {
     /// Each place that names a congestion control which cannot be had here, on behalf of who the process will be.
     pub(super) fn congestion_lacking(&self) -> Vec<Finding> {
         let listeners = self.settings.listeners.iter().map(|at| at.congestion);
-        let mut wanted: Vec<_> = listeners.chain([self.settings.egress.congestion]).collect();
+        let routes = self.settings.routes.routes().filter_map(|route| route.payload.egress.as_deref());
+        let groups = self.settings.groups.iter().filter_map(|group| group.options.egress.as_deref());
+        let dials = routes.chain(groups).chain([&*self.settings.egress]).map(|egress| egress.congestion);
+        let mut wanted: Vec<_> = listeners.chain(dials).collect();
         wanted.dedup();
         let all_there = wanted.into_iter().all(|one| self.refused(one).is_none());
         if all_there { Vec::new() } else { self.what_it_lacks() }
@@ -32,6 +35,16 @@ impl Config {
         for (index, table) in file.listeners.iter().enumerate() {
             if let Some(one) = table.congestion {
                 look(one, &listener::place(document, index));
+            }
+        }
+        for (index, table) in file.routes.iter().enumerate() {
+            if let Some(one) = table.congestion {
+                look(one, &route::place(document, index));
+            }
+        }
+        for (name, table) in &file.groups {
+            if let Some(one) = table.congestion {
+                look(one, &group::place(document, name.as_str()));
             }
         }
         findings

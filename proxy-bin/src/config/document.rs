@@ -101,13 +101,15 @@ impl<'t> Document<'t> {
         lost.map(|(_, key)| &**key)
     }
 
-    /// Whether the table at this place had keys, of which none is left.
-    pub(super) fn is_emptied(&self, table: &Span) -> bool {
-        fn find(node: &Spanned<DeValue<'_>>, table: &Span) -> bool {
-            let empty = node.get_ref().as_table().is_some_and(toml::map::Map::is_empty);
-            (empty && node.span() == *table) || children(node).any(|child| find(child, table))
+    /// Whether the table or the array at this place had something in it, of which nothing is left.
+    pub(super) fn is_emptied(&self, place: &Span) -> bool {
+        fn find(node: &Spanned<DeValue<'_>>, place: &Span, wounds: &HashSet<Identity>) -> bool {
+            let table = node.get_ref().as_table().is_some_and(toml::map::Map::is_empty);
+            let array = node.get_ref().as_array().is_some_and(|array| array.is_empty());
+            let is_it = (table || array) && node.span() == *place && wounds.contains(&Identity::of(node));
+            is_it || children(node).any(|child| find(child, place, wounds))
         }
-        self.lost(table).next().is_some() && find(&self.root, table)
+        self.is_wounded() && find(&self.root, place, &self.wounds)
     }
 
     /// The span of the table of which this is the span of a key.
@@ -302,6 +304,11 @@ impl<'d, 't> Place<'d, 't> {
                 steps.iter().fold(whole, step).found()
             }
         }
+    }
+
+    /// The text that it is.
+    pub(super) fn text(&self) -> Option<&'d str> {
+        self.found().0.and_then(|node| node.get_ref().as_str())
     }
 
     /// Where it is.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proxy_core::egress::{Interface, Mark};
-use proxy_core::{Egress, Source};
+use proxy_core::{Congestion, Egress, Source};
 use proxy_upstream::Target;
 
 use super::document::Place;
@@ -20,24 +20,34 @@ pub(super) fn of_file(file: &ConfigFile) -> Egress {
         .mark(file.mark)
 }
 
-/// What is said of them here, over `defaults`; None where nothing is.
-pub(super) fn over(
-    defaults: &Egress,
-    source: Option<&Source>,
-    interface: Option<&Interface>,
-    mark: Option<Mark>,
-) -> Option<Arc<Egress>> {
-    if source.is_none() && interface.is_none() && mark.is_none() {
-        return None;
+/// What a route or a group says of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Own<'f> {
+    pub(super) congestion: Option<Congestion>,
+    pub(super) source: Option<&'f Source>,
+    pub(super) interface: Option<&'f Interface>,
+    pub(super) mark: Option<Mark>,
+}
+
+impl Own<'_> {
+    /// The same over `defaults`; None where it says nothing.
+    pub(super) fn over(self, defaults: &Egress) -> Option<Arc<Egress>> {
+        let Self { congestion, source, interface, mark } = self;
+        if congestion.is_none() && source.is_none() && interface.is_none() && mark.is_none() {
+            return None;
+        }
+        let source = source.unwrap_or(&defaults.source).clone();
+        let (interface, mark) = (interface.or(defaults.interface.as_ref()).cloned(), mark.or(defaults.mark));
+        let egress = defaults.clone().congestion(congestion.unwrap_or(defaults.congestion));
+        Some(Arc::new(egress.source(source).interface(interface).mark(mark)))
     }
-    let source = source.unwrap_or(&defaults.source).clone();
-    let (interface, mark) = (interface.or(defaults.interface.as_ref()).cloned(), mark.or(defaults.mark));
-    Some(Arc::new(defaults.clone().source(source).interface(interface).mark(mark)))
 }
 
 /// A route's own.
 pub(super) fn of_route(file: &RouteFile, defaults: &Egress) -> Option<Arc<Egress>> {
-    over(defaults, file.source.as_ref(), file.interface.as_ref(), file.mark)
+    let RouteFile { congestion, source, interface, mark, .. } = file;
+    Own { congestion: *congestion, source: source.as_ref(), interface: interface.as_ref(), mark: *mark }
+        .over(defaults)
 }
 
 /// That a route has no source for what is on this machine.
@@ -58,12 +68,13 @@ pub(super) fn refuse_unix<'t>(
 ) {
     let Some(own) = own.filter(|_| targets.any(|target| matches!(target, Target::Unix(_)))) else { return };
     let is_written = [
+        ("congestion", own.congestion != Congestion::default()),
         ("source", own.source != Source::Auto),
         ("interface", own.interface.is_some()),
         ("mark", own.mark.is_some()),
     ];
     for (key, _) in is_written.into_iter().filter(|(_, is_written)| *is_written) {
-        let title = format!("{whose} has a Unix socket among its targets, which has no {key}");
+        let title = format!("{whose} has a Unix socket among its targets, which has no `{key}`");
         findings.push(
             Finding::new(place.key(key).span(), title)
                 .label("this is for connections over TCP")

@@ -245,6 +245,8 @@ pub(super) struct RouteFile {
     /// The kernel's keepalive and user timeout where they differ from `[keep_alive]`.
     #[serde(default)]
     pub(super) keep_alive: KeepAliveOverrides,
+    /// The congestion control of connections to its backends. Default: that of the whole proxy.
+    pub(super) congestion: Option<Congestion>,
     /// The addresses that connections to its backends come from. Default: that of the whole proxy.
     #[serde(default)]
     pub(super) source: Option<Source>,
@@ -275,6 +277,7 @@ impl RouteFile {
             breaker,
             timeouts,
             keep_alive,
+            congestion,
             source,
             interface,
             mark,
@@ -290,6 +293,7 @@ impl RouteFile {
             && *breaker == BreakerFile::default()
             && *timeouts == DeadlineOverrides::default()
             && *keep_alive == KeepAliveOverrides::default()
+            && congestion.is_none()
             && source.is_none()
             && interface.is_none()
             && mark.is_none()

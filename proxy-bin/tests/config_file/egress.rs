@@ -24,12 +24,6 @@ error: expected an IP address such as "192.0.2.10" or a network such as "2001:db
   |                        ^^^^^^
 "#);
     assert_snapshot!(before_route("source = [\"2001:db8::1/64\"]"), @r#"
-error: a list of source addresses has at least one: to leave the choice to the kernel, write "auto"
- --> proxy.toml:1:10
-  |
-1 | source = ["2001:db8::1/64"]
-  |          ^^^^^^^^^^^^^^^^^^
-
 error: `2001:db8::1/64` is an address within a network
  --> proxy.toml:1:11
   |
@@ -73,7 +67,7 @@ fn a_unix_socket_has_none() {
     let route = ROUTE.replace("\"127.0.0.1:3000\"", "\"unix:/run/app.sock\"");
     assert_ne!(route, ROUTE);
     assert_snapshot!(refusal(&format!("{route}source = \"client\"\nmark = 1\n")), @r#"
-error: route "web" has a Unix socket among its targets, which has no source
+error: route "web" has a Unix socket among its targets, which has no `source`
  --> proxy.toml:6:10
   |
 6 | source = "client"
@@ -81,7 +75,7 @@ error: route "web" has a Unix socket among its targets, which has no source
   |
   = help: take it out, or give the Unix socket a route or a group of its own
 
-error: route "web" has a Unix socket among its targets, which has no mark
+error: route "web" has a Unix socket among its targets, which has no `mark`
  --> proxy.toml:7:8
   |
 7 | mark = 1
@@ -93,7 +87,7 @@ error: route "web" has a Unix socket among its targets, which has no mark
     let group = "[groups.inner]\nmembers = [\"unix:/run/app.sock\"]\nmark = 1\n";
     let error = refusal(&format!("{group}{}", ROUTE.replace("[\"127.0.0.1:3000\"]", "\"@inner\"")));
     assert!(
-        error.contains("group \"inner\" has a Unix socket among its targets, which has no mark"),
+        error.contains("group \"inner\" has a Unix socket among its targets, which has no `mark`"),
         "{error}"
     );
 }
@@ -126,4 +120,18 @@ warning: there is no network interface "no-such-if0" here: `ip link` lists them
   |             ^^^^^^^^^^^^^
 "#);
     assert!(good(ROUTE).egress_awaited().is_empty());
+}
+
+#[test]
+fn a_congestion_control_of_a_route_and_of_a_group() {
+    let text = format!(
+        "congestion = \"system\"\n{ROUTE}congestion = \"reno\"\n[groups.g]\nmembers = [\"127.0.0.1:1\"]\ncongestion = \"auto\"\n"
+    );
+    let config = good(&text);
+    let route = config.settings.routes.route(0).unwrap().payload;
+    assert_eq!(config.settings.egress.congestion.to_string(), "system");
+    assert_eq!(route.egress.as_ref().unwrap().congestion.to_string(), "reno");
+    assert_eq!(config.settings.groups[0].options.egress.as_ref().unwrap().congestion.to_string(), "auto");
+    let lacking = good(&format!("{ROUTE}congestion = \"none_such\"\n")).suits_this_machine().unwrap_err();
+    assert!(lacking.to_string().contains("none_such"), "{lacking}");
 }
