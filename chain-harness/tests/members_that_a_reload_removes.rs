@@ -1,5 +1,7 @@
 //! What becomes of the connections of members that a reload takes out of a group: they go on, are reset, or have a time to end.
 
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "what is not as it has to be fails the test")]
+
 use std::net::SocketAddr;
 
 use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, scenario};
@@ -85,6 +87,31 @@ fn a_member_that_is_back_in_time_is_not_drained() {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         goes_on(&mut clients.remove(1)).await;
         goes_on(&mut clients.remove(0)).await;
+        drop(clients);
+        hop.settles().await;
+    });
+}
+
+/// Those that have a time to end are told of as drains, for as long as there are some.
+#[test]
+fn a_member_that_is_drained_is_among_the_drains() {
+    scenario(async {
+        let (first, second) = (Backend::echo(), Backend::echo());
+        let both = [first.addr(), second.addr()];
+        let text = |members: &[SocketAddr]| config(members, "drain").replace("300ms", "5m");
+        let hop = Hop::start(&text(&both));
+        let mut clients = clients(&hop).await;
+        assert!(hop.control().drains().is_empty());
+        assert!(hop.reload(&text(&both[..1])).await.taken);
+        let drains = hop.control().drains();
+        let [drain] = drains.as_slice() else { panic!("{drains:?}") };
+        assert_eq!(drain.name.as_deref(), Some(&*second.addr().to_string()));
+        assert_eq!(drain.removed_from.as_deref(), Some("inner"));
+        assert_eq!((drain.began_with, drain.left), (1, 1));
+        assert!(drain.ends_in_s.is_some_and(|left| left > 60.0), "{drain:?}");
+        goes_on(&mut clients[1]).await;
+        clients.remove(1).half_close().await;
+        eventually(PATIENCE, || hop.control().drains().is_empty()).await;
         drop(clients);
         hop.settles().await;
     });

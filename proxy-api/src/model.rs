@@ -28,7 +28,7 @@ pub use connections::{
     Killed, Socket, SortBy, Tcp, TraceEvent,
 };
 pub use findings::{Finding, Subject};
-pub use groups::{AddMember, Group, Leaving, MemberChange, RemoveMember, SetWeight};
+pub use groups::{AddMember, Group, GroupName, Leaving, MemberChange, RemoveMember, SetWeight};
 pub use history::{History, Step};
 pub use log::{LogStatus, SetLogLevel};
 pub use outcomes::{Minute, Outcomes};

@@ -12,7 +12,6 @@ mod drain;
 mod drains;
 mod file_watch;
 mod known;
-mod leaving;
 mod log_files;
 mod members;
 mod past;

@@ -59,6 +59,7 @@ pub(super) fn target() -> Target {
         route: "web".to_owned(),
         group: None,
         target: "127.0.0.1:9002".to_owned(),
+        found_by: None,
         state: "up".to_owned(),
         why: None,
         since_s: None,
@@ -123,6 +124,7 @@ pub(super) fn group() -> Group {
         members_up: 3,
         members_in_all: 4,
         members: vec![member("10.0.0.1:443", 120), down, back, spare],
+        names: Vec::new(),
     }
 }
 

@@ -3,10 +3,10 @@
 use std::io::Write;
 
 use super::access::Access;
-use super::format::{Align, Table, count, fine, usage};
+use super::format::{Align, Table, age, count, fine, usage};
 use super::output::{self, Failure, Outcome};
 use super::status::{state, weighed};
-use proxy_api::model::{Group, Target};
+use proxy_api::model::{Group, GroupName, Target};
 
 /// Which, and how to tell it.
 #[derive(Debug, clap::Args)]
@@ -75,9 +75,28 @@ fn table(groups: &[Group]) -> Table {
             nothing(),
             format!("{up} of {all} up, {}, {}", group.balance, count(group.routes, "route", "routes")),
         ]);
+        for name in &group.names {
+            table.row(named(name));
+        }
         group.members.iter().for_each(|one| table.row(member(one)));
     }
     table
+}
+
+/// A name that stands for members, above those.
+fn named(name: &GroupName) -> [String; 9] {
+    let mut row: [String; 9] = Default::default();
+    let found = match (&name.error, name.found_s) {
+        (None, Some(since)) => {
+            format!("{}, by the answer of {} ago", count(name.members, "member", "members"), age(since))
+        }
+        (None, None) => "not looked up yet".to_owned(),
+        (Some(why), Some(since)) => format!("! {why}; its members are of {} ago", age(since)),
+        (Some(why), None) => format!("! {why}; it has no members yet"),
+    };
+    let [_, who, .., state] = &mut row;
+    (*who, *state) = (name.name.clone(), found);
+    row
 }
 
 fn member(one: &Target) -> [String; 9] {
@@ -110,6 +129,25 @@ inner                   135                                           3 of 4 up,
        → 10.0.0.3:443    12       4       0      400       0   1.0ms  slow start, at 40 % of its weight
        → 10.0.0.4:443     0       0  backup      400       0   1.0ms  up, set by hand
 ");
+    }
+
+    #[test]
+    fn names_that_stand_for_members_are_above_those() {
+        let name = |name: &str, found_s, error: Option<&str>| GroupName {
+            name: name.to_owned(),
+            members: 3,
+            found_s,
+            error: error.map(str::to_owned),
+        };
+        let names = vec![
+            name("srv+_a._tcp.x", Some(12.0), None),
+            name("srv+_b._tcp.x", None, None),
+            name("dns+c.x:80", Some(75.0), Some("no answer in time")),
+            name("dns+d.x:80", None, Some("d.x does not exist")),
+        ];
+        let group =
+            Group { names, members: vec![fixtures::member("10.0.0.1:443", 120)], ..fixtures::group() };
+        insta::assert_snapshot!(table(&[group]).to_string(), @"");
     }
 
     #[test]

@@ -20,6 +20,7 @@ group or route: smartproxy drain target TARGET.
 
 Examples:
   smartproxy target weight inner 10.0.0.2:443 0     nobody more goes there, those there stay
+  smartproxy target weight web 10.0.0.3:443 4       of a route's own list
   smartproxy target add inner 10.0.0.7:443 --weight 2
   smartproxy target remove inner 10.0.0.7:443 --drain
   smartproxy groups inner                           how they are now")]
@@ -39,9 +40,9 @@ enum What {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "smartproxy target weight [OPTIONS] [GROUP] <TARGET> <WEIGHT>")]
+#[command(override_usage = "smartproxy target weight [OPTIONS] [GROUP|ROUTE] <TARGET> <WEIGHT>")]
 struct Weight {
-    /// The member, and before it its group where several have such a member.
+    /// The member, and before it its group, or the route in whose own list it is, where several have such a target.
     #[arg(value_name = "TARGET", num_args = 1..=2, required = true)]
     names: Vec<String>,
     /// Its weight from now on, from 0 to 256. 0: nobody more is taken there while others are left.
@@ -153,6 +154,9 @@ fn told(change: &MemberChange, wanted: Wanted) -> String {
         (true, Wanted::Members) => MEMBERS_LAST,
     };
     match member {
+        Some(member) if member.group.is_none() => {
+            format!("{target} of route {group}: weight {}, {open}; {lasts}\n", member.weight)
+        }
         Some(member) => format!("{target} of group {group}: weight {}, {open}; {lasts}\n", member.weight),
         None => {
             let leaving = match leaving {
@@ -185,6 +189,10 @@ mod tests {
         insta::assert_snapshot!(told(&change, Wanted::Weight), @"10.0.0.2:443 of group inner: weight 4, 12 connections; until a reload gives it another weight than the file does now, or the next start");
         change.changed = false;
         insta::assert_snapshot!(told(&change, Wanted::Weight), @"10.0.0.2:443 of group inner: weight 4, 12 connections; it was so before");
+        let mut listed = fixtures::target();
+        listed.weight = 3;
+        let of_route = MemberChange { group: "web".to_owned(), member: Some(listed), ..change.clone() };
+        insta::assert_snapshot!(told(&of_route, Wanted::Weight), @"10.0.0.2:443 of route web: weight 3, 12 connections; it was so before");
         (change.changed, change.member) = (true, None);
         for leaving in [Leaving::Keep, Leaving::Kill, Leaving::Drain] {
             change.leaving = Some(leaving);

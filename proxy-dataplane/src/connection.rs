@@ -19,6 +19,7 @@ mod asked;
 mod client;
 mod deadline;
 mod dial;
+mod found;
 mod header;
 mod origin;
 mod passage;

@@ -3,7 +3,7 @@
 //! ```text
 //!  Settings ─► Server ─┬─ workers: own threads, own listening sockets ─► connection: header ─► peek ─► route ─► admit ─► dial ─► relay
 //!                      ├─ Generation: settings in force, and what is counted by name ◄─ DataPlane::replace
-//!                      └─ watch, audit, recovery, checks: beside the workers
+//!                      └─ watch, audit, recovery, checks, names: beside the workers
 //! ```
 //! - [`settings`]: resolved values that a proxy runs with;
 //! - [`server`]: starting, changing and stopping it; [`Server`] and the handle [`DataPlane`];
@@ -19,9 +19,11 @@ mod accept;
 pub mod audit;
 mod checks;
 pub mod connection;
+pub mod departures;
 pub mod descriptors;
 pub mod generation;
 pub mod listeners;
+mod names;
 pub mod observe;
 pub mod omissions;
 mod outcomes;

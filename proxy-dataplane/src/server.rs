@@ -26,9 +26,11 @@ use tracing::{debug, error, info};
 
 use crate::audit::{SocketOwnership, audit};
 use crate::checks;
+use crate::departures::{Departure, Departures};
 use crate::descriptors;
-use crate::generation::Generation;
+use crate::generation::{Generation, Removed};
 use crate::listeners::{Inherited, Listeners, Sockets};
+use crate::names::{self, Names};
 use crate::observe::{self, Observed};
 use crate::outcomes::{Fed, Feed};
 use crate::pool::NoNumber;
@@ -95,6 +97,10 @@ pub struct DataPlane {
     observed: Arc<Observed>,
     /// What ends of connections say of members.
     outcomes: Arc<Feed<TcpDialer>>,
+    /// Members that are found by name.
+    names: Arc<Names>,
+    /// Members that were removed, and have connections.
+    departures: Arc<Departures>,
     /// Ends the workers, and the tasks beside them.
     quit: CancellationToken,
     /// Cancelled once nobody is accepted any more: from then on no target need be found in order again.
@@ -207,9 +213,13 @@ impl DataPlane {
     #[must_use = "the listeners that are gone have to be closed"]
     pub fn put_in_force(&self, Prepared { next, opening }: Prepared) -> Vec<Arc<str>> {
         let before = self.generation();
-        next.take_force();
+        {
+            let _alone = self.names.alone();
+            next.take_force();
+            self.in_force.store(Arc::clone(&next));
+        }
+        self.names.tell();
         self.audit.set_options(next.settings.audit);
-        self.in_force.store(Arc::clone(&next));
         self.outcomes.follow(&next.settings, &self.in_force);
         self.listeners.follow(&next, &before.settings);
         for (label, sockets) in opening {
@@ -223,6 +233,18 @@ impl DataPlane {
         let now: HashSet<&str> = next.listeners.iter().map(|at| &*at.label).collect();
         let gone = before.listeners.iter().map(|at| at.label.name()).filter(|label| !now.contains(label));
         gone.map(Into::into).collect()
+    }
+
+    /// Members were removed: lets their connections go on, ends them, or ends those that are left after `grace`, as each says. A member
+    /// that is back by then keeps those that it has.
+    pub fn see_off(&self, removed: Vec<Removed>, grace: Duration) {
+        self.departures.see_off(removed, grace);
+    }
+
+    /// Removed members whose connections have a time to end by themselves, and have not ended.
+    #[must_use]
+    pub fn departures(&self) -> Vec<Arc<Departure>> {
+        self.departures.all()
     }
 
     /// Other settings: binds, puts in force, and closes what is gone, after what is queued there was accepted. Limits, breakers,
@@ -290,6 +312,8 @@ impl Server {
             in_force,
             tracker: Arc::clone(&first.tracker),
             outcomes,
+            names: Arc::default(),
+            departures: Departures::new(&first.tracker, control, quit.clone()),
             listeners,
             workers: workers.into(),
             tasks,
@@ -312,6 +336,9 @@ impl Server {
         drop(control.spawn(watch::watch(Arc::clone(&plane.in_force), plane.quit.clone())));
         let checks = checks::run(&plane.in_force, control, plane.accepts.clone());
         drop(control.spawn(checks));
+        let (in_force, all) = (Arc::clone(&plane.in_force), Arc::clone(&plane.names));
+        let names = names::run(in_force, all, Arc::clone(&plane.departures), plane.accepts.clone());
+        drop(control.spawn(names));
         let (outcomes, quit) = (Arc::clone(&plane.outcomes), plane.quit.clone());
         drop(control.spawn(async move { quit.run_until_cancelled(outcomes.watch()).await }));
         drop(control.spawn(plane.audit.clone().watch(plane.quit.clone().cancelled_owned())));

@@ -1,5 +1,8 @@
 //! A group: targets that stand for each other, what is counted for each, and whose turn it is.
 
+mod follow;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,9 +35,15 @@ pub struct Group {
     configured: Box<[Arc<Member>]>,
     /// As they are now. Exchanged by whoever holds `changing`.
     table: ArcSwap<Table>,
-    changing: Mutex<()>,
+    changing: Mutex<ByHand>,
     kept: Kept,
     unhealthy: Arc<Unhealthy>,
+}
+
+/// Members that were removed while it runs: answers that have them make them members no more.
+#[derive(Debug, Default)]
+struct ByHand {
+    removed: HashSet<Box<str>>,
 }
 
 /// Why members cannot be changed so.
@@ -63,7 +72,9 @@ impl Group {
         kept: &Kept,
         unhealthy: &Arc<Unhealthy>,
     ) -> Self {
-        let members: Vec<_> = members.into_iter().collect();
+        let mut members: Vec<_> = members.into_iter().collect();
+        let listed = members.len();
+        follow::extend(&mut members, &options, kept);
         let breaker = Arc::new(options.breaker);
         let configured = kept.take(members.clone(), &options, &breaker);
         let entry = |(member, configured): (&Arc<Member>, _)| Entry::new(Arc::clone(member), configured);
@@ -73,7 +84,7 @@ impl Group {
             name,
             breaker,
             options,
-            configured: configured.into(),
+            configured: configured.into_iter().take(listed).collect(),
             table: ArcSwap::from_pointee(table),
             changing: Mutex::default(),
             kept: kept.clone(),
@@ -91,18 +102,24 @@ impl Group {
     pub fn take_force(&self) {
         let table = self.table.load_full();
         for entry in table.entries() {
-            let member = &entry.member;
-            member.set_in_force(true);
-            member.limit.set_most(self.options.max_connections_per_member);
-            member.breaker.set_options(Arc::clone(&self.breaker));
-            member.set_egress(self.options.egress.as_ref());
-            member.take_weight(entry.weight);
+            self.rule(&entry.member);
+            entry.member.take_weight(entry.weight);
         }
         // A weight was set since it was made.
         if table.is_stale() {
             self.exchange(|entries| entries);
         }
+        // And a name may have been looked up.
+        self.follow_all();
         self.have_checked();
+    }
+
+    /// A member obeys its options from now on, and is in force.
+    fn rule(&self, member: &Member) {
+        member.set_in_force(true);
+        member.limit.set_most(self.options.max_connections_per_member);
+        member.breaker.set_options(Arc::clone(&self.breaker));
+        member.set_egress(self.options.egress.as_ref());
     }
 
     /// Its members, as they are now, are checked and watched from now on as it says.
@@ -154,16 +171,16 @@ impl Group {
     #[must_use]
     pub fn gone(&self) -> Vec<Arc<Member>> {
         let mut gone = self.kept.members();
-        gone.retain(|member| !member.is_in_force());
+        gone.retain(|member| !member.is_in_force() && member.limit.in_use() > 0);
         gone
     }
 
-    /// Its members as they were configured, in the order of the configuration.
+    /// Its members as they are listed, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
         self.configured.iter().map(|member| &**member)
     }
 
-    /// The member in this place of the configuration.
+    /// The member in this place of those that are listed.
     #[must_use]
     pub fn nth(&self, at: usize) -> Option<&Member> {
         self.configured.get(at).map(|member| &**member)
@@ -220,13 +237,14 @@ impl Group {
     /// # Errors
     /// [`ChangeError::Known`].
     pub fn add(&self, member: &MemberOptions) -> Result<Arc<Member>, ChangeError> {
-        let _alone = self.changing.lock();
+        let mut by_hand = self.changing.lock();
         let name = member.target.to_string();
         if self.table.load().entries().iter().any(|entry| *entry.member.name == *name) {
             return Err(ChangeError::Known(name.into()));
         }
-        let added = self.kept.take_one(member.clone(), &self.options, &self.breaker);
-        added.set_in_force(true);
+        by_hand.removed.remove(&*name);
+        let added = self.kept.take_one(member.clone(), (&self.options, &self.breaker), true);
+        self.rule(&added);
         added.take_weight(member.weight);
         self.put(|mut entries| {
             entries.push(Entry::new(Arc::clone(&added), member));
@@ -242,7 +260,7 @@ impl Group {
     /// # Errors
     /// [`ChangeError::Unknown`], [`ChangeError::Last`].
     pub fn remove(&self, target: &str) -> Result<Vec<Arc<Member>>, ChangeError> {
-        let _alone = self.changing.lock();
+        let mut by_hand = self.changing.lock();
         let table = self.table.load_full();
         let (gone, stay): (Vec<&Entry>, Vec<_>) =
             table.entries().iter().partition(|entry| *entry.member.name == *target);
@@ -251,6 +269,7 @@ impl Group {
             (_, true) => return Err(ChangeError::Last(target.into())),
             (false, false) => {}
         }
+        by_hand.removed.insert(target.into());
         self.put(|entries| entries.into_iter().filter(|entry| *entry.member.name != *target).collect());
         let gone: Vec<_> = gone.into_iter().map(|entry| Arc::clone(&entry.member)).collect();
         gone.iter().for_each(|member| member.set_in_force(false));

@@ -8,11 +8,12 @@ use proxy_conn::BreakerOptions;
 use tokio::time::Instant;
 
 use crate::balance::Rotation;
+use crate::known::Names;
 use crate::member::Member;
 use crate::options::{GroupOptions, MemberOptions};
 
 /// What is kept of a group from one configuration to the next: its members with all that is counted for them, those too that are
-/// in no configuration any more and have connections; and whose turn it is. Clones are the same.
+/// in no configuration any more and have connections; whose turn it is; and what is known of its names. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Kept(Arc<State>);
 
@@ -20,6 +21,7 @@ pub struct Kept(Arc<State>);
 struct State {
     members: Mutex<Vec<Arc<Member>>>,
     turn: Rotation,
+    names: Names,
 }
 
 impl Kept {
@@ -61,6 +63,10 @@ impl Kept {
         &self.0.turn
     }
 
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
     /// Those of a configuration, in its order: who is kept goes on with all that is counted, and who is new is kept from then on.
     /// One that comes to others that were there before starts slowly.
     pub(crate) fn take(
@@ -95,12 +101,12 @@ impl Kept {
         taken
     }
 
-    /// One that is added beside those of a configuration. It starts slowly.
+    /// One that is added beside those of a configuration, and `starts_slowly` or not.
     pub(crate) fn take_one(
         &self,
         member: MemberOptions,
-        options: &GroupOptions,
-        breaker: &Arc<BreakerOptions>,
+        (options, breaker): (&GroupOptions, &Arc<BreakerOptions>),
+        starts_slowly: bool,
     ) -> Arc<Member> {
         self.forget();
         let kept = &mut *self.0.members.lock();
@@ -111,7 +117,9 @@ impl Kept {
             kept.push(Arc::clone(&new));
             new
         });
-        member.comes(Instant::now());
+        if starts_slowly {
+            member.comes(Instant::now());
+        }
         member
     }
 }

@@ -7,6 +7,7 @@ use proxy_core::Egress;
 use proxy_values::{Bound, Whole};
 
 use crate::address::Target;
+use crate::discovery::NameOptions;
 use crate::health::HealthOptions;
 use crate::leaving::Leaving;
 
@@ -60,13 +61,15 @@ pub struct MemberOptions {
     pub priority: u8,
     /// Whether it is used only where no other member of any level may be.
     pub backup: bool,
+    /// By which of its group's [`names`](GroupOptions::names) it was found, counted from 1; 0 for one that is listed. Default 0.
+    pub found_by: u8,
 }
 
 impl MemberOptions {
     /// A member at `target` with the defaults.
     #[must_use]
     pub const fn new(target: Target) -> Self {
-        Self { target, weight: Weight::nearest(1), priority: 0, backup: false }
+        Self { target, weight: Weight::nearest(1), priority: 0, backup: false, found_by: 0 }
     }
 }
 
@@ -76,7 +79,7 @@ impl From<Target> for MemberOptions {
     }
 }
 
-proxy_values::setters!([] MemberOptions { weight: Weight, priority: u8, backup: bool });
+proxy_values::setters!([] MemberOptions { weight: Weight, priority: u8, backup: bool, found_by: u8 });
 
 /// What holds for a group and each of its members. The default is no limit, the breaker's defaults, and each in its turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,8 @@ pub struct GroupOptions {
     pub on_removed: Leaving,
     /// How its members are checked, and what follows.
     pub health: HealthOptions,
+    /// Names whose answers are members beside those that are listed, 255 at most.
+    pub names: Arc<[NameOptions]>,
 }
 
 impl Default for GroupOptions {
@@ -117,6 +122,7 @@ impl Default for GroupOptions {
             egress: None,
             on_removed: Leaving::default(),
             health: HealthOptions::default(),
+            names: Arc::default(),
         }
     }
 }
@@ -130,4 +136,5 @@ proxy_values::setters!([] GroupOptions {
     egress: Option<Arc<Egress>>,
     on_removed: Leaving,
     health: HealthOptions,
+    names: Arc<[NameOptions]>,
 });

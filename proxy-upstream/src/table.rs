@@ -21,18 +21,19 @@ pub(crate) struct Entry {
     pub(crate) weight: Weight,
     priority: u8,
     backup: bool,
+    pub(crate) found_by: u8,
 }
 
 impl Entry {
     pub(crate) fn new(member: Arc<Member>, configured: &MemberOptions) -> Self {
-        let MemberOptions { weight, priority, backup, .. } = *configured;
-        Self { member, weight, priority, backup }
+        let MemberOptions { weight, priority, backup, found_by, .. } = *configured;
+        Self { member, weight, priority, backup, found_by }
     }
 
     /// The same as it was configured.
     pub(crate) fn options(&self) -> MemberOptions {
         let options = MemberOptions::new(self.member.target().clone());
-        options.weight(self.weight).priority(self.priority).backup(self.backup)
+        options.weight(self.weight).priority(self.priority).backup(self.backup).found_by(self.found_by)
     }
 
     fn weighed(&self) -> Weighed {

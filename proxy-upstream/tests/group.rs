@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use proxy_conn::{BreakerOptions, Permit};
 use proxy_core::dial::Gate;
+use proxy_core::resolve::Service;
 use proxy_core::{Bound, TargetAddr};
 use proxy_upstream::balance::Rank;
 use proxy_upstream::{
-    Balance, Candidates, ChangeError, Group, GroupOptions, HashKey, Kept, Key, MemberOptions, Weight,
+    Balance, Candidates, ChangeError, Discovery, Found, Group, GroupOptions, HashKey, Kept, Key,
+    MemberOptions, NameOptions, Weight,
 };
 
 fn member(target: &str) -> MemberOptions {
@@ -330,4 +332,141 @@ fn every_usable_member_of_many_is_reached_by_a_dial_that_fails_elsewhere() {
         assert!(first.iter().all(|name| usable(names.iter().position(|known| known == name).unwrap())));
         assert_eq!(rest.len(), 16, "{balance:?}");
     }
+}
+
+/// A group that lists these, and has these names.
+fn named(targets: &[&str], names: &[&str], kept: &Kept) -> Group {
+    let name = |name: &&str| NameOptions::new(name.parse::<Discovery>().unwrap());
+    let options =
+        GroupOptions::default().names(names.iter().map(name).collect()).slow_start(Some(Bound::secs(10)));
+    group_of(targets.iter().map(|target| member(target)), &options, kept)
+}
+
+/// What an SRV answer has: each as `(priority, weight, host)`, on port 80.
+fn answer(servers: &[(u16, u16, &str)]) -> Vec<Found> {
+    let server = |(priority, weight, host): &(u16, u16, &str)| {
+        Service::new(host, 80).priority(*priority).weight(*weight)
+    };
+    Found::of_services(&servers.iter().map(server).collect::<Vec<_>>())
+}
+
+/// Its members as `target level/weight`, by level.
+fn members(group: &Group) -> Vec<String> {
+    let text = |(member, options): (Arc<proxy_upstream::Member>, MemberOptions)| {
+        format!("{} {}/{}", member.name, options.priority, member.weight())
+    };
+    group.member_options().into_iter().map(text).collect()
+}
+
+fn names_of(members: &[Arc<proxy_upstream::Member>]) -> Vec<String> {
+    members.iter().map(|member| member.name.to_string()).collect()
+}
+
+const SRV: &str = "srv+_web._tcp.x";
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_says_who_the_members_are_and_what_was_counted_stays() {
+    let kept = Kept::default();
+    let group = named(&[], &[SRV], &kept);
+    assert!(group.is_awaited() && group.candidates(1).addresses.is_empty());
+    assert_eq!(names_of(&group.follow(0, answer(&[(1, 3, "a.x"), (2, 7, "b.x")]))), [""; 0]);
+    assert_eq!(members(&group), ["a.x:80 1/3", "b.x:80 2/7"]);
+    assert!(!group.is_awaited());
+    assert_eq!(
+        group.members()[0].share(Some(Duration::from_secs(10))),
+        100,
+        "who is there from the start has all"
+    );
+    let (at, open) = connect(&group);
+    assert_eq!(at, "a.x:80");
+    // Another weight and level, one more, one less.
+    let gone = group.follow(0, answer(&[(2, 1, "c.x"), (1, 9, "b.x")]));
+    assert_eq!(names_of(&gone), ["a.x:80"]);
+    assert_eq!(members(&group), ["b.x:80 1/9", "c.x:80 2/1"]);
+    assert!(!gone[0].is_in_force() && gone[0].limit.in_use() == 1);
+    assert_eq!(group.members()[1].share(Some(Duration::from_secs(10))), 10, "it has come");
+    assert_eq!(names_of(&group.gone()), ["a.x:80"]);
+    // It is back with what it has.
+    assert!(
+        group.follow(0, answer(&[(1, 3, "a.x"), (1, 9, "b.x")])).iter().any(|gone| *gone.name == *"c.x:80")
+    );
+    assert_eq!(group.members()[0].limit.in_use(), 1);
+    assert!(group.gone().is_empty());
+    drop(open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_and_a_failed_look_up_empty_nothing() {
+    let group = named(&[], &[SRV], &Kept::default());
+    group.was_not_found(0, "SERVFAIL");
+    assert!(!group.is_awaited(), "it is known that nothing is");
+    group.follow(0, answer(&[(0, 1, "a.x")]));
+    group.was_not_found(0, "no answer");
+    assert!(group.follow(0, Vec::new()).is_empty());
+    assert_eq!(members(&group), ["a.x:80 0/1"]);
+    let (_, known) = group.names().next().unwrap();
+    assert_eq!((known.found.map(|found| found.len()), known.error.as_deref()), (Some(1), Some("no answer")));
+    group.follow(0, answer(&[(0, 1, "a.x")]));
+    assert_eq!(group.names().next().unwrap().1.error, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_listed_or_another_names_or_was_removed_by_hand_stays_so() {
+    let group = named(&["a.x:80"], &[SRV, "dns+b.x:80"], &Kept::default());
+    group.follow(0, answer(&[(5, 5, "a.x"), (0, 2, "b.x")]));
+    assert_eq!(members(&group), ["a.x:80 0/1", "b.x:80 0/2"]);
+    group.follow(1, Found::of_addresses(&[[10, 0, 0, 1].into()], 80));
+    assert_eq!(members(&group), ["a.x:80 0/1", "b.x:80 0/2", "10.0.0.1:80 0/1"]);
+    group.remove("b.x:80").unwrap();
+    group.follow(0, answer(&[(0, 2, "b.x"), (0, 2, "c.x")]));
+    assert_eq!(members(&group), ["a.x:80 0/1", "10.0.0.1:80 0/1", "c.x:80 0/2"]);
+    group.add(&member("b.x:80")).unwrap();
+    assert_eq!(group.members().len(), 4);
+    // A weight that was set holds until the answer says another one.
+    group.set_weight("c.x:80", Weight::nearest(200)).unwrap();
+    group.follow(0, answer(&[(0, 2, "c.x")]));
+    assert!(members(&group).contains(&"c.x:80 0/200".to_owned()), "{:?}", members(&group));
+    group.follow(0, answer(&[(0, 3, "c.x")]));
+    assert!(members(&group).contains(&"c.x:80 0/3".to_owned()), "{:?}", members(&group));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_configuration_begins_with_the_last_answer() {
+    let kept = Kept::default();
+    let before = named(&["l.x:80"], &[SRV], &kept);
+    before.follow(0, answer(&[(0, 1, "a.x"), (0, 1, "b.x")]));
+    let options = before.options().clone();
+    // Prepared, and an answer comes before it takes force.
+    let after =
+        Group::new("web".into(), [member("l.x:80"), member("b.x:80")], options, &kept, &Arc::default());
+    assert_eq!(after.members().len(), 3);
+    before.follow(0, answer(&[(0, 1, "b.x"), (0, 1, "c.x")]));
+    kept.set_aside(0);
+    after.take_force();
+    assert_eq!(members(&after), ["l.x:80 0/1", "b.x:80 0/1", "c.x:80 0/1"]);
+    assert!(after.members().iter().all(|member| member.is_in_force()));
+    assert!(Arc::ptr_eq(&after.members()[1], &before.members()[1]), "b.x is the same, listed or found");
+    // A configuration without the name has none of its members, and forgets the answer.
+    kept.set_aside(0);
+    let without = named(&["l.x:80"], &[], &kept);
+    assert_eq!(members(&without), ["l.x:80 0/1"]);
+    kept.set_aside(0);
+    assert!(named(&[], &[SRV], &kept).is_awaited());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_has_failed_when_all_its_members_have() {
+    let group = named(&["l.x:80"], &[SRV], &Kept::default());
+    assert!(!group.has_failed(0), "it has no members");
+    group.follow(0, answer(&[(0, 1, "a.x"), (0, 1, "b.x")]));
+    let fail = |target: &str| {
+        let candidates = (0..9).map(|_| group.candidates(1)).find(|one| *one.name(0).unwrap() == *target);
+        let candidates = candidates.unwrap();
+        let attempt = candidates.enter(0).unwrap();
+        candidates.failed(attempt, &io::Error::from(io::ErrorKind::ConnectionRefused).into(), &[]);
+    };
+    fail("a.x:80");
+    assert!(!group.has_failed(0));
+    fail("b.x:80");
+    assert!(group.has_failed(0), "though the one that is listed is well");
 }

@@ -23,16 +23,33 @@ pub struct Group {
     /// Its members, in the order of the configuration; then those that were added since, and those that were removed and have
     /// connections. In live samples a hundred at most, those that are not up first.
     pub members: Vec<Target>,
+    /// The names that stand for members of it, and how looking them up goes.
+    #[serde(default)]
+    pub names: Vec<GroupName>,
+}
+
+/// A name that stands for members of a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupName {
+    /// As the configuration has it: `srv+` and a service, or `dns+`, a host and a port.
+    pub name: String,
+    /// How many members it has now.
+    pub members: u64,
+    /// Since the last answer that had members; null where there was none yet.
+    pub found_s: Option<f64>,
+    /// Why there is no newer one; null where the last look-up had one.
+    pub error: Option<String>,
 }
 
 /// Which member of a group is meant, and how much it is to get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetWeight {
-    /// The group; none where only one has such a member.
+    /// The group, or the route whose own list is meant; none where only one of all these has such a target. Where a group and a route
+    /// have the same name it is the group.
     #[serde(default)]
     pub group: Option<String>,
-    /// The member: a target as the configuration has it.
+    /// The member, or the target of the list, as the configuration has it.
     pub target: String,
     /// Its weight from now on, from 0 to 256.
     pub weight: u32,
@@ -86,7 +103,7 @@ pub enum Leaving {
 /// before; who was added or removed, until the next reload, which says who the members are. Nothing lasts beyond the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberChange {
-    /// Its group.
+    /// Its group, or the route in whose own list it is.
     pub group: String,
     /// Which member.
     pub target: String,

@@ -60,6 +60,9 @@ pub struct Target {
     pub group: Option<String>,
     /// Where it is.
     pub target: String,
+    /// The name that it was found by, as the configuration has it (`srv+_pg._tcp.example`); null where it is listed.
+    #[serde(default)]
+    pub found_by: Option<String>,
     /// `up`, `slow_start` (its weight is growing), `draining` (somebody drains it, or it says that it drains), `full` (it says that it
     /// takes no more for now), `breaker_open` (it cannot be reached), `ejected` (connections to it went wrong too often), `down` (its
     /// check fails) or `removed` (it is no member any more, and has connections).
@@ -234,4 +237,7 @@ pub struct Drain {
     pub left: u64,
     /// Until those that are left are ended; 0 while they are being ended, null for never.
     pub ends_in_s: Option<f64>,
+    /// The group that it is no member of any more, which is why its connections are to end; null where somebody asked for the drain.
+    #[serde(default)]
+    pub removed_from: Option<String>,
 }

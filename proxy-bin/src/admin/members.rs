@@ -45,7 +45,8 @@ async fn change(api: &Api, wanted: Wanted) -> Answer {
 fn told(proxy: &Generation<TcpDialer>, changed: Changed) -> MemberChange {
     let Changed { group, target, changed, leaving } = changed;
     let found = targets::groups(proxy).into_iter().find(|one| *one.name == *group);
-    let member = found.and_then(|group| group.members.into_iter().find(|member| member.target == target));
+    let members = found.map_or_else(|| targets::of_route_named(proxy, &group), |group| group.members);
+    let member = members.into_iter().find(|member| member.target == target);
     MemberChange {
         group: group.to_string(),
         connections: member.as_ref().map_or(0, |member| member.connections.used),

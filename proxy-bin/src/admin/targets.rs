@@ -11,7 +11,7 @@ use proxy_conn::breaker::BreakerView;
 use proxy_core::Bound;
 use proxy_core::TcpDialer;
 use proxy_upstream::balance::Rank;
-use proxy_upstream::{Balance, HashKey, HealthState, HealthView, Member, MemberOptions};
+use proxy_upstream::{Balance, HashKey, HealthState, HealthView, Known, Member, MemberOptions, NameOptions};
 use tokio::time::Instant;
 
 use super::api::Api;
@@ -19,7 +19,7 @@ use super::minutes::with_minutes;
 use super::outcomes;
 use super::view::{bound, secs, usage};
 use crate::config::{Action, RouteConfig};
-use proxy_api::model::{Group, Outcomes, Target, Usage};
+use proxy_api::model::{Group, GroupName, Outcomes, Target, Usage};
 use proxy_dataplane::generation::Generation;
 
 type Served = Generation<TcpDialer>;
@@ -45,10 +45,20 @@ pub(super) fn of_route(proxy: &Served, index: usize, route: &RouteConfig) -> Vec
     let target = |(nth, target): (usize, &proxy_upstream::Target)| match state
         .and_then(|state| state.targets.nth(nth))
     {
-        Some(member) => of_member(&route.name, member, None, &MemberOptions::new(target.clone())),
+        Some(member) => {
+            let options = MemberOptions::new(target.clone());
+            let by_hand = options.weight != member.weight();
+            Target { by_hand, ..of_member(&route.name, member, None, &options) }
+        }
         None => never_dialled(&route.name, target, route),
     };
     targets.iter().enumerate().map(target).collect()
+}
+
+/// The targets that the route of this name lists; none where there is no such route.
+pub(super) fn of_route_named(proxy: &Served, name: &str) -> Vec<Target> {
+    let found = proxy.settings.routes.routes().find(|matched| *matched.payload.name == *name);
+    found.map(|matched| of_route(proxy, matched.index, matched.payload)).unwrap_or_default()
 }
 
 /// The groups that have a name, with their members.
@@ -68,10 +78,25 @@ pub(super) fn groups(proxy: &Served) -> Vec<Group> {
             connections: members.iter().map(|member| member.connections.used).sum(),
             members_up: members.iter().filter(|member| is_up(member)).count() as u64,
             members_in_all: members.iter().filter(|member| member.state != REMOVED).count() as u64,
+            names: names(group, &members),
             members,
         }
     };
     proxy.groups().map(group).collect()
+}
+
+/// The names that stand for members of a group.
+fn names(group: &proxy_upstream::Group, members: &[Target]) -> Vec<GroupName> {
+    let name = |(options, known): (&NameOptions, Known)| {
+        let name = options.name.to_string();
+        GroupName {
+            members: members.iter().filter(|member| member.found_by.as_ref() == Some(&name)).count() as u64,
+            name,
+            found_s: known.found_at.map(|at| secs(at.elapsed())),
+            error: known.error.map(|why| why.to_string()),
+        }
+    };
+    group.names().map(name).collect()
 }
 
 /// Members of a group that a live sample has at most: with ten thousand it would be megabytes a second.
@@ -109,9 +134,15 @@ fn balance(balance: Balance) -> &'static str {
 fn of_group(group: &proxy_upstream::Group) -> Vec<Target> {
     let configured: HashSet<&str> = group.iter().map(|member| &*member.name).collect();
     let slow_start = group.options().slow_start.map(Bound::get);
+    let found_by = |options: &MemberOptions| {
+        let name = group.options().names.get(usize::from(options.found_by).checked_sub(1)?)?;
+        Some(name.name.to_string())
+    };
     let one = |(member, options): (Arc<Member>, MemberOptions)| {
-        let by_hand = options.weight != member.weight() || !configured.contains(&*member.name);
-        Target { by_hand, ..of_member("", &member, slow_start, &options) }
+        let found_by = found_by(&options);
+        let is_known = found_by.is_some() || configured.contains(&*member.name);
+        let by_hand = options.weight != member.weight() || !is_known;
+        Target { by_hand, found_by, ..of_member("", &member, slow_start, &options) }
     };
     let members = group.member_options().into_iter().map(one);
     let gone = group
@@ -132,6 +163,7 @@ fn of_member(route: &str, member: &Member, slow_start: Option<Duration>, options
         route: route.to_owned(),
         group: None,
         target: member.name.to_string(),
+        found_by: None,
         state: standing.state.to_owned(),
         why: standing.why,
         since_s: standing.since.map(|since| secs(since.elapsed())),
@@ -206,6 +238,7 @@ fn never_dialled(route: &str, target: &proxy_upstream::Target, config: &RouteCon
         route: route.to_owned(),
         group: None,
         target: target.to_string(),
+        found_by: None,
         state: "up".to_owned(),
         why: None,
         since_s: None,

@@ -17,23 +17,24 @@ use std::sync::Arc;
 
 use proxy_conn::BreakerOptions;
 use proxy_core::egress::{Interface, Mark};
-use proxy_core::{Bound, Egress, Source};
+use proxy_core::{Bound, Congestion, Egress, Source};
 use proxy_dataplane::settings::{Action, Connections, GroupConfig};
 use proxy_upstream::health::CheckHeader;
-use proxy_upstream::{Balance, GroupOptions, HashKey, HealthOptions, Leaving, Percent};
+use proxy_upstream::{Balance, Discovery, GroupOptions, HashKey, HealthOptions, Leaving, Percent};
 use proxy_values::choice::{self, Choice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::breaker::BreakerFile;
 use super::document::{Document, Place};
+use super::egress::Own;
 use super::file::{ConfigFile, RouteFile};
 use super::{egress, route};
 
 pub(super) use check::{check, unused};
 pub(super) use forward::ForwardFile;
 use health::{CheckFile, OutliersFile};
-pub(super) use member::MemberFile;
+pub(super) use member::{MemberFile, To};
 pub(super) use name::GroupName;
 
 /// Targets that stand for each other. A route is taken to them by `forward = "@NAME"`, and so may be any number of routes: what is
@@ -41,7 +42,10 @@ pub(super) use name::GroupName;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupFile {
-    /// The targets, each by itself or as `{ to = target, weight = 2 }`. At least one.
+    /// The targets, each by itself or as `{ to = target, weight = 2 }`. At least one. In place of a target goes a name that stands
+    /// for members, which come and go with its answers: `"srv+_pg._tcp.example"`, the servers of a service by its SRV records, whose
+    /// priority is the level, and whose weight the weight; or `"dns+web.example:80"`, each address of a host by itself. (Without
+    /// `dns+` a host is one member, whatever its addresses.)
     #[schemars(length(min = 1))]
     pub(super) members: Vec<MemberFile>,
     /// Which member a connection is taken to: `"round_robin"`, each in its turn, by weight; `"least_connections"`, the one that has
@@ -83,6 +87,8 @@ pub(super) struct GroupFile {
     /// When outcomes of connections take a member out for a while; `{}` for the defaults. Default: they do not.
     #[serde(default)]
     outliers: Option<OutliersFile>,
+    /// The congestion control of connections to its members. Default: that of the whole proxy. A route that has its own goes before.
+    pub(super) congestion: Option<Congestion>,
     /// The addresses that connections to its members come from, those of checks too. Default: that of the whole proxy. A route that
     /// has its own goes before.
     #[serde(default)]
@@ -231,7 +237,9 @@ impl GroupFile {
 
     /// How its members are reached, where it says so.
     pub(super) fn egress(&self, defaults: &Egress) -> Option<Arc<Egress>> {
-        egress::over(defaults, self.source.as_ref(), self.interface.as_ref(), self.mark)
+        let Self { congestion, source, interface, mark, .. } = self;
+        Own { congestion: *congestion, source: source.as_ref(), interface: interface.as_ref(), mark: *mark }
+            .over(defaults)
     }
 
     fn resolved(
@@ -247,11 +255,12 @@ impl GroupFile {
             .panic_threshold(self.panic_threshold)
             .on_removed(self.on_removed.into())
             .health(health)
+            .names(self.members.iter().filter_map(MemberFile::name).collect())
             .egress(self.egress(egress));
         if let Some(most) = self.max_connections_per_member {
             options = options.max_connections_per_member(most.get() as usize);
         }
-        GroupConfig::new(name, self.members.iter().map(MemberFile::resolved), options)
+        GroupConfig::new(name, self.members.iter().filter_map(MemberFile::listed), options)
     }
 }
 
@@ -260,14 +269,24 @@ pub(super) fn place<'d, 't>(document: &'d Document<'t>, name: &str) -> Place<'d,
     document.root().key("groups").named(name)
 }
 
-/// Where the target is written that has this place among those of a route: in the route, or in its group.
+/// Where the target is written that has this place among those of a route: in the route, or in its group, among those that are listed
+/// there.
 pub(super) fn place_of_target<'d, 't>(
     document: &'d Document<'t>,
     (route, action): (usize, &Action),
     nth: usize,
 ) -> Place<'d, 't> {
     match action {
-        Action::Group(group) => place(document, &group.name).key("members").index(nth),
+        Action::Group(group) => {
+            let members = place(document, &group.name).key("members");
+            let is_listed = |at: &usize| {
+                let written = members.index(*at);
+                let text = written.text().or_else(|| written.key("to").text());
+                !text.is_some_and(Discovery::is_meant)
+            };
+            let all = group.members().len() + group.options.names.len();
+            members.index((0..all).filter(is_listed).nth(nth).unwrap_or(nth))
+        }
         Action::Forward(_) | Action::Refuse => {
             route::place(document, route).key("action").key("forward").index(nth)
         }

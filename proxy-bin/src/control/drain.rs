@@ -26,6 +26,7 @@ use super::running::Running;
 use super::state::State;
 use crate::unknown::Unknown;
 use proxy_api::model::{Drain, DrainKind, DrainRequest};
+use proxy_dataplane::departures::Departure;
 use proxy_dataplane::generation::Generation;
 use proxy_dataplane::listeners::Inherited;
 
@@ -166,14 +167,17 @@ async fn undo(
 }
 
 /// The drains under way, in the order in which they were asked for. What somebody asked for lasts until it is undone, also where
-/// nothing has the name any more: it may come back. What a reload began is over with its connections.
+/// nothing has the name any more: it may come back. What a reload began is over with its connections. Last come members that their
+/// groups have no more, and whose connections have a time to end.
 #[must_use]
 pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
-    let entries = running.drains.all();
+    let (now, entries) = (Instant::now(), running.drains.all());
+    let departures = running.plane.departures();
+    let departures = departures.iter().map(|departure| of_departure(departure, now));
     if entries.is_empty() {
-        return Vec::new();
+        return departures.collect();
     }
-    let (now, proxy) = (Instant::now(), running.proxy());
+    let proxy = running.proxy();
     let views: Vec<_> = running.plane.tracker().snapshot();
     let mut drains = Vec::new();
     for entry in entries {
@@ -183,7 +187,22 @@ pub(crate) fn drains(running: &Arc<Running>) -> Vec<Drain> {
             drains.push(entry.told(left, now));
         }
     }
+    drains.extend(departures);
     drains
+}
+
+/// What is told of a removed member whose connections have a time to end.
+fn of_departure(departure: &Departure, now: Instant) -> Drain {
+    let member = departure.removed.of.member();
+    Drain {
+        kind: DrainKind::Target,
+        name: Some(member.name.to_string()),
+        since_s: now.saturating_duration_since(departure.since).as_secs_f64(),
+        began_with: departure.began_with as u64,
+        left: member.limit.in_use() as u64,
+        ends_in_s: Some(departure.ends_at.saturating_duration_since(now).as_secs_f64()),
+        removed_from: Some(departure.removed.group.to_string()),
+    }
 }
 
 fn drain_of(running: &Arc<Running>, kind: DrainKind, name: &str) -> Option<Drain> {

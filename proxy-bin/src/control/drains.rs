@@ -117,6 +117,7 @@ impl Entry {
             began_with: self.began_with,
             left,
             ends_in_s: self.ends_at.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+            removed_from: None,
         }
     }
 }

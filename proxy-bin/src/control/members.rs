@@ -1,4 +1,5 @@
-//! Members of groups, changed while the proxy runs: their weights, one more, one less.
+//! Members of groups, changed while the proxy runs: their weights, one more, one less. A route's own list is a group, too, whose
+//! members may be weighed.
 //!
 //! A weight lasts until a reload says another one than the file did, whoever is added or removed until the next reload
 //! ([`proxy_upstream::Group`] has the rule), and nothing lasts beyond the process.
@@ -6,15 +7,16 @@
 mod error;
 mod taken_back;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proxy_core::TcpDialer;
 use proxy_upstream::{ChangeError, Group, Leaving, MemberOptions, Target, Weight};
 use tracing::info;
 
-use super::leaving::see_off_members;
 use super::running::Running;
 use super::state::State;
+use crate::config::{Action, RouteConfig};
 use crate::unknown::Unknown;
 use proxy_api::model::{self, AddMember, RemoveMember, SetWeight};
 use proxy_dataplane::generation::{Generation, OfMember, Removed};
@@ -74,6 +76,37 @@ fn change_alone(running: &Arc<Running>, wanted: &Wanted) -> Result<Changed, Memb
     }
 }
 
+/// A group whose members may be weighed: one that has a name, or a route's own list.
+#[derive(Clone, Copy)]
+struct Weighable<'p> {
+    /// What it is called: its name, or the route's.
+    name: &'p Arc<str>,
+    group: &'p Group,
+}
+
+/// Those of the groups that have a name.
+fn groups(proxy: &Served) -> impl Iterator<Item = Weighable<'_>> {
+    proxy.groups().map(|group| Weighable { name: group.name(), group })
+}
+
+/// The route's own list of this name, from now on if nobody has taken the route yet.
+fn list<'p>(proxy: &'p Served, index: usize, route: &'p RouteConfig) -> Option<Weighable<'p>> {
+    let Action::Forward(_) = &route.action else { return None };
+    Some(Weighable { name: &route.name, group: &proxy.route(index)?.targets })
+}
+
+/// The group of this name, or the list of the route of this name. A group goes before; with an `@` it is a group.
+fn named_or_list<'p>(proxy: &'p Served, name: &str) -> Result<Weighable<'p>, MemberError> {
+    let of_group = named(proxy, name).map(|group| Weighable { name: group.name(), group });
+    if of_group.is_ok() || name.starts_with('@') {
+        return of_group;
+    }
+    let mut routes = proxy.settings.routes.routes();
+    let of_route = routes.find(|route| *route.payload.name == *name);
+    let of_route = of_route.and_then(|route| list(proxy, route.index, route.payload));
+    of_route.map_or(of_group, Ok)
+}
+
 /// The group of this name.
 fn named<'p>(proxy: &'p Served, name: &str) -> Result<&'p Group, MemberError> {
     // As a route names it, too.
@@ -82,19 +115,27 @@ fn named<'p>(proxy: &'p Served, name: &str) -> Result<&'p Group, MemberError> {
     proxy.group(bare).map(|group| &**group).ok_or_else(|| Unknown::new("group", bare, names()).into())
 }
 
-/// The one group that has such a member.
-fn of_target<'p>(proxy: &'p Served, target: &str) -> Result<&'p Group, MemberError> {
-    let has = |group: &Group| group.members().iter().any(|member| *member.name == *target);
-    let having: Vec<&Group> = proxy.groups().map(|group| &**group).filter(|group| has(group)).collect();
+/// The one group, or route's list, that has such a member.
+fn of_target<'p>(proxy: &'p Served, target: &str) -> Result<Weighable<'p>, MemberError> {
+    let has = |of: &Weighable<'_>| of.group.members().iter().any(|member| *member.name == *target);
+    let listed = |action: &Action| match action {
+        Action::Forward(targets) => targets.iter().any(|listed| listed.to_string() == *target),
+        Action::Group(_) | Action::Refuse => false,
+    };
+    let routes = proxy.settings.routes.routes().filter(|route| listed(&route.payload.action));
+    let lists = routes.filter_map(|route| list(proxy, route.index, route.payload));
+    let having: Vec<Weighable<'_>> = groups(proxy).filter(has).chain(lists).collect();
     match having.as_slice() {
-        [one] => Ok(one),
+        [one] => Ok(*one),
         [] => {
             let members = proxy.groups().flat_map(|group| group.members());
-            let names: Vec<String> = members.map(|member| member.name.to_string()).collect();
-            Err(Unknown::new("member of a group with a name", target, names).into())
+            let members = members.map(|member| member.name.to_string());
+            let routes = proxy.settings.routes.routes();
+            let listed = routes.flat_map(|route| route.payload.action.targets()).map(ToString::to_string);
+            Err(Unknown::new("target", target, members.chain(listed).collect::<BTreeSet<_>>()).into())
         }
         several => {
-            let groups = several.iter().map(|group| group.name().to_string()).collect();
+            let groups = several.iter().map(|of| of.name.to_string()).collect();
             Err(MemberError::Several { target: target.to_owned(), groups })
         }
     }
@@ -111,17 +152,17 @@ fn weight(number: u32) -> Result<Weight, MemberError> {
 
 fn set_weight(proxy: &Served, wanted: &SetWeight) -> Result<Changed, MemberError> {
     let target = target(&wanted.target)?.to_string();
-    let group = match &wanted.group {
-        Some(group) => named(proxy, group)?,
+    let Weighable { name, group } = match &wanted.group {
+        Some(group) => named_or_list(proxy, group)?,
         None => of_target(proxy, &target)?,
     };
     let weight = weight(wanted.weight)?;
     let before = group.set_weight(&target, weight).map_err(|error| refused(error, group))?;
     if before != weight {
         let (now, before) = (weight.get(), before.get());
-        info!(group = %group.name(), target, weight = now, before, "the weight of a member was set");
+        info!(group = %name, target, weight = now, before, "the weight of a member was set");
     }
-    Ok(Changed { group: Arc::clone(group.name()), target, changed: before != weight, leaving: None })
+    Ok(Changed { group: Arc::clone(name), target, changed: before != weight, leaving: None })
 }
 
 fn add(proxy: &Served, wanted: &AddMember) -> Result<Changed, MemberError> {
@@ -149,7 +190,7 @@ fn remove(running: &Arc<Running>, proxy: &Served, wanted: &RemoveMember) -> Resu
         let of = OfMember::new(member);
         Removed { group: Arc::clone(group.name()), of, on_removed: leaving }
     });
-    see_off_members(running, removed.collect(), running.config().graceful_shutdown_timeout.get());
+    running.plane.see_off(removed.collect(), running.config().graceful_shutdown_timeout.get());
     Ok(Changed { group: Arc::clone(group.name()), target, changed: true, leaving: Some(leaving) })
 }
 

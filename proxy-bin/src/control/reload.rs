@@ -31,7 +31,6 @@ use refusal::Refusal;
 
 use super::aside::AsideError;
 use super::drain::drain_removed;
-use super::leaving::see_off_members;
 use super::members::taken_back;
 use super::running::{Running, unix_time};
 use super::state::State;
@@ -137,7 +136,7 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
     let reload = taken(running, changes, warnings);
     plane.listeners().close(&gone).await;
     see_off(running, &was, &config);
-    see_off_members(running, before.removed_by(&running.proxy()), config.graceful_shutdown_timeout.get());
+    plane.see_off(before.removed_by(&running.proxy()), config.graceful_shutdown_timeout.get());
     watch_file(running);
     reload
 }

@@ -7,7 +7,7 @@ fn every_example_is_a_configuration() {
     let docs = include_str!("../../../docs/balancing.md");
     let examples: Vec<&str> =
         docs.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 7, "one for each algorithm, and levels");
+    assert_eq!(examples.len(), 8, "one for each algorithm, levels, and names");
     let mut balances = std::collections::HashSet::new();
     for example in examples {
         let config = good(&format!(

@@ -421,7 +421,7 @@ error: unknown key `lb_policy`
 3 | lb_policy = "p2c"
   | ^^^^^^^^^ did you mean `balance`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `source`, `interface`, `mark`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `congestion`, `source`, `interface`, `mark`
 
 error: unknown key `maxconn`
  --> proxy.toml:4:1
@@ -429,7 +429,7 @@ error: unknown key `maxconn`
 4 | maxconn = 5
   | ^^^^^^^ did you mean `max_connections_per_member`?
   |
-  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `source`, `interface`, `mark`
+  = help: the keys here are `members`, `balance`, `max_connections_per_member`, `breaker`, `slow_start`, `panic_threshold`, `on_removed`, `check`, `on_down`, `outliers`, `congestion`, `source`, `interface`, `mark`
 "#);
     assert_snapshot!(refusal(&group("members = [\"a:1\"]\nbreaker = { cool_down = \"9m\" }")), @r#"
 error: `cool_down` (9m) is longer than `longest_cool_down` (2m)
@@ -589,4 +589,53 @@ fn a_member_brings_as_many_as_its_weight_says_and_one_that_stands_in_all() {
     assert_eq!(brought(&backup, "", 999).unwrap(), "999 here, 1000 there");
     let level = format!("\"10.0.0.2:1\", {{ to = \"{here}\", priority = 1 }}");
     assert_eq!(brought(&level, "", 999).unwrap(), "999 here, 1000 there");
+}
+
+#[test]
+fn names_that_stand_for_members() {
+    let members = r#"members = [
+    "srv+_pg._tcp.db.example",
+    "10.0.0.1:1",
+    { to = "srv+_Pg._tcp.spare.example", backup = true },
+    { to = "dns+web.example:80", weight = 3, priority = 1 },
+]"#;
+    let config = good(&group(members));
+    let names = config.settings.groups[0].options.names.iter();
+    let text = |one: &proxy_upstream::NameOptions| {
+        format!("{} weight {} priority {} {}", one.name, one.weight, one.priority, one.backup)
+    };
+    assert_snapshot!(names.map(text).collect::<Vec<_>>().join("\n"), @r"
+    srv+_pg._tcp.db.example weight 1 priority 0 false
+    srv+_pg._tcp.spare.example weight 1 priority 0 true
+    dns+web.example:80 weight 3 priority 1 false
+    ");
+    assert_eq!(config.settings.groups[0].members().len(), 1);
+    assert!(good(&group("members = [\"srv+_pg._tcp.db.example\"]")).warnings.is_empty());
+}
+
+#[test]
+fn names_that_stand_for_members_are_none() {
+    let refused = |text: &str| refusal(&group(text)).lines().next().unwrap_or_default().to_owned();
+    assert_snapshot!(refusal(&group("members = [\"srv+db.example\"]")), @r#"
+error: "srv+db.example" is no service: it is written as in "srv+_pg._tcp.example", its name and its protocol each with a "_"
+ --> proxy.toml:2:12
+  |
+2 | members = ["srv+db.example"]
+  |            ^^^^^^^^^^^^^^^^
+"#);
+    assert_snapshot!(refused("members = [{ to = \"dns+web.example\" }]"), @r#"error: "dns+web.example" lacks the port that each address is dialled on: it is written as in "dns+web.example:80""#);
+    assert_snapshot!(refusal(&group("members = [\"10.0.0.1:1\", { to = \"srv+_pg._tcp.x\", weight = 2 }]")), @r#"
+error: SRV records say the weight of each server themselves
+ --> proxy.toml:2:60
+  |
+2 | members = ["10.0.0.1:1", { to = "srv+_pg._tcp.x", weight = 2 }]
+  |                                                            ^ this has no effect
+  |
+  = help: take it out
+"#);
+    assert_snapshot!(refused("members = [\"srv+_pg._tcp.x\", \"srv+_pg._tcp.x\"]"), @r#"error: "srv+_pg._tcp.x" is twice a member of group "inner""#);
+    let listed = route("@inner").replace("\"@inner\"", "[\"srv+_pg._tcp.x\"]");
+    assert_snapshot!(refusal(&listed).lines().next().unwrap_or_default(), @r#"error: "srv+_pg._tcp.x" is a name that stands for members: it is one of `members` in [groups.NAME], which a route is taken to by forward = "@NAME""#);
+    let many: String = (0..65).map(|n| format!("\"srv+_s{n}._tcp.x\",")).collect();
+    assert!(refusal(&group(&format!("members = [{many}]"))).contains("has more than 64 names"));
 }

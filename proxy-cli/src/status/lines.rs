@@ -136,7 +136,10 @@ const SHOWN: f64 = 0.05;
 
 /// How far a drain is, in a line.
 pub(crate) fn drain_line(drain: &Drain) -> String {
-    let what = drained(drain.kind, drain.name.as_deref());
+    let mut what = drained(drain.kind, drain.name.as_deref());
+    if let Some(group) = &drain.removed_from {
+        what = format!("{what}, no member of group {group} any more");
+    }
     let ends = match drain.ends_in_s {
         Some(due) if drain.left > 0 && due >= SHOWN => format!("; those are ended in {}", age(due)),
         Some(_) if drain.left > 0 => "; those are being ended".to_owned(),

@@ -48,6 +48,7 @@ fn everything_that_wants_attention_is_marked() {
         began_with: 200,
         left: 120,
         ends_in_s: Some(30.0),
+        removed_from: None,
     });
     status.log.lost_total = 3;
     status.last_upgrade = Some(Upgrade {
@@ -136,6 +137,7 @@ fn a_drain_says_what_becomes_of_those_that_are_left() {
         began_with: 9,
         left,
         ends_in_s,
+        removed_from: None,
     };
     let cases =
         [(3, None), (3, Some(12.0)), (3, Some(0.05)), (3, Some(0.04)), (3, Some(0.0)), (0, Some(0.0))];
@@ -148,6 +150,13 @@ fn a_drain_says_what_becomes_of_those_that_are_left() {
     everything: 3 of 9 left after 30s; those are being ended
     everything: 0 of 9 left after 30s
     ");
+    let removed = Drain {
+        kind: DrainKind::Target,
+        name: Some("10.0.0.1:80".to_owned()),
+        removed_from: Some("inner".to_owned()),
+        ..drain(3, Some(12.0))
+    };
+    insta::assert_snapshot!(drain_line(&removed), @"target 10.0.0.1:80, no member of group inner any more: 3 of 9 left after 30s; those are ended in 12s");
 }
 
 #[test]

@@ -70,8 +70,7 @@ fn word<D>(conn: &ConnGuard, at: &Listener, proxy: &Generation<D>, name: Option<
 
 /// Whether a route takes nobody any more: it drains, or all its members do.
 fn drains(route: &RouteState) -> bool {
-    let mut members = route.targets.iter().peekable();
-    route.draining.is_on() || (members.peek().is_some() && members.all(|member| member.draining.is_on()))
+    route.draining.is_on() || route.targets.all_draining()
 }
 
 fn percent(limit: &Limit) -> u8 {

@@ -10,6 +10,7 @@ use proxy_core::{Dial, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
 use super::admit::{Admitted, Permits};
 use super::announce::{Known, announce};
 use super::client::while_client_stays;
+use super::found;
 use super::passage::Passage;
 use super::route::Routed;
 
@@ -39,7 +40,12 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     admitted: Admitted<'_, S, D>,
 ) -> Result<Dialled<D::Stream>, Verdict> {
     let Admitted { permits, routed } = admitted;
-    let Routed { passage, route, state, deadlines, candidates, .. } = routed;
+    let Routed { mut passage, route, state, deadlines, mut candidates, .. } = routed;
+    if candidates.addresses.is_empty() {
+        // In a box of its own: it is hardly ever needed.
+        candidates =
+            Box::pin(found::members(conn, &mut passage, state, deadlines.connection_timeout)).await?;
+    }
     let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
     let own = route.egress.as_ref().or(state.targets.options().egress.as_ref());
     let egress = own.unwrap_or(&proxy.settings.egress);

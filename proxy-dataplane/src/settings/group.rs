@@ -9,7 +9,7 @@ use proxy_upstream::{GroupOptions, MemberOptions, Target};
 pub struct GroupConfig {
     /// The name in logs and metrics, without the `@` that refers to it.
     pub name: Arc<str>,
-    /// Its members; never empty.
+    /// Its members that are listed; none only where there are [`names`](GroupOptions::names).
     members: Arc<[MemberOptions]>,
     /// Where they are, in the same order.
     targets: Arc<[Target]>,
@@ -30,7 +30,7 @@ impl GroupConfig {
         Self { name, members, targets, options }
     }
 
-    /// Its members, in the order of the configuration.
+    /// Its members that are listed, in the order of the configuration.
     #[must_use]
     pub fn members(&self) -> &[MemberOptions] {
         &self.members

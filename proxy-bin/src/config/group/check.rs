@@ -11,7 +11,7 @@ use super::super::file::{ActionFile, ConfigFile, RouteFile};
 use super::super::finding::Finding;
 use super::super::send_proxy::SendProxyFile;
 use super::super::{egress, route};
-use super::{ForwardFile, GroupFile, GroupName, earlier, health, place};
+use super::{ForwardFile, GroupFile, GroupName, To, earlier, health, place};
 
 /// Errors of the groups, and of the routes that are taken to them.
 pub(in crate::config) fn check(
@@ -118,7 +118,11 @@ fn check_one(name: &GroupName, group: &GroupFile, place: &Place<'_, '_>, finding
         findings.push(finding.label("at least one target has to be here"));
         return;
     }
-    let (own, targets) = (group.egress(&Egress::default()), group.members.iter().map(|member| &member.to));
+    let targets = group.members.iter().filter_map(|member| match &member.to {
+        To::Target(target) => Some(target),
+        To::Name(_) => None,
+    });
+    let own = group.egress(&Egress::default());
     egress::refuse_unix(&format!("group \"{name}\""), own.as_deref(), targets, place, findings);
     for (again, first) in earlier(group.members.iter().map(|member| &member.to)) {
         let (again, first, target) = (members.index(again), members.index(first), group.members.get(again));
@@ -129,12 +133,32 @@ fn check_one(name: &GroupName, group: &GroupFile, place: &Place<'_, '_>, finding
                 .help("for a greater share, give it a `weight`: { to = \"…\", weight = 2 }"),
         );
     }
-    if group.members.iter().all(|member| member.weight == Weight::nearest(0)) {
+    check_names(name, group, &members, findings);
+    if group.members.iter().all(|member| member.weight() == Weight::nearest(0)) {
         findings.push(
             Finding::new(members.span(), format!("all members of group \"{name}\" have the weight 0"))
                 .label("so none of them is to get a connection")
                 .help("give one of them another weight"),
         );
+    }
+}
+
+/// Names of one group at most: look-ups of all of them are repeated for as long as the group is there.
+const MOST_NAMES: usize = 64;
+
+/// What is wrong with the names that stand for members of a group.
+fn check_names(name: &GroupName, group: &GroupFile, members: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+    let names = || group.members.iter().enumerate().filter(|(_, member)| matches!(member.to, To::Name(_)));
+    for (at, member) in names() {
+        for key in member.said_by_records() {
+            let title = format!("SRV records say the {key} of each server themselves");
+            let finding = Finding::new(members.index(at).key(key).span(), title);
+            findings.push(finding.label("this has no effect").help("take it out"));
+        }
+    }
+    if let Some((at, _)) = names().nth(MOST_NAMES) {
+        let title = format!("group \"{name}\" has more than {MOST_NAMES} names that stand for members");
+        findings.push(Finding::new(members.index(at).span(), title).label("this is one too many"));
     }
 }
 

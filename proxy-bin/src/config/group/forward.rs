@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use proxy_upstream::Target;
+use proxy_upstream::{Discovery, Target};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 
@@ -80,6 +80,13 @@ impl<'de> Visitor<'de> for OneOfThem {
         if text.starts_with('@') {
             let error = format_args!(
                 "\"{text}\" is a group, and a list has targets alone: write forward = \"{text}\""
+            );
+            return Err(E::custom(error));
+        }
+        if Discovery::is_meant(text) {
+            let error = format_args!(
+                "\"{text}\" is a name that stands for members: it is one of `members` in [groups.NAME], which a route is taken to \
+                 by forward = \"@NAME\""
             );
             return Err(E::custom(error));
         }

@@ -20,8 +20,8 @@ pub enum MemberError {
         /// What it has.
         unknown: Unknown,
     },
-    /// Several groups have such a member.
-    #[error("{target} is a member of several groups: name one of {}", groups.join(", "))]
+    /// Several groups, or lists of routes, have such a member.
+    #[error("{target} is a target of several groups or routes: name one of {}", groups.join(", "))]
     Several {
         /// The member.
         target: String,

@@ -13,9 +13,11 @@ pub(crate) fn taken_back(proxy: &Served, before: &Config, next: &Config) -> Vec<
         let Some(was) = named(before, group.name()) else { continue };
         let (was, is): (HashSet<_>, HashSet<_>) =
             (was.targets().iter().collect(), is.targets().iter().collect());
-        let members = group.members();
-        let now: HashSet<_> = members.iter().map(|member| member.target()).collect();
-        for added in now.iter().filter(|target| !was.contains(*target) && !is.contains(*target)) {
+        let members = group.member_options();
+        let now: HashSet<_> = members.iter().map(|(member, _)| member.target()).collect();
+        let listed =
+            members.iter().filter(|(_, options)| options.found_by == 0).map(|(member, _)| member.target());
+        for added in listed.filter(|target| !was.contains(target) && !is.contains(target)) {
             let group = group.name();
             warnings.push(format!("{added} was added to group {group} by hand, and is no member any more: the file does not list it"));
         }

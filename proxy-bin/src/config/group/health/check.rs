@@ -8,7 +8,7 @@ use super::super::super::document::Place;
 use super::super::super::file::RouteFile;
 use super::super::super::finding::Finding;
 use super::super::check::sent;
-use super::super::{GroupFile, GroupName, LeavingFile};
+use super::super::{GroupFile, GroupName, LeavingFile, To};
 use super::{CheckFile, KindFile, OutliersFile, Table};
 
 /// Errors of the group at this place.
@@ -157,7 +157,7 @@ fn which_port(group: &GroupFile, table: &Table, place: &Place<'_, '_>, findings:
     if table.port.is_some() || place.key("members").is_wounded() {
         return;
     }
-    let preserves = |target: &Target| matches!(target, Target::Tcp { port: TargetPort::Preserve, .. });
+    let preserves = |to: &To| matches!(to, To::Target(Target::Tcp { port: TargetPort::Preserve, .. }));
     if let Some(nth) = group.members.iter().position(|member| preserves(&member.to)) {
         let finding = Finding::new(place.key("check").span(), "it is not said which port is checked");
         findings.push(

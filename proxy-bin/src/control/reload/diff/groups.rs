@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use proxy_dataplane::settings::{Action, GroupConfig, RouteConfig};
 use proxy_route::RouteTable;
-use proxy_upstream::Target;
+use proxy_upstream::{Discovery, Target};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -25,7 +25,10 @@ pub(super) fn of(table: &mut Table, parts: &mut BTreeMap<Part, Shown>) {
 
 /// A member's target, and what is written of it beside that.
 fn taken_apart(written: Value) -> (String, Table) {
-    let named = |target: Value| Target::deserialize(target).map(|target| target.to_string());
+    let named = |target: Value| match target.as_str().filter(|text| Discovery::is_meant(text)) {
+        Some(name) => Ok(name.to_owned()),
+        None => Target::deserialize(target).map(|target| target.to_string()),
+    };
     let (target, rest) = match written.as_table() {
         Some(table) => {
             let mut rest = table.clone();
