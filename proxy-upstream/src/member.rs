@@ -233,6 +233,16 @@ impl Member {
         self.lag.over();
         // Told as what it is by whoever found it up.
         let _closed = self.breaker.recovered();
+        self.comes(Instant::now());
+    }
+
+    /// It takes no new connections from now on, or does again: then it starts slowly where its group does so.
+    pub fn drain(&self, on: bool) {
+        let ends = self.draining.is_on() && !on;
+        self.draining.set(on);
+        if ends {
+            self.comes(Instant::now());
+        }
     }
 
     /// It was dialled, and takes connections.

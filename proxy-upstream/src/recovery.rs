@@ -204,6 +204,9 @@ async fn try_once<D: Dial>(
         (Err(_), _) if target.has_moved(&leaving.failed_at()) => target.breaker.moved(),
         (Err(_), ticket) => ticket.and_then(|ticket| ticket.failed(Instant::now())),
     };
+    if change.as_ref().is_some_and(|change| change.to == BreakerState::Closed) {
+        target.comes(Instant::now());
+    }
     target.log(&entry.route, change);
     found
 }

@@ -7,7 +7,8 @@
 //!        └────┴──────┴────────► since it came
 //!                 slow_start
 //! ```
-//! That it was away is noted by whoever chooses, or looks who serves. While nobody does either, there is nothing to be overrun by.
+//! That it is back is noted by whoever finds it so (its check, its recovery, the operator who undoes its drain), and by whoever
+//! chooses, for what changes with a choice alone.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

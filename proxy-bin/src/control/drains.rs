@@ -69,7 +69,7 @@ impl Drains {
         let note = |route: &RouteState| {
             route.draining.set(has(DrainKind::Route, &route.name));
             for target in route.targets.iter() {
-                target.draining.set(has(DrainKind::Target, &target.name));
+                target.drain(has(DrainKind::Target, &target.name));
             }
         };
         if !entries.is_empty() {
@@ -78,7 +78,7 @@ impl Drains {
         }
         proxy.routes.iter().for_each(note);
         for member in proxy.groups().flat_map(|group| group.members()) {
-            member.draining.set(has(DrainKind::Target, &member.name));
+            member.drain(has(DrainKind::Target, &member.name));
         }
     }
 

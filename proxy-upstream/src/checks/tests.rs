@@ -285,3 +285,30 @@ async fn an_outlier_is_out_within_a_second_and_back_in_time_and_never_alone() {
     drop(world.reload(&GroupOptions::default()));
     assert!(world.group.nth(0).unwrap().health.is_up(), "nobody watches any more");
 }
+
+/// Nobody chooses meanwhile.
+#[tokio::test(start_paused = true)]
+async fn who_is_back_starts_slowly_whether_or_not_somebody_chose_while_it_was_away() {
+    let world = World::new(2, &options(text()).slow_start(Some(Bound::secs(10))));
+    let share = || world.group.nth(0).unwrap().share(Some(secs(10)));
+    tokio::time::sleep(secs(10)).await;
+    assert_eq!((world.state(0), share()), (HealthState::Up, 100), "it was there from the start");
+    world.set(0, Mood::Silent);
+    world.until(0, false).await;
+    world.set(0, Mood::Well);
+    world.until(0, true).await;
+    assert_eq!(share(), 10);
+    tokio::time::sleep(secs(5)).await;
+    assert!((54..=56).contains(&share()), "{}", share());
+    tokio::time::sleep(secs(5)).await;
+    assert_eq!(share(), 100);
+    let member = world.group.nth(0).unwrap();
+    member.drain(true);
+    member.drain(true);
+    assert_eq!(share(), 100);
+    member.drain(false);
+    assert_eq!(share(), 10);
+    tokio::time::sleep(secs(10)).await;
+    member.drain(false);
+    assert_eq!(share(), 100, "it was not drained");
+}
