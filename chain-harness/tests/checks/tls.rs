@@ -31,7 +31,8 @@ fn is_up_while_it_shakes_hands() {
         };
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let config = format!(
-            "http {{ access_log DIR/access.log; server {{ listen 127.0.0.1:PORT_A ssl; ssl_certificate {}; ssl_certificate_key {}; }} \
+            "http {{ access_log DIR/access.log; server {{ listen 127.0.0.1:PORT_A ssl; ssl_certificate {}; ssl_certificate_key {}; \
+             location = /ready {{ access_log off; return 204; }} location = /busy {{ return 503; }} }} \
              server {{ listen 127.0.0.1:PORT_B; }} }}",
             cert.display(),
             key.display()
@@ -46,6 +47,19 @@ fn is_up_while_it_shakes_hands() {
         let told = view(&plain).finding.unwrap().to_string();
         assert!(told.starts_with("no TLS handshake"), "{told}");
         drop(plain);
+        let asks = |path: &str, port| {
+            let check = format!(
+                r#"{{ kind = "https", path = "{path}", server_name = "a.test", interval = "100ms", timeout = "1s" }}"#
+            );
+            checking(nginx.at(port), &check)
+        };
+        let ready = asks("/ready", 0);
+        is_up(&ready).await;
+        let busy = asks("/busy", 0);
+        assert_eq!(is_down(&busy).await, HealthCause::Unexpected);
+        assert_eq!(view(&busy).finding.unwrap().to_string(), "status 503, which is not in 200-399");
+        assert_eq!(is_down(&asks("/ready", 1)).await, HealthCause::Unexpected, "no TLS there");
+        drop((ready, busy));
         assert_eq!(nginx.file("error.log"), "");
         follows(&hop, &mut nginx, HealthCause::Timeout).await;
     });

@@ -23,6 +23,8 @@ pub fn exchange(kind: &CheckKind) -> Option<Box<dyn Exchange>> {
         #[cfg(feature = "tls")]
         CheckKind::Tls(name) => Box::new(Tls::new(name.as_deref())),
         CheckKind::Http(http) => Box::new(Http::new(http)),
+        #[cfg(feature = "tls")]
+        CheckKind::Https(name, http) => Box::new(Tls::with(name.as_deref(), Box::new(Http::new(http)))),
         CheckKind::Text { send, expect } => Box::new(Text::new(send, expect)),
         CheckKind::Smartproxy(name) => Box::new(Asking::new(name.as_deref())),
     })

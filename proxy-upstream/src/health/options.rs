@@ -149,6 +149,9 @@ pub enum CheckKind {
     Tls(Option<Box<str>>),
     /// A request, and the status of its answer.
     Http(HttpCheck),
+    /// The same within TLS, whatever the certificate, with this server name if any.
+    #[cfg(feature = "tls")]
+    Https(Option<Box<str>>, HttpCheck),
     /// A text to send, if any, and one that has to be in the answer.
     Text {
         /// What is sent; nothing where it is empty.
@@ -174,6 +177,8 @@ impl CheckKind {
             #[cfg(feature = "tls")]
             Self::Tls(_) => "tls",
             Self::Http(_) => "http",
+            #[cfg(feature = "tls")]
+            Self::Https(..) => "https",
             Self::Text { .. } => "text",
             Self::Smartproxy(_) => "smartproxy",
         }

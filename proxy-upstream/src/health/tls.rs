@@ -1,7 +1,8 @@
-//! The check of a TLS server: a whole handshake, and a close in order.
+//! The check of a TLS server: a whole handshake, and a close in order; and between the two, whatever else is said inside.
 //!
 //! Whose certificate it is does not matter: it is about whether the server serves, and the check tells it nothing.
 
+use std::io::{Read as _, Write as _};
 use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,7 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::cause::Finding;
-use super::exchange::{Exchange, Step};
+use super::exchange::{Exchange, Step, Then, closed, too_long};
 
 /// The longest first flight of a server that is heard out: certificates take a few KiB, and some chains tens.
 const MOST: usize = 256 << 10;
@@ -25,13 +26,57 @@ pub(super) struct Tls {
     connection: Result<ClientConnection, Error>,
     /// How many bytes were read.
     read: usize,
+    inside: Option<Inside>,
+}
+
+/// A conversation within the connection.
+struct Inside {
+    exchange: Box<dyn Exchange>,
+    has_begun: bool,
+    heard: Vec<u8>,
 }
 
 impl Tls {
     pub(super) fn new(name: Option<&str>) -> Self {
         let name = name.and_then(|name| ServerName::try_from(name.to_owned()).ok()).unwrap_or_else(nobody);
         let connection = CONFIG.clone().and_then(|config| ClientConnection::new(config, name));
-        Self { connection, read: 0 }
+        Self { connection, read: 0, inside: None }
+    }
+
+    /// The same with a conversation after the handshake, whose verdict is that of the whole.
+    pub(super) fn with(name: Option<&str>, exchange: Box<dyn Exchange>) -> Self {
+        let inside = Inside { exchange, has_begun: false, heard: Vec::new() };
+        Self { inside: Some(inside), ..Self::new(name) }
+    }
+}
+
+impl Inside {
+    /// Begins, or hears what was decrypted; whether the server is well.
+    fn goes_on(
+        &mut self,
+        connection: &mut ClientConnection,
+        new: usize,
+        is_closed: bool,
+    ) -> Result<bool, Finding> {
+        let failed = |error: std::io::Error| Finding::unexpected(format!("no TLS connection: {error}"));
+        if !std::mem::replace(&mut self.has_begun, true) {
+            connection.writer().write_all(&self.exchange.begin().send).map_err(failed)?;
+        }
+        if new > 0 {
+            let before = self.heard.len();
+            self.heard.resize(before + new, 0);
+            let room = self.heard.get_mut(before..).unwrap_or_default();
+            connection.reader().read_exact(room).map_err(failed)?;
+            let step = self.exchange.hear(&self.heard)?;
+            connection.writer().write_all(&step.send).map_err(failed)?;
+            if step.then == Then::Well {
+                return Ok(true);
+            }
+            if self.heard.len() >= self.exchange.most() {
+                return Err(too_long(&self.heard));
+            }
+        }
+        if is_closed { Err(closed(&self.heard)) } else { Ok(false) }
     }
 }
 
@@ -57,11 +102,21 @@ impl Exchange for Tls {
         let connection = self.connection.as_mut().map_err(|error| failed(error))?;
         let mut new = heard.get(self.read..).unwrap_or_default();
         self.read = heard.len();
-        while !new.is_empty() && connection.is_handshaking() {
+        let mut is_well = false;
+        while !new.is_empty() && !is_well {
             connection.read_tls(&mut new).map_err(|error| failed(&Error::General(error.to_string())))?;
-            connection.process_new_packets().map_err(|error| failed(&error))?;
+            let state = connection.process_new_packets().map_err(|error| failed(&error))?;
+            if connection.is_handshaking() {
+                continue;
+            }
+            is_well = match &mut self.inside {
+                None => true,
+                Some(inside) => {
+                    inside.goes_on(connection, state.plaintext_bytes_to_read(), state.peer_has_closed())?
+                }
+            };
         }
-        if connection.is_handshaking() {
+        if !is_well {
             return Ok(Step::send(flush(connection)));
         }
         connection.send_close_notify();

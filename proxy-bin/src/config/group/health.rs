@@ -43,6 +43,8 @@ enum KindFile {
     Tls,
     /// A `GET`, and the status of its answer.
     Http,
+    /// The same within TLS, whatever the certificate.
+    Https,
     /// Another SmartProxy is asked how it is.
     Smartproxy,
 }
@@ -58,6 +60,7 @@ impl KindFile {
             Self::Ssh => "ssh",
             Self::Tls => "tls",
             Self::Http => "http",
+            Self::Https => "https",
             Self::Smartproxy => "smartproxy",
         }
     }
@@ -69,8 +72,8 @@ impl KindFile {
 struct Table {
     /// What is said and expected: `"connect"`, a handshake alone that is ended before the backend's program is told of it, and
     /// proves no more than a kernel that listens; `"redis"`; `"postgres"`; `"mariadb"`, a login as `user`; `"smtp"`; `"ssh"`, which
-    /// costs the server a line in its log; `"tls"`, a handshake whatever the certificate; `"http"`; `"smartproxy"`, another
-    /// SmartProxy, which says how loaded it is and whether it drains. Needed, unless there is `expect`.
+    /// costs the server a line in its log; `"tls"`, a handshake whatever the certificate; `"http"`; `"https"`, the two together;
+    /// `"smartproxy"`, another SmartProxy, which says how loaded it is and whether it drains. Needed, unless there is `expect`.
     kind: Option<KindFile>,
     /// A text that is sent, instead of a `kind`; nothing where it is left out.
     send: Option<Box<str>>,
@@ -78,13 +81,13 @@ struct Table {
     expect: Option<Box<str>>,
     /// Who logs in to `"mariadb"`: a user without rights and without a password. Default `"smartproxy_check"`.
     user: Option<Box<str>>,
-    /// What is asked of `"http"`. Default `"/"`.
+    /// What is asked of `"http"` and `"https"`. Default `"/"`.
     path: Option<Box<str>>,
-    /// Whom it is asked of, the header `Host`. Default `"localhost"`.
+    /// Whom it is asked of, the header `Host`. Default what `server_name` says, else `"localhost"`.
     host: Option<Box<str>>,
     /// Which answers are good, such as `"200"` or `"200-399"`. Default `"200-399"`.
     status: Option<StatusRange>,
-    /// The name that `"tls"` asks for, and on behalf of whose clients `"smartproxy"` asks. Default none.
+    /// The name that `"tls"` and `"https"` ask for, and on behalf of whose clients `"smartproxy"` asks. Default none.
     server_name: Option<Box<str>>,
     /// The PROXY header before it, which speaks for the proxy itself: `"off"`, `"v1"` (`PROXY UNKNOWN`) or `"v2"` (LOCAL). Default:
     /// what the routes send that are taken to the group.
@@ -130,6 +133,10 @@ impl CheckFile {
     fn kind(&self) -> CheckKind {
         let Table { send, expect, user, path, host, status, server_name, .. } = &self.0;
         let default = HttpCheck::default();
+        let http = HttpCheck::default()
+            .path(path.clone().unwrap_or(default.path))
+            .host(host.as_ref().or(server_name.as_ref()).cloned().unwrap_or(default.host))
+            .status(status.unwrap_or(default.status));
         match self.0.kind {
             // A check that says neither is an error; it comes to nothing.
             None => CheckKind::Text {
@@ -143,12 +150,8 @@ impl CheckFile {
             Some(KindFile::Smtp) => CheckKind::Smtp,
             Some(KindFile::Ssh) => CheckKind::Ssh,
             Some(KindFile::Tls) => CheckKind::Tls(server_name.clone()),
-            Some(KindFile::Http) => CheckKind::Http(
-                HttpCheck::default()
-                    .path(path.clone().unwrap_or(default.path))
-                    .host(host.clone().unwrap_or(default.host))
-                    .status(status.unwrap_or(default.status)),
-            ),
+            Some(KindFile::Http) => CheckKind::Http(http),
+            Some(KindFile::Https) => CheckKind::Https(server_name.clone(), http),
             Some(KindFile::Smartproxy) => CheckKind::Smartproxy(server_name.clone()),
         }
     }

@@ -72,17 +72,17 @@ fn some_kind(table: &Table, at: &Place<'_, '_>, findings: &mut Vec<Finding>) {
 
 /// Keys that belong to another kind.
 fn keys_of_others(table: &Table, at: &Place<'_, '_>, findings: &mut Vec<Finding>) {
-    use KindFile::{Connect, Http, Mariadb, Smartproxy, Tls};
+    use KindFile::{Connect, Http, Https, Mariadb, Smartproxy, Tls};
     let text = table.kind.is_none();
     let is = |kinds: &[KindFile]| table.kind.is_some_and(|kind| kinds.contains(&kind));
     let keys = [
         ("send", table.send.is_some(), text),
         ("expect", table.expect.is_some(), text),
         ("user", table.user.is_some(), is(&[Mariadb])),
-        ("path", table.path.is_some(), is(&[Http])),
-        ("host", table.host.is_some(), is(&[Http])),
-        ("status", table.status.is_some(), is(&[Http])),
-        ("server_name", table.server_name.is_some(), is(&[Tls, Smartproxy])),
+        ("path", table.path.is_some(), is(&[Http, Https])),
+        ("host", table.host.is_some(), is(&[Http, Https])),
+        ("status", table.status.is_some(), is(&[Http, Https])),
+        ("server_name", table.server_name.is_some(), is(&[Tls, Https, Smartproxy])),
         ("send_proxy", table.send_proxy.is_some(), !is(&[Connect, Smartproxy])),
     ];
     for (key, _, _) in keys.into_iter().filter(|(_, written, belongs)| *written && !belongs) {
