@@ -37,6 +37,7 @@ struct NameServer {
 }
 
 impl NameServer {
+    #[expect(clippy::disallowed_methods, reason = "it is late on a thread of its own")]
     fn on(socket: UdpSocket, zone: Zone) -> Self {
         let (zone, stops) = (Arc::new(Mutex::new(zone)), Arc::new(Mutex::new(false)));
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
@@ -197,7 +198,8 @@ impl World {
         let mut command = Smartproxy::command();
         command.args(args).arg("--socket").arg(self.socket.path().join("admin.sock"));
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}\n{}", self.proxy.process.output());
         String::from_utf8(output.stdout).unwrap()
     }
 

@@ -1,7 +1,5 @@
 //! What becomes of the connections of members that a reload takes out of a group: they go on, are reset, or have a time to end.
 
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "what is not as it has to be fails the test")]
-
 use std::net::SocketAddr;
 
 use chain_harness::{Backend, Ending, Hop, PATIENCE, Wire, eventually, scenario};
