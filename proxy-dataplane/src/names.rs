@@ -184,7 +184,7 @@ impl<D> Desk<D> {
             let proxy = self.in_force.load_full();
             for (group, nth, _) in names(&proxy).filter(|(.., of)| *of == name) {
                 match answer {
-                    Ok(found) => removed.push((Arc::clone(group), follow(&proxy, group, nth, found.clone()))),
+                    Ok(found) => removed.push((Arc::clone(group), follow(group, nth, found.clone()))),
                     Err(why) => group.was_not_found(nth, why),
                 }
             }
@@ -209,7 +209,7 @@ fn names<D>(proxy: &Generation<D>) -> impl Iterator<Item = (&Arc<Group>, usize, 
 }
 
 /// Gives a group the members of one of its names; who is none any more.
-fn follow<D>(proxy: &Generation<D>, group: &Arc<Group>, nth: usize, found: Vec<Found>) -> Vec<Removed> {
+fn follow(group: &Arc<Group>, nth: usize, found: Vec<Found>) -> Vec<Removed> {
     let before = group.members().len();
     let gone = group.follow(nth, found);
     let after = group.members().len();
@@ -219,7 +219,7 @@ fn follow<D>(proxy: &Generation<D>, group: &Arc<Group>, nth: usize, found: Vec<F
         info!(group = %group.name(), name, added, removed = gone.len(), members = after, "members were found by name");
     }
     let removed = |member| Removed {
-        of: OfMember::new(proxy, group.name(), member),
+        of: OfMember::new(member),
         group: Arc::clone(group.name()),
         on_removed: group.options().on_removed,
     };
