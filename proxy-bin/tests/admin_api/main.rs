@@ -23,6 +23,7 @@ mod loopback;
 mod metrics;
 mod name;
 mod openapi;
+mod outcomes;
 mod places;
 mod program;
 mod schema;

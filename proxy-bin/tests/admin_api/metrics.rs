@@ -60,7 +60,6 @@ fn the_figures_are_those_of_the_proxy() {
         ("smartproxy_route_connections_ended_total{route=\"web\",class=\"finished\"}", 1.0),
         ("smartproxy_route_connections_ended_total{route=\"web\",class=\"backend\"}", 0.0),
         ("smartproxy_route_connections_failed_total{route=\"web\"}", 0.0),
-        ("smartproxy_route_bytes_total{route=\"web\",direction=\"from_client\"}", 5.0),
         ("smartproxy_route_first_byte_seconds_count{route=\"web\"}", 1.0),
         ("smartproxy_route_dial_seconds_count{route=\"web\"}", 1.0),
         ("smartproxy_route_lifetime_seconds_count{route=\"web\"}", 1.0),
@@ -98,6 +97,21 @@ fn the_figures_are_those_of_the_proxy() {
         assert!(samples[name] > 0.0, "{name}");
     }
     assert!(samples.contains_key("smartproxy_event_loop_lag_seconds{worker=\"0\"}"));
+}
+
+#[test]
+fn bytes_of_a_route_are_those_of_open_connections_too() {
+    let world = World::new();
+    let mut clients = world.clients(3);
+    drop(clients.pop());
+    world.outer.has(2);
+    let bytes = "smartproxy_route_bytes_total{route=\"web\",direction=\"from_backend\"}";
+    let read = || samples(&scrape(&world))[bytes];
+    assert!(read() >= 5.0, "of the one that has ended, at once");
+    eventually("those that are open are looked at", || read() >= 15.0);
+    drop(clients);
+    world.outer.has(0);
+    assert_eq!(read(), 15.0, "each is counted once");
 }
 
 #[test]

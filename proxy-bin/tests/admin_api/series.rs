@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 17] = [
+const LABELS: [&str; 18] = [
+    "rule",
     "class",
     "listener",
     "phase",
@@ -26,7 +27,7 @@ const LABELS: [&str; 17] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 73] = [
+const FAMILIES: [&str; 74] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -53,6 +54,7 @@ const FAMILIES: [&str; 73] = [
     "smartproxy_dial_seconds",
     "smartproxy_dials_failed_total",
     "smartproxy_event_loop_lag_seconds",
+    "smartproxy_findings",
     "smartproxy_first_byte_seconds",
     "smartproxy_group_member_connections",
     "smartproxy_group_member_share_percent",
