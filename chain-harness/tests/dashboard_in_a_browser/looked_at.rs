@@ -17,7 +17,7 @@ fn planted(findings: &str) -> String {
 
 const FAILING: &str = "[{ id: 'failing/route/outer', rule: 'failing', severity: 'critical', \
     subject: { kind: 'route', name: 'outer', of: null }, since: 1e9, since_s: 75, figures: {}, \
-    sentence: 'all connections of route outer fail', shows: 'smartproxy routes outer', mends: 'smartproxy drain route outer' }]";
+    sentence: 'all of its connections fail', shows: 'smartproxy routes outer', mends: 'smartproxy drain route outer' }]";
 
 #[test]
 fn a_finding_is_one_line_with_its_commands_and_narrows_what_is_below() {
@@ -35,7 +35,7 @@ fn a_finding_is_one_line_with_its_commands_and_narrows_what_is_below() {
         browser.eval(&planted(FAILING)).await;
         let said = browser.eval("document.getElementById('findings').innerText").await.to_string();
         for part in [
-            "all connections of route outer fail",
+            "route outer: all of its connections fail",
             "1m 15s",
             "smartproxy routes outer",
             "smartproxy drain route outer",

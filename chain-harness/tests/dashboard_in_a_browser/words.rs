@@ -18,7 +18,7 @@ fn it_says_what_it_should() {
         browser.open(&url).await;
         browser.until("globalThis.dashboard?.history.last").await;
         figures_are_short_and_of_one_form(&mut browser).await;
-        what_stands_out_is_said_and_nothing_else(&mut browser).await;
+        what_is_wrong_is_said_as_the_proxy_says_it_and_narrows_what_is_below(&mut browser).await;
         history_is_bounded_and_belongs_to_one_process(&mut browser).await;
         what_the_proxy_remembers_comes_before_what_the_page_saw(&mut browser).await;
         growth_is_seen_on_top_of_what_is_always_there(&mut browser).await;
@@ -67,84 +67,75 @@ async fn figures_are_short_and_of_one_form(browser: &mut Browser) {
     }
 }
 
-/// What stands out `after` (JavaScript) has been done to a minute of quiet samples of a proxy on which all is well:
-/// `then` is the first, `now` the last.
-async fn found(browser: &mut Browser, after: &str) -> Vec<(String, String)> {
+/// What the page says of findings and drains (JSON): how grave each is, in which words, and what is looked at by it.
+async fn found(
+    browser: &mut Browser,
+    findings: &serde_json::Value,
+    drains: &serde_json::Value,
+) -> serde_json::Value {
     let script = format!(
-        r#"(() => {{
-            const now = structuredClone(dashboard.history.last), then = structuredClone(now);
-            then.at = now.at - 60;
-            const all = (sample, phases) => {{
-                Object.assign(sample.status.phases, phases);
-                sample.status.connections = Object.values(sample.status.phases).reduce((a, b) => a + b, 0);
-            }};
-            {after};
-            const history = new dashboard.History();
-            history.add(then);
-            history.add(now);
-            return dashboard.findings(now, history).map(({{ level, text }}) => [level, text]);
-        }})()"#
+        "(() => {{ const sample = {{ findings: {findings}, status: {{ drains: {drains} }} }}; \
+         return dashboard.findings(sample).map(({{ level, text, subject }}) => [level, text, dashboard.lookedAtBy(subject)]); }})()"
     );
-    let found: Vec<(String, String)> =
-        serde_json::from_value(browser.eval(&script).await).expect("pairs of words");
-    found.into_iter().map(|(level, text)| (level, text.replace(THIN, " "))).collect()
+    browser.eval(&script).await
 }
 
-/// What is done to a quiet proxy, how grave that is, and in what words it is said.
-const CASES: &[(&str, (&str, &str))] = &[
-    (
-        "all(then, { relay: 100 }); all(now, { relay: 100, dial: 40 }); now.routes[0].phases.dial = 40",
-        ("warn", "40 of 140 connections in dial, 40 of route outer: backends accept slowly or not at all"),
-    ),
-    (
-        "all(then, { relay: 100 }); all(now, { relay: 100, dial: 140 }); now.routes[0].phases.dial = 140",
-        ("bad", "140 of 240 connections in dial, 140 of route outer: backends accept slowly or not at all"),
-    ),
-    (
-        "all(then, { relay: 1000 }); all(now, { relay: 1500 })",
-        ("warn", "500 connections more than 1m 00s ago: more open than end"),
-    ),
-    (
-        "Object.assign(now.routes[0].targets[0], { breaker: 'open', failures_in_a_row: 5, retry_in_s: 9.5, target: 'db:1' })",
-        ("bad", "target db:1 of route outer is left alone after 5 failed dials: tried again in 9s"),
-    ),
-    ("now.status.pools[0].level = 'shed'", ("bad", "pool direct sheds: new connections are refused")),
-    (
-        "Object.assign(now.status.pools[0], { level: 'tight', signal: 'growth' })",
-        ("warn", "pool direct is tight: deadlines are shortened, idle connections ended (growth)"),
-    ),
-    ("now.status.descriptors = { used: 800, most: 1000 }", ("warn", "descriptors: 800 of 1 000")),
-    ("now.routes[0].connections = { used: 50, most: 50 }", ("bad", "route outer: 50 of 50")),
-    (
-        "Object.assign(now.status.audit, { clean: false }).gauges.zombies = 2",
-        ("bad", "the audit finds zombies: 2. A fault of the proxy: please report it with its log"),
-    ),
-    ("now.status.audit.gauges.stuck = 1", ("warn", "1 connection is stuck: the backend never answered")),
-    (
-        "now.status.config.last_reload = { taken: false, error: '\\nerror: unknown key\\n --> line 3' }",
-        ("bad", "the last reload was refused, generation 1 goes on: error: unknown key"),
-    ),
-    (
-        "Object.assign(now.routes[0].targets[0], { breaker: 'half_open', failures_in_a_row: 1, retry_in_s: 0, target: 'db:1' })",
-        ("bad", "target db:1 of route outer is left alone after 1 failed dial: it is being tried"),
-    ),
-    (
-        "now.status.last_upgrade = { taken: false, error: 'it said no' }",
-        ("bad", "the last upgrade failed, this process goes on: it said no"),
-    ),
-    ("now.status.log.lost_total = 3", ("warn", "3 log lines lost: whoever reads the log is too slow")),
-    (
-        "now.status.drains = [{ kind: 'route', name: 'api', left: 3, began_with: 10, ends_in_s: null }]",
-        ("info", "draining route api: 3 of 10 left"),
-    ),
-];
+/// A finding of a rule, and of what.
+fn finding(rule: &str, severity: &str, (kind, name, of): (&str, &str, Option<&str>)) -> serde_json::Value {
+    let subject = json!({ "kind": kind, "name": name, "of": of });
+    json!({
+        "id": rule, "rule": rule, "severity": severity, "subject": subject, "since": 1e9, "since_s": 1, "figures": {},
+        "sentence": "it is so", "shows": "smartproxy findings", "mends": "",
+    })
+}
 
-async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
-    let quiet = "all(then, { relay: 1000 }); all(now, { relay: 1200, dial: 9, drain: 12 })";
-    assert_eq!(found(browser, quiet).await, []);
-    for &(after, (level, text)) in CASES {
-        assert_eq!(found(browser, after).await, [(level.to_owned(), text.to_owned())], "{after}");
+async fn what_is_wrong_is_said_as_the_proxy_says_it_and_narrows_what_is_below(browser: &mut Browser) {
+    let none = json!([]);
+    for (severity, subject, (level, text, looked_at)) in [
+        ("critical", ("process", "", None), ("bad", "it is so", json!(null))),
+        ("warning", ("route", "api", None), ("warn", "route api: it is so", json!({ "route": "api" }))),
+        (
+            "critical",
+            ("target", "10.0.0.1:80", Some("api")),
+            (
+                "bad",
+                "target 10.0.0.1:80 of api: it is so",
+                json!({ "target": "10.0.0.1:80", "route": "api" }),
+            ),
+        ),
+        (
+            "info",
+            ("target", "10.0.0.1:80", Some("@pair")),
+            ("info", "target 10.0.0.1:80 of @pair: it is so", json!({ "target": "10.0.0.1:80" })),
+        ),
+        (
+            "critical",
+            ("limit", "pool chain", None),
+            ("bad", "limit pool chain: it is so", json!({ "pool": "chain" })),
+        ),
+        (
+            "critical",
+            ("limit", "target 10.0.0.1:80 of api", None),
+            ("bad", "limit target 10.0.0.1:80 of api: it is so", json!({ "target": "10.0.0.1:80" })),
+        ),
+        (
+            "critical",
+            ("limit", "all connections", None),
+            ("bad", "limit all connections: it is so", json!(null)),
+        ),
+        ("critical", ("hop", "inner", None), ("bad", "hop inner: it is so", json!(null))),
+    ] {
+        let said = found(browser, &json!([finding("rule", severity, subject)]), &none).await;
+        assert_eq!(said, json!([[level, text, looked_at]]));
     }
+    let drains = json!([{ "kind": "route", "name": "api", "left": 3, "began_with": 10, "ends_in_s": 9.5 }]);
+    let both = json!([
+        finding("drained", "info", ("route", "api", None)),
+        finding("failing", "info", ("route", "api", None))
+    ]);
+    let said = found(browser, &both, &drains).await;
+    assert_eq!(said[0][1], "route api: it is so; 3 of 10 left, the rest is ended in 9s");
+    assert_eq!(said[1][1], "route api: it is so");
     let shown = browser.eval(
         "(() => { const one = { level: 'bad', text: 'target 10.0.0.1:80 is left alone' }; \
         dashboard.strip.show([one, { ...one, text: 'target 10.0.0.2:80 is left alone' }]); \
@@ -152,9 +143,6 @@ async fn what_stands_out_is_said_and_nothing_else(browser: &mut Browser) {
     );
     let two = ["target 10.0.0.1:80 is left alone", "target 10.0.0.2:80 is left alone"];
     assert_eq!(shown.await, json!(two), "two that differ only in figures");
-    let both = "now.status.log.lost_total = 3; now.status.pools[0].level = 'shed'";
-    let levels: Vec<_> = found(browser, both).await.into_iter().map(|(level, _)| level).collect();
-    assert_eq!(levels, ["bad", "warn"], "the worst comes first");
 }
 
 async fn history_is_bounded_and_belongs_to_one_process(browser: &mut Browser) {

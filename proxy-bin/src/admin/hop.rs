@@ -11,6 +11,7 @@ use proxy_core::{Bound, TcpDialer};
 use proxy_dataplane::generation::Generation;
 
 use super::api::Api;
+use super::findings;
 use super::query::Pairs;
 use super::view::{secs, since_1970};
 use crate::admin::problem::Problem;
@@ -51,9 +52,12 @@ pub(super) fn facts(api: &Api, proxies: usize) -> Hop {
         ended_total: Cause::ALL.iter().map(|cause| tracker.ended(*cause)).sum(),
         refused_total: refused.filter(|(_, count)| *count > 0).collect(),
         deadlines: api.deadlines.of(&proxy, control.generation(), proxies),
-        findings: Vec::new(),
+        findings: findings::findings(api).into_iter().take(MOST_FINDINGS).collect(),
     }
 }
+
+/// Findings that neighbours are told at most: the worst.
+const MOST_FINDINGS: usize = 20;
 
 /// The deadlines of all routes, worked out once for each generation and place in the chain: there may be a hundred thousand routes.
 #[derive(Debug, Default)]

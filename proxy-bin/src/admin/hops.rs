@@ -17,8 +17,9 @@ use parking_lot::Mutex;
 use proxy_cli::access::read_token;
 use proxy_cli::chain;
 use proxy_cli::client::Client;
+use proxy_observe::{HopFacts, Subject};
 use tokio::time::{Instant, MissedTickBehavior};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::api::Api;
 use super::hop;
@@ -89,6 +90,7 @@ pub(super) async fn watch(api: Arc<Api>) {
         if !wanted.is_empty() {
             api.stop.run_until_cancelled(look(&api, &wanted)).await;
         }
+        *api.control().running().hops.lock() = facts(&api.hops.known(), since_1970(SystemTime::now()));
     }
 }
 
@@ -105,31 +107,49 @@ async fn look(api: &Arc<Api>, wanted: &[HopAt]) {
         let (own, mut known) = (hop::facts(api, 0), api.hops.0.lock());
         known.own.answered(Said { hop: own, at, clock: None }, Instant::now());
         for (other, asked) in known.others.iter_mut().zip(asked) {
-            let was_silent = other.standing.silent_since().is_some();
             match asked {
                 Answer::Said(said) => other.standing.answered(*said, Instant::now()),
                 Answer::Silent(why) => other.standing.failed(why, at),
                 // What it is like is not known: what was known stands.
                 Answer::Unasked(why) => warn!(hop = %other.at.at, why, "a hop cannot be asked"),
             }
-            tell(other, was_silent);
         }
     }
     compare_anew(api, wanted).await;
 }
 
-/// Says once that a hop does not answer, and once that it does again.
-fn tell(other: &Other, was_silent: bool) {
-    let hop = &other.at.at;
-    match (was_silent, other.standing.silent_since().is_some()) {
-        (false, true) => {
-            let why = other.standing.unanswered().map(|(_, why)| why);
-            warn!(%hop, why, "a hop of the chain does not answer");
+/// What rules are told of the other hops, `now` in seconds since 1970.
+fn facts(known: &Known, now: f64) -> Vec<HopFacts> {
+    let others = known.others.iter().map(|Other { at, standing }| {
+        let name = standing.said.as_ref().map_or_else(|| at.at.to_string(), |said| said.hop.name.clone());
+        let since =
+            standing.silent_since().map(|since| Duration::from_secs_f64((now - since).clamp(0.0, FOREVER)));
+        let why = standing.unanswered().map(|(_, why)| why.to_owned());
+        let refused = standing.refused();
+        let disagrees =
+            known.compared.iter().flatten().flatten().filter(|one| one.inner == name && !one.advice);
+        HopFacts {
+            silent: since.zip(why),
+            disagrees: disagrees.map(|one| (one.sentence.clone(), written(one))).collect(),
+            refused: refused.values().sum(),
+            most_refused: refused
+                .into_iter()
+                .max_by_key(|(_, count)| *count)
+                .map(|(cause, _)| cause)
+                .unwrap_or_default(),
+            subject: Subject::Hop(name.into()),
         }
-        (true, false) => info!(%hop, "a hop of the chain answers again"),
-        (false, false) | (true, true) => {}
-    }
+    });
+    others.collect()
 }
+
+/// What to write where.
+fn written(one: &Disagreement) -> String {
+    one.mends.as_ref().map_or_else(String::new, |mends| format!("in {}: {mends}", one.at))
+}
+
+/// A clock that is set back or ahead makes no duration that cannot be.
+const FOREVER: f64 = 1e9;
 
 /// What came of a question.
 enum Answer {

@@ -34,6 +34,7 @@ fn add(running: &Running, facts: &mut Facts) {
     // What a reload has removed nobody drains: it is gone.
     let drains = running.drains.all().into_iter().filter(|entry| !entry.by_reload);
     facts.drained = drains.map(|entry| drained(&entry)).collect();
+    facts.hops = running.hops.lock().clone();
     facts.log = running.logs().map(|logs| LogFacts { lost: logs.lost(), fails: logs.fails() });
 }
 

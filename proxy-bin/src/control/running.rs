@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use proxy_core::TcpDialer;
 use proxy_dataplane::{DataPlane, Generation};
+use proxy_observe::HopFacts;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub(crate) struct Running {
     pub(crate) manager: Mutex<Option<Manager>>,
     pub(crate) upgrading: Upgrading,
     pub(crate) file: Mutex<Option<FileWatch>>,
+    /// The other hops of the chain, as whoever asks them has found them last.
+    pub(crate) hops: Mutex<Vec<HopFacts>>,
     /// Reading the configuration.
     pub(crate) reading: Aside,
     /// Opening the log's files.
@@ -73,6 +76,7 @@ impl Running {
             manager: Mutex::default(),
             upgrading: Upgrading::default(),
             file: Mutex::default(),
+            hops: Mutex::default(),
             reading: Aside::default(),
             opening: Aside::default(),
         }

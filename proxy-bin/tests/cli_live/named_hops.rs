@@ -72,9 +72,19 @@ fn an_inner_hop_that_is_frozen_is_told_with_since_when_and_what_waits_for_it() {
     assert_eq!(said.code, 1, "{}", said.error);
     assert!(said.out.starts_with("outer 1\n  1 in relay → "), "{}", said.out);
     assert!(said.out.contains("! inner has not answered for "), "{}", said.out);
+    is_found(&world, "hop_silent/hop/inner", true);
     world.inner.signal(Signal::CONT);
+    is_found(&world, "hop_silent/hop/inner", false);
     shown(&world, "it answers again", |chain| {
         chain["hops"][1]["answers"] == true && chain["on_all_hops"] == 1
+    });
+}
+
+/// Waits until a finding is among those of the outer hop, or is not.
+fn is_found(world: &World, id: &str, there: bool) {
+    eventually(id, || {
+        let findings = world.run("findings --json").out;
+        (findings.contains(&format!("\"{id}\"")) == there).then_some(())
     });
 }
 
@@ -102,9 +112,11 @@ fn an_inner_hop_that_is_more_patient_than_the_outer_one_is_told_until_it_is_mend
     assert!(told.contains("! outer → inner: deadlines of route \"web\""), "{told}");
     assert!(told.contains("      in inner: write timeouts = { inactivity_timeout = "), "{told}");
 
+    is_found(&world, "hops_disagree/hop/inner", true);
     std::fs::write(&world.inner.config, patient("5m")).unwrap();
     assert_eq!(run(&world.inner.socket, "reload").code, 0);
     shown(&world, "it is mended", |chain| wrong(chain).is_empty());
+    is_found(&world, "hops_disagree/hop/inner", false);
 }
 
 /// A hop in front of the world's outer one.

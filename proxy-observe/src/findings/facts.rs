@@ -34,6 +34,8 @@ pub struct Facts {
     pub drained: Vec<Drained>,
     /// The log, where it is the proxy's.
     pub log: Option<LogFacts>,
+    /// The other hops of the chain, where they are known.
+    pub hops: Vec<HopFacts>,
 }
 
 impl Facts {
@@ -161,6 +163,21 @@ pub struct Drained {
     pub subject: Subject,
     /// The command that undoes it.
     pub undo: String,
+}
+
+/// Another hop of the chain, as this one knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HopFacts {
+    /// Which.
+    pub subject: Subject,
+    /// For how long it has not answered, and why not; nothing where it answers.
+    pub silent: Option<(Duration, String)>,
+    /// What of its configuration does not fit that of the hop before it, and what to write.
+    pub disagrees: Vec<(String, String)>,
+    /// How many connections its limits have refused within the last minute.
+    pub refused: u64,
+    /// The cause of most of them.
+    pub most_refused: String,
 }
 
 /// The log.

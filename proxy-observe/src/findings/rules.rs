@@ -3,6 +3,7 @@
 mod crowds;
 mod failing;
 mod growing;
+mod hops;
 mod process;
 mod refusing;
 mod resources;
@@ -45,6 +46,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule(process::LOG_FAILING, process::log_failing),
     rule(process::LEAVING, process::leaving).lasts(1),
     rule(process::DRAINED, process::drained).lasts(1),
+    rule(hops::SILENT, hops::silent).lasts(1),
+    rule(hops::DISAGREE, hops::disagree).lasts(1),
+    rule(hops::REFUSES, hops::refuses),
 ];
 
 /// The names of all rules, in their order: labels of a metric.

@@ -103,15 +103,23 @@ impl Standing {
         if last.at.duration_since(first.at) < LEAST {
             return None;
         }
+        Some(HopMinute {
+            opened: last.opened.saturating_sub(first.opened),
+            ended: last.ended.saturating_sub(first.ended),
+            refused: self.refused(),
+        })
+    }
+
+    /// How many connections its limits have refused within a minute, or since it is known, by cause.
+    pub(crate) fn refused(&self) -> BTreeMap<String, u64> {
+        let Some((first, last)) = self.counted.front().zip(self.counted.back()) else {
+            return BTreeMap::new();
+        };
         let more = |(cause, count): (&String, &u64)| {
             let before = first.refused.get(cause).copied().unwrap_or_default();
             Some((cause.clone(), count.checked_sub(before)?)).filter(|(_, count)| *count > 0)
         };
-        Some(HopMinute {
-            opened: last.opened.saturating_sub(first.opened),
-            ended: last.ended.saturating_sub(first.ended),
-            refused: last.refused.iter().filter_map(more).collect(),
-        })
+        last.refused.iter().filter_map(more).collect()
     }
 }
 

@@ -94,7 +94,7 @@ function wrongOf({ name, minute, clock_ahead_s, clock_within_s, place, facts, an
   }
   // This hop's own are in the strip.
   const told = place && answers ? (facts?.findings ?? []).filter(({ severity }) => severity !== "info") : [];
-  return [...found, ...told.map((finding) => ({ ...fromServer(finding), text: `${name}: ${finding.sentence}`, more: finding.mends }))];
+  return [...found, ...told.map((finding) => fromServer(finding)).map((finding) => ({ ...finding, text: `on ${name}: ${finding.text}`, more: finding.mends }))];
 }
 
 function lines(list, items) {

@@ -1,23 +1,39 @@
 
-// What is wrong, in words: what an operator should look at first, the worst first. Each finding says where, and what to do.
+// What is wrong: what an operator should look at first, the worst first. It is judged in the proxy, and the same list is in every view;
+// each finding says where, since when, and what to type.
 
 /** A crowd too small to be worth a word. */
 const FEW = 10;
 const NEAR = 0.8;
 
-/** What is wrong: what the proxy says itself, where it does; and what this page sees of its state. The worst first. */
-function findings(sample, history) {
-  const { status } = sample;
-  const told = sample.findings?.map(fromServer) ?? judged(sample, history);
-  const found = [...told, ...changes(status)];
-  const worst = ["bad", "warn", "info"];
-  return found.sort((a, b) => worst.indexOf(a.level) - worst.indexOf(b.level));
+/** What is wrong, as the proxy says it itself, the worst first. */
+function findings({ findings, status }) {
+  return findings.map((finding) => fromServer(finding, status));
 }
+
+const bad = (text) => ({ level: "bad", text });
+const warn = (text) => ({ level: "warn", text });
+const info = (text) => ({ level: "info", text });
 
 const LEVEL_OF = { critical: "bad", warning: "warn", info: "info" };
 
-function fromServer({ id, severity, subject, since, since_s, sentence, shows, mends }) {
-  return { id, level: LEVEL_OF[severity] ?? "warn", subject, since, since_s, text: sentence, shows, mends };
+function fromServer({ id, rule, severity, subject, since, since_s, sentence, shows, mends }, status) {
+  const text = `${named(subject)}${sentence}${rule === "drained" ? drained(subject, status) : ""}`;
+  return { id, level: LEVEL_OF[severity] ?? "warn", subject, since, since_s, text, shows, mends };
+}
+
+/** What a finding is about, before what is said of it: nothing for the proxy itself. */
+function named({ kind, name, of }) {
+  return kind === "process" ? "" : `${kind} ${name}${of ? ` of ${of}` : ""}: `;
+}
+
+/** How far a drain is. */
+function drained({ kind, name }, status) {
+  const drain = status?.drains.find((one) => (one.kind === kind && one.name === name) || (one.kind === "everything" && kind === "process"));
+  if (!drain) return "";
+  const { left, began_with, ends_in_s } = drain;
+  const due = ends_in_s == null ? "" : `, the rest is ${ends_in_s > 0 ? `ended in ${ago(ends_in_s)}` : "being ended"}`;
+  return `; ${whole(left)} of ${whole(began_with)} left${due}`;
 }
 
 /** What a finding's subject is looked at by: values of the filter; null where there is nothing to narrow. */
@@ -41,7 +57,7 @@ function ofLimit(name) {
 
 /** Which routes and targets are in trouble, as "route api" and "target 10.0.0.1:80". */
 function troubled(sample) {
-  const subjects = (sample.findings ?? []).filter(({ severity }) => severity !== "info").map(({ subject }) => lookedAtBy(subject) ?? {});
+  const subjects = sample.findings.filter(({ severity }) => severity !== "info").map(({ subject }) => lookedAtBy(subject) ?? {});
   return new Set(subjects.flatMap(({ route, target }) => [route && `route ${route}`, target && `target ${target}`].filter(Boolean)));
 }
 
@@ -81,139 +97,4 @@ class Strip {
       say(place.lastElementChild, command);
     });
   }
-}
-
-/** What this page makes of a sample of a proxy that does not judge itself. */
-function judged(sample, history) {
-  const { status, routes, groups } = sample;
-  return [
-    ...faults(status),
-    ...pressed(status),
-    ...pileUps(sample, history),
-    ...unreachable(routes),
-    ...unwell(groups),
-    ...nearLimits(status, routes),
-    ...observed(status),
-  ];
-}
-
-const bad = (text) => ({ level: "bad", text });
-const warn = (text) => ({ level: "warn", text });
-const info = (text) => ({ level: "info", text });
-
-/** Gauges of the audit that are about a backend rather than about the proxy. */
-const NOT_A_FAULT = ["stuck"];
-const FAULTY_ENDS = ["panicked", "aborted", "illegal_transition", "overdue"];
-
-function* faults({ audit, config, ended_total, last_upgrade }) {
-  for (const [gauge, n] of Object.entries(audit.gauges)) {
-    if (n === 0) continue;
-    if (NOT_A_FAULT.includes(gauge)) yield warn(`${many(n, "connection")} ${n === 1 ? "is" : "are"} stuck: the backend never answered`);
-    else yield bad(`the audit finds ${gauge.replace("_", " ")}: ${whole(n)}. A fault of the proxy: please report it with its log`);
-  }
-  for (const cause of FAULTY_ENDS) {
-    if (ended_total[cause]) yield bad(`${many(ended_total[cause], "connection")} ended as ${cause}: a fault of the proxy`);
-  }
-  if (config.last_reload && !config.last_reload.taken) {
-    yield bad(`the last reload was refused, generation ${config.generation} goes on: ${firstLine(config.last_reload.error)}`);
-  }
-  if (last_upgrade && !last_upgrade.taken) yield bad(`the last upgrade failed, this process goes on: ${firstLine(last_upgrade.error)}`);
-}
-
-function firstLine(text) {
-  return (text ?? "").trim().split("\n")[0];
-}
-
-function* pressed({ pools }) {
-  for (const { name, level, signal, waiting } of pools) {
-    const because = signal ? ` (${signal})` : "";
-    if (level === "shed") yield bad(`pool ${name} sheds: new connections are refused${because}`);
-    if (level === "tight") yield warn(`pool ${name} is tight: deadlines are shortened, idle connections ended${because}`);
-    if (waiting > 0) yield warn(`${many(waiting, "connection")} wait for a place in pool ${name}`);
-  }
-}
-
-const WHY_PHASE = {
-  header: "the previous hop sends no PROXY header: compare send_proxy there with accept_proxy here",
-  peek: "clients send no ClientHello on a port that waits for one",
-  dial: "backends accept slowly or not at all",
-  drain: "one side has ended, and the other goes on",
-};
-
-/** Phases that should be short, and hold many; or else more and more connections of any kind. */
-function pileUps(sample, history) {
-  const piles = [...crowdedPhases(sample, history.minuteAgo())];
-  return piles.length ? piles : [...growth(sample.status, history)];
-}
-
-function* crowdedPhases({ status, routes }, then) {
-  for (const phase of Object.keys(WHY_PHASE)) {
-    const n = status.phases[phase];
-    const share = n / status.connections;
-    const grows = n >= 2 * (then?.phases[phase] ?? n);
-    if (n < FEW || share < (grows ? 0.05 : 0.25)) continue;
-    const grave = share > 0.5 && n >= 10 * FEW;
-    yield (grave ? bad : warn)(`${whole(n)} of ${many(status.connections, "connection")} in ${phase}${mostly(routes, phase)}: ${WHY_PHASE[phase]}`);
-  }
-}
-
-function* growth({ connections }, history) {
-  const then = history.minuteAgo();
-  const grown = then ? connections - then.connections : 0;
-  if (grown < 5 * FEW || grown <= then.connections / 4) return;
-  yield warn(`${whole(grown)} connections more than ${ago(history.last.at - then.at)} ago: more open than end`);
-}
-
-/** The route that most of a phase's connections are of. */
-function mostly(routes, phase) {
-  const worst = routes.reduce((a, b) => (b.phases[phase] > (a?.phases[phase] ?? 0) ? b : a), null);
-  return worst ? `, ${whole(worst.phases[phase])} of route ${worst.name}` : "";
-}
-
-function* unreachable(routes) {
-  for (const { targets, name } of routes) {
-    for (const { target, breaker, failures_in_a_row, retry_in_s } of targets) {
-      if (breaker === "closed") continue;
-      const next = breaker === "half_open" ? "it is being tried" : `tried again in ${ago(retry_in_s)}`;
-      yield bad(`target ${target} of route ${name} is left alone after ${many(failures_in_a_row, "failed dial")}: ${next}`);
-    }
-  }
-}
-
-/** Members that are not used, and groups of which none is well. */
-function* unwell(groups) {
-  for (const { name, members, members_up, members_in_all } of groups) {
-    const out = members.filter((member) => ["down", "ejected", "breaker_open", "full"].includes(member.state));
-    if (members_up === 0 && members_in_all > 0) yield bad(`no member of group ${name} is well: all of them are tried all the same`);
-    for (const { target, state, why, since_s } of out) {
-      const since = since_s == null ? "" : `, for ${ago(since_s)}`;
-      yield (state === "full" ? warn : bad)(`${target} of group ${name} is ${state.replace("_", " ")}${since}${why ? `: ${why}` : ""}`);
-    }
-  }
-}
-
-function* nearLimits(status, routes) {
-  const all = { used: status.connections, most: status.max_connections };
-  const limits = [["all connections", all], ["descriptors", status.descriptors]];
-  for (const { name, connections } of status.pools) limits.push([`pool ${name}`, connections]);
-  for (const { name, connections } of status.listeners) limits.push([`listener ${name}`, connections]);
-  for (const { name, connections } of routes) limits.push([`route ${name}`, connections]);
-  for (const [what, of] of limits) {
-    const share = fraction(of);
-    if (share >= NEAR) yield (share >= 1 ? bad : warn)(`${what}: ${usage(of)}`);
-  }
-}
-
-function* changes(status) {
-  if (status.state !== "running") yield info(`this process is ${status.state.replace("_", " ")}`);
-  for (const { kind, name, left, began_with, ends_in_s } of status.drains) {
-    const due = ends_in_s > 0 ? `ended in ${ago(ends_in_s)}` : "being ended";
-    const end = ends_in_s == null ? "" : `, the rest is ${due}`;
-    yield info(`draining ${name ? `${kind} ${name}` : kind}: ${whole(left)} of ${whole(began_with)} left${end}`);
-  }
-}
-
-function* observed(status) {
-  if (status.log.lost_total > 0) yield warn(`${many(status.log.lost_total, "log line")} lost: whoever reads the log is too slow`);
-  if (status.audit.blind) yield warn(`the audit cannot see the kernel's sockets: ${status.audit.blind}`);
 }

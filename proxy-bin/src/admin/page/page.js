@@ -125,7 +125,7 @@ function show(sample) {
   showFacts(facts(status));
   showName(status);
   showAudit(status.audit);
-  strip.show(findings(sample, history));
+  strip.show(findings(sample));
   showTiles(status);
   outcomes.show(sample);
   tables.pools.show(status.pools);
@@ -187,4 +187,4 @@ document.addEventListener("visibilitychange", () => {
 });
 
 // For whoever asks the page itself: its test, and a curious operator in the console.
-globalThis.dashboard = { history, charts, list, filter, outcomes, chain, stream, strip, whole, rate, bytes, seconds, change, percent, scale, findings, lookAt, show, History, Tracks };
+globalThis.dashboard = { history, charts, list, filter, outcomes, chain, stream, strip, whole, rate, bytes, seconds, change, percent, scale, findings, lookedAtBy, lookAt, show, History, Tracks };

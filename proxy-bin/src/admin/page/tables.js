@@ -139,6 +139,9 @@ function ageRows(ages) {
   return rows.map((row) => ({ ...row, share: row.connections / most }));
 }
 
+/** Ends that no connection should have. */
+const FAULTY_ENDS = ["panicked", "aborted", "illegal_transition", "overdue"];
+
 function causesTable(table) {
   const tone = ({ cause }) => (FAULTY_ENDS.includes(cause) ? "bad" : "");
   return new Table(table, [
