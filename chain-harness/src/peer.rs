@@ -1,5 +1,7 @@
-//! Other people's programs, to check our protocols against: HAProxy, nginx, OpenSSL.
+//! Other people's programs, to check our protocols against: HAProxy, nginx, OpenSSL, Postfix.
 #![expect(clippy::print_stdout, reason = "a test says on stdout what it skips")]
+
+mod postfix;
 
 use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
