@@ -139,3 +139,60 @@ pub async fn finish<S: Stream>(stream: S) -> io::Result<()> {
 pub async fn gone<S: Stream>(stream: &S) -> io::Error {
     std::future::poll_fn(|cx| stream.poll_gone(cx)).await
 }
+
+/// A stream that is lent: what is spoken over one may take it for its own, while its owner keeps it and closes it.
+#[derive(Debug)]
+pub struct Lent<'a, S>(pub &'a S);
+
+impl<S: Stream> Stream for Lent<'_, S> {
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buf)
+    }
+
+    fn look(&self) {
+        self.0.look();
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, buf)
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+
+    fn poll_finish(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_finish(cx)
+    }
+
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.0.poll_gone(cx)
+    }
+
+    /// Nothing to do: the owner of the stream finishes it.
+    fn finish(self) {}
+}
+
+impl<S: Stream> Kernel for Lent<'_, S> {
+    type Splice = S::Splice;
+
+    fn as_splice(&self) -> Option<&Self::Splice> {
+        self.0.as_splice()
+    }
+
+    fn unacknowledged(&self) -> usize {
+        self.0.unacknowledged()
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    fn keep_alive(&self, keep_alive: &KeepAlive) -> io::Result<()> {
+        self.0.keep_alive(keep_alive)
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        self.0.descriptor()
+    }
+}

@@ -1,0 +1,37 @@
+//! TLS over the streams of a proxy.
+//!
+//! ```text
+//! Stream ─► accept / connect (handshake) ─► TlsStream: a Stream again, for the same relay
+//! ```
+//! What is kept of the ends that a plain connection has:
+//!
+//! - the end of a direction is a `close_notify` and a FIN, both ways, and the other direction stays open;
+//! - a peer that ends without `close_notify` is [truncated](is_truncated): an error, so that what breaks off is never passed off as
+//!   whole. What to make of a client that always does so (browsers do) is the caller's to decide;
+//! - a stream that is dropped resets, as every [`Stream`](proxy_core::Stream) does.
+//!
+//! An idle connection holds no buffer: bytes of the wire are read into one buffer a thread, and what is kept is a record that has
+//! not wholly come, or one that the socket has not wholly taken.
+
+mod certificate;
+mod certificates;
+mod client;
+mod error;
+mod handshake;
+mod maybe;
+mod options;
+mod session;
+mod stream;
+mod wire;
+
+pub use certificate::{Certificate, CertificateError};
+pub use certificates::Certificates;
+pub use client::{ClientError, ClientOptions, Trust, certificates_from_pem, client_config};
+pub use error::{HandshakeError, HandshakeFault, is_truncated};
+pub use handshake::{Failed, accept, connect};
+pub use maybe::MaybeTls;
+pub use options::{ServerOptions, Version, server_config};
+pub use stream::TlsStream;
+
+/// The library that the TLS is of: configurations are made with it.
+pub use rustls;

@@ -1,0 +1,95 @@
+//! What both sides of TLS may be told: versions, and what goes with them.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::version::TLS13;
+use rustls::{SupportedProtocolVersion, server};
+
+use crate::certificates::Certificates;
+
+/// A version of TLS. There is none below 1.2: they are broken, and the library has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Version {
+    /// TLS 1.2 (RFC 5246).
+    #[default]
+    V12,
+    /// TLS 1.3 (RFC 8446).
+    V13,
+}
+
+const ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
+
+impl Version {
+    /// This one and those above.
+    pub(crate) fn upwards(self) -> &'static [&'static SupportedProtocolVersion] {
+        match self {
+            Self::V12 => rustls::ALL_VERSIONS,
+            Self::V13 => ONLY_13,
+        }
+    }
+}
+
+/// The cryptography: aws-lc-rs, and no other beside it.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// How the server's side of TLS is spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ServerOptions {
+    /// The oldest version that is spoken.
+    pub min_version: Version,
+    /// Application protocols, the preferred one first. Empty: whatever a client offers none is agreed upon, which every client takes;
+    /// with some, a client that offers only others is refused.
+    pub alpn: Vec<Vec<u8>>,
+    /// Session tickets for each handshake of TLS 1.3. With 0 no session is resumed there, and a client that writes and closes without
+    /// reading loses nothing by tickets that it left unread.
+    pub tickets: u8,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { min_version: Version::V12, alpn: Vec::new(), tickets: 2 }
+    }
+}
+
+impl ServerOptions {
+    /// The oldest version that is spoken.
+    #[must_use]
+    pub fn min_version(self, min_version: Version) -> Self {
+        Self { min_version, ..self }
+    }
+
+    /// Application protocols, the preferred one first.
+    #[must_use]
+    pub fn alpn(self, alpn: Vec<Vec<u8>>) -> Self {
+        Self { alpn, ..self }
+    }
+
+    /// Session tickets for each handshake of TLS 1.3.
+    #[must_use]
+    pub fn tickets(self, tickets: u8) -> Self {
+        Self { tickets, ..self }
+    }
+}
+
+/// A server's configuration with these certificates.
+///
+/// # Errors
+/// Where the system has no random numbers for the keys of tickets.
+pub fn server_config(
+    certificates: Arc<Certificates>,
+    options: &ServerOptions,
+) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
+    let builder = rustls::ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_protocol_versions(options.min_version.upwards())?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    config.alpn_protocols.clone_from(&options.alpn);
+    config.send_tls13_tickets = options.tickets.into();
+    // State in the ticket rather than in a table here: it is bounded whatever clients do, and resumes on every worker.
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.session_storage = Arc::new(server::NoServerSessionStorage {});
+    Ok(Arc::new(config))
+}
