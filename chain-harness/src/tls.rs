@@ -52,6 +52,21 @@ impl Root {
         Arc::new(config.expect("the key is the certificate's")).into()
     }
 
+    /// The root itself, in PEM: for whoever is to trust it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A certificate for `names` and its key behind it, in PEM.
+    #[must_use]
+    pub fn certificate(&self, names: &[&str]) -> String {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let (params, key) = (CertificateParams::new(names).expect("they are names of hosts"), key());
+        let certificate = params.signed_by(&key, &self.issuer).expect("the root signs");
+        certificate.pem() + &key.serialize_pem()
+    }
+
     /// Connects to `addr` and shakes hands with `name`, who has to prove that it is.
     pub async fn connect(&self, addr: SocketAddr, name: &str) -> TlsWire {
         self.try_connect(addr, name).await.expect("it is who was asked for")

@@ -86,6 +86,7 @@ mod route;
 mod schema;
 mod send_proxy;
 mod start;
+mod tls;
 mod too_early;
 mod type_mistakes;
 mod words;
@@ -299,6 +300,7 @@ fn resolve(
         breaker,
         groups: Groups::new((file, &routes), &breaker),
         egress: Arc::new(egress::of_file(file)),
+        tls: tls::Loaded::of(&routes, document, errors),
     };
     check_tables((file, &routes), &defaults, document, errors);
     // The routes are the most of a large file, and go where they stay.

@@ -147,6 +147,8 @@ layered! {
         proxy_header_timeout: Bound = Bound::secs(5),
         /// For a whole ClientHello, where a route of the port needs a name. Not re-armed by bytes. Default 15s.
         initial_data_timeout: Bound = Bound::secs(15),
+        /// For a whole TLS handshake with a client, where a route ends its TLS. Not re-armed by bytes. Default 10s.
+        tls_handshake_timeout: Bound = Bound::secs(10),
         /// For silence both ways on an established connection. Default 1h.
         inactivity_timeout: Bound = Bound::secs(3600),
         /// For silence after one side has ended (FIN). Any byte starts it anew. A peer that still has bytes to take, wherever

@@ -13,7 +13,7 @@
 //! | `K` | an operator ended it: shutdown, kill |
 //! | `I` | a fault of the proxy itself: must never be seen |
 //!
-//! Second letter: the phase, `H` header, `P` peek, `C` dial, `D` relay, `L` drain.
+//! Second letter: the phase, `H` header, `P` peek, `T` tls, `C` dial, `D` relay, `L` drain.
 
 use std::fmt;
 
@@ -89,6 +89,10 @@ causes! {
     BackendReset = "backend_reset" 'S' Backend,
     /// The backend's machine stopped answering: keepalive or user timeout.
     BackendVanished = "backend_vanished" 's' Backend,
+    /// The client ended without the `close_notify` of its TLS: what it sent may be cut off. Browsers end so, with nothing missing.
+    ClientTruncated = "client_truncated" 'C' Client,
+    /// The backend ended without the `close_notify` of its TLS: what it sent may be cut off.
+    BackendTruncated = "backend_truncated" 'S' Backend,
     /// The PROXY header was not complete in time.
     HeaderTimeout = "header_timeout" 'c' Client,
     /// The PROXY header is malformed, or is none where one is due.
@@ -101,6 +105,10 @@ causes! {
     HelloTimeout = "hello_timeout" 'c' Client,
     /// Bytes that begin like TLS have no readable ClientHello, or no usable server name, where routes match on the name.
     HelloUnreadable = "hello_unreadable" 'P' Client,
+    /// The TLS handshake with the client was not done in time.
+    TlsTimeout = "tls_timeout" 'c' Client,
+    /// The TLS handshake with the client failed.
+    TlsFailed = "tls_failed" 'P' Client,
     /// No route matches.
     NoRoute = "no_route" 'P' Proxy,
     /// The route says to refuse.
@@ -147,6 +155,8 @@ causes! {
     DialEgress = "dial_egress" 'R' Proxy,
     /// The dial failed in another way.
     DialFailed = "dial_failed" 'S' Backend,
+    /// The TLS handshake with the backend failed, or was not done in time.
+    BackendTls = "backend_tls" 'S' Backend,
     /// Silence both ways for too long.
     Idle = "idle" 'p' Proxy,
     /// Established, and never a byte either way.
@@ -204,12 +214,16 @@ impl Cause {
             | Self::ClientVanished
             | Self::BackendReset
             | Self::BackendVanished
+            | Self::ClientTruncated
+            | Self::BackendTruncated
             | Self::HeaderTimeout
             | Self::HeaderMalformed
             | Self::HeaderUntrusted
             | Self::Asked
             | Self::HelloTimeout
             | Self::HelloUnreadable
+            | Self::TlsTimeout
+            | Self::TlsFailed
             | Self::NoRoute
             | Self::RouteRefused
             | Self::TargetsDown
@@ -221,6 +235,7 @@ impl Cause {
             | Self::DialShortage
             | Self::DialEgress
             | Self::DialFailed
+            | Self::BackendTls
             | Self::Idle
             | Self::NoData
             | Self::HalfClosed

@@ -459,8 +459,8 @@ mod tests {
         let entry = entry("127.0.0.1:1", home);
         entry.enter(Phase::Dial, secs(2)).unwrap();
         entry.enter(Phase::Relay, secs(5)).unwrap();
-        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 3, 4, 0]);
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 4, 0]);
         assert_eq!(entry.enter(Phase::Peek, secs(10)), Err(Cause::IllegalTransition.during(Phase::Relay)));
-        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 3, 4, 0]);
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 4, 0]);
     }
 }

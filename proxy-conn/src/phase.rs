@@ -3,8 +3,8 @@
 //! ```text
 //!               CONNECTING                 ESTABLISHED   CLOSING    CLOSED
 //!  ┌──────────────────────────────────┐       ┌───┐       ┌───┐
-//!  header ─────► peek ─────► dial ───────► relay ─────► drain ─────► (absent)
-//!     └───────────────────────►┘            one side has ended ─┘
+//!  header ─► peek ─► tls ─► dial ──────────► relay ─────► drain ─────► (absent)
+//!     └───────┴───────┴─────►┘              one side has ended ─┘
 //! ```
 //! Every phase may also be left by the end of the connection: the entry is then absent.
 
@@ -18,18 +18,20 @@ pub enum Phase {
     Header = 0,
     /// The ClientHello is read, where a route of the port needs a name.
     Peek = 1,
+    /// The TLS handshake with the client, where the route terminates TLS.
+    Tls = 2,
     /// The route is chosen, the connection admitted, the backend dialled.
-    Dial = 2,
+    Dial = 3,
     /// Both sides are connected, and both may still send.
-    Relay = 3,
+    Relay = 4,
     /// One side has ended; the other may still send, under a deadline of its own.
-    Drain = 4,
+    Drain = 5,
 }
 
 /// How users see a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Header, peek or dial.
+    /// Header, peek, tls or dial.
     Connecting,
     /// Relay.
     Established,
@@ -38,17 +40,20 @@ pub enum State {
 }
 
 /// The legal ways from one phase to another. The ends are not here: every phase may end.
-const TRANSITIONS: [(Phase, Phase); 5] = [
+const TRANSITIONS: [(Phase, Phase); 8] = [
     (Phase::Header, Phase::Peek),
+    (Phase::Header, Phase::Tls),
     (Phase::Header, Phase::Dial),
+    (Phase::Peek, Phase::Tls),
     (Phase::Peek, Phase::Dial),
+    (Phase::Tls, Phase::Dial),
     (Phase::Dial, Phase::Relay),
     (Phase::Relay, Phase::Drain),
 ];
 
 impl Phase {
     /// All phases, in order.
-    pub const ALL: [Self; 5] = [Self::Header, Self::Peek, Self::Dial, Self::Relay, Self::Drain];
+    pub const ALL: [Self; 6] = [Self::Header, Self::Peek, Self::Tls, Self::Dial, Self::Relay, Self::Drain];
 
     /// Whether a connection may go from this phase to `next`.
     #[must_use]
@@ -60,18 +65,19 @@ impl Phase {
     #[must_use]
     pub const fn state(self) -> State {
         match self {
-            Self::Header | Self::Peek | Self::Dial => State::Connecting,
+            Self::Header | Self::Peek | Self::Tls | Self::Dial => State::Connecting,
             Self::Relay => State::Established,
             Self::Drain => State::Closing,
         }
     }
 
-    /// Its letter in an end's code: H, P, C (as HAProxy's for connecting), D (data), L (last bytes).
+    /// Its letter in an end's code: H, P, T, C (as HAProxy's for connecting), D (data), L (last bytes).
     #[must_use]
     pub const fn letter(self) -> char {
         match self {
             Self::Header => 'H',
             Self::Peek => 'P',
+            Self::Tls => 'T',
             Self::Dial => 'C',
             Self::Relay => 'D',
             Self::Drain => 'L',
@@ -84,6 +90,7 @@ impl Phase {
         match self {
             Self::Header => "header",
             Self::Peek => "peek",
+            Self::Tls => "tls",
             Self::Dial => "dial",
             Self::Relay => "relay",
             Self::Drain => "drain",
@@ -96,6 +103,7 @@ impl Phase {
         match self {
             Self::Header => "Reading the PROXY header.",
             Self::Peek => "Reading the ClientHello.",
+            Self::Tls => "TLS handshake with the client.",
             Self::Dial => "Waiting for a place or for a backend.",
             Self::Relay => "Established.",
             Self::Drain => "One side has ended, the other is still sending.",
@@ -133,19 +141,21 @@ mod tests {
 
     #[test]
     fn the_whole_matrix() {
-        let mut matrix = String::from("from \\ to  header  peek  dial  relay  drain  state\n");
+        let mut matrix = String::from("from \\ to  header  peek  tls  dial  relay  drain  state\n");
         for from in Phase::ALL {
             let mark = |to| if from.may_enter(to) { "yes" } else { "-" };
-            let [h, p, d, r, l] = Phase::ALL.map(mark);
-            matrix += &format!("{from:<9}  {h:<6}  {p:<4}  {d:<4}  {r:<5}  {l:<5}  {}\n", from.state());
+            let [h, p, t, d, r, l] = Phase::ALL.map(mark);
+            matrix +=
+                &format!("{from:<9}  {h:<6}  {p:<4}  {t:<3}  {d:<4}  {r:<5}  {l:<5}  {}\n", from.state());
         }
         insta::assert_snapshot!(matrix, @r"
-        from \ to  header  peek  dial  relay  drain  state
-        header     -       yes   yes   -      -      CONNECTING
-        peek       -       -     yes   -      -      CONNECTING
-        dial       -       -     -     yes    -      CONNECTING
-        relay      -       -     -     -      yes    ESTABLISHED
-        drain      -       -     -     -      -      CLOSING
+        from \ to  header  peek  tls  dial  relay  drain  state
+        header     -       yes   yes  yes   -      -      CONNECTING
+        peek       -       -     yes  yes   -      -      CONNECTING
+        tls        -       -     -    yes   -      -      CONNECTING
+        dial       -       -     -    -     yes    -      CONNECTING
+        relay      -       -     -    -     -      yes    ESTABLISHED
+        drain      -       -     -    -     -      -      CLOSING
         ");
     }
 }

@@ -218,17 +218,18 @@ impl Cause {
     )]
     pub fn of_failure(side: Side, error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
-        let [reset, vanished] = match side {
-            Side::Client => [Self::ClientReset, Self::ClientVanished],
-            Side::Backend => [Self::BackendReset, Self::BackendVanished],
+        let [reset, vanished, truncated] = match side {
+            Side::Client => [Self::ClientReset, Self::ClientVanished, Self::ClientTruncated],
+            Side::Backend => [Self::BackendReset, Self::BackendVanished, Self::BackendTruncated],
         };
         match error.kind() {
             Kind::ConnectionReset
             | Kind::ConnectionAborted
             | Kind::ConnectionRefused
             | Kind::BrokenPipe
-            | Kind::NotConnected
-            | Kind::UnexpectedEof => reset,
+            | Kind::NotConnected => reset,
+            // No socket ends so: a stream that says when nothing more comes, and was ended before it did.
+            Kind::UnexpectedEof => truncated,
             Kind::TimedOut | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => vanished,
             _ => Self::CallFailed,
         }

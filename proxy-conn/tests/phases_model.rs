@@ -28,8 +28,9 @@ const VERDICTS: [Cause; 4] = [Cause::Finished, Cause::ClientReset, Cause::DialTi
 /// The legal ways, written once more, apart from the code's own table.
 fn is_legal(from: Phase, to: Phase) -> bool {
     match from {
-        Phase::Header => to == Phase::Peek || to == Phase::Dial,
-        Phase::Peek => to == Phase::Dial,
+        Phase::Header => to == Phase::Peek || to == Phase::Tls || to == Phase::Dial,
+        Phase::Peek => to == Phase::Tls || to == Phase::Dial,
+        Phase::Tls => to == Phase::Dial,
         Phase::Dial => to == Phase::Relay,
         Phase::Relay => to == Phase::Drain,
         Phase::Drain => false,
@@ -54,7 +55,7 @@ enum Event {
 #[derive(Debug, Clone, PartialEq)]
 struct Conn {
     phase: Phase,
-    spent: [Duration; 5],
+    spent: [Duration; 6],
     idle: Duration,
     bytes: [u64; 2],
     cancelled: Option<Reason>,
@@ -65,7 +66,7 @@ impl Conn {
     fn new() -> Self {
         Self {
             phase: Phase::Header,
-            spent: [Duration::ZERO; 5],
+            spent: [Duration::ZERO; 6],
             idle: Duration::ZERO,
             bytes: [0; 2],
             cancelled: None,
@@ -184,7 +185,7 @@ impl ReferenceStateMachine for Model {
 struct Told {
     id: ConnId,
     end: End,
-    spent: [Duration; 5],
+    spent: [Duration; 6],
     lifetime: Duration,
     bytes: [u64; 2],
 }

@@ -1,7 +1,7 @@
 //! The life of one connection.
 //!
 //! ```text
-//! accept ─► header ─► peek ─► route ─► admit ─► dial ─► relay ─► (drain) ─► gone
+//! accept ─► header ─► peek ─► route ─► (tls) ─► admit ─► dial ─► relay ─► (drain) ─► gone
 //! ```
 //!
 //! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permits. A stage takes what the
@@ -26,6 +26,7 @@ mod passage;
 mod peek;
 mod relay;
 mod route;
+mod tls;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::settings::Greeting;
 use passage::Passage;
 use peek::Peeked;
 use relay::{Established, Preamble};
+use tls::Secured;
 
 /// What the accept loop hands over. Fields are dropped in order, so the client goes before the guard, also when the task is
 /// dropped before it has run at all.
@@ -118,31 +120,42 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
 
 /// Every stage in order; the first that cannot go on says why.
 async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
-    let (established, preamble) = match establish(conn, client, admission).await {
-        Ok(both) => both,
-        Err(verdict) => return verdict,
-    };
-    let end = established.relay(PollLoop, conn, client, preamble).await;
-    established.close(conn, &end)
+    match establish(conn, client, admission).await {
+        Ok(Way::Plain(established, preamble)) => {
+            let end = established.relay(PollLoop, conn, client, preamble).await;
+            established.close(conn, &end)
+        }
+        // Boxed: a plain connection would have to have room for it.
+        Ok(Way::Secured(secured)) => Box::pin(secured.serve(PollLoop, conn)).await,
+        Err(verdict) => verdict,
+    }
+}
+
+/// How the bytes of a connection go that has its backend.
+enum Way<'p, S, B> {
+    /// As they come.
+    Plain(Established<B>, Preamble),
+    /// Through TLS on one side or on both.
+    Secured(Box<Secured<'p, S, B>>),
 }
 
 /// The stages up to the backend. They are boxed: they need more room than a relay, and only for moments. Those that may be
 /// waited for without a route have a box of their own, which is a fraction of the other: a crowd may be in it.
-async fn establish<S: Stream, D: Dial>(
+async fn establish<'p, S: Stream, D: Dial>(
     conn: &ConnGuard,
-    client: &S,
+    client: &'p S,
     Admission { start, counted }: &mut Admission<D>,
-) -> Result<(Established<D::Stream>, Preamble), Verdict> {
+) -> Result<Way<'p, S, D::Stream>, Verdict> {
     // INVARIANT: a connection begins once, with what the accept loop gave it.
     let Start { permit, listener } = start.take().ok_or_else(|| Verdict::of(conn, Cause::Aborted))?;
     let passage = Passage::new(conn, client, &listener.at, &listener.proxy);
     if may_wait(conn, &listener) {
         let (process, peeked, passage) = Box::pin(identify(conn, passage, permit, counted)).await?;
-        Box::pin(connect(conn, process, peeked, passage)).await
+        Box::pin(connect(conn, client, process, peeked, passage)).await
     } else {
         Box::pin(async {
             let (process, peeked, passage) = identify(conn, passage, permit, counted).await?;
-            connect(conn, process, peeked, passage).await
+            connect(conn, client, process, peeked, passage).await
         })
         .await
     }
@@ -172,16 +185,22 @@ async fn identify<'p, S: Stream, D>(
 }
 
 /// The stages from its route to its backend.
-async fn connect<S: Stream, D: Dial>(
+async fn connect<'c, S: Stream, D: Dial>(
     conn: &ConnGuard,
+    client: &'c S,
     process: Permit,
     peeked: Peeked,
     passage: Passage<'_, S, D>,
-) -> Result<(Established<D::Stream>, Preamble), Verdict> {
+) -> Result<Way<'c, S, D::Stream>, Verdict> {
     let routed = route::route(conn, peeked, passage)?;
+    if !routed.route.tls.is_passthrough() {
+        let secured = Box::pin(tls::connect(conn, client, process, routed)).await?;
+        return Ok(Way::Secured(Box::new(secured)));
+    }
     let admitted = admit::admit(conn, process, routed).await?;
     let dialled = dial::dial(conn, admitted).await?;
-    Ok(relay::begin(conn, dialled)?)
+    let (established, preamble) = relay::begin(conn, dialled)?;
+    Ok(Way::Plain(established, preamble))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod listener;
 mod pool;
 mod route;
 mod send_proxy;
+mod tls;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use route::{Action, RouteConfig, RouteSettings};
 pub use send_proxy::{
     Fields, HeaderContent, HeaderField, Known, NextHop, SendProxy, UniqueId, UnknownClient,
 };
+pub use tls::{Reencrypt, RouteTls, Terminate, Truncated};
 
 /// A number of connections, of which there is at least one.
 pub type Connections = Whole<1, { u32::MAX }>;

@@ -86,6 +86,7 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "process.rs",
             "route.rs",
             "send_proxy.rs",
+            "tls.rs",
         ],
         "the form of the file is made of its tables' types, and what is wrong with a table shows only in the file as a whole",
     ),

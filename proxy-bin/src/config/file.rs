@@ -27,6 +27,7 @@ use super::limits::Limits;
 use super::log::Log;
 use super::process::Process;
 use super::send_proxy::{ProxyV1File, ProxyV2File, SendProxyFile};
+use super::tls::TlsFile;
 use super::written::{Dns, ProxyProtocol, Reload};
 use proxy_values::choice::{self, Choice};
 
@@ -254,6 +255,10 @@ pub(super) struct RouteFile {
     pub(super) interface: Option<Interface>,
     /// The mark of packets to its backends. Default: that of the whole proxy.
     pub(super) mark: Option<Mark>,
+    /// What is done with TLS: `"passthrough"`, a client's passes through as it is; `{ terminate = … }`, it ends here; `{ reencrypt = … }`,
+    /// TLS is spoken to the backends; or both. Default `"passthrough"`.
+    #[serde(default)]
+    pub(super) tls: TlsFile,
 }
 
 impl RouteFile {
@@ -281,6 +286,7 @@ impl RouteFile {
             source,
             interface,
             mark,
+            tls,
         } = self;
         *send_proxy == SendProxyFile::Off
             && next_hop.is_none()
@@ -297,6 +303,7 @@ impl RouteFile {
             && source.is_none()
             && interface.is_none()
             && mark.is_none()
+            && tls.is_passthrough()
     }
 }
 

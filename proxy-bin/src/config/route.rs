@@ -13,7 +13,7 @@ use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
 use super::group::{ForwardFile, Groups};
 use super::pool::Pools;
-use super::{egress, kernel, send_proxy, too_early};
+use super::{egress, kernel, send_proxy, tls, too_early};
 
 /// What holds for routes that say nothing else.
 pub(super) struct Defaults<'f> {
@@ -23,6 +23,7 @@ pub(super) struct Defaults<'f> {
     pub(super) breaker: BreakerOptions,
     pub(super) groups: Groups,
     pub(super) egress: Arc<Egress>,
+    pub(super) tls: tls::Loaded,
 }
 
 /// The place of a route.
@@ -180,6 +181,7 @@ fn settings(file: &RouteFile, defaults: &Defaults<'_>) -> RouteSettings {
         keep_alive: defaults.keep_alive.with(&file.keep_alive),
         send_proxy: send_proxy::resolved(file),
         egress: egress::of_route(file, &defaults.egress),
+        tls: defaults.tls.of_route(file),
     }
 }
 

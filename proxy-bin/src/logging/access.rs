@@ -125,6 +125,7 @@ impl Subscriber for AccessLog {
             from_backend = ended.from_backend,
             header_s = secs(Phase::Header),
             peek_s = secs(Phase::Peek),
+            tls_s = secs(Phase::Tls),
             dial_s = secs(Phase::Dial),
             relay_s = secs(Phase::Relay),
             drain_s = secs(Phase::Drain),

@@ -31,6 +31,7 @@ mod schema;
 mod several_at_once;
 mod start;
 mod syntax;
+mod tls;
 mod too_early;
 mod unknown_keys;
 mod warnings;

@@ -338,7 +338,7 @@ error: unknown key `conection_timeout`
 2 | conection_timeout = "5s"
   | ^^^^^^^^^^^^^^^^^ did you mean `connection_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 

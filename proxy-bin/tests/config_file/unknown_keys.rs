@@ -39,7 +39,7 @@ error: unknown key `conection_timeout`
 2 | conection_timeout = "5s"
   | ^^^^^^^^^^^^^^^^^ did you mean `connection_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 
@@ -52,7 +52,7 @@ error: unknown key `inactivityTimeout`
 2 | inactivityTimeout = "5s"
   | ^^^^^^^^^^^^^^^^^ did you mean `inactivity_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 
@@ -156,7 +156,7 @@ error: unknown key `proirity`
 6 | proirity = 3
   | ^^^^^^^^ did you mean `priority`?
   |
-  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`
+  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `tls`
 ");
 }
 
@@ -236,7 +236,7 @@ error: unknown key `colour`
 6 | timeouts = { colour = "5s" }
   |              ^^^^^^ not a key that is known here
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }
 

@@ -155,7 +155,7 @@ error: unknown key `idle`
 6 | timeouts = { idle = "5s" }
   |              ^^^^ did you mean `inactivity_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
     assert_snapshot!(before_route("[timeouts]\nclient = \"5s\"\nclient-fin = \"1s\"\nconnect = \"1s\""), @r#"
 error: unknown key `client`
@@ -164,7 +164,7 @@ error: unknown key `client`
 2 | client = "5s"
   | ^^^^^^ did you mean `inactivity_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 
 error: unknown key `client-fin`
  --> proxy.toml:3:1
@@ -172,7 +172,7 @@ error: unknown key `client-fin`
 3 | client-fin = "1s"
   | ^^^^^^^^^^ did you mean `half_closed_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 
 error: unknown key `connect`
  --> proxy.toml:4:1
@@ -180,6 +180,6 @@ error: unknown key `connect`
 4 | connect = "1s"
   | ^^^^^^^ did you mean `connection_timeout`?
   |
-  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
+  = help: the keys here are `connection_timeout`, `proxy_header_timeout`, `initial_data_timeout`, `tls_handshake_timeout`, `inactivity_timeout`, `half_closed_timeout`, `write_stall_timeout`, `no_data_timeout`, `max_connection_lifetime`, `keep_alive_treatment`, `keep_alive_inactivity_multiplier`, `jitter`
 "#);
 }

@@ -23,6 +23,8 @@ pub enum DeadlineKind {
     Header,
     /// `initial_data_timeout`.
     Hello,
+    /// `tls_handshake_timeout`.
+    Tls,
     /// The longest wait for a place, where a limit queues.
     Queue,
     /// The longest that a client is heard out that is turned away in order.
@@ -40,6 +42,7 @@ impl std::fmt::Display for DeadlineKind {
         match self {
             Self::Header => f.write_str("header"),
             Self::Hello => f.write_str("hello"),
+            Self::Tls => f.write_str("tls"),
             Self::Queue => f.write_str("queue"),
             Self::Leave => f.write_str("leave"),
             Self::Dial => f.write_str("dial"),
@@ -112,7 +115,7 @@ fn kind(code: u8) -> Option<DeadlineKind> {
 }
 
 /// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 11] = [
+const KINDS: [DeadlineKind; 12] = [
     DeadlineKind::Header,
     DeadlineKind::Hello,
     DeadlineKind::Queue,
@@ -124,4 +127,5 @@ const KINDS: [DeadlineKind; 11] = [
     DeadlineKind::Relay(RelayDeadline::NoData),
     DeadlineKind::Relay(RelayDeadline::Lifetime),
     DeadlineKind::Check,
+    DeadlineKind::Tls,
 ];

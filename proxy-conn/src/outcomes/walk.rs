@@ -75,7 +75,7 @@ impl Living {
                 }
                 self.unreplied += u64::from(one.unreplied.is_some_and(|waited| waited >= LONG));
             }
-            Phase::Header | Phase::Peek | Phase::Dial | Phase::Drain => {}
+            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Drain => {}
         }
     }
 }
@@ -84,7 +84,7 @@ impl Living {
     /// Counts what it waits for, and how long it has.
     fn add_wait(&mut self, one: &Look) {
         match one.phase {
-            Phase::Header | Phase::Peek => self.greeting.add(one.age),
+            Phase::Header | Phase::Peek | Phase::Tls => self.greeting.add(one.age),
             Phase::Dial if one.waits => {}
             Phase::Dial => self.dialling.add(one.dialling),
             // Whoever still sends waits for nothing yet.

@@ -100,7 +100,7 @@ impl Candidate {
             return None;
         }
         match self.phase {
-            Phase::Header | Phase::Peek | Phase::Dial => None,
+            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial => None,
             Phase::Relay if self.moved == 0 => Some(Useless::NoData),
             Phase::Relay => Some(Useless::Idle),
             Phase::Drain => Some(Useless::HalfClosed),

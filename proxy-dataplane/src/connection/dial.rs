@@ -3,9 +3,10 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use proxy_conn::{ConnGuard, Deadlines, Permit, Verdict};
+use proxy_conn::{ConnGuard, Deadlines, Permit, Tally, Verdict};
 use proxy_core::dial::reach;
-use proxy_core::{Dial, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
+use proxy_core::relay::NextTo;
+use proxy_core::{Dial, Endpoint, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
 
 use super::admit::{Admitted, Permits};
 use super::announce::{Known, announce};
@@ -17,6 +18,12 @@ use super::route::Routed;
 /// A connection that has its backend. Dropped in this order: backend, permits.
 pub(super) struct Dialled<B> {
     pub(super) backend: B,
+    /// Everything else about it.
+    pub(super) with: With,
+}
+
+/// What a connection has beside its backend.
+pub(super) struct With {
     /// Its place among the target's connections.
     pub(super) at_target: Permit,
     pub(super) permits: Permits,
@@ -29,8 +36,11 @@ pub(super) struct Dialled<B> {
     pub(super) header: Vec<u8>,
     pub(super) ahead: ReadAhead,
     pub(super) screened: bool,
-    /// Whether the client came with a PROXY header: it is another proxy.
-    pub(super) chained: bool,
+    /// Whether the client came with a PROXY header, and whether the backend is sent one: they are other proxies.
+    pub(super) proxies: NextTo,
+    /// What the target is called, and where it was reached.
+    pub(super) target: Option<Tally>,
+    pub(super) endpoint: Endpoint,
 }
 
 /// Dials the route's targets, and watches the client meanwhile: one that resets or closes without having sent anything
@@ -68,9 +78,10 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let header = announce(conn, &known, client, &dialled)?;
     let keep_alive = Arc::clone(&state.keep_alive);
     let client_keep_alive = Some(&keep_alive).filter(|own| ***own != proxy.settings.keep_alive).cloned();
-    let (screened, chained) = (origin.screened, origin.chained);
-    Ok(Dialled {
-        backend: dialled.stream,
+    let proxies = NextTo { client: origin.chained, backend: !header.is_empty() };
+    // Asked for again only where somebody needs it.
+    let target = route.tls.reencrypt.as_ref().and_then(|_| candidates.name(dialled.nth));
+    let with = With {
         at_target: dialled.pass,
         permits,
         deadlines,
@@ -78,7 +89,10 @@ pub(super) async fn dial<S: Stream, D: Dial>(
         client_keep_alive,
         header,
         ahead,
-        screened,
-        chained,
-    })
+        screened: origin.screened,
+        proxies,
+        target,
+        endpoint: dialled.endpoint,
+    };
+    Ok(Dialled { backend: dialled.stream, with })
 }

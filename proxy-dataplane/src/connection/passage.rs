@@ -29,4 +29,13 @@ impl<'p, S, D> Passage<'p, S, D> {
         let origin = Origin::itself(conn, at);
         Self { client, ahead: ReadAhead::default(), origin, hello: None, at, proxy }
     }
+
+    /// The same over another stream of the client's, of which `ahead` was read.
+    pub(super) fn over<'c, C>(self, client: &'c C, ahead: ReadAhead) -> Passage<'c, C, D>
+    where
+        'p: 'c,
+    {
+        let Self { origin, hello, at, proxy, .. } = self;
+        Passage { client, ahead, origin, hello, at, proxy }
+    }
 }

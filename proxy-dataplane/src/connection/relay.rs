@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::either::Either;
 
 use super::admit::Permits;
-use super::dial::Dialled;
+use super::dial::{Dialled, With};
 use super::peek::forbidden_header;
 
 mod next_hop;
@@ -37,14 +37,14 @@ pub(super) struct Preamble {
 
 /// Enters the phase; its deadlines are spread where the configuration says to.
 pub(super) fn begin<B>(conn: &ConnGuard, dialled: Dialled<B>) -> Result<(Established<B>, Preamble), End> {
-    let deadlines = dialled.deadlines;
+    let Dialled { backend, with } = dialled;
+    let With { at_target, permits, header, ahead, screened, deadlines, .. } = with;
     let idle = Instant::now() + deadlines.idle().get();
     conn.enter(Phase::Relay, idle, DeadlineKind::Relay(RelayDeadline::Idle))?;
     let mut limits = deadlines.relay_limits(conn.opened());
-    limits.proxies = NextTo { client: dialled.chained, backend: !dialled.header.is_empty() };
-    limits.client_keep_alive = dialled.client_keep_alive;
-    limits.backend_keep_alive = Some(dialled.keep_alive);
-    let Dialled { backend, at_target, permits, header, ahead, screened, .. } = dialled;
+    limits.proxies = with.proxies;
+    limits.client_keep_alive = with.client_keep_alive;
+    limits.backend_keep_alive = Some(with.keep_alive);
     if !ahead.bytes().is_empty() {
         conn.has_spoken();
     }

@@ -1,7 +1,7 @@
 //! The route stage: which route takes the connection, and what follows from that.
 
 use proxy_conn::{Cause, ConnGuard, Deadlines, KeepAliveTreatment, Verdict};
-use proxy_core::Stream;
+use proxy_core::{ReadAhead, Stream};
 use proxy_route::Query;
 use proxy_upstream::{Candidates, Key};
 
@@ -22,6 +22,17 @@ pub(super) struct Routed<'p, S, D> {
     pub(super) deadlines: Deadlines,
     /// The targets, in the order in which they are to be tried.
     pub(super) candidates: Candidates<'p>,
+}
+
+impl<'p, S, D> Routed<'p, S, D> {
+    /// The same over another stream, that of the client's on which TLS is spoken or not, of which `ahead` was read.
+    pub(super) fn over<'c, C>(self, client: &'c C, ahead: ReadAhead) -> Routed<'c, C, D>
+    where
+        'p: 'c,
+    {
+        let Self { passage, route, state, pool, deadlines, candidates } = self;
+        Routed { passage: passage.over(client, ahead), route, state, pool, deadlines, candidates }
+    }
 }
 
 /// Looks the connection up in the table.

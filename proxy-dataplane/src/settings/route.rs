@@ -12,6 +12,7 @@ use super::at_limit::AtLimit;
 use super::group::GroupConfig;
 use super::pool::{PoolChoice, RoutePools};
 use super::send_proxy::SendProxy;
+use super::tls::RouteTls;
 
 /// What a connection does once its route is known.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct RouteSettings {
     pub send_proxy: SendProxy,
     /// How its backends are reached; None: as the whole proxy's are.
     pub egress: Option<Arc<Egress>>,
+    /// What is done with TLS.
+    pub tls: RouteTls,
 }
 
 impl Default for RouteSettings {
@@ -58,6 +61,7 @@ impl Default for RouteSettings {
             keep_alive: KeepAlive::default(),
             send_proxy: SendProxy::Off,
             egress: None,
+            tls: RouteTls::default(),
         }
     }
 }
