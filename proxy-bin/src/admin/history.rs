@@ -192,7 +192,10 @@ mod tests {
         step
     }
 
-    fn shown(opened: &[Option<u64>], points: usize) -> (f64, Vec<Option<(f64, f64, Option<f64>)>>) {
+    /// Opened a second, open, and the wait for the first byte; None where nothing is known.
+    type Shown = Option<(f64, f64, Option<f64>)>;
+
+    fn shown(opened: &[Option<u64>], points: usize) -> (f64, Vec<Shown>) {
         let told = told(&Subject::Process, &series(opened), points);
         let steps = told.steps.iter();
         let steps = steps.map(|step| step.map(|step| (step.opened_per_s, step.open, step.first_byte_p99_s)));
