@@ -11,7 +11,14 @@ fn a_pile_up_is_found_and_ended() {
     let clients: Vec<_> = (0..50).map(|_| TcpStream::connect(world.dark).unwrap()).collect();
     world.has(50, "dial");
 
-    let status = world.run("status").fine();
+    // The pile-up is one when it has been there for three seconds.
+    let status = eventually("it is found", || {
+        let status = world.run("status").fine();
+        status.contains("! critical    target ").then_some(status)
+    });
+    let (dark, found) = (world.hole.addr, "of dark, for ");
+    assert!(status.contains(&format!("! critical    target {dark} {found}")), "{status}");
+    assert!(status.contains("it does not accept: 50 connections have waited"), "{status}");
     assert!(status.contains("! route       dark: 50 open (50 dial)"), "{status}");
     assert!(status.contains("  route       web: 0 open"), "{status}");
 

@@ -21,6 +21,7 @@ pub(crate) struct Counted {
     pub(crate) opened: u64,
     pub(crate) ended: u64,
     pub(crate) failed: u64,
+    pub(crate) unanswered: u64,
     /// By cause, those of which there was none left out, in no order.
     by_cause: Vec<(Cause, u64)>,
 }
@@ -35,6 +36,7 @@ impl Counted {
             opened: rise(before.opened, now.opened),
             ended: rise(before.ended(), now.ended()),
             failed: rise(before.failed, now.failed),
+            unanswered: rise(before.unanswered, now.unanswered),
             by_cause: causes.filter(|(_, count)| *count > 0).collect(),
         }
     }
@@ -47,6 +49,7 @@ impl Counted {
         self.opened += other.opened;
         self.ended += other.ended;
         self.failed += other.failed;
+        self.unanswered += other.unanswered;
         for (cause, count) in &other.by_cause {
             match self.by_cause.iter_mut().find(|(known, _)| known == cause) {
                 Some((_, known)) => *known += count,

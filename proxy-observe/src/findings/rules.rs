@@ -2,6 +2,7 @@
 
 mod crowds;
 mod failing;
+mod given_up;
 mod growing;
 mod hops;
 mod process;
@@ -18,6 +19,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(failing::NAME, failing::failing),
     rule(unanswered::SILENT, unanswered::silent),
     rule(unanswered::STUCK, unanswered::stuck),
+    rule(given_up::NAME, given_up::unanswered),
     rule(growing::NAME, growing::growing).every(5),
     rule(crowds::DIALLING, crowds::dialling),
     rule(crowds::QUEUEING, crowds::queueing).after(3),

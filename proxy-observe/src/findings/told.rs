@@ -14,12 +14,12 @@ pub(crate) fn percent(of: f64) -> String {
     format!("{of:.0} %")
 }
 
-/// Whole seconds, or what is finer below ten.
+/// Whole seconds; what is finer below ten, and milliseconds below one.
 pub(crate) fn seconds(time: Duration) -> String {
-    if time < Duration::from_secs(10) {
-        format!("{:.1} s", time.as_secs_f64())
-    } else {
-        format!("{} s", time.as_secs())
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        1..10 => format!("{:.1} s", time.as_secs_f64()),
+        whole => format!("{whole} s"),
     }
 }
 

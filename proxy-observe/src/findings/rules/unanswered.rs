@@ -24,7 +24,8 @@ const FEWEST_OF_UNKNOWN: (f64, f64) = (10.0, 5.0);
 
 /// From so many on, for at least so long.
 const STUCK_FEWEST: (f64, f64) = (10.0, 5.0);
-const STUCK_FOR: Duration = Duration::from_secs(20);
+const STUCK_FOR: Duration = Duration::from_secs(10);
+const STUCK_FOR_UNKNOWN: Duration = Duration::from_secs(20);
 
 /// So many connections that were in order although the target never said a word: its protocol is one in which it says nothing.
 const ONE_WAY: u64 = 10;
@@ -34,8 +35,8 @@ pub(crate) fn silent(scene: &Scene<'_>) -> Vec<Finding> {
     scene.targets().filter_map(|(subject, reading)| judge_silent(scene, subject, reading)).collect()
 }
 
-/// Ten clients or more have spoken, have had no byte for at least twenty seconds, and wait far longer than is usual; others may be
-/// answered.
+/// Ten clients or more have spoken, have had no byte for at least ten seconds (twenty where nothing is known to be usual), and wait far
+/// longer than is usual; others may be answered.
 pub(crate) fn stuck(scene: &Scene<'_>) -> Vec<Finding> {
     scene.targets().filter_map(|(subject, reading)| judge_stuck(scene, subject, reading)).collect()
 }
@@ -86,7 +87,7 @@ fn judge_stuck(scene: &Scene<'_>, subject: &Subject, reading: &Reading) -> Optio
         return None;
     }
     let usual = scene.usual.first_byte(subject);
-    let patience = patience(usual, STUCK_FOR);
+    let patience = patience(usual, if usual.is_some() { STUCK_FOR } else { STUCK_FOR_UNKNOWN });
     let waiting = reading.living.answering.at_least(patience);
     if (waiting as f64) < scene.bound(STUCK, subject, STUCK_FEWEST.0, STUCK_FEWEST.1) {
         return None;
@@ -210,19 +211,21 @@ mod tests {
     }
 
     #[test]
-    fn ten_that_wait_for_twenty_seconds_are_stuck_though_others_are_answered() {
-        assert_eq!(found(STUCK, 1, Some(10), (9, 20), false), []);
-        assert_eq!(found(STUCK, 1, Some(10), (10, 15), false), []);
-        let all = found(STUCK, 1, Some(10), (101, 20), false);
+    fn ten_that_wait_for_ten_seconds_are_stuck_though_others_are_answered() {
+        assert_eq!(found(STUCK, 1, Some(10), (9, 10), false), []);
+        assert_eq!(found(STUCK, 1, Some(10), (10, 8), false), []);
+        assert_eq!(found(STUCK, 1, None, (10, 15), false), [], "nothing is known to be usual");
+        assert_eq!(found(STUCK, 1, None, (10, 20), false).len(), 1);
+        let all = found(STUCK, 1, Some(10), (101, 10), false);
         assert_eq!(
             all[0].sentence,
-            "101 connections have spoken and wait for its first byte for 20 s or longer, which usually comes within 0.0 s"
+            "101 connections have spoken and wait for its first byte for 10 s or longer, which usually comes within 9 ms"
         );
         assert_eq!(found(STUCK, 1, Some(3000), (101, 20), false), [], "thirty seconds are no wonder there");
         assert_eq!(found(STUCK, 1, Some(3000), (101, 30), false).len(), 1);
         assert_eq!(found(STUCK, 9, Some(10), (101, 20), false), [], "that it is silent is told already");
         assert_eq!(
-            (found(STUCK, 1, Some(10), (4, 20), true).len(), found(STUCK, 1, Some(10), (5, 20), true).len()),
+            (found(STUCK, 1, Some(10), (4, 10), true).len(), found(STUCK, 1, Some(10), (5, 10), true).len()),
             (0, 1)
         );
     }
