@@ -11,7 +11,8 @@ use crate::{ADMIN, LISTED, chain, established, press_until};
 fn planted(findings: &str) -> String {
     format!(
         "(() => {{ dashboard.stream.onSample = () => {{}}; \
-         dashboard.show({{ ...dashboard.history.last, findings: {findings} }}); }})()"
+         dashboard.history.last = {{ ...dashboard.history.last, findings: {findings} }}; \
+         dashboard.show(dashboard.history.last); }})()"
     )
 }
 
@@ -53,6 +54,22 @@ fn a_finding_is_one_line_with_its_commands_and_narrows_what_is_below() {
 
         browser.eval(&planted("[]")).await;
         browser.until("document.getElementById('strip').classList.contains('calm')").await;
+        assert_eq!(browser.complaints(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn the_charts_of_a_page_that_has_just_opened_are_full_of_what_the_proxy_remembers() {
+    Smartproxy::scenario(async {
+        let Some(mut browser) = Browser::start().await else { return };
+        let (backend, mut arrivals) = Backend::hands_over();
+        let (chain, url) = chain(&backend).await;
+        let (_client, _at_backend) = established(&chain, &mut arrivals).await;
+        browser.open(&url).await;
+        browser.until("globalThis.dashboard?.history.columns.before.some((open) => open === 1)").await;
+        let earlier = "dashboard.history.columns.at[0] < dashboard.history.last.at - 1";
+        browser.until(earlier).await;
+        browser.until("document.querySelector('#routes tbody tr td:nth-child(3)').textContent !== ''").await;
         assert_eq!(browser.complaints(), Vec::<String>::new());
     });
 }

@@ -177,6 +177,7 @@ const stream = new Stream({
     history.add(sample);
     outcomes.add(sample);
     linked();
+    if (another) remember();
     // A page that nobody looks at goes on to remember, and draws when it is looked at again.
     if (!document.hidden) show(sample);
   },
