@@ -7,12 +7,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const LIBRARIES: [&str; 7] = [
+const LIBRARIES: [&str; 8] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
     "proxy-route",
     "proxy-upstream",
+    "proxy-tls",
     "proxy-observe",
     "proxy-dataplane",
 ];

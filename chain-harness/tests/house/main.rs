@@ -61,12 +61,13 @@ fn what_is_kept_is_there_and_says_why() {
 }
 
 /// The crates, the lowest first: each may use those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
     "proxy-route",
     "proxy-upstream",
+    "proxy-tls",
     "proxy-observe",
     "proxy-dataplane",
     "proxy-api",
@@ -108,12 +109,13 @@ fn an_arrow_that_climbs_is_found() {
 }
 
 /// The crates that connections pass through.
-const DATA_PLANE: [&str; 7] = [
+const DATA_PLANE: [&str; 8] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
     "proxy-route",
     "proxy-upstream",
+    "proxy-tls",
     "proxy-observe",
     "proxy-dataplane",
 ];
