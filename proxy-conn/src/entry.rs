@@ -11,7 +11,7 @@
 
 mod deadline;
 mod known;
-mod looks;
+pub(crate) mod looks;
 mod mark;
 mod talk;
 
@@ -33,18 +33,16 @@ use crate::cancel::{Cancel, Reason};
 use crate::end::{Cause, End};
 use crate::id::{ConnId, Trail};
 use crate::opening::{Opening, Role};
-use crate::outcomes::{Tally, Worker};
+use crate::outcomes::Tally;
 use crate::phase::Phase;
 use crate::pool_id::{NO_POOL, PoolId};
 
 use self::deadline::Deadline;
 use self::known::{Known, Packed};
-use self::looks::given;
 use self::mark::Mark;
 use self::talk::Spoken;
 
 pub use self::deadline::DeadlineKind;
-pub(crate) use self::looks::Look;
 pub use self::talk::Talk;
 
 /// What is learnt of a connection as it goes.
@@ -260,19 +258,6 @@ impl Entry {
     /// The client's and the backend's.
     pub(crate) fn held(&self) -> [Option<RawFd>; 2] {
         self.descriptors.each_ref().map(|fd| Some(fd.load(Ordering::Relaxed)).filter(|fd| *fd >= 0))
-    }
-
-    /// Notes what was learnt, and counts it to its route and its target on behalf of `worker`, if it is to be counted.
-    pub(crate) fn learn(&self, worker: Option<Worker>, note: impl FnOnce(&mut Facts)) {
-        let mut known = self.known.lock();
-        let mut facts = known.take();
-        let before = (facts.route.clone(), facts.target.clone());
-        note(&mut facts);
-        if let Some(worker) = worker {
-            given(before.0.as_ref(), facts.route.as_ref(), worker);
-            given(before.1.as_ref(), facts.target.as_ref(), worker);
-        }
-        known.put(facts);
     }
 
     /// What was learnt, and no more waiting for a cancel: it is over. Nothing is copied if nobody else looks at it.

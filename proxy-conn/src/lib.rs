@@ -34,6 +34,7 @@ mod pool_id;
 mod session;
 mod tracker;
 mod verdict;
+mod walk;
 
 pub use audit::{Audit, AuditOptions, AuditReport, AuditState, AuditSubscriber};
 pub use breaker::{Admission, BreakerOptions, BreakerState, TargetBreaker, Ticket};
@@ -50,13 +51,14 @@ pub use limits::{
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,
 };
 pub use opening::{Opening, Role};
-pub use outcomes::{Ages, LONG, Living, Tally, Totals, WAITS, Walk};
+pub use outcomes::{Ages, Tally, Totals, WAITS};
 pub use overload::{Level, LevelCell, OptionsError, Overload, OverloadOptions, Percent, Pressure, Readings};
 pub use phase::{Phase, State};
 pub use pool_id::PoolId;
 pub use session::{EARLY_DATA, Session, while_client_stays};
 pub use tracker::{Ended, Subscriber, Tracked, Tracker};
 pub use verdict::Verdict;
+pub use walk::{LONG, Living, Walk};
 
 /// The examples of the README.
 #[cfg(doctest)]

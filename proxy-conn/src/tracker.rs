@@ -27,7 +27,7 @@ use crate::guard::ConnGuard;
 use crate::histogram::{self, Histogram};
 use crate::id::ConnId;
 use crate::opening::{Opening, Role};
-use crate::outcomes::{Account, Tally, Worker};
+use crate::outcomes::{Tally, Worker};
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 
@@ -326,7 +326,7 @@ impl Tracker {
     fn tell_of(&self, key: Key, entry: &mut Arc<Entry>, end: End, detail: Option<&str>, lifetime: Duration) {
         let facts = entry.last_facts();
         let (from_client, from_backend) = entry.bytes();
-        let account = Account::of(entry, end, lifetime);
+        let account = entry.account(end, lifetime);
         self.count(key, entry, &facts, &account);
         self.figures.record(key.shard, entry, lifetime, &account);
         self.subscriber.ended(&Ended {

@@ -6,6 +6,7 @@
 mod classic;
 mod families;
 mod gauge;
+mod listed;
 mod members;
 mod outcomes;
 mod scrape;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use proxy_core::relay::Side;
 use tokio::time::Instant;
 
-use super::{DeadlineKind, Entry, Home, Talk};
-use crate::outcomes::{Tally, Worker};
+use super::{DeadlineKind, Entry, Facts, Home, Talk};
+use crate::end::{By, End};
+use crate::histogram::Bounds;
+use crate::outcomes::{Account, Tally, Valued, WAITS, Worker, micros};
 use crate::phase::Phase;
 
 /// What a walk sees of one connection.
@@ -57,24 +59,14 @@ impl Entry {
         self.hear(Side::Client, self.entered(Phase::Relay));
     }
 
-    /// How long the backend's first byte took: from the client's first words on, or from the relay's beginning if the backend spoke
-    /// first. None while it has said nothing.
-    pub(crate) fn first_byte(&self) -> Option<Duration> {
-        self.first_byte.get()
-    }
-
     /// Notes that it has waited so long for a place.
     pub(crate) fn waited(&self, time: Duration) {
         self.queued.set(self.queued.age().saturating_add(time));
     }
 
     /// How long it took to its backend by the age of `age`, waits for a place left out.
-    pub(crate) fn dialled_in(&self, age: Duration) -> Duration {
+    fn dialled_in(&self, age: Duration) -> Duration {
         self.spent(Phase::Dial, age).saturating_sub(self.queued.age())
-    }
-
-    pub(crate) fn talk(&self) -> Talk {
-        self.spoken.talk()
     }
 
     /// Bytes from the client and from the backend that have not been counted to what it belongs to. Whoever asks counts them.
@@ -85,6 +77,35 @@ impl Entry {
             bytes.saturating_sub(counted.fetch_max(bytes, Ordering::Relaxed))
         };
         (rest(client, from_client), rest(backend, from_backend))
+    }
+
+    /// What a connection that has ended so is counted as. Its bytes are counted with it: once.
+    pub(crate) fn account(&self, end: End, lifetime: Duration) -> Account {
+        let wait = |time| Valued::new(WAITS, micros(time));
+        let dialled = self.phase() >= Phase::Relay;
+        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        Account {
+            cause: end.cause,
+            failed: end.by == By::Backend,
+            unanswered: self.spoken.talk() == Talk::Unanswered,
+            bytes: self.uncounted(),
+            dial: dialled.then(|| wait(self.dialled_in(lifetime))),
+            first_byte: self.first_byte.get().map(wait),
+            lifetime: Valued::new(Bounds::MILLIS, millis),
+        }
+    }
+
+    /// Notes what was learnt, and counts it to its route and its target on behalf of `worker`, if it is to be counted.
+    pub(crate) fn learn(&self, worker: Option<Worker>, note: impl FnOnce(&mut Facts)) {
+        let mut known = self.known.lock();
+        let mut facts = known.take();
+        let before = (facts.route.clone(), facts.target.clone());
+        note(&mut facts);
+        if let Some(worker) = worker {
+            given(before.0.as_ref(), facts.route.as_ref(), worker);
+            given(before.1.as_ref(), facts.target.as_ref(), worker);
+        }
+        known.put(facts);
     }
 
     /// What it is counted under: its route, its target.
@@ -114,7 +135,7 @@ impl Entry {
 }
 
 /// Counts that what was known under `before` is known under `now`.
-pub(super) fn given(before: Option<&Tally>, now: Option<&Tally>, worker: Worker) {
+fn given(before: Option<&Tally>, now: Option<&Tally>, worker: Worker) {
     if before.map(Tally::key) == now.map(Tally::key) {
         return;
     }

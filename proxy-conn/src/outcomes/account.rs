@@ -1,12 +1,7 @@
 //! What one connection comes to, as it is counted.
 
-use std::time::Duration;
-
-use super::{WAITS, micros};
-use crate::end::{By, Cause, End};
-use crate::entry::{Entry, Talk};
+use crate::end::Cause;
 use crate::histogram::Bounds;
-use crate::phase::Phase;
 
 /// Who counts: which of how many workers.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +18,7 @@ pub(crate) struct Valued {
 }
 
 impl Valued {
-    pub(super) fn new(bounds: Bounds, value: u64) -> Self {
+    pub(crate) fn new(bounds: Bounds, value: u64) -> Self {
         Self { value, bucket: bounds.bucket(value) }
     }
 }
@@ -31,38 +26,22 @@ impl Valued {
 /// What a connection that has ended is counted as.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Account {
-    pub(super) cause: Cause,
+    pub(crate) cause: Cause,
     /// The backend is at fault.
-    pub(super) failed: bool,
+    pub(crate) failed: bool,
     /// The client had spoken, and the backend never after it.
-    pub(super) unanswered: bool,
+    pub(crate) unanswered: bool,
     /// Bytes from the client and from the backend that no walk has counted.
-    pub(super) bytes: (u64, u64),
+    pub(crate) bytes: (u64, u64),
     /// From its route to its backend, waits for a place left out, in microseconds; None where it had none.
-    pub(super) dial: Option<Valued>,
+    pub(crate) dial: Option<Valued>,
     /// Until the backend's first byte, in microseconds; None where none came.
-    pub(super) first_byte: Option<Valued>,
+    pub(crate) first_byte: Option<Valued>,
     /// From accept to the end, in milliseconds.
-    pub(super) lifetime: Valued,
+    pub(crate) lifetime: Valued,
 }
 
 impl Account {
-    /// That of a connection that has ended so. Its bytes are counted with it: once.
-    pub(crate) fn of(entry: &Entry, end: End, lifetime: Duration) -> Self {
-        let wait = |time| Valued::new(WAITS, micros(time));
-        let dialled = entry.phase() >= Phase::Relay;
-        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            cause: end.cause,
-            failed: end.by == By::Backend,
-            unanswered: entry.talk() == Talk::Unanswered,
-            bytes: entry.uncounted(),
-            dial: dialled.then(|| wait(entry.dialled_in(lifetime))),
-            first_byte: entry.first_byte().map(wait),
-            lifetime: Valued::new(Bounds::MILLIS, millis),
-        }
-    }
-
     /// Until the backend's first byte, in microseconds; None where none came.
     pub(crate) fn first_byte(&self) -> Option<u64> {
         self.first_byte.map(|wait| wait.value)

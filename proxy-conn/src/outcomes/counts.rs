@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 
 use super::account::{Account, Valued, Worker};
-use super::{Totals, WAITS};
+use super::totals::Totals;
+use super::waits::WAITS;
 use crate::end::Cause;
 use crate::histogram::{Bounds, Snapshot};
 

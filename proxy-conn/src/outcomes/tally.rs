@@ -7,8 +7,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Totals;
 use super::counts::Counts;
+use super::totals::Totals;
 use crate::histogram::Snapshot;
 
 /// A name that connections are counted under: of a route, a target, a listener, a pool. Clones are the same, and cost a step of a

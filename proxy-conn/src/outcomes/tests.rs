@@ -6,7 +6,8 @@ use proxy_core::{ClientAddr, PeerAddr};
 use tokio::time::{Instant, advance};
 
 use super::*;
-use crate::{ConnGuard, DeadlineKind, Opening, Phase, PoolId, Role, Tracker};
+use crate::end::Cause;
+use crate::{ConnGuard, DeadlineKind, LONG, Opening, Phase, PoolId, Role, Tracker};
 
 /// What the connections of a test are counted under.
 struct World {

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use super::{Key, Shard, Tracker};
 use crate::end::Cause;
 use crate::entry::{Entry, Facts};
-use crate::outcomes::{Account, Tally, Totals, Walk, Worker};
+use crate::outcomes::{Account, Tally, Totals, Worker};
 use crate::pool_id::PoolId;
+use crate::walk::Walk;
 
 impl Tracker {
     /// Counts an end to all that it belongs to.

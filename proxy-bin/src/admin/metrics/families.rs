@@ -1,7 +1,7 @@
 //! Which metrics there are. Their names are stable: alerts and dashboards are written with them (`docs/monitoring.md`).
 
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use proxy_conn::{BreakerState, Cause, Phase, audit};
@@ -10,17 +10,13 @@ use super::super::api::Api;
 use super::super::counts::Counts;
 use super::super::status;
 use super::super::view::{secs, since_1970};
+use super::listed::{MICROS, MILLIS, groups, targets};
 use super::scrape::Scrape;
 use super::{members, outcomes};
-use crate::config::{Action, SendProxy};
+use crate::config::SendProxy;
 use proxy_api::model::Phases;
-use proxy_dataplane::generation::Generation;
 use proxy_dataplane::omissions::Omissions;
 use proxy_upstream::{DialFigures, Member};
-
-/// Histograms of times are in milliseconds, those of dials in microseconds.
-pub(super) const MILLIS: f64 = 1e3;
-pub(super) const MICROS: f64 = 1e6;
 
 /// What every process has.
 pub(super) fn of_process(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
@@ -129,36 +125,6 @@ fn of_times(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     family?.has(&[], &figures.first_byte(), MICROS)?;
     let help = "How long connections waited for a place that had to, whether they got one or not";
     scrape.histogram("queue_wait_seconds", help)?.has(&[], &figures.queue(), MICROS)
-}
-
-/// The groups that have a name, each with an `@` before it, and their members.
-pub(super) fn groups<D>(proxy: &Generation<D>) -> Vec<(String, Vec<Arc<Member>>)> {
-    proxy.groups().map(|group| (format!("@{}", group.name()), group.members())).collect()
-}
-
-/// The route or group of a target, the target, and what is counted for it, if anything was.
-pub(super) type TargetOf<'p> = (&'p str, String, Option<&'p Member>);
-
-/// The targets in force, each with its route or its group, a name, and what is counted for it, if anything was: one that a route
-/// has several times gets a number.
-pub(super) fn targets<'p, D>(
-    proxy: &'p Generation<D>,
-    groups: &'p [(String, Vec<Arc<Member>>)],
-) -> Vec<TargetOf<'p>> {
-    let mut targets: Vec<TargetOf<'_>> = Vec::new();
-    for matched in proxy.settings.routes.routes() {
-        let (route, state) = (matched.payload, proxy.routes.made(matched.index));
-        let Action::Forward(listed) = &route.action else { continue };
-        for (at, target) in listed.iter().enumerate() {
-            let before = listed.iter().take(at).filter(|other| *other == target).count();
-            let name = if before == 0 { target.to_string() } else { format!("{target}#{}", before + 1) };
-            targets.push((&route.name, name, state.and_then(|state| state.targets.nth(at))));
-        }
-    }
-    let of_groups = groups.iter().flat_map(|(group, members)| members.iter().map(move |one| (group, one)));
-    targets
-        .extend(of_groups.map(|(group, member)| (group.as_str(), member.name.to_string(), Some(&**member))));
-    targets
 }
 
 /// Those of a target that nobody was taken to.

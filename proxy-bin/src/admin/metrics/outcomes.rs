@@ -9,7 +9,7 @@ use proxy_conn::{Cause, Tally, Totals};
 use proxy_core::TcpDialer;
 use proxy_dataplane::generation::Generation;
 
-use super::families::{self, MICROS, MILLIS};
+use super::listed::{self, MICROS, MILLIS};
 use super::scrape::Scrape;
 
 /// Routes, and targets, that have histograms: with a thousand of each they are some sixty thousand lines.
@@ -105,8 +105,8 @@ pub(super) fn of_parts(proxy: &Generation<TcpDialer>, scrape: &mut Scrape<'_>) -
         .collect();
     counters(&OF_ROUTES, &routes, scrape)?;
     of_routes(&routes, scrape)?;
-    let groups = families::groups(proxy);
-    let targets = families::targets(proxy, &groups);
+    let groups = listed::groups(proxy);
+    let targets = listed::targets(proxy, &groups);
     let targets: Vec<_> = targets
         .iter()
         .map(|(route, target, member)| {

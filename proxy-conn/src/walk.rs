@@ -7,9 +7,9 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use tokio::time::Instant;
 
-use super::Tally;
-use super::ages::Ages;
-use crate::entry::{Entry, Home, Look};
+use crate::entry::looks::Look;
+use crate::entry::{Entry, Home};
+use crate::outcomes::{Ages, Tally};
 use crate::phase::Phase;
 use crate::pool_id::PoolId;
 
@@ -89,7 +89,7 @@ impl Living {
             Phase::Dial => self.dialling.add(one.dialling),
             // Whoever still sends waits for nothing yet.
             Phase::Relay => {
-                one.unanswered.into_iter().for_each(|since| self.answering.add(since.min(one.idle)))
+                one.unanswered.into_iter().for_each(|since| self.answering.add(since.min(one.idle)));
             }
             Phase::Drain => self.half_closed.add(one.in_phase.min(one.idle)),
         }
