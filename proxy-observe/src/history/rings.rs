@@ -246,14 +246,17 @@ impl Rings {
             Span::FourteenDays => (long, three_hundred),
         };
         let oldest = ring.number_of(second).saturating_sub(seconds / ring.span().step_s());
-        let (mut sum, mut open_before) = (Step::default(), 0);
-        for (number, step) in ring.steps() {
-            if number <= oldest {
-                open_before = step.open;
-            } else {
-                sum = sum.and(&step);
-            }
-        }
-        (sum.and(&part.sum), open_before)
+        let younger = ring.steps().filter(|(number, _)| *number > oldest);
+        let sum = younger.fold(Step::default(), |sum, (_, step)| sum.and(&step));
+        (sum.and(&part.sum), self.open_at(oldest.saturating_mul(ring.span().step_s())))
+    }
+
+    /// How many were open at the end of that second, or of the last one before it that is known: as exactly as is kept of it.
+    fn open_at(&self, second: u32) -> u64 {
+        let last_of = |ring: &Ring| {
+            let ends = |number: u32| number.saturating_mul(ring.span().step_s());
+            ring.steps().take_while(|(number, _)| ends(*number) <= second).last()
+        };
+        self.rings.iter().find_map(last_of).map_or(0, |(_, step)| step.open)
     }
 }
