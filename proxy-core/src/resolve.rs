@@ -283,8 +283,8 @@ impl Resolver {
         }
     }
 
-    /// The servers of a service, looked up now: what is answered is for whoever asks to keep, for as long as it says, which is no
-    /// longer than the options have it. Cancel-safe: dropped, the look-up is over.
+    /// Looks up the servers of a service now. The answer is not kept here: it says for how long the caller may, which is no longer
+    /// than the options have it. Cancel-safe: dropped, the look-up is over.
     ///
     /// # Errors
     /// [`ResolveError::NoAddress`] where who answers says that there are none; else whoever was asked has said nothing of it.
@@ -323,8 +323,7 @@ impl Resolver {
         }
     }
 
-    /// All addresses of a name have failed, by what whoever has them as members knows: it is looked up again the next time that it
-    /// is wanted, at most once a second.
+    /// All addresses of a name have failed: it is looked up again the next time that it is wanted, at most once a second.
     pub fn doubt_all(&self, name: &str) {
         if let Some(entry) = self.shared.names.lock().get_mut(name) {
             entry.doubted = entry.good.is_some();

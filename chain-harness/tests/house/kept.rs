@@ -64,7 +64,7 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "proxy-upstream/src",
-        &["candidates.rs", "group.rs"],
+        &["candidates.rs", "group.rs", "group/follow.rs"],
         "a group hands out its candidates, which are its members in an order",
     ),
     (

@@ -143,6 +143,8 @@ fn one_file_spawns_connections_and_few_spawn_at_all() {
         "proxy-dataplane/src/accept.rs",
         // The end of a drain that a member's check has begun.
         "proxy-dataplane/src/checks.rs",
+        // That of one that a removed member has.
+        "proxy-dataplane/src/departures.rs",
         // The accept loops, the watch, the audit and recovery, and the workers' threads.
         "proxy-dataplane/src/listeners.rs",
         "proxy-dataplane/src/server.rs",
