@@ -214,7 +214,7 @@ fn those_of_one_that_is_removed_are_ended_where_that_is_asked_for() {
     eventually("two clients are told", || {
         clients.iter_mut().filter_map(|client| Pair::is_cut(client).then_some(())).count() == 2
     });
-    assert_eq!(pair.open()[1], 2);
+    assert_eq!(pair.member(1).connections.used, 2);
     let detail = |request: &Value| pair.world.at().post("/v1/targets/remove", &request.to_string());
     let last = json!({ "group": "pair", "target": pair.members[1].to_string() });
     assert!(detail(&last).problem(409).contains("the only member"));
@@ -292,7 +292,7 @@ fn what_cannot_be_done_says_what_there_is() {
             .contains("in group \"pair\" there is no member")
     );
     assert!(
-        refused("weight", json!({ "target": "10.0.0.1:1", "weight": 1 }), 404).contains("there is no member")
+        refused("weight", json!({ "target": "10.0.0.1:1", "weight": 1 }), 404).contains("there is no target")
     );
     assert!(refused("weight", weight("pair", &first, 257), 400).contains("from 0 to 256"));
     assert!(refused("add", json!({ "group": "pair", "target": "10.0.0.1" }), 400).contains("lacks a port"));
