@@ -344,7 +344,7 @@ impl Server {
         drop(control.spawn(plane.audit.clone().watch(plane.quit.clone().cancelled_owned())));
         let watched = observe::Watched {
             in_force: Arc::clone(&plane.in_force),
-            workers: plane.workers.to_vec(),
+            workers: plane.workers.iter().map(Worker::pulse).collect(),
             audit: plane.audit.clone(),
             observed: Arc::clone(&plane.observed),
         };

@@ -90,6 +90,11 @@ impl Worker {
         })
     }
 
+    /// How punctual it is, for whoever may outlive its runtime.
+    pub(crate) fn pulse(&self) -> Pulse {
+        Pulse(Arc::clone(&self.beat))
+    }
+
     /// How it is.
     #[must_use]
     pub fn view(&self) -> WorkerView {
@@ -100,6 +105,18 @@ impl Worker {
             longest_lag: nanos(&self.beat.longest_lag),
             beats: self.beat.beats.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// How punctual a worker is, without its runtime: whoever holds it keeps none of that one's descriptors.
+#[derive(Debug, Clone)]
+pub(crate) struct Pulse(Arc<Beat>);
+
+impl Pulse {
+    /// By how much its last timer was late, and how many there were.
+    pub(crate) fn view(&self) -> (Duration, u64) {
+        let lag = Duration::from_nanos(self.0.lag.load(Ordering::Relaxed));
+        (lag, self.0.beats.load(Ordering::Relaxed))
     }
 }
 

@@ -17,7 +17,7 @@ use super::facts;
 use super::picture::Pictures;
 use crate::descriptors;
 use crate::generation::Generation;
-use crate::workers::{Worker, WorkerView};
+use crate::workers::Pulse;
 
 /// Rules are made for it: what is to be found within ten seconds has to be seen a few times before.
 const EVERY: Duration = Duration::from_secs(1);
@@ -116,7 +116,7 @@ impl Observer {
 /// What of the data plane the loop looks at.
 pub(crate) struct Watched<D> {
     pub(crate) in_force: Arc<ArcSwap<Generation<D>>>,
-    pub(crate) workers: Vec<Worker>,
+    pub(crate) workers: Vec<Pulse>,
     pub(crate) audit: Audit,
     pub(crate) observed: Arc<Observed>,
 }
@@ -135,7 +135,7 @@ pub(crate) async fn watch<D>(subject: Watched<D>, quit: CancellationToken) {
         let proxy = subject.in_force.load_full();
         let more = |facts: &mut Facts| {
             let open = proxy.tracker.len_by_worker();
-            facts.workers = beats.look(subject.workers.iter().map(Worker::view), &open, Instant::now());
+            facts.workers = beats.look(subject.workers.iter().map(Pulse::view), &open, Instant::now());
             facts.audit = audited(subject.audit.state());
             facts.descriptors = descriptors;
         };
@@ -166,16 +166,16 @@ impl Beats {
 
     fn look(
         &mut self,
-        views: impl Iterator<Item = WorkerView>,
+        views: impl Iterator<Item = (Duration, u64)>,
         open: &[usize],
         now: Instant,
     ) -> Vec<WorkerFacts> {
         let each = self.0.iter_mut().zip(views).zip(open);
-        let facts = each.map(|(((beats, last), view), open)| {
-            if *beats != view.beats {
-                (*beats, *last) = (view.beats, now);
+        let facts = each.map(|(((beats, last), (lag, beaten)), open)| {
+            if *beats != beaten {
+                (*beats, *last) = (beaten, now);
             }
-            WorkerFacts { lag: view.lag, silent: now.saturating_duration_since(*last), open: *open as u64 }
+            WorkerFacts { lag, silent: now.saturating_duration_since(*last), open: *open as u64 }
         });
         facts.collect()
     }
@@ -209,12 +209,7 @@ mod tests {
     async fn a_worker_is_silent_from_its_last_timer_on() {
         let mut beats = Beats::new(2);
         let mut look = |counts: [u64; 2]| {
-            let view = |beats| WorkerView {
-                busy: Duration::ZERO,
-                lag: Duration::ZERO,
-                longest_lag: Duration::ZERO,
-                beats,
-            };
+            let view = |beats| (Duration::ZERO, beats);
             let facts = beats.look(counts.map(view).into_iter(), &[1, 2], Instant::now());
             facts.iter().map(|worker| (worker.silent.as_secs(), worker.open)).collect::<Vec<_>>()
         };
