@@ -64,6 +64,11 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
     ),
     (
         "proxy-upstream/src",
+        &["discovery.rs", "options.rs"],
+        "a group's options have names that stand for members, and what those stand for has the options of members",
+    ),
+    (
+        "proxy-upstream/src",
         &["candidates.rs", "group.rs", "group/follow.rs"],
         "a group hands out its candidates, which are its members in an order",
     ),
