@@ -210,8 +210,7 @@ fn status_says_it_first_with_what_to_type() {
         let subject = ["target", &backend.addr().to_string()];
         api.finds("silent", subject, Duration::from_secs(10)).await;
         let api = api.0.to_string();
-        let status = tokio::process::Command::from(Smartproxy::command());
-        let mut status = status;
+        let mut status = tokio::process::Command::from(Smartproxy::command());
         let told = status.args(["status", "--socket", &api]).output().await.expect("it runs");
         let told = String::from_utf8_lossy(&told.stdout).into_owned();
         let lines: Vec<_> = told.lines().skip(1).take(3).collect();

@@ -54,7 +54,6 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 /// The names of all rules, in their order: labels of a metric.
-#[must_use]
 pub fn names() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|rule| rule.name)
 }

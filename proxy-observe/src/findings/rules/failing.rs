@@ -37,10 +37,8 @@ pub(crate) fn failing(scene: &Scene<'_>) -> Vec<Finding> {
         targets < 2
     };
     // A route with one target is the same said twice.
-    let told_twice = |subject: &Subject| match subject {
-        Subject::Target { of, .. } => fails(of) && lonely(of),
-        _ => false,
-    };
+    let told_twice =
+        |subject: &Subject| matches!(subject, Subject::Target { of, .. } if fails(of) && lonely(of));
     let twice: Vec<_> = found.iter().map(|one| told_twice(&one.subject)).collect();
     found.into_iter().zip(twice).filter(|(_, twice)| !twice).map(|(one, _)| one).collect()
 }
@@ -105,11 +103,10 @@ fn figures(minute: &Counted, share: f64, usual: Option<f64>) -> Vec<(&'static st
 
 fn mends(subject: &Subject) -> String {
     let look = "look at the backend's own log";
-    match subject {
-        Subject::Target { .. } => {
-            format!("{look}; {} takes it out meanwhile", told::drain(subject).unwrap_or_default())
-        }
-        _ => look.to_owned(),
+    let drain = told::drain(subject).filter(|_| matches!(subject, Subject::Target { .. }));
+    match drain {
+        Some(drain) => format!("{look}; {drain} takes it out meanwhile"),
+        None => look.to_owned(),
     }
 }
 

@@ -64,13 +64,11 @@ fn severity(trouble: Trouble, others: usize) -> Severity {
 }
 
 fn shows(subject: &Subject) -> String {
-    match subject {
-        Subject::Target { of, .. } => match of.strip_prefix('@') {
-            Some(group) => format!("smartproxy groups {}", told::quoted(group)),
-            None => "smartproxy routes".to_owned(),
-        },
-        _ => "smartproxy routes".to_owned(),
-    }
+    let of = if let Subject::Target { of, .. } = subject { of.strip_prefix('@') } else { None };
+    of.map_or_else(
+        || "smartproxy routes".to_owned(),
+        |group| format!("smartproxy groups {}", told::quoted(group)),
+    )
 }
 
 fn mends(trouble: Trouble) -> &'static str {
