@@ -118,7 +118,6 @@ impl Figures {
 }
 
 /// Those that are selected, in groups: the largest first, `limit` at most.
-#[expect(clippy::mutable_key_type, reason = "a tally is the same by its name, which never changes")]
 fn grouped(connections: &[Tracked], selection: &Selection, by: GroupBy, limit: usize) -> ConnectionGroups {
     let now = Instant::now();
     let mut groups: HashMap<Common, Figures> = HashMap::new();
