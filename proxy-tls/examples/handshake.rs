@@ -24,7 +24,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;
     let at = Endpoint::Ip(listener.local_addr()?);
-    let (dialled, accepted) = tokio::join!(TcpDialer::default().dial((&at).into()), listener.accept());
+    let dialler = TcpDialer::default();
+    let (dialled, accepted) = tokio::join!(dialler.dial((&at).into()), listener.accept());
     let (near, (far, _)) = (dialled?, accepted?);
     let name = ServerName::try_from("edge.example")?;
     let (client, server) = tokio::join!(connect(near, client, name), accept(far, server, Vec::new()));
