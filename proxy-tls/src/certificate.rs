@@ -55,13 +55,14 @@ impl Certificate {
     /// # Errors
     /// What is wrong with them.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(certificates).collect::<Result<_, _>>().map_err(broken)?;
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates)
+            .collect::<Result<_, _>>()
+            .map_err(|error| broken(&error))?;
         if chain.is_empty() {
             return Err(CertificateError::NoCertificate);
         }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| no_key(error, key))?;
-        Self::new(chain, key)
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| no_key(&error, key))?;
+        Self::new(chain, &key)
     }
 
     /// The same, of what PEM would hold.
@@ -70,11 +71,11 @@ impl Certificate {
     /// What is wrong with them.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        key: &PrivateKeyDer<'_>,
     ) -> Result<Self, CertificateError> {
         let first = chain.first().ok_or(CertificateError::NoCertificate)?;
         let (names, not_before, not_after) = said(first)?;
-        let key = aws_lc_rs::sign::any_supported_type(&key)
+        let key = aws_lc_rs::sign::any_supported_type(key)
             .map_err(|error| CertificateError::Key(error.to_string()))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
@@ -142,13 +143,13 @@ fn said(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, SystemTime, Sy
     Ok((names, at(valid.not_before.timestamp()), at(valid.not_after.timestamp())))
 }
 
-fn broken(error: pem::Error) -> CertificateError {
+fn broken(error: &pem::Error) -> CertificateError {
     CertificateError::Pem(error.to_string())
 }
 
 /// Why there is no key.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's own words are good enough for the others")]
-fn no_key(error: pem::Error, text: &[u8]) -> CertificateError {
+fn no_key(error: &pem::Error, text: &[u8]) -> CertificateError {
     let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
     match error {
         pem::Error::NoItemsFound if text.windows(encrypted.len()).any(|at| at == encrypted) => {

@@ -229,5 +229,5 @@ pub(crate) fn truncated() -> io::Error {
 /// that would have said that nothing is missing. Nothing comes from it any more; whether it still reads is not known.
 #[must_use]
 pub fn is_truncated(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Truncated>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Truncated>)
 }

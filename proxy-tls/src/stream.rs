@@ -167,8 +167,10 @@ impl<S: Stream> Stream for TlsStream<S> {
         let tls = &mut **self.tls.lock();
         // What a pending write has begun is sent by the next; of an answer to a key update nobody knows. Where there is no room for
         // it yet it is tried again when there is, which wakes this task.
-        if tls.taken == 0 {
-            let _ = self.poll_send(cx, tls)?;
+        if tls.taken == 0
+            && let Poll::Ready(sent) = self.poll_send(cx, tls)
+        {
+            sent?;
         }
         let before = tls.session.take_plain(buf);
         if before > 0 || buf.is_empty() {

@@ -21,8 +21,8 @@ fn a_proxy_that_is_well_has_no_mark() {
     ");
 }
 
-#[test]
-fn everything_that_wants_attention_is_marked() {
+/// A proxy with everything that may be wrong with one.
+fn troubled() -> Status {
     let mut status = fixtures::status();
     status.ready = false;
     status.state = "draining".to_owned();
@@ -57,6 +57,12 @@ fn everything_that_wants_attention_is_marked() {
         pid: None,
         error: Some("the new process is not ready after 30s".to_owned()),
     });
+    status
+}
+
+#[test]
+fn everything_that_wants_attention_is_marked() {
+    let status = troubled();
     let mut route = fixtures::route("web", 115, 5);
     route.draining = true;
     route.in_force = false;
