@@ -1,5 +1,9 @@
 //! Bytes and ends through TLS, in memory.
-#![expect(clippy::unwrap_used, reason = "a failed assumption of a test is its failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed assumption of a test is its failure"
+)]
 
 use std::io;
 use std::sync::Arc;

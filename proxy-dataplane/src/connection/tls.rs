@@ -133,6 +133,10 @@ async fn read_hello<S: Stream>(client: &S, ahead: &mut ReadAhead, most: usize) -
 }
 
 /// Why the client's handshake failed. It was sent an alert, which a reset would make it forget.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an error may grow; what it grows by is told in its own words"
+)]
 fn refused(conn: &ConnGuard, error: &HandshakeError, hello: Option<&ClientHello>) -> Verdict {
     match error {
         HandshakeError::Io(error) => Verdict::lost(conn, Side::Client, error),

@@ -185,7 +185,7 @@ fn of_each(
 fn client(key: AddressKey, bits: u8) -> String {
     match key.first() {
         IpAddr::V6(v6) if bits < 128 => format!("{v6}/{bits}"),
-        whole => whole.to_string(),
+        IpAddr::V6(_) | IpAddr::V4(_) => key.first().to_string(),
     }
 }
 

@@ -69,7 +69,6 @@ impl Observed {
     }
 
     /// What was. Held, it holds up the next look: for a moment only.
-    #[must_use]
     pub fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock()
     }
