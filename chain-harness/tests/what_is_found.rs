@@ -3,6 +3,7 @@
 //!
 //! Two of them take minutes by their nature: `cargo test -p chain-harness --test what_is_found -- --ignored`.
 #![expect(clippy::indexing_slicing, reason = "of JSON, where what is not there is null")]
+#![expect(clippy::panic, reason = "a failed assumption of a test is its failure")]
 
 use std::future::{Future, pending};
 use std::net::SocketAddr;

@@ -194,7 +194,7 @@ async fn connect<'c, S: Stream, D: Dial>(
 ) -> Result<Way<'c, S, D::Stream>, Verdict> {
     let routed = route::route(conn, peeked, passage)?;
     if !routed.route.tls.is_passthrough() {
-        let secured = Box::pin(tls::connect(conn, client, process, routed)).await?;
+        let secured = Box::pin(tls::secure(conn, client, process, routed)).await?;
         return Ok(Way::Secured(Box::new(secured)));
     }
     let admitted = admit::admit(conn, process, routed).await?;

@@ -4,29 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use proxy_core::Listen as _;
 use proxy_core::stream::write_all;
-use proxy_core::{Bound, KeepAlive, Listen as _};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::actor::{Lines, echo, play};
 use super::content::Content;
 use super::kernel::Kernel;
-use super::member::{HEALTH, Moods, stand};
+use super::member::{Moods, stand};
 use super::scenario::{Act, Backend, Client, Enters, Script, Who};
 use super::settings::{
-    AT_BACKEND, AT_INNER, AT_OUTER, BACKENDS, BLACK_HOLE, CLIENTS, INNER, OUTER, client_hello, header_line,
-    inner_port,
+    AT_BACKEND, AT_INNER, AT_OUTER, BACKENDS, BLACK_HOLE, CLIENTS, HEALTH, INNER, KEEP_ALIVE, OUTER,
+    client_hello, header_line, inner_port,
 };
 use super::stream::SimNet;
 use crate::laws::{Party, Saw};
-
-/// The ends of machines that have no proxy on them: they notice soon that the other side is gone.
-pub(super) const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
-    .idle(Bound::secs(20))
-    .interval(Bound::secs(5))
-    .count(proxy_core::Probes::new(3))
-    .user_timeout(Bound::secs(60));
 
 /// How often it is looked whether the clients are to come again.
 const LOOK: Duration = Duration::from_millis(50);

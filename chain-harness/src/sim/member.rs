@@ -17,12 +17,9 @@ use proxy_core::stream::{gone, read, write_all};
 use proxy_core::{Listen as _, Stream as _};
 use tokio_util::task::TaskTracker;
 
-use super::crowd::KEEP_ALIVE;
 use super::scenario::{Mood, Who};
+use super::settings::{HEALTH, KEEP_ALIVE};
 use super::stream::{SimNet, SimStream};
-
-/// The port where both hosts of members answer health checks.
-pub(super) const HEALTH: u16 = 11;
 
 /// How often it is looked whether the mood is another one.
 const LOOK: Duration = Duration::from_millis(50);

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use super::member::HEALTH;
+use proxy_core::{Bound, KeepAlive};
+
 use super::scenario::{AtLimit, Backend, Client, Enters, OnDown, SendProxy, Settings, Targets};
 
 /// The hosts of the simulated world.
@@ -20,6 +21,16 @@ pub(super) const AT_BACKEND: u16 = 10_000;
 /// and to a black hole.
 pub(super) const REFUSES: u16 = 1000;
 pub(super) const BLACK_HOLE: u16 = 1001;
+
+/// The port where both hosts of members answer health checks.
+pub(super) const HEALTH: u16 = 11;
+
+/// The ends of machines that have no proxy on them: they notice soon that the other side is gone.
+pub(super) const KEEP_ALIVE: KeepAlive = KeepAlive::DEFAULT
+    .idle(Bound::secs(20))
+    .interval(Bound::secs(5))
+    .count(proxy_core::Probes::new(3))
+    .user_timeout(Bound::secs(60));
 
 /// A port of each hop's targets that refuses, whoever comes. The black hole of all is among the backends.
 const NOBODY: u16 = 9;

@@ -77,6 +77,7 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
         &[
             "access_rule.rs",
             "admin.rs",
+            "admin/hop.rs",
             "breaker.rs",
             "egress.rs",
             "file.rs",

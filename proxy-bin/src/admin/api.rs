@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::ascending::Ascending;
-use super::chain::View;
-use super::hop::Deadlines;
-use super::hops::Hops;
+use super::chain::last::View;
+use super::hop::deadlines::Deadlines;
+use super::hops::known::Hops;
 use super::live::Live;
 use super::process::Process;
 use super::traces::Traces;

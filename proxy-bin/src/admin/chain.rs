@@ -2,6 +2,8 @@
 //!
 //! It is read when somebody asks, on the control runtime, and not again while it is fresh: whatever the number of those who look.
 
+pub(super) mod last;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +13,6 @@ use futures_util::future::join_all;
 use proxy_api::chain::{self, HopTable, Joined};
 use proxy_api::model::{Chain, ChainHop};
 use proxy_cli::chain::{BETWEEN, table};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::api::Api;
@@ -39,10 +40,6 @@ const USUAL: usize = 20;
 /// For how long a view is shown to others, too.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The last view, for all who ask.
-#[derive(Debug, Default)]
-pub(super) struct View(Mutex<Option<(Instant, Arc<Chain>)>>);
-
 /// `GET /v1/chain`.
 pub(super) async fn chain(State(api): State<Arc<Api>>, mut pairs: Pairs) -> Result<Json<Chain>, Problem> {
     let expected = format!("a whole number from 1 to {LISTED}");
@@ -52,7 +49,7 @@ pub(super) async fn chain(State(api): State<Arc<Api>>, mut pairs: Pairs) -> Resu
     }
     pairs.done(&["limit"])?;
     // Whoever comes meanwhile waits for the one view.
-    let mut last = api.chain.0.lock().await;
+    let mut last = api.chain.lock().await;
     let chain = match &*last {
         Some((at, chain)) if at.elapsed() < FRESH => Arc::clone(chain),
         _ => {

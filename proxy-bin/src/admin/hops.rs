@@ -7,13 +7,13 @@
 //! What a hop does not say within its time is said of it. Nothing waits for a hop but the question itself.
 
 mod compare;
+pub(super) mod known;
 mod standing;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
 use proxy_cli::access::read_token;
 use proxy_cli::chain;
 use proxy_cli::client::Client;
@@ -26,6 +26,7 @@ use super::hop;
 use super::view::since_1970;
 use crate::config::HopAt;
 use compare::{Text, compare};
+use known::{Known, Other, Version};
 use proxy_api::model::{ConfigText, Disagreement};
 pub(super) use standing::{Said, Standing};
 
@@ -34,51 +35,6 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// How long a hop has to answer such a question: it looks at no connection for it.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// What is known of this hop and the others, in the order in which connections pass them.
-#[derive(Debug, Default)]
-pub(super) struct Hops(Mutex<Known>);
-
-#[derive(Debug, Default, Clone)]
-pub(super) struct Known {
-    /// This hop.
-    pub(super) own: Standing,
-    /// The others, as the configuration has them.
-    pub(super) others: Vec<Other>,
-    /// What of their configurations does not fit together, or why that is not known.
-    pub(super) compared: Option<Result<Vec<Disagreement>, String>>,
-    /// Which configurations that is about.
-    about: Vec<Version>,
-}
-
-/// Another hop.
-#[derive(Debug, Clone)]
-pub(super) struct Other {
-    pub(super) at: HopAt,
-    pub(super) standing: Standing,
-}
-
-/// Which configuration a hop has in force: its process and the number of its generation.
-type Version = (u32, u64);
-
-impl Hops {
-    /// What is known now.
-    pub(super) fn known(&self) -> Known {
-        self.0.lock().clone()
-    }
-
-    /// Takes over which hops there are: what is known of those that stay is kept.
-    fn follow(&self, wanted: &[HopAt]) {
-        let mut known = self.0.lock();
-        if known.others.iter().map(|other| &other.at).eq(wanted) {
-            return;
-        }
-        let before = std::mem::take(&mut known.others);
-        let kept = |at: &HopAt| before.iter().find(|other| other.at == *at).cloned();
-        let new = |at: &HopAt| Other { at: at.clone(), standing: Standing::default() };
-        known.others = wanted.iter().map(|at| kept(at).unwrap_or_else(|| new(at))).collect();
-    }
-}
 
 /// Asks the hops for as long as the API is there.
 pub(super) async fn watch(api: Arc<Api>) {
@@ -104,7 +60,7 @@ async fn look(api: &Arc<Api>, wanted: &[HopAt]) {
     let asked = join_all(wanted.iter().enumerate().map(|(n, at)| ask(at, n + 1))).await;
     let at = since_1970(SystemTime::now());
     {
-        let (own, mut known) = (hop::facts(api, 0), api.hops.0.lock());
+        let (own, mut known) = (hop::facts(api, 0), api.hops.lock());
         known.own.answered(Said { hop: own, at, clock: None }, Instant::now());
         for (other, asked) in known.others.iter_mut().zip(asked) {
             match asked {
@@ -211,7 +167,7 @@ async fn compare_anew(api: &Arc<Api>, wanted: &[HopAt]) {
             .unwrap_or_else(|lost| Err(lost.to_string())),
         Err(why) => Err(why),
     };
-    let mut now = api.hops.0.lock();
+    let mut now = api.hops.lock();
     (now.compared, now.about) = (Some(compared), about);
 }
 

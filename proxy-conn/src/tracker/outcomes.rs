@@ -52,7 +52,7 @@ impl Tracker {
         }
     }
 
-    /// What is counted of a pool; None if nobody has joined it. The tracker knows no name of it.
+    /// What is counted of a pool; None if no connection has joined it. The tracker knows no name of it.
     #[must_use]
     pub fn of_pool(&self, pool: PoolId) -> Option<&Tally> {
         self.pools.get(pool.number()).and_then(OnceLock::get)

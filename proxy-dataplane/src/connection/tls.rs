@@ -36,7 +36,7 @@ pub(super) struct Secured<'p, S, B> {
 }
 
 /// The stages from the route on.
-pub(super) async fn connect<'c, S: Stream, D: Dial>(
+pub(super) async fn secure<'c, S: Stream, D: Dial>(
     conn: &ConnGuard,
     accepted: &'c S,
     process: Permit,

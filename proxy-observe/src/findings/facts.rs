@@ -10,7 +10,7 @@ use crate::subject::Subject;
 pub struct Facts {
     /// Targets that are not used as they should be.
     pub targets: Vec<TargetFacts>,
-    /// Limits that are nearly used up, or that somebody waits at; others may be left out.
+    /// Limits that are nearly used up, or have a queue; others may be left out.
     pub limits: Vec<LimitFacts>,
     /// What each client may have.
     pub clients: Vec<ClientLimit>,
