@@ -90,8 +90,6 @@ pub(crate) struct Entry {
     spoke: Mark,
     /// How long the backend's first byte took.
     first_byte: Mark,
-    /// How long it waited for places.
-    queued: Mark,
     deadline: Deadline,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
@@ -122,7 +120,6 @@ impl Entry {
             last_activity: Mark::zero(),
             spoke: Mark::zero(),
             first_byte: Mark::unset(),
-            queued: Mark::zero(),
             deadline: Deadline::unset(),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             known: Mutex::default(),

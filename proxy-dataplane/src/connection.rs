@@ -28,10 +28,11 @@ mod relay;
 mod route;
 mod tls;
 
+use std::convert::identity;
 use std::future::Future;
 use std::sync::Arc;
 
-use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Verdict};
+use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Phase, Verdict};
 use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
 
@@ -120,15 +121,18 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
 
 /// Every stage in order; the first that cannot go on says why.
 async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
-    match establish(conn, client, admission).await {
-        Ok(Way::Plain(established, preamble)) => {
-            let end = established.relay(PollLoop, conn, client, preamble).await;
-            established.close(conn, &end)
-        }
-        // Boxed: a plain connection would have to have room for it.
-        Ok(Way::Secured(secured)) => Box::pin(secured.serve(PollLoop, conn)).await,
-        Err(verdict) => verdict,
+    let (plain, secured) = Way::apart(establish(conn, client, admission).await);
+    if let Some(secured) = identity(secured) {
+        // Both are moved as wholes, and the rest is boxed: what a match leaves behind, every plain connection would have room for.
+        drop(plain);
+        return Box::pin(secured.serve(PollLoop, conn)).await;
     }
+    let (established, preamble) = match identity(plain) {
+        Ok(both) => both,
+        Err(verdict) => return verdict,
+    };
+    let end = established.relay(PollLoop, conn, client, preamble).await;
+    established.close(conn, &end)
 }
 
 /// How the bytes of a connection go that has its backend.
@@ -137,6 +141,21 @@ enum Way<'p, S, B> {
     Plain(Established<B>, Preamble),
     /// Through TLS on one side or on both.
     Secured(Box<Secured<'p, S, B>>),
+}
+
+/// What comes of the stages up to the backend, TLS apart.
+type Apart<'p, S, B> = (Result<(Established<B>, Preamble), Verdict>, Option<Box<Secured<'p, S, B>>>);
+
+impl<'p, S, B> Way<'p, S, B> {
+    /// One or the other, each moved as a whole: what a match leaves behind would be held for as long as a connection lives. Where it is
+    /// the second, nothing is read of the first.
+    fn apart(way: Result<Self, Verdict>) -> Apart<'p, S, B> {
+        match way {
+            Ok(Self::Plain(established, preamble)) => (Ok((established, preamble)), None),
+            Ok(Self::Secured(secured)) => (Err(Cause::Aborted.during(Phase::Dial).into()), Some(secured)),
+            Err(verdict) => (Err(verdict), None),
+        }
+    }
 }
 
 /// The stages up to the backend. They are boxed: they need more room than a relay, and only for moments. Those that may be

@@ -9,6 +9,7 @@ use std::task::Waker;
 use proxy_core::ClientAddr;
 
 use super::Facts;
+use super::mark::Mark;
 use crate::id::Trail;
 use crate::outcomes::Tally;
 
@@ -45,6 +46,8 @@ pub(super) struct Known {
     rare: Option<Box<Rare>>,
     /// Who waits for the entry's cancel: the connection's own task.
     pub(super) waker: Option<Waker>,
+    /// How long it waited for places. Here, since there is room, and few ask.
+    pub(super) queued: Mark,
 }
 
 /// Invariant: it is there only if something is in it.

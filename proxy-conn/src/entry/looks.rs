@@ -61,12 +61,14 @@ impl Entry {
 
     /// Notes that it has waited so long for a place.
     pub(crate) fn waited(&self, time: Duration) {
-        self.queued.set(self.queued.age().saturating_add(time));
+        let known = self.known.lock();
+        known.queued.set(known.queued.age().saturating_add(time));
     }
 
     /// How long it took to its backend by the age of `age`, waits for a place left out.
     fn dialled_in(&self, age: Duration) -> Duration {
-        self.spent(Phase::Dial, age).saturating_sub(self.queued.age())
+        let queued = self.known.lock().queued.age();
+        self.spent(Phase::Dial, age).saturating_sub(queued)
     }
 
     /// Bytes from the client and from the backend that have not been counted to what it belongs to. Whoever asks counts them.
@@ -126,7 +128,7 @@ impl Entry {
             age,
             in_phase: self.in_phase(age),
             idle: self.idle(age),
-            dialling: self.dialled_in(age),
+            dialling: if phase == Phase::Dial { self.dialled_in(age) } else { Duration::ZERO },
             waits: phase == Phase::Dial && matches!(kind(), Some(DeadlineKind::Queue | DeadlineKind::Leave)),
             unanswered: (in_relay && talk == Talk::Unanswered).then(|| age.saturating_sub(self.spoke.age())),
             unreplied: unreplied.then(|| self.idle(age)),

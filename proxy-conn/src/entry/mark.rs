@@ -21,6 +21,12 @@ const UNSET: u32 = u32::MAX;
 #[derive(Debug)]
 pub(super) struct Mark(AtomicU32);
 
+impl Default for Mark {
+    fn default() -> Self {
+        Self::zero()
+    }
+}
+
 impl Mark {
     /// Set to the beginning.
     pub(super) const fn zero() -> Self {
