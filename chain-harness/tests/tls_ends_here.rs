@@ -234,6 +234,28 @@ fn a_backend_that_cannot_prove_who_it_is_gets_nothing() {
 }
 
 #[test]
+fn who_had_to_wait_for_a_place_has_the_whole_dial_for_the_handshake_with_the_backend() {
+    scenario(async {
+        let files = Files::new();
+        let (backend, mut served) = Backend::tls_hands_over(&files.root, &["inner.test"]);
+        let queue = "max_connections = 1\nat_limit = { queue = { most_waiting = 5, longest_wait = \"10s\" } }\n\
+                     timeouts = { connection_timeout = \"1s\" }\n";
+        let hop = Hop::start(&(files.config(&backend, BOTH) + queue));
+        let first = files.client(&hop).await;
+        let first_server = served.recv().await.expect("it was dialled");
+        let mut second = files.client(&hop).await;
+        second.send("question").await;
+        // Longer than a dial may take: that it waits is not held against it.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        drop((first, first_server));
+        let mut server = served.recv().await.expect("it was dialled");
+        server.read_until(|got| got == b"question").await;
+        drop((second, server));
+        hop.empties(Duration::from_secs(5)).await;
+    });
+}
+
+#[test]
 fn a_reload_takes_a_new_certificate_and_leaves_those_who_have_the_old_one_alone() {
     scenario(async {
         let (files, backend) = (Files::new(), Backend::echo());

@@ -59,8 +59,9 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
         None => (MaybeTls::Plain(Lent(accepted)), ahead),
     };
     let name = routed.passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
-    let deadline = Instant::now() + deadlines.connection_timeout.get();
     let admitted = Box::pin(admit::admit(conn, process, routed.over(&client, ahead))).await?;
+    // As the dial's, which begins when there is a place.
+    let deadline = Instant::now() + deadlines.connection_timeout.get();
     let Dialled { backend, mut with } = Box::pin(dial::dial(conn, admitted)).await?;
     let backend = match &route.tls.reencrypt {
         Some(reencrypt) => {
