@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, Error};
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -166,22 +166,12 @@ impl fmt::Display for Said<'_> {
                 f.write_str("the peer presented no certificate, and one is required")
             }
             Error::InvalidCertificate(error) => f.write_str(&certificate(error)),
-            Error::PeerIncompatible(what) => {
-                write!(f, "nothing in common with the peer: {}", incompatible(what))
-            }
-            Error::PeerMisbehaved(what) => write!(f, "the peer broke the protocol: {}", misbehaved(what)),
+            Error::PeerIncompatible(what) => write!(f, "nothing in common with the peer: {what:?}"),
+            Error::PeerMisbehaved(what) => write!(f, "the peer broke the protocol: {what:?}"),
             Error::AlertReceived(alert) => write!(f, "the peer sent the alert {alert:?}"),
             other => write!(f, "{other}"),
         }
     }
-}
-
-fn incompatible(what: &PeerIncompatible) -> String {
-    format!("{what:?}")
-}
-
-fn misbehaved(what: &PeerMisbehaved) -> String {
-    format!("{what:?}")
 }
 
 /// What is wrong with the peer's certificate.
