@@ -57,10 +57,28 @@ pub struct Facts {
     pub server_name: Option<Box<str>>,
     /// Why it was routed as one without a name, where it has sent what begins as TLS does.
     pub nameless: Option<Box<str>>,
+    /// What its client's TLS has come to, where it ends here.
+    pub tls: Option<Box<TlsFacts>>,
     /// The route it took; it is counted under it from then on.
     pub route: Option<Tally>,
     /// The target it reached, or was last trying to reach; it is counted under it from then on.
     pub target: Option<Tally>,
+}
+
+/// What a handshake with a client has come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsFacts {
+    /// The version, such as `TLSv1.3`.
+    pub version: Box<str>,
+    /// The cipher suite, by its name in the registry of IANA.
+    pub cipher: Box<str>,
+    /// The application protocol that was agreed upon.
+    pub alpn: Option<Box<str>>,
+    /// The fingerprint of its hello (JA4).
+    pub ja4: Option<Box<str>>,
+    /// Who the client has proven to be: the name in its certificate.
+    pub identity: Option<Box<str>>,
 }
 
 /// What all entries of a tracker have in common, so that none has to hold it.

@@ -41,7 +41,7 @@ pub use breaker::{Admission, BreakerOptions, BreakerState, TargetBreaker, Ticket
 pub use cancel::Reason;
 pub use deadlines::{DeadlineOverrides, Deadlines, Jitter, KeepAliveTreatment, Switch};
 pub use end::{By, Cause, End};
-pub use entry::{ConnView, DeadlineKind, Facts, Talk};
+pub use entry::{ConnView, DeadlineKind, Facts, Talk, TlsFacts};
 pub use figures::Figures;
 pub use guard::ConnGuard;
 pub use histogram::Histogram;

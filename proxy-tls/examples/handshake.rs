@@ -8,8 +8,8 @@ use proxy_core::stream::{read, shutdown, write_all};
 use proxy_core::{Dial, Endpoint, Listen, TcpDialer, TcpListener};
 use proxy_tls::rustls::pki_types::ServerName;
 use proxy_tls::{
-    Certificate, Certificates, ClientOptions, ServerOptions, Trust, accept, certificates_from_pem,
-    client_config, connect, server_config,
+    Certificate, CertificateStore, Certificates, ClientOptions, ServerOptions, Trust, accept,
+    certificates_from_pem, client_config, connect, server_config,
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -18,7 +18,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let own = Certificate::from_pem(certificate.as_bytes(), key.as_bytes())?;
     println!("a certificate for {}", own.names().join(", "));
-    let server = server_config(Arc::new(Certificates::new(&[own], true)), &ServerOptions::default())?;
+    let server = server_config(
+        Arc::new(CertificateStore::new(Certificates::new(&[own], true))),
+        &ServerOptions::default(),
+    )?;
     let pinned = Trust::Pinned(certificates_from_pem(certificate.as_bytes())?);
     let client = client_config(&ClientOptions::default().trust(pinned))?;
 

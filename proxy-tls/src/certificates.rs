@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls::SignatureScheme;
-use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::certificate::Certificate;
@@ -73,12 +72,5 @@ impl Certificates {
             })
         });
         named.or(self.default.as_ref())?.choose(takes)
-    }
-}
-
-impl ResolvesServerCert for Certificates {
-    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let name = hello.server_name().map(str::to_ascii_lowercase);
-        self.find(name.as_deref(), hello.signature_schemes()).cloned()
     }
 }

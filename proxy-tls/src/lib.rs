@@ -21,6 +21,7 @@ mod handshake;
 mod maybe;
 mod options;
 mod session;
+mod store;
 mod stream;
 mod wire;
 
@@ -31,6 +32,7 @@ pub use error::{HandshakeError, HandshakeFault, is_truncated};
 pub use handshake::{Failed, accept, connect};
 pub use maybe::MaybeTls;
 pub use options::{ServerOptions, Version, server_config};
+pub use store::{ACME_TLS, CertificateStore};
 pub use stream::TlsStream;
 
 /// The library that the TLS is of: configurations are made with it.

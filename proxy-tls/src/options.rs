@@ -6,7 +6,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::TLS13;
 use rustls::{SupportedProtocolVersion, server};
 
-use crate::certificates::Certificates;
+use crate::store::CertificateStore;
 
 /// A version of TLS. There is none below 1.2: they are broken, and the library has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,7 +80,7 @@ impl ServerOptions {
 /// # Errors
 /// Where the system has no random numbers for the keys of tickets.
 pub fn server_config(
-    certificates: Arc<Certificates>,
+    certificates: Arc<CertificateStore>,
     options: &ServerOptions,
 ) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
     let builder = rustls::ServerConfig::builder_with_provider(provider());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use proxy_core::mem::pair;
 use proxy_tls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use proxy_tls::{
-    Certificate, Certificates, ClientOptions, Failed, HandshakeFault, ServerOptions, Trust, accept,
-    client_config, connect, server_config,
+    Certificate, CertificateStore, Certificates, ClientOptions, Failed, HandshakeFault, ServerOptions, Trust,
+    accept, client_config, connect, server_config,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
@@ -30,8 +30,11 @@ async fn shake(
     trust: Trust,
     name: &str,
 ) -> [Option<(HandshakeFault, String)>; 2] {
-    let server =
-        server_config(Arc::new(Certificates::new(&[own], default)), &ServerOptions::default()).unwrap();
+    let server = server_config(
+        Arc::new(CertificateStore::new(Certificates::new(&[own], default))),
+        &ServerOptions::default(),
+    )
+    .unwrap();
     let client = client_config(&ClientOptions::default().trust(trust)).unwrap();
     let (near, far) = pair(64 * 1024);
     let name = ServerName::try_from(name.to_owned()).unwrap();

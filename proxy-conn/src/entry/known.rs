@@ -8,8 +8,8 @@ use std::task::Waker;
 
 use proxy_core::ClientAddr;
 
-use super::Facts;
 use super::mark::Mark;
+use super::{Facts, TlsFacts};
 use crate::id::Trail;
 use crate::outcomes::Tally;
 
@@ -56,6 +56,7 @@ struct Rare {
     previous: Trail,
     server_name: Option<Box<str>>,
     nameless: Option<Box<str>>,
+    tls: Option<Box<TlsFacts>>,
 }
 
 impl Known {
@@ -67,6 +68,7 @@ impl Known {
             previous: rare.map(|rare| rare.previous.clone()).unwrap_or_default(),
             server_name: rare.and_then(|rare| rare.server_name.clone()),
             nameless: rare.and_then(|rare| rare.nameless.clone()),
+            tls: rare.and_then(|rare| rare.tls.clone()),
             route: self.route.clone(),
             target: self.target.clone(),
         }
@@ -82,6 +84,7 @@ impl Known {
             previous: rare.previous,
             server_name: rare.server_name,
             nameless: rare.nameless,
+            tls: rare.tls,
             route: self.route.take(),
             target: self.target.take(),
         }
@@ -89,12 +92,12 @@ impl Known {
 
     /// Puts facts here, in place of what was known.
     pub(super) fn put(&mut self, facts: Facts) {
-        let Facts { client, previous, server_name, nameless, route, target } = facts;
-        let any_rare = !previous.is_empty() || server_name.is_some() || nameless.is_some();
+        let Facts { client, previous, server_name, nameless, tls, route, target } = facts;
+        let any_rare = !previous.is_empty() || server_name.is_some() || nameless.is_some() || tls.is_some();
         self.client = client.map(|client| Packed::of(client.socket_addr()));
         self.route = route;
         self.target = target;
-        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless }));
+        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless, tls }));
     }
 
     pub(super) const fn route(&self) -> Option<&Tally> {
@@ -132,19 +135,22 @@ mod tests {
     #[test]
     fn every_fact_comes_back_and_the_rare_ones_alone_are_on_the_heap() {
         for client in [None, Some("192.0.2.1:80"), Some("[fe80::1]:80")] {
-            let names = [
-                ("", None, None),
-                ("a/b", None, None),
-                ("", Some("x.example"), None),
-                ("a", Some("y"), None),
+            let rare = [
+                ("", None, None, false),
+                ("a/b", None, None, false),
+                ("", Some("x.example"), None, false),
+                ("a", Some("y"), None, true),
+                ("", None, Some("why"), false),
+                ("", None, None, true),
             ];
-            for (previous, name, nameless) in names.into_iter().chain([("", None, Some("why"))]) {
+            for (previous, name, nameless, tls) in rare {
                 let mut known = Known::default();
                 let facts = Facts {
                     client: client.map(|client| ClientAddr::new(client.parse().unwrap())),
                     previous: Trail::from_header(previous.as_bytes()),
                     server_name: name.map(Into::into),
                     nameless: nameless.map(Into::into),
+                    tls: tls.then(Box::default),
                     route: Some("route".into()),
                     target: Some("target".into()),
                 };
@@ -152,7 +158,7 @@ mod tests {
                 assert_eq!(format!("{:?}", known.facts()), format!("{facts:?}"));
                 assert_eq!(
                     known.rare.is_some(),
-                    !(previous.is_empty() && name.is_none() && nameless.is_none())
+                    !(previous.is_empty() && name.is_none() && nameless.is_none() && !tls)
                 );
                 assert_eq!(format!("{:?}", known.take()), format!("{facts:?}"));
                 assert_eq!(format!("{:?}", known.facts()), format!("{:?}", Facts::default()));

@@ -7,26 +7,25 @@
 //! ```
 //! Nothing is dialled before the client's handshake is done: a client that cannot finish one costs no backend anything.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod backend;
+mod client;
+
 use std::pin::pin;
-use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase, Verdict};
-use proxy_core::hello::{ClientHello, HelloReader, Progress};
-use proxy_core::stream::{Lent, write_all};
-use proxy_core::{Dial, Endpoint, ReadAhead, Side, Stream};
-use proxy_tls::rustls::pki_types::ServerName;
-use proxy_tls::{Failed, HandshakeError, MaybeTls, TlsStream, accept};
+use proxy_core::stream::Lent;
+use proxy_core::{Dial, ReadAhead, Stream};
+use proxy_tls::MaybeTls;
 use tokio::time::Instant;
 
+use self::backend::reencrypted;
+use self::client::terminated;
 use super::admit;
 use super::client::while_client_stays;
 use super::deadline::{enter, within};
-use super::dial::{self, Dialled, With};
-use super::passage::Passage;
+use super::dial::{self, Dialled};
 use super::relay::{self, Established, Preamble};
 use super::route::Routed;
-use crate::settings::{Reencrypt, Terminate, Truncated};
 
 /// A connection that has both its sides, of which one at least has TLS.
 pub(super) struct Secured<'p, S, B> {
@@ -92,107 +91,4 @@ impl<S: Stream, B: Stream> Secured<'_, S, B> {
         }
         verdict
     }
-}
-
-/// The handshake with the client, of which the front was read already.
-async fn terminated<'c, S: Stream, D>(
-    conn: &ConnGuard,
-    terminate: &Terminate,
-    accepted: &'c S,
-    passage: &mut Passage<'_, S, D>,
-    mut ahead: ReadAhead,
-) -> Result<TlsStream<Lent<'c, S>>, Verdict> {
-    if passage.hello.is_none() {
-        passage.hello = read_hello(accepted, &mut ahead, passage.proxy.settings.max_client_hello).await;
-        let name = passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
-        conn.learn(|facts| facts.server_name = name);
-    }
-    let shaken = accept(Lent(accepted), Arc::clone(&terminate.config), ahead.into_bytes()).await;
-    let mut stream = shaken.map_err(|Failed { error, .. }| refused(conn, &error, passage.hello.as_ref()))?;
-    if terminate.truncated == Truncated::End {
-        stream.takes_truncated_for_ended();
-    }
-    Ok(stream)
-}
-
-/// The client's hello, where no route of the port had to know it. None where there is none that could be read: then the handshake
-/// says why.
-async fn read_hello<S: Stream>(client: &S, ahead: &mut ReadAhead, most: usize) -> Option<ClientHello> {
-    let mut reader = HelloReader::new(most);
-    loop {
-        match reader.look(ahead.bytes()) {
-            Progress::Hello(hello) => return Some(hello),
-            Progress::NotTls(_) | Progress::Unreadable(_) => return None,
-            Progress::More => {
-                let room = most.saturating_sub(ahead.bytes().len());
-                if room == 0 || !matches!(ahead.fill(client, room).await, Ok(1..)) {
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Why the client's handshake failed. It was sent an alert, which a reset would make it forget.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an error may grow; what it grows by is told in its own words"
-)]
-fn refused(conn: &ConnGuard, error: &HandshakeError, hello: Option<&ClientHello>) -> Verdict {
-    match error {
-        HandshakeError::Io(error) => Verdict::lost(conn, Side::Client, error),
-        HandshakeError::Left => {
-            Verdict::explained(conn, Cause::ClientLeft, "it ended before its TLS handshake was done")
-        }
-        error => {
-            let name = hello.and_then(|hello| hello.server_name.as_deref()).unwrap_or("none");
-            let detail = format!("{}: {error} (server name {name})", error.fault());
-            Verdict::explained(conn, Cause::TlsFailed, detail).in_order()
-        }
-    }
-}
-
-/// The handshake with the backend, after the PROXY header, which goes before it.
-async fn reencrypted<B: Stream>(
-    conn: &ConnGuard,
-    reencrypt: &Reencrypt,
-    client_asked_for: Option<&str>,
-    backend: B,
-    with: &mut With,
-    deadline: Instant,
-) -> Result<TlsStream<B>, Verdict> {
-    let name = server_name(reencrypt, with, client_asked_for);
-    let header = std::mem::take(&mut with.header);
-    let shaking = async {
-        write_all(&backend, &header).await?;
-        let config = Arc::clone(&reencrypt.config);
-        proxy_tls::connect(backend, config, name).await.map_err(|failed| failed.error)
-    };
-    let target = || with.target.as_deref().unwrap_or("its target");
-    let failed = |why: String| {
-        let detail = format!("TLS handshake with {}: {why}", target());
-        Verdict::explained(conn, Cause::BackendTls, detail)
-    };
-    match tokio::time::timeout_at(deadline, shaking).await {
-        Ok(shaken) => shaken.map_err(|error| failed(format!("{}: {error}", error.fault()))),
-        Err(_) => Err(failed("it was not done within connection_timeout".to_owned())),
-    }
-}
-
-/// The name to ask the backend for.
-fn server_name(reencrypt: &Reencrypt, with: &With, client_asked_for: Option<&str>) -> ServerName<'static> {
-    let named = |name: &str| {
-        let name = ServerName::try_from(name.to_owned()).ok();
-        name.filter(|name| matches!(name, ServerName::DnsName(_)))
-    };
-    let of_target = || named(with.target.as_deref()?.rsplit_once(':')?.0);
-    let address = match with.endpoint {
-        Endpoint::Ip(address) => address.ip(),
-        Endpoint::Unix(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-    };
-    let configured = reencrypt.server_name.clone();
-    configured
-        .or_else(of_target)
-        .or_else(|| named(client_asked_for?))
-        .unwrap_or_else(|| ServerName::from(address))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proxy_tls::CertificateStore;
 use proxy_tls::rustls::pki_types::ServerName;
 use proxy_tls::rustls::{ClientConfig, ServerConfig};
 
@@ -22,6 +23,8 @@ pub struct RouteTls {
 pub struct Terminate {
     /// Versions, certificates, protocols.
     pub config: Arc<ServerConfig>,
+    /// The certificates that the configuration takes, which may be replaced while it is in force.
+    pub certificates: Arc<CertificateStore>,
     /// What becomes of a client that ends without a `close_notify`.
     pub truncated: Truncated,
 }

@@ -1,0 +1,59 @@
+//! The handshake with the backend.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use proxy_conn::{Cause, ConnGuard, Verdict};
+use proxy_core::stream::write_all;
+use proxy_core::{Endpoint, Stream};
+use proxy_tls::TlsStream;
+use proxy_tls::rustls::pki_types::ServerName;
+use tokio::time::Instant;
+
+use super::super::dial::With;
+use crate::settings::Reencrypt;
+
+/// The handshake with the backend, after the PROXY header, which goes before it.
+pub(super) async fn reencrypted<B: Stream>(
+    conn: &ConnGuard,
+    reencrypt: &Reencrypt,
+    client_asked_for: Option<&str>,
+    backend: B,
+    with: &mut With,
+    deadline: Instant,
+) -> Result<TlsStream<B>, Verdict> {
+    let name = server_name(reencrypt, with, client_asked_for);
+    let header = std::mem::take(&mut with.header);
+    let shaking = async {
+        write_all(&backend, &header).await?;
+        let config = Arc::clone(&reencrypt.config);
+        proxy_tls::connect(backend, config, name).await.map_err(|failed| failed.error)
+    };
+    let target = || with.target.as_deref().unwrap_or("its target");
+    let failed = |why: String| {
+        let detail = format!("TLS handshake with {}: {why}", target());
+        Verdict::explained(conn, Cause::BackendTls, detail)
+    };
+    match tokio::time::timeout_at(deadline, shaking).await {
+        Ok(shaken) => shaken.map_err(|error| failed(format!("{}: {error}", error.fault()))),
+        Err(_) => Err(failed("it was not done within connection_timeout".to_owned())),
+    }
+}
+
+/// The name to ask the backend for.
+fn server_name(reencrypt: &Reencrypt, with: &With, client_asked_for: Option<&str>) -> ServerName<'static> {
+    let named = |name: &str| {
+        let name = ServerName::try_from(name.to_owned()).ok();
+        name.filter(|name| matches!(name, ServerName::DnsName(_)))
+    };
+    let of_target = || named(with.target.as_deref()?.rsplit_once(':')?.0);
+    let address = match with.endpoint {
+        Endpoint::Ip(address) => address.ip(),
+        Endpoint::Unix(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let configured = reencrypt.server_name.clone();
+    configured
+        .or_else(of_target)
+        .or_else(|| named(client_asked_for?))
+        .unwrap_or_else(|| ServerName::from(address))
+}

@@ -1,0 +1,70 @@
+//! The handshake with the client.
+
+use std::sync::Arc;
+
+use proxy_conn::{Cause, ConnGuard, Verdict};
+use proxy_core::hello::{ClientHello, HelloReader, Progress};
+use proxy_core::stream::Lent;
+use proxy_core::{ReadAhead, Side, Stream};
+use proxy_tls::{Failed, HandshakeError, TlsStream, accept};
+
+use super::super::passage::Passage;
+use crate::settings::{Terminate, Truncated};
+
+/// The handshake with the client, of which the front was read already.
+pub(super) async fn terminated<'c, S: Stream, D>(
+    conn: &ConnGuard,
+    terminate: &Terminate,
+    accepted: &'c S,
+    passage: &mut Passage<'_, S, D>,
+    mut ahead: ReadAhead,
+) -> Result<TlsStream<Lent<'c, S>>, Verdict> {
+    if passage.hello.is_none() {
+        passage.hello = read_hello(accepted, &mut ahead, passage.proxy.settings.max_client_hello).await;
+        let name = passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
+        conn.learn(|facts| facts.server_name = name);
+    }
+    let shaken = accept(Lent(accepted), Arc::clone(&terminate.config), ahead.into_bytes()).await;
+    let mut stream = shaken.map_err(|Failed { error, .. }| refused(conn, &error, passage.hello.as_ref()))?;
+    if terminate.truncated == Truncated::End {
+        stream.takes_truncated_for_ended();
+    }
+    Ok(stream)
+}
+
+/// The client's hello, where no route of the port had to know it. None where there is none that could be read: then the handshake
+/// says why.
+async fn read_hello<S: Stream>(client: &S, ahead: &mut ReadAhead, most: usize) -> Option<ClientHello> {
+    let mut reader = HelloReader::new(most);
+    loop {
+        match reader.look(ahead.bytes()) {
+            Progress::Hello(hello) => return Some(hello),
+            Progress::NotTls(_) | Progress::Unreadable(_) => return None,
+            Progress::More => {
+                let room = most.saturating_sub(ahead.bytes().len());
+                if room == 0 || !matches!(ahead.fill(client, room).await, Ok(1..)) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Why the client's handshake failed. It was sent an alert, which a reset would make it forget.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an error may grow; what it grows by is told in its own words"
+)]
+fn refused(conn: &ConnGuard, error: &HandshakeError, hello: Option<&ClientHello>) -> Verdict {
+    match error {
+        HandshakeError::Io(error) => Verdict::lost(conn, Side::Client, error),
+        HandshakeError::Left => {
+            Verdict::explained(conn, Cause::ClientLeft, "it ended before its TLS handshake was done")
+        }
+        error => {
+            let name = hello.and_then(|hello| hello.server_name.as_deref()).unwrap_or("none");
+            let detail = format!("{}: {error} (server name {name})", error.fault());
+            Verdict::explained(conn, Cause::TlsFailed, detail).in_order()
+        }
+    }
+}
