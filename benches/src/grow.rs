@@ -88,7 +88,7 @@ impl Run {
 
     fn start(&self, proxy: Proxy) -> anyhow::Result<Up> {
         let cores = [self.bench.cores.proxy];
-        let setting = Setting { cores: &cores, workers: 1, hops: 1, wrapper: &[] };
+        let setting = Setting::on(&cores);
         self.bench.starter.start(proxy, self.bench.load.backends(), &setting)
     }
 

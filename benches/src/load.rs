@@ -23,6 +23,7 @@ mod client;
 mod idle;
 mod round_trips;
 mod short;
+mod tls;
 
 use std::io;
 use std::net::SocketAddrV4;
@@ -33,6 +34,7 @@ use crate::poller::{Poller, Ready};
 use crate::slab::Slab;
 use backends::Backends;
 use client::Client;
+pub(crate) use tls::Tls;
 
 /// Tokens of backends have this bit; the others are clients.
 const BACKEND: u64 = 1 << 63;
@@ -55,6 +57,8 @@ pub(crate) struct Load {
     text: Box<[u8]>,
     deadline: Instant,
     opened: u32,
+    /// What clients speak, where it is TLS.
+    tls: Option<Tls>,
 }
 
 /// What a load came to.
@@ -81,12 +85,18 @@ impl Load {
             text: vec![b'E'; CHUNK].into_boxed_slice(),
             deadline: clock::now(),
             opened: 0,
+            tls: None,
         })
     }
 
     /// Where the backends are.
     pub(crate) const fn backends(&self) -> SocketAddrV4 {
         self.backends.addr()
+    }
+
+    /// From now on clients speak TLS like this, or none.
+    pub(crate) fn speak(&mut self, tls: Option<Tls>) {
+        self.tls = tls;
     }
 
     /// Everything from here on has to be done within `bound`.

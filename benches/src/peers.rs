@@ -22,7 +22,8 @@ pub(crate) use work::Work;
 /// What `benches peers` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// The works, with commas: short, rtt, bulk, idle, mass-close, chain (or chain-short, …), two-workers. Default: all.
+    /// The works, with commas: short, rtt, bulk, idle, mass-close, chain (or chain-short, …), two-workers, tls (or tls-short,
+    /// tls-resumed, tls-rtt, tls-bulk, tls-idle). Default: all.
     #[arg(long, value_delimiter = ',')]
     work: Vec<String>,
     /// The peers, with commas. Ours and the floor are always there.
@@ -106,7 +107,7 @@ impl Bench {
     fn work(&mut self, work: Work, here: &[Proxy], outcome: &mut Outcome) {
         eprintln!("\n{}", work.title());
         let mut running = Vec::new();
-        for &proxy in here {
+        for &proxy in here.iter().filter(|proxy| !work.is_tls() || **proxy != Proxy::Floor) {
             let up = (!cell::starts_anew(work)).then(|| self.start(proxy, work)).transpose();
             match up {
                 Ok(up) => running.push((proxy, up)),

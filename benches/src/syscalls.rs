@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 fn traced(bench: &mut Bench, proxy: Proxy, unit: Unit) -> anyhow::Result<Calls> {
     let cores = [bench.cores.proxy];
-    let setting = Setting { cores: &cores, workers: 1, hops: 1, wrapper: &[] };
+    let setting = Setting::on(&cores);
     let up = bench.starter.start(proxy, bench.load.backends(), &setting)?;
     bench.load.bound(std::time::Duration::from_secs(120));
     bench.load.short(up.addr, UNITS / 10, AT_ONCE)?;

@@ -23,7 +23,7 @@ pub(super) fn table(run: &mut Run) -> anyhow::Result<String> {
         for size in SIZES {
             eprintln!("routes: round {round}, {size}");
             let cores = [run.bench.cores.proxy];
-            let setting = Setting { cores: &cores, workers: 1, hops: 1, wrapper: &[] };
+            let setting = Setting::on(&cores);
             let (start, backends) = (clock::now(), run.bench.load.backends());
             let up = run.bench.starter.start_with(
                 Proxy::Smartproxy,

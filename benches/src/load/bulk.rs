@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use super::client::{Client, dial, discard, early, put};
+use super::client::{Client, early};
 use super::{Done, LOOK, Load};
 use crate::clock;
 
@@ -30,17 +30,18 @@ impl Load {
 
     fn order(&mut self, to: SocketAddrV4, up: bool, bytes: u64) -> io::Result<()> {
         self.opened = self.opened.wrapping_add(1);
-        let fd = dial(self.opened, to)?;
+        let mut client = Client::dial(self.opened, to, self.tls.as_ref())?;
         let (kind, to_send, to_receive) = if up { (b'U', bytes, 1) } else { (b'D', 0, bytes) };
         let mut order = [kind; 9];
         if let Some(length) = order.get_mut(1..) {
             length.copy_from_slice(&bytes.to_le_bytes());
         }
-        if put(&fd, &order)? != Some(order.len()) {
+        if client.put(&order)? != Some(order.len()) {
             return Err(io::Error::new(io::ErrorKind::WouldBlock, "the proxy takes no connections"));
         }
-        self.poller.add(&fd, self.clients.next().into())?;
-        self.clients.insert(Client { fd, to_send, to_receive, since: self.deadline });
+        (client.to_send, client.to_receive) = (to_send, to_receive);
+        self.poller.add(&client, self.clients.next().into())?;
+        self.clients.insert(client);
         Ok(())
     }
 
@@ -49,13 +50,13 @@ impl Load {
         let Some(client) = self.clients.get_mut(number) else { return Ok(false) };
         while client.to_send > 0 {
             let most = usize::try_from(client.to_send).unwrap_or(usize::MAX).min(self.text.len());
-            let Some(n) = put(&client.fd, self.text.get(..most).unwrap_or_default())? else {
+            let Some(n) = client.put(self.text.get(..most).unwrap_or_default())? else {
                 return Ok(false);
             };
             client.to_send -= n as u64;
         }
         while client.to_receive > 0 {
-            let Some(n) = discard(&client.fd, &mut self.chunk)? else { return Ok(false) };
+            let Some(n) = client.discard(&mut self.chunk)? else { return Ok(false) };
             if n == 0 {
                 return Err(early());
             }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddrV4;
 use std::time::Duration;
 
-use super::client::{Client, dial, early, put, take};
+use super::client::{Client, early};
 use super::{Done, LOOK, Load};
 use crate::clock;
 
@@ -17,9 +17,10 @@ impl Load {
         }
         for _ in 0..count {
             self.opened = self.opened.wrapping_add(1);
-            let fd = dial(self.opened, to)?;
-            self.poller.add(&fd, self.clients.next().into())?;
-            self.clients.insert(Client { fd, to_send: message, to_receive: message, since: self.deadline });
+            let mut client = Client::dial(self.opened, to, self.tls.as_ref())?;
+            (client.to_send, client.to_receive) = (message, message);
+            self.poller.add(&client, self.clients.next().into())?;
+            self.clients.insert(client);
         }
         Ok(())
     }
@@ -72,7 +73,7 @@ impl Load {
             return Ok(None);
         }
         send(client, &self.text)?;
-        while let Some(n) = take(&client.fd, &mut self.chunk)? {
+        while let Some(n) = client.take(&mut self.chunk)? {
             if n == 0 {
                 return Err(early());
             }
@@ -95,7 +96,7 @@ impl Load {
 fn send(client: &mut Client, text: &[u8]) -> io::Result<()> {
     while client.to_send > 0 {
         let most = usize::try_from(client.to_send).unwrap_or(usize::MAX).min(text.len());
-        let Some(n) = put(&client.fd, text.get(..most).unwrap_or_default())? else { return Ok(()) };
+        let Some(n) = client.put(text.get(..most).unwrap_or_default())? else { return Ok(()) };
         client.to_send -= n as u64;
     }
     Ok(())

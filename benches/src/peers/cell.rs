@@ -8,7 +8,7 @@ use super::proxy::{Proxy, Setting, Starter, Up};
 use super::work::Work;
 use crate::clock;
 use crate::cores::pin;
-use crate::load::{Done, Load};
+use crate::load::{Done, Load, Tls};
 use crate::tree::Tree;
 
 /// The bound of one cell.
@@ -118,24 +118,25 @@ impl Cost {
 /// The figures of one cell, in the order of [`Work::figures`], on a proxy that runs already.
 pub(crate) fn measure(work: Work, up: &Up, load: &mut Load, amount: Amount) -> anyhow::Result<Vec<f64>> {
     let to = up.addr;
+    load.speak(work.is_tls().then(|| Tls::new(work == Work::TlsResumed)).transpose()?);
     match work {
-        Work::Short | Work::ChainShort => {
+        Work::Short | Work::ChainShort | Work::TlsShort | Work::TlsResumed => {
             let cost = cost(&up.tree, load, |load| load.short(to, amount.connections, AT_ONCE))?;
             let (units, [busy, load]) = (f64::from(amount.connections), cost.busy());
             Ok(vec![cost.each(units), cost.rate(units), busy, load])
         }
-        Work::RoundTrips | Work::ChainRoundTrips => {
+        Work::RoundTrips | Work::ChainRoundTrips | Work::TlsRoundTrips => {
             let cost = round_trips(up, load, amount.round_trips)?;
             let (units, [busy, load]) = (amount.round_trips as f64, cost.busy());
             let [p50, p99] = cost.done.latency.map(|latency| latency.as_secs_f64() * 1e6);
             Ok(vec![cost.each(units), p99, p50, cost.rate(units), busy, load])
         }
-        Work::Bulk | Work::ChainBulk => {
+        Work::Bulk | Work::ChainBulk | Work::TlsBulk => {
             let cost = cost(&up.tree, load, |load| load.bulk(to, BULK_CONNECTIONS, amount.bulk_bytes))?;
             let (units, [busy, load]) = (amount.bulk_bytes as f64 / 1e9, cost.busy());
             Ok(vec![cost.each(units) / 1e3, cost.rate(units), busy, load])
         }
-        Work::Idle => idle(up, load, amount),
+        Work::Idle | Work::TlsIdle => idle(up, load, amount),
         Work::MassClose => mass_close(up, load, amount),
         Work::TwoWorkers => anyhow::bail!("it starts its proxies itself"),
     }
@@ -208,7 +209,7 @@ pub(crate) fn two_workers(
     let units = amount.round_trips as f64;
     let both = [cores.proxy, cores.load];
     let run = |load: &mut Load, cores: &[usize], workers| {
-        let setting = Setting { cores, workers, hops: 1, wrapper: &[] };
+        let setting = Setting { workers, ..Setting::on(cores) };
         let up = starter.start(proxy, load.backends(), &setting)?;
         round_trips(&up, load, amount.warm_up().round_trips)?;
         round_trips(&up, load, amount.round_trips)
@@ -227,7 +228,7 @@ pub(crate) fn two_workers(
 
 /// Where a cell's proxy is fresh each time: what is measured is what it holds.
 pub(crate) const fn starts_anew(work: Work) -> bool {
-    matches!(work, Work::Idle | Work::MassClose | Work::TwoWorkers)
+    matches!(work, Work::Idle | Work::MassClose | Work::TwoWorkers | Work::TlsIdle)
 }
 
 /// Starts `proxy` for `work` and lets it get warm, unless it is to be cold.
@@ -239,7 +240,8 @@ pub(crate) fn start(
     amount: Amount,
     cores: Cores,
 ) -> anyhow::Result<Up> {
-    let setting = Setting { cores: &[cores.proxy], workers: 1, hops: work.hops(), wrapper: &[] };
+    let cores_of_proxy = [cores.proxy];
+    let setting = Setting { hops: work.hops(), terminate: work.is_tls(), ..Setting::on(&cores_of_proxy) };
     let up = starter.start(proxy, load.backends(), &setting)?;
     if !starts_anew(work) {
         measure(work, &up, load, amount.warm_up()).with_context(|| up.output())?;

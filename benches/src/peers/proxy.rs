@@ -105,8 +105,17 @@ pub(crate) struct Setting<'a> {
     pub(crate) workers: usize,
     /// Hops one behind the other, with PROXY headers between them: 1 or 2.
     pub(crate) hops: usize,
+    /// Whether (the first of) them ends TLS.
+    pub(crate) terminate: bool,
     /// Words in front of the command line.
     pub(crate) wrapper: &'a [&'a str],
+}
+
+impl<'a> Setting<'a> {
+    /// One hop with one worker on these cores, and nothing else.
+    pub(crate) const fn on(cores: &'a [usize]) -> Self {
+        Self { cores, workers: 1, hops: 1, terminate: false, wrapper: &[] }
+    }
 }
 
 /// Where proxies are started from.
@@ -169,6 +178,7 @@ impl Starter {
                 header: Duration::from_secs(10),
                 half_closed: Duration::from_secs(30),
                 workers: setting.workers,
+                terminate: setting.terminate && nth == 0,
                 max_connections: MAX_CONNECTIONS,
                 ..HopPlan::new(listen, target)
             };

@@ -16,6 +16,11 @@ pub(crate) enum Work {
     ChainRoundTrips,
     ChainBulk,
     TwoWorkers,
+    TlsShort,
+    TlsResumed,
+    TlsRoundTrips,
+    TlsBulk,
+    TlsIdle,
 }
 
 /// One figure of a work.
@@ -45,6 +50,10 @@ const fn figure(name: &'static str, decimals: usize) -> Figure {
 const fn barred(name: &'static str, decimals: usize, bar: Bar) -> Figure {
     Figure { name, decimals, bar: Some(bar) }
 }
+
+const SHORT_RATE: Figure = figure("connections/s", 0);
+const PROXY_BUSY: Figure = figure("proxy's core busy %", 0);
+const LOAD_BUSY: Figure = figure("load's core busy %", 0);
 
 const SHORT: &[Figure] = &[
     barred("CPU µs/connection", 1, Bar::TimesBest(0.9)),
@@ -87,8 +96,31 @@ const TWO_WORKERS: &[Figure] = &[
     figure("round trips/s, two", 0),
 ];
 
+const TLS_SHORT: &[Figure] =
+    &[barred("CPU µs/connection", 1, Bar::TimesBest(0.6)), SHORT_RATE, PROXY_BUSY, LOAD_BUSY];
+const TLS_RESUMED: &[Figure] =
+    &[barred("CPU µs/connection", 1, Bar::TimesBest(0.65)), SHORT_RATE, PROXY_BUSY, LOAD_BUSY];
+const TLS_ROUND_TRIPS: &[Figure] = &[
+    barred("CPU µs/round trip", 2, Bar::TimesBest(0.85)),
+    figure("p99 µs", 0),
+    figure("p50 µs", 0),
+    figure("round trips/s", 0),
+    PROXY_BUSY,
+    LOAD_BUSY,
+];
+const TLS_BULK: &[Figure] =
+    &[barred("CPU ms/GB", 0, Bar::TimesBest(0.8)), figure("GB/s", 2), PROXY_BUSY, LOAD_BUSY];
+const TLS_IDLE: &[Figure] = &[
+    barred("resident KiB/connection", 2, Bar::AtMost(5.0)),
+    barred("idle CPU, ms a second", 2, Bar::AtMost(1.0)),
+    figure("CPU ms in the 2 s before that, after they came", 1),
+    barred("descriptors/connection", 2, Bar::AtMost(2.0)),
+    figure("KiB above start after they go", 0),
+    figure("resident KiB at start", 0),
+];
+
 impl Work {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Short,
         Self::RoundTrips,
         Self::Bulk,
@@ -98,16 +130,26 @@ impl Work {
         Self::ChainRoundTrips,
         Self::ChainBulk,
         Self::TwoWorkers,
+        Self::TlsShort,
+        Self::TlsResumed,
+        Self::TlsRoundTrips,
+        Self::TlsBulk,
+        Self::TlsIdle,
     ];
 
-    /// What `name` stands for; "chain" for three.
+    /// What `name` stands for; "chain" for three, "tls" for five.
     pub(crate) fn named(name: &str) -> Result<Vec<Self>, String> {
         let named: Vec<_> = Self::ALL
             .into_iter()
-            .filter(|work| work.key() == name || work.hops() == 2 && name == "chain")
+            .filter(|work| {
+                work.key() == name || work.hops() == 2 && name == "chain" || work.is_tls() && name == "tls"
+            })
             .collect();
         if named.is_empty() {
-            return Err(format!("there is no work {name:?}: chain, {}", Self::ALL.map(Self::key).join(", ")));
+            return Err(format!(
+                "there is no work {name:?}: chain, tls, {}",
+                Self::ALL.map(Self::key).join(", ")
+            ));
         }
         Ok(named)
     }
@@ -124,6 +166,11 @@ impl Work {
             Self::ChainRoundTrips => "chain-rtt",
             Self::ChainBulk => "chain-bulk",
             Self::TwoWorkers => "two-workers",
+            Self::TlsShort => "tls-short",
+            Self::TlsResumed => "tls-resumed",
+            Self::TlsRoundTrips => "tls-rtt",
+            Self::TlsBulk => "tls-bulk",
+            Self::TlsIdle => "tls-idle",
         }
     }
 
@@ -138,16 +185,24 @@ impl Work {
             Self::ChainRoundTrips => "Two hops with PROXY headers: round trips",
             Self::ChainBulk => "Two hops with PROXY headers: bulk",
             Self::TwoWorkers => "Two workers on two cores, which the load needs too: round trips",
+            Self::TlsShort => "TLS 1.3 ended, ECDSA P-256: full handshake, 64 B echo, close; 64 at a time",
+            Self::TlsResumed => "TLS 1.3 ended: resumed handshake, 64 B echo, close; 64 at a time",
+            Self::TlsRoundTrips => "TLS 1.3 ended: round trips of 100 B on 64 connections",
+            Self::TlsBulk => "TLS 1.3 ended: bulk, 4 connections, two each way",
+            Self::TlsIdle => "TLS 1.3 ended: 8 000 idle connections, after 1 KiB each way",
         }
     }
 
     pub(crate) const fn hops(self) -> usize {
-        match self {
-            Self::ChainShort | Self::ChainRoundTrips | Self::ChainBulk => 2,
-            Self::Short | Self::RoundTrips | Self::Bulk | Self::Idle | Self::MassClose | Self::TwoWorkers => {
-                1
-            }
-        }
+        if matches!(self, Self::ChainShort | Self::ChainRoundTrips | Self::ChainBulk) { 2 } else { 1 }
+    }
+
+    /// Whether clients speak TLS, which the proxy ends.
+    pub(crate) const fn is_tls(self) -> bool {
+        matches!(
+            self,
+            Self::TlsShort | Self::TlsResumed | Self::TlsRoundTrips | Self::TlsBulk | Self::TlsIdle
+        )
     }
 
     /// What is measured, the most important first.
@@ -159,6 +214,11 @@ impl Work {
             Self::Idle => IDLE,
             Self::MassClose => MASS_CLOSE,
             Self::TwoWorkers => TWO_WORKERS,
+            Self::TlsShort => TLS_SHORT,
+            Self::TlsResumed => TLS_RESUMED,
+            Self::TlsRoundTrips => TLS_ROUND_TRIPS,
+            Self::TlsBulk => TLS_BULK,
+            Self::TlsIdle => TLS_IDLE,
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct HopPlan {
     pub group: Option<GroupPlan>,
     /// Whether the hop waits for a ClientHello, because of a name that it refuses. Not together with `accept_proxy`.
     pub peeks: bool,
+    /// Whether its clients speak TLS, which ends here. Its certificate is made when it is started: ECDSA P-256, for `localhost`.
+    pub terminate: bool,
 }
 
 /// A second target that stands for the first.
@@ -68,6 +70,7 @@ impl HopPlan {
             per_client: None,
             group: None,
             peeks: false,
+            terminate: false,
         }
     }
 
@@ -126,6 +129,7 @@ impl HopPlan {
             ("per_client", self.per_client.is_some()),
             ("only_peers", self.accept_proxy && self.per_client.is_some()),
             ("peeks", self.peeks),
+            ("terminate", self.terminate),
             ("group", self.group.is_some()),
             ("plain", !self.peeks && self.group.is_none()),
             ("turns", self.group.is_some_and(|group| !group.least)),

@@ -20,6 +20,9 @@ use crate::process::Process;
 const START: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(5);
 
+/// The certificate of a hop that ends TLS, and its key, in its directory.
+const CERTIFICATE: &str = "certificate.pem";
+
 /// Why a hop does not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,6 +57,12 @@ pub struct Launch {
     contender: Contender,
     plan: HopPlan,
     wrapper: Vec<String>,
+}
+
+/// A self-signed certificate and its key, in PEM.
+fn certificate() -> String {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("it signs itself");
+    format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem())
 }
 
 impl Launch {
@@ -93,6 +102,9 @@ impl Launch {
         let configuration = self.configuration(dir.path());
         let file = dir.path().join(self.file_name());
         fs::write(&file, &configuration).expect("there is room for a file");
+        if self.plan.terminate {
+            fs::write(dir.path().join(CERTIFICATE), certificate()).expect("there is room for a file");
+        }
         let words = self.command_line(&file, dir.path());
         let process = Process::start(&mut command(&self.wrapper, &words));
         let (contender, plan) = (self.contender, self.plan);
@@ -119,6 +131,11 @@ impl Launch {
         let (mut values, mut conditions) = (self.plan.values(), self.plan.conditions());
         values.push(("name", self.contender.name().to_owned()));
         values.push(("dir", dir.to_string_lossy().into_owned()));
+        let certificate = dir.join(CERTIFICATE).display().to_string();
+        let of_tls = |text: String| if self.plan.terminate { text } else { String::new() };
+        values.push(("bind_tls", of_tls(format!(" ssl crt {certificate}"))));
+        values.push(("listen_tls", of_tls(" ssl".to_owned())));
+        values.push(("certificate", certificate));
         if let Some(module) = nginx_stream().filter(|module| !module.is_empty()) {
             values.push(("nginx_module", module));
             conditions.push(("nginx_module", true));
