@@ -81,6 +81,36 @@ impl Living {
 }
 
 impl Living {
+    /// Adds those of another subject.
+    fn join(&mut self, other: &Self) {
+        let Self {
+            phases,
+            waiting,
+            dialling_long,
+            longest_dial,
+            unanswered,
+            longest_unanswered,
+            unreplied,
+            oldest,
+            greeting,
+            dialling,
+            answering,
+            half_closed,
+        } = other;
+        self.phases.iter_mut().zip(phases).for_each(|(all, more)| *all += more);
+        self.waiting += waiting;
+        self.dialling_long += dialling_long;
+        self.longest_dial = self.longest_dial.max(*longest_dial);
+        self.unanswered += unanswered;
+        self.longest_unanswered = self.longest_unanswered.max(*longest_unanswered);
+        self.unreplied += unreplied;
+        self.oldest = self.oldest.max(*oldest);
+        self.greeting.join(greeting);
+        self.dialling.join(dialling);
+        self.answering.join(answering);
+        self.half_closed.join(half_closed);
+    }
+
     /// Counts what it waits for, and how long it has.
     fn add_wait(&mut self, one: &Look) {
         match one.phase {
@@ -99,11 +129,41 @@ impl Living {
 /// What a walk has seen.
 #[derive(Debug, Default)]
 pub struct Walk {
+    /// By all that they are counted under: one place to count a connection, however many there are to read it from.
+    ways: HashTable<(Way, Seen)>,
     all: Seen,
     /// By what connections are counted under.
     by: HashTable<(Tally, Seen)>,
     /// By number.
     pools: Vec<Seen>,
+}
+
+/// All that a connection is counted under.
+#[derive(Debug)]
+struct Way {
+    pool: Option<PoolId>,
+    listener: Tally,
+    route: Option<Tally>,
+    target: Option<Tally>,
+}
+
+impl Way {
+    /// What tells it from others.
+    fn keys(&self) -> Keys {
+        keys(self.pool, &self.listener, self.route.as_ref(), self.target.as_ref())
+    }
+}
+
+/// What tells ways apart.
+type Keys = [usize; 4];
+
+fn keys(pool: Option<PoolId>, listener: &Tally, route: Option<&Tally>, target: Option<&Tally>) -> Keys {
+    let of = |tally: Option<&Tally>| tally.map_or(0, Tally::key);
+    [pool.map_or(0, |pool| pool.number() + 1), listener.key(), of(route), of(target)]
+}
+
+fn hash_of_way(keys: Keys) -> u64 {
+    keys.into_iter().fold(0, |so_far, key| hash(key).wrapping_add(so_far.rotate_left(5)))
 }
 
 /// What a walk has seen of one subject: connections, and bytes that nobody had counted.
@@ -114,8 +174,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, one: &Look, (from_client, from_backend): (u64, u64)) {
+    fn add(&mut self, one: &Look, bytes: (u64, u64)) {
         self.living.add(one);
+        self.count(bytes);
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.living.join(&other.living);
+        self.count(other.bytes);
+    }
+
+    fn count(&mut self, (from_client, from_backend): (u64, u64)) {
         self.bytes.0 += from_client;
         self.bytes.1 += from_backend;
     }
@@ -150,35 +219,45 @@ impl Walk {
         let look = entry.look(home, now);
         // Before it has all that it is counted under, nothing is counted.
         let bytes = if look.phase >= Phase::Relay { entry.uncounted() } else { (0, 0) };
-        self.all.add(&look, bytes);
-        if let Some(pool) = entry.pool() {
-            if self.pools.len() <= pool.number() {
-                self.pools.resize(pool.number() + 1, Seen::default());
-            }
-            self.pools.get_mut(pool.number()).into_iter().for_each(|seen| seen.add(&look, bytes));
-        }
-        self.under(entry.listener(), &look, bytes);
+        let (pool, listener) = (entry.pool(), entry.listener());
         entry.with_tallies(|route, target| {
-            for tally in [route, target].into_iter().flatten() {
-                self.under(tally, &look, bytes);
-            }
+            let keys = keys(pool, listener, route, target);
+            let found = self.ways.entry(
+                hash_of_way(keys),
+                |(way, _)| way.keys() == keys,
+                |(way, _)| hash_of_way(way.keys()),
+            );
+            let way =
+                || Way { pool, listener: listener.clone(), route: route.cloned(), target: target.cloned() };
+            found.or_insert_with(|| (way(), Seen::default())).get_mut().1.add(&look, bytes);
         });
     }
 
-    fn under(&mut self, tally: &Tally, look: &Look, bytes: (u64, u64)) {
-        let key = tally.key();
-        let found = self.by.entry(hash(key), |(known, _)| known.key() == key, |(known, _)| hash(known.key()));
-        let mut known = found.or_insert_with(|| (tally.clone(), Seen::default()));
-        known.get_mut().1.add(look, bytes);
-    }
-
-    /// Counts the bytes, now that all are seen.
-    pub(crate) fn count(&self, of_pool: impl Fn(PoolId, (u64, u64))) -> (u64, u64) {
+    /// Now that all are seen: what there is to be read, and the bytes counted.
+    pub(crate) fn count(&mut self, of_pool: impl Fn(PoolId, (u64, u64))) -> (u64, u64) {
+        for (Way { pool, listener, route, target }, seen) in std::mem::take(&mut self.ways) {
+            self.all.join(&seen);
+            if let Some(pool) = pool {
+                if self.pools.len() <= pool.number() {
+                    self.pools.resize(pool.number() + 1, Seen::default());
+                }
+                self.pools.get_mut(pool.number()).into_iter().for_each(|all| all.join(&seen));
+            }
+            for tally in [Some(listener), route, target].into_iter().flatten() {
+                self.under(tally, &seen);
+            }
+        }
         for (tally, seen) in self.by.iter().filter(|(_, seen)| seen.bytes != (0, 0)) {
             tally.counts().walked(seen.bytes);
         }
         let pools = (0..).map_while(PoolId::new).zip(&self.pools);
         pools.filter(|(_, seen)| seen.bytes != (0, 0)).for_each(|(pool, seen)| of_pool(pool, seen.bytes));
         self.all.bytes
+    }
+
+    fn under(&mut self, tally: Tally, seen: &Seen) {
+        let key = tally.key();
+        let found = self.by.entry(hash(key), |(known, _)| known.key() == key, |(known, _)| hash(known.key()));
+        found.or_insert_with(|| (tally, Seen::default())).get_mut().1.join(seen);
     }
 }

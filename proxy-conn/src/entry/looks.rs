@@ -76,6 +76,10 @@ impl Entry {
         let (from_client, from_backend) = self.bytes();
         let [client, backend] = &self.counted;
         let rest = |counted: &AtomicU64, bytes: u64| {
+            // Most have none when they are walked over, and a look writes nothing to them.
+            if counted.load(Ordering::Relaxed) >= bytes {
+                return 0;
+            }
             bytes.saturating_sub(counted.fetch_max(bytes, Ordering::Relaxed))
         };
         (rest(client, from_client), rest(backend, from_backend))

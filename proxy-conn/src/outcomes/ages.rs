@@ -17,6 +17,11 @@ impl Ages {
         bucket.into_iter().for_each(|count| *count = count.saturating_add(1));
     }
 
+    /// All those of `other` too.
+    pub fn join(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(all, more)| *all = all.saturating_add(more));
+    }
+
     /// How many have certainly waited at least so long.
     #[must_use]
     pub fn at_least(&self, wait: Duration) -> u64 {
