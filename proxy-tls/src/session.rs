@@ -132,7 +132,7 @@ impl Session {
     /// Moves what was carried to the front of `wire`; how much that was.
     pub(crate) fn lay_before(&mut self, wire: &mut [u8]) -> usize {
         let carried = std::mem::take(&mut self.incoming);
-        // INVARIANT: what is carried is less than a record, or than the largest message of a handshake, and `wire` holds either.
+        // INVARIANT: what is carried was in `wire` before.
         if let Some(front) = wire.get_mut(..carried.len()) {
             front.copy_from_slice(&carried);
         }

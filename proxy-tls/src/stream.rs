@@ -114,9 +114,15 @@ impl<S: Stream> TlsStream<S> {
     ) -> Poll<io::Result<Option<usize>>> {
         wire::with(|wire| {
             let carried = tls.session.lay_before(wire);
-            // No more than what its plain text has room for, but a record at least.
-            let most = buf.len().max(wire::RECORD).min(wire.len());
-            let room = wire.get_mut(carried..most.max(carried + 1)).unwrap_or_default();
+            if carried >= wire.len() {
+                // A message of a handshake in so many small records that even the largest one would have ended by now. Without
+                // room a read would come to 0 bytes, which is an end.
+                return Poll::Ready(Err(oversized()));
+            }
+            // No more than what its plain text has room for, but a record at least; and whole records behind a message that is
+            // larger than one, or the rest of it would be read a byte at a time.
+            let most = buf.len().max((carried + 1).next_multiple_of(wire::RECORD)).min(wire.len());
+            let room = wire.get_mut(carried..most).unwrap_or_default();
             let read = self.io.poll_read(cx, room);
             let Poll::Ready(Ok(n @ 1..)) = read else {
                 tls.session.carry(wire.get(..carried).unwrap_or_default());
@@ -160,6 +166,10 @@ impl<S: Stream> TlsStream<S> {
         tls.session.close()?;
         self.poll_send(cx, tls)
     }
+}
+
+fn oversized() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, rustls::Error::PeerSentOversizedRecord)
 }
 
 impl<S: Stream> Stream for TlsStream<S> {
