@@ -15,6 +15,7 @@ mod outcomes;
 mod phases;
 mod problem;
 mod routes;
+mod sampled;
 mod status;
 mod usage;
 
@@ -36,5 +37,6 @@ pub use phases::Phases;
 pub use problem::Problem;
 pub use proxy_conn::Phase;
 pub use routes::{Drain, DrainKind, DrainRequest, Limit, Listener, Pool, Route, Target};
+pub use sampled::{SampledSide, SampledSockets};
 pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Sample, Status};
 pub use usage::Usage;

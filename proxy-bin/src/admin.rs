@@ -44,6 +44,7 @@ mod problem;
 mod process;
 mod query;
 mod reserve;
+mod sampled;
 mod seats;
 mod socket;
 mod socket_file;

@@ -146,6 +146,7 @@ pub(super) fn route(name: &str, dial: u64, relay: u64) -> Route {
         in_force: true,
         enabled: true,
         outcomes: outcomes(1000, 0),
+        sockets: None,
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Operate {
     /// List connections, as `ss` does for sockets.
     Conns(conns::Args),
     /// List the routes, each with its targets: connections, what failed, breakers.
-    Routes(routes::Args),
+    Routes(routes::RoutesArgs),
     /// Draw what was over ten minutes, six hours or fourteen days: of the whole proxy, a route, a target.
     History(history::Args),
     /// List the targets and members of groups, those first that have failed the most connections.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::access::Access;
-use super::format::{Align, Table, age, count, fine, usage};
+use super::format::{Align, Table, age, bytes, count, fine, usage};
 use super::output::{self, Failure, Outcome};
 use super::status::{DRAINED, groups, is_up, placeless, state};
 use proxy_api::model::{Group, Limit, Outcomes, Phase, Route, Target};
@@ -16,19 +16,33 @@ pub struct Args {
     json: bool,
 }
 
-impl Args {
+/// How to tell of routes.
+#[derive(Debug, clap::Args)]
+pub struct RoutesArgs {
+    #[command(flatten)]
+    common: Args,
+    /// What the kernel says of some connections of each: round-trip times, retransmissions, bytes that are not sent.
+    #[arg(long)]
+    sockets: bool,
+}
+
+impl RoutesArgs {
     /// Lists the routes, each with its targets, or the group that it is taken to.
     pub(super) async fn routes(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let client = access.client()?;
         let routes: Vec<Route> = client.fetch("/v1/routes").await?;
-        if self.json {
+        if self.common.json {
             output::json(out, &routes)?;
+        } else if self.sockets {
+            output::text(out, sockets_table(&routes))?;
         } else {
             output::text(out, routes_table(&routes, &groups(&client).await?))?;
         }
         Ok(Outcome::Done)
     }
+}
 
+impl Args {
     /// Lists the limits.
     pub(super) async fn limits(self, access: &Access, out: &mut dyn Write) -> Result<Outcome, Failure> {
         let limits: Vec<Limit> = access.client()?.fetch("/v1/limits").await?;
@@ -90,6 +104,39 @@ fn routes_table(routes: &[Route], groups: &[Group]) -> Table {
                 nothing(),
                 first_byte(&target.outcomes),
                 state_of_target(target),
+            ]);
+        }
+    }
+    table
+}
+
+/// Two lines for each route whose connections were looked at.
+fn sockets_table(routes: &[Route]) -> Table {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("ROUTE", Left),
+        ("SIDE", Left),
+        ("LOOKED AT", Right),
+        ("RTT", Right),
+        ("LONGEST", Right),
+        ("RETRANSMITTING", Right),
+        ("UNSENT", Right),
+        ("UNREAD", Right),
+    ]);
+    let known = routes.iter().filter_map(|route| Some((&route.name, route.sockets.as_ref()?)));
+    for (name, sockets) in known {
+        let sides = [("clients", &sockets.client), ("backends", &sockets.backend)];
+        for (nth, (side, figures)) in sides.into_iter().enumerate() {
+            let time = |s: Option<f64>| s.map_or_else(|| "-".to_owned(), fine);
+            table.row([
+                if nth == 0 { name.clone() } else { String::new() },
+                side.to_owned(),
+                sockets.sampled.to_string(),
+                time(figures.rtt_median_s),
+                time(figures.rtt_longest_s),
+                figures.retransmitting.to_string(),
+                bytes(figures.unsent_bytes),
+                bytes(figures.unread_bytes),
             ]);
         }
     }
@@ -202,6 +249,7 @@ fn state_of_limit(limit: &Limit) -> String {
 mod tests {
     use super::*;
     use crate::fixtures;
+    use proxy_api::model::{SampledSide, SampledSockets};
 
     #[test]
     fn routes_are_listed_with_their_targets() {
@@ -234,6 +282,26 @@ full                       1000 of 1000     0   1000            0   1m12s   1000
 gone                          1 of 1000     0      1            0   1m12s   1000          0        6        20ms  no longer in the configuration
 grouped                       3 of 1000     0      3            0   1m12s   1000          0        6        20ms  in force
          → @inner                   135                                                                           3 of 4 members up (smartproxy groups inner)
+");
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_listed_by_side() {
+        let mut web = fixtures::route("web", 0, 5);
+        let client = SampledSide {
+            rtt_median_s: Some(0.021),
+            rtt_longest_s: Some(0.4),
+            retransmitting: 2,
+            unsent_bytes: 70_000,
+            unread_bytes: 0,
+        };
+        let backend = SampledSide { unread_bytes: 6, ..SampledSide::default() };
+        web.sockets = Some(SampledSockets { sampled: 5, client, backend });
+        let routes = [web, fixtures::route("idle", 0, 0)];
+        insta::assert_snapshot!(sockets_table(&routes).to_string(), @"
+ROUTE  SIDE      LOOKED AT   RTT  LONGEST  RETRANSMITTING  UNSENT  UNREAD
+web    clients           5  21ms    400ms               2  68 KiB     0 B
+       backends          5     -        -               0     0 B     6 B
 ");
     }
 

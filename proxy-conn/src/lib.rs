@@ -58,7 +58,7 @@ pub use pool_id::PoolId;
 pub use session::{EARLY_DATA, Session, while_client_stays};
 pub use tracker::{Ended, Subscriber, Tracked, Tracker};
 pub use verdict::Verdict;
-pub use walk::{LONG, Living, Walk};
+pub use walk::{LONG, Living, Sockets, Walk};
 
 /// The examples of the README.
 #[cfg(doctest)]

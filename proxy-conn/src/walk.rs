@@ -2,6 +2,8 @@
 //!
 //! A look at one takes no copy of what is known of it. Any number may walk at one time: bytes are counted once, whoever is first.
 
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::time::Duration;
 
 use hashbrown::HashTable;
@@ -130,12 +132,52 @@ impl Living {
 #[derive(Debug, Default)]
 pub struct Walk {
     /// By all that they are counted under: one place to count a connection, however many there are to read it from.
-    ways: HashTable<(Way, Seen)>,
+    ways: HashTable<(Way, Seen, Picked)>,
+    /// What picks some of many is another one with every walk.
+    salt: u64,
     all: Seen,
     /// By what connections are counted under.
     by: HashTable<(Tally, Seen)>,
     /// By number.
     pools: Vec<Seen>,
+    /// Some of those that have a backend, by their route.
+    some: HashTable<(Tally, Vec<Sockets>)>,
+}
+
+/// How many connections of a way are picked, of those that have a backend.
+const PICKED: usize = 4;
+
+/// The sockets of one connection, as numbers: they may be closed at any time, and the numbers be other sockets' then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sockets {
+    /// Who has connected.
+    pub peer: SocketAddr,
+    /// The client's, the backend's.
+    pub descriptors: [Option<RawFd>; 2],
+}
+
+/// Some of many, each as likely as any other.
+#[derive(Debug, Default)]
+struct Picked {
+    of: u64,
+    some: Vec<Sockets>,
+}
+
+impl Picked {
+    fn offer(&mut self, salt: u64, entry: &Entry) {
+        self.of += 1;
+        // SplitMix64's last steps (Steele and others, 2014), over the number of the connection.
+        let mixed = (salt ^ self.of).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let at = usize::try_from((mixed >> 16) % self.of).unwrap_or(usize::MAX);
+        let sockets = || Sockets { peer: entry.peer().socket_addr(), descriptors: entry.held() };
+        if self.some.len() < PICKED {
+            self.some.push(sockets());
+        } else if let Some(place) = self.some.get_mut(at) {
+            *place = sockets();
+        }
+    }
 }
 
 /// All that a connection is counted under.
@@ -215,6 +257,17 @@ impl Walk {
         self.pools.get(pool.number()).map(|seen| &seen.living).filter(|living| living.open() > 0)
     }
 
+    /// Some of those that have a backend, by their route: a few for each way that its connections take.
+    #[must_use]
+    pub fn some(&self) -> impl Iterator<Item = (&Tally, &[Sockets])> {
+        self.some.iter().map(|(route, some)| (route, some.as_slice()))
+    }
+
+    /// One that picks as `salt` says.
+    pub(crate) fn salted(salt: u64) -> Self {
+        Self { salt, ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, entry: &Entry, home: Home, now: Instant) {
         let look = entry.look(home, now);
         // Before it has all that it is counted under, nothing is counted.
@@ -224,19 +277,25 @@ impl Walk {
             let keys = keys(pool, listener, route, target);
             let found = self.ways.entry(
                 hash_of_way(keys),
-                |(way, _)| way.keys() == keys,
-                |(way, _)| hash_of_way(way.keys()),
+                |(way, ..)| way.keys() == keys,
+                |(way, ..)| hash_of_way(way.keys()),
             );
             let way =
                 || Way { pool, listener: listener.clone(), route: route.cloned(), target: target.cloned() };
-            found.or_insert_with(|| (way(), Seen::default())).get_mut().1.add(&look, bytes);
+            let mut found = found.or_insert_with(|| (way(), Seen::default(), Picked::default()));
+            let (_, seen, picked) = found.get_mut();
+            seen.add(&look, bytes);
+            if look.phase >= Phase::Relay {
+                picked.offer(self.salt, entry);
+            }
         });
     }
 
     /// Now that all are seen: what there is to be read, and the bytes counted.
     pub(crate) fn count(&mut self, of_pool: impl Fn(PoolId, (u64, u64))) -> (u64, u64) {
-        for (Way { pool, listener, route, target }, seen) in std::mem::take(&mut self.ways) {
+        for (Way { pool, listener, route, target }, seen, picked) in std::mem::take(&mut self.ways) {
             self.all.join(&seen);
+            self.pick(route.as_ref(), picked.some);
             if let Some(pool) = pool {
                 if self.pools.len() <= pool.number() {
                     self.pools.resize(pool.number() + 1, Seen::default());
@@ -253,6 +312,14 @@ impl Walk {
         let pools = (0..).map_while(PoolId::new).zip(&self.pools);
         pools.filter(|(_, seen)| seen.bytes != (0, 0)).for_each(|(pool, seen)| of_pool(pool, seen.bytes));
         self.all.bytes
+    }
+
+    fn pick(&mut self, route: Option<&Tally>, sockets: Vec<Sockets>) {
+        let Some(route) = route.filter(|_| !sockets.is_empty()) else { return };
+        let key = route.key();
+        let found =
+            self.some.entry(hash(key), |(known, _)| known.key() == key, |(known, _)| hash(known.key()));
+        found.or_insert_with(|| (route.clone(), Vec::new())).get_mut().1.extend(sockets);
     }
 
     fn under(&mut self, tally: Tally, seen: &Seen) {

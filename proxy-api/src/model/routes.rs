@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcomes::Outcomes;
 use super::phases::Phases;
+use super::sampled::SampledSockets;
 use super::usage::Usage;
 
 /// A route.
@@ -48,6 +49,9 @@ pub struct Route {
     /// What became of its connections since the start.
     #[serde(default)]
     pub outcomes: Outcomes,
+    /// What the kernel said of some of its connections within the last minute; null where none was looked at.
+    #[serde(default)]
+    pub sockets: Option<SampledSockets>,
 }
 
 /// A target of a route, or a member of a group that has a name.

@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use super::api::Api;
 use super::counts::Counts;
 use super::minutes::with_minutes;
+use super::sampled::seen;
 use super::{connections, findings, status, targets, view};
 use crate::admin::problem::Problem;
 use proxy_api::model::Sample;
@@ -28,7 +29,7 @@ fn sample(api: &Api) -> Sample {
         at: view::since_1970(SystemTime::now()),
         findings: findings::findings(api),
         status: status::of_all(api, &counts),
-        routes: with_minutes(api, status::routes(&proxy, &counts)),
+        routes: seen(api, status::routes(&proxy, &counts)),
         groups: with_minutes(api, targets::sampled(&proxy)),
         ages: counts.ages(),
         oldest: oldest.collect(),

@@ -9,6 +9,7 @@ mod gauge;
 mod listed;
 mod members;
 mod outcomes;
+mod sampled;
 mod scrape;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use proxy_core::TcpDialer;
 use super::api::Api;
 use super::counts::{Counts, Group};
 use super::minutes::with_minutes;
+use super::sampled::seen;
 use super::view::{self, bound, of_at_most, secs, usage};
 use super::{clients, outcomes, targets};
 use crate::config::{Action, GroupConfig, RouteConfig, SendProxy};
@@ -58,7 +59,7 @@ pub(super) fn of_all(api: &Api, counts: &Counts) -> Status {
 
 /// `GET /v1/routes`.
 pub(super) async fn all_routes(State(api): State<Arc<Api>>) -> Json<Vec<Route>> {
-    Json(with_minutes(&api, routes(&api.proxy(), &Counts::take(api.tracker()))))
+    Json(seen(&api, routes(&api.proxy(), &Counts::take(api.tracker()))))
 }
 
 /// `GET /v1/pools`.
@@ -199,6 +200,7 @@ fn of_route(name: &str, group: Option<&Group>, most: Option<u64>) -> Route {
         in_force: false,
         enabled: false,
         outcomes: model::Outcomes::default(),
+        sockets: None,
     }
 }
 

@@ -51,3 +51,17 @@ fn a_backend_that_is_cut_off_has_failed_and_a_limit_has_refused() {
     assert_eq!((target.opened_total, target.refused_total), (2, 0), "nobody is refused at the target");
     drop(clients);
 }
+
+#[test]
+fn what_the_kernel_says_of_some_sockets_is_told_with_their_route() {
+    let world = World::new();
+    let clients = world.clients(3);
+    let sockets = || world.at().get("/v1/routes").says::<Vec<Route>>().remove(0).sockets;
+    crate::eventually("all three are looked at", || sockets().is_some_and(|sockets| sockets.sampled >= 3));
+    let sockets = sockets().unwrap();
+    for side in [sockets.client, sockets.backend] {
+        assert!(side.rtt_median_s.is_some_and(|rtt| rtt > 0.0 && Some(rtt) <= side.rtt_longest_s), "{side:?}");
+        assert_eq!((side.unsent_bytes, side.unread_bytes), (0, 0), "{side:?}");
+    }
+    drop(clients);
+}

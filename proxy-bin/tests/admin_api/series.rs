@@ -27,7 +27,7 @@ const LABELS: [&str; 18] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 74] = [
+const FAMILIES: [&str; 78] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -93,6 +93,10 @@ const FAMILIES: [&str; 74] = [
     "smartproxy_route_dial_seconds",
     "smartproxy_route_first_byte_seconds",
     "smartproxy_route_lifetime_seconds",
+    "smartproxy_route_sampled_connections",
+    "smartproxy_route_sampled_retransmitting",
+    "smartproxy_route_sampled_rtt_seconds",
+    "smartproxy_route_sampled_unsent_bytes",
     "smartproxy_target_bytes_total",
     "smartproxy_target_connections",
     "smartproxy_target_connections_ended_total",

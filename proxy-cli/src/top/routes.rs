@@ -11,9 +11,9 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::found::worst;
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
-use crate::format::{age, count, plain, shortened, usage};
+use crate::format::{age, bytes, count, plain, shortened, usage};
 use crate::status::{DRAINED, is_up, state};
-use proxy_api::model::{Group, Minute, Phase, Route, Sample, Target};
+use proxy_api::model::{Group, Minute, Phase, Route, Sample, SampledSockets, Target};
 
 /// From this width on targets say why they are in trouble, and every count has its column.
 const WIDE: u16 = 110;
@@ -240,7 +240,7 @@ fn failing(minute: &Minute) -> String {
 type Number = (&'static str, u16, u16, fn(&Entry<'_>) -> String);
 
 /// The numbers; how many there are by phase is in the line of all phases, too.
-fn numbers(order: RouteOrder) -> [Number; 8] {
+fn numbers(order: RouteOrder) -> [Number; 9] {
     let failed_from = if order == RouteOrder::Failed { 0 } else { WIDE };
     [
         ("OPEN", 11, 0, |one| usage(one.route.connections)),
@@ -252,10 +252,17 @@ fn numbers(order: RouteOrder) -> [Number; 8] {
         ("RELAY", 5, WIDE, |one| one.route.phases[Phase::Relay].to_string()),
         ("DRAIN", 5, WIDE, |one| one.route.phases[Phase::Drain].to_string()),
         ("FAILED", 6, failed_from, |one| failed(one).to_string()),
+        // Of those that were looked at.
+        ("UNSENT", 7, WIDE, |one| one.route.sockets.map_or_else(|| "-".to_owned(), unsent)),
         ("OLDEST", 6, if order == RouteOrder::Oldest { 0 } else { NARROW }, |one| {
             one.route.oldest_s.map_or_else(|| "-".to_owned(), age)
         }),
     ]
+}
+
+/// What the kernel has not sent yet, to clients and to backends.
+fn unsent(sockets: SampledSockets) -> String {
+    bytes(sockets.client.unsent_bytes + sockets.backend.unsent_bytes)
 }
 
 fn table(routes: &[Entry<'_>], order: RouteOrder, width: u16) -> Table<'static> {

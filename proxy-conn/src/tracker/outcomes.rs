@@ -89,7 +89,9 @@ impl Tracker {
     /// a quarter of a microsecond a connection or so: not for a worker to do.
     #[must_use]
     pub fn walk(&self) -> Walk {
-        let (now, mut walk) = (Instant::now(), Walk::default());
+        let now = Instant::now();
+        let salt = now.saturating_duration_since(self.home.began).as_nanos();
+        let mut walk = Walk::salted(u64::try_from(salt).unwrap_or(u64::MAX));
         for entry in self.entries() {
             walk.add(&entry, self.home, now);
         }

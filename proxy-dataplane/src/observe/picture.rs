@@ -39,6 +39,8 @@ pub struct Pictures {
     walked: Instant,
     /// When the next walk is due.
     due: Instant,
+    /// Whether nobody has asked for the last walk yet.
+    is_new: bool,
     /// First bytes that were counted when the last picture was made, by bucket; of those subjects that have had some.
     first_bytes: HashMap<Subject, Box<[u64]>>,
 }
@@ -54,7 +56,14 @@ impl Pictures {
     #[must_use]
     pub fn from_now() -> Self {
         let now = Instant::now();
-        Self { began: now, walk: Walk::default(), walked: now, due: now, first_bytes: HashMap::new() }
+        Self {
+            began: now,
+            walk: Walk::default(),
+            walked: now,
+            due: now,
+            is_new: false,
+            first_bytes: HashMap::new(),
+        }
     }
 
     /// The proxy as it is now, in this configuration. It takes some microseconds for each subject, and walks connections where that
@@ -66,6 +75,7 @@ impl Pictures {
             self.walk = proxy.tracker.walk();
             self.walked = now;
             self.due = now + pause(self.walk.all().open());
+            self.is_new = true;
         }
         let mut picture = Picture::default();
         picture.at = now.saturating_duration_since(self.began);
@@ -85,6 +95,11 @@ impl Pictures {
             picture.readings.push(self.reading(subject, tally.totals(), living, &tally.first_byte()));
         }
         picture
+    }
+
+    /// The last walk, once.
+    pub(super) fn new_walk(&mut self) -> Option<&Walk> {
+        std::mem::take(&mut self.is_new).then_some(&self.walk)
     }
 
     fn reading(

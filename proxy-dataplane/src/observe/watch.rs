@@ -1,5 +1,6 @@
 //! The loop that asks once a second what is wrong, on the control runtime: picture, history, findings, log.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use tracing::{info, warn};
 
 use super::facts;
 use super::picture::Pictures;
+use super::sockets::{RouteSockets, Sampled};
 use crate::descriptors;
 use crate::generation::Generation;
 use crate::workers::Pulse;
@@ -34,6 +36,7 @@ pub struct Observed {
     began: Instant,
     history: Mutex<History>,
     findings: ArcSwap<Vec<Lasting>>,
+    sockets: ArcSwap<HashMap<Box<str>, RouteSockets>>,
     host: OnceLock<Host>,
 }
 
@@ -50,6 +53,7 @@ impl Default for Observed {
             began: Instant::now(),
             history: Mutex::new(History::new(started)),
             findings: ArcSwap::default(),
+            sockets: ArcSwap::default(),
             host: OnceLock::new(),
         }
     }
@@ -60,6 +64,12 @@ impl Observed {
     #[must_use]
     pub fn findings(&self) -> Arc<Vec<Lasting>> {
         self.findings.load_full()
+    }
+
+    /// What the kernel said of some connections of each route within the last minute; routes of which there were none are left out.
+    #[must_use]
+    pub fn sockets(&self) -> Arc<HashMap<Box<str>, RouteSockets>> {
+        self.sockets.load_full()
     }
 
     /// For how long it has been so.
@@ -84,6 +94,7 @@ impl Observed {
 #[derive(Debug, Default)]
 pub struct Observer {
     pictures: Pictures,
+    sockets: Sampled,
     findings: Findings,
 }
 
@@ -97,6 +108,10 @@ impl Observer {
         to: &Observed,
     ) -> Vec<Change> {
         let picture = self.pictures.take(proxy);
+        if let Some(walk) = self.pictures.new_walk() {
+            self.sockets.look(walk);
+            to.sockets.store(Arc::new(self.sockets.figures()));
+        }
         let mut facts = facts::of_generation(proxy);
         more(&mut facts);
         if let Some(host) = to.host.get() {

@@ -12,7 +12,7 @@ use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::listed::{MICROS, MILLIS, groups, targets};
 use super::scrape::Scrape;
-use super::{members, outcomes};
+use super::{members, outcomes, sampled};
 use crate::config::SendProxy;
 use proxy_api::model::Phases;
 use proxy_dataplane::omissions::Omissions;
@@ -56,6 +56,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     family.count(&[("direction", "from_backend")], from_backend)?;
     of_targets(api, scrape)?;
     outcomes::of_parts(&api.proxy(), scrape)?;
+    sampled::of_sockets(api, scrape)?;
     members::of_groups(&api.proxy(), scrape)?;
     of_headers(api, scrape)?;
     of_limits(api, scrape)?;
