@@ -17,6 +17,7 @@ mod problem;
 mod routes;
 mod sampled;
 mod status;
+mod tls;
 mod usage;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
@@ -39,4 +40,5 @@ pub use proxy_conn::Phase;
 pub use routes::{Drain, DrainKind, DrainRequest, Limit, Listener, Pool, Route, Target};
 pub use sampled::{SampledSide, SampledSockets};
 pub use status::{AgeBucket, Build, ConfigStatus, ConfigText, Memory, Sample, Status};
+pub use tls::Tls;
 pub use usage::Usage;

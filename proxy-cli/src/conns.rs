@@ -71,7 +71,7 @@ fn headline(read: &Connections, ask: &Ask) -> String {
 /// The table itself.
 fn table(connections: &[Connection]) -> Table {
     use Align::{Left, Right};
-    let mut table = Table::new(&[
+    let mut columns = vec![
         ("ID", Left),
         ("PHASE", Left),
         ("AGE", Right),
@@ -82,7 +82,13 @@ fn table(connections: &[Connection]) -> Table {
         ("FROM CLIENT", Right),
         ("FROM BACKEND", Right),
         ("DEADLINE", Left),
-    ]);
+    ];
+    // Where no client's TLS ends here there is nothing to say of it.
+    let with_tls = connections.iter().any(|connection| tls(connection).is_some());
+    if with_tls {
+        columns.push(("TLS", Left));
+    }
+    let mut table = Table::new(&columns);
     for connection in connections {
         table.row([
             connection.id.clone(),
@@ -95,6 +101,7 @@ fn table(connections: &[Connection]) -> Table {
             bytes(connection.from_client_bytes),
             bytes(connection.from_backend_bytes),
             deadline(connection),
+            known(tls(connection).as_deref()).to_owned(),
         ]);
     }
     table
@@ -104,6 +111,14 @@ fn table(connections: &[Connection]) -> Table {
 #[must_use]
 pub(super) fn client(connection: &Connection) -> String {
     connection.client.clone().unwrap_or_else(|| format!("({})", connection.peer))
+}
+
+/// The version of its client's TLS that ends here, and who the client has proven to be.
+fn tls(connection: &Connection) -> Option<String> {
+    let tls = connection.tls.as_ref()?;
+    let version = tls.version.as_ref()?;
+    let identity = tls.identity.as_ref().map(|identity| format!(" {identity}"));
+    Some(version.clone() + &identity.unwrap_or_default())
 }
 
 /// Where it goes, as far as that is known.
@@ -125,7 +140,7 @@ pub(super) fn deadline(connection: &Connection) -> String {
 mod tests {
     use super::*;
     use crate::fixtures;
-    use proxy_api::model::{Filter, SortBy};
+    use proxy_api::model::{Filter, SortBy, Tls};
 
     fn read(matched: u64, connections: Vec<Connection>) -> Connections {
         Connections { total: 20_000, matched, connections, next: None }
@@ -147,6 +162,18 @@ mod tests {
             "3 of 20000 open: phase=dial; 2 shown, the longest silent first (--limit)\n"
         );
         assert_eq!(list(&read(0, Vec::new()), &dialling), "0 of 20000 open: phase=dial\n");
+    }
+
+    #[test]
+    fn the_versions_of_tls_are_a_column_where_it_ends_here() {
+        let (mut ends, mut proven) =
+            (fixtures::connection("a-1", "relay"), fixtures::connection("a-2", "relay"));
+        let tls = Tls { version: Some("TLSv1.2".to_owned()), ..Tls::default() };
+        ends.tls = Some(tls.clone());
+        proven.tls = Some(Tls { identity: Some("outer".to_owned()), ..tls });
+        let text = table(&[ends, proven, fixtures::connection("a-3", "relay")]).to_string();
+        let last: Vec<_> = text.lines().map(|line| line.rsplit("  ").next().unwrap_or_default()).collect();
+        assert_eq!(last, ["TLS", "TLSv1.2", "TLSv1.2 outer", "-"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) fn connection(id: &str, phase: &str) -> Connection {
         peer: "10.0.0.1:40001".to_owned(),
         listener: "127.0.0.1:9001".to_owned(),
         server_name: None,
+        tls: None,
         route: Some("web".to_owned()),
         target: Some("127.0.0.1:9002".to_owned()),
         pool: Some("chain".to_owned()),

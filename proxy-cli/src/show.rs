@@ -7,7 +7,7 @@ use super::conns;
 use super::filter::Id;
 use super::format::{Align, Table, age, bytes, known, plain};
 use super::output::{self, Failure, Outcome};
-use proxy_api::model::{Connection, ConnectionInFull, Socket, Tcp};
+use proxy_api::model::{Connection, ConnectionInFull, Socket, Tcp, Tls};
 
 /// Which connection to show.
 #[derive(Debug, clap::Args)]
@@ -62,6 +62,10 @@ fn facts(connection: &Connection) -> Vec<(&'static str, String)> {
         ("from client", exact(connection.from_client_bytes)),
         ("from backend", exact(connection.from_backend_bytes)),
     ];
+    let at = 8;
+    for (more, fact) in tls(connection.tls.as_ref()).into_iter().enumerate() {
+        facts.insert(at + more, fact);
+    }
     if !connection.previous.is_empty() {
         facts.insert(1, ("hops before", connection.previous.join(" / ")));
     }
@@ -72,6 +76,16 @@ fn facts(connection: &Connection) -> Vec<(&'static str, String)> {
         facts.push(("immortal", "silence never ends it".to_owned()));
     }
     facts
+}
+
+/// What is known of the client's TLS.
+fn tls(tls: Option<&Tls>) -> Vec<(&'static str, String)> {
+    let Some(tls) = tls else { return Vec::new() };
+    let agreed = [&tls.version, &tls.cipher, &tls.group].into_iter().flatten().cloned();
+    let agreed: Vec<_> = agreed.chain(tls.resumed.then(|| "resumed".to_owned())).collect();
+    let agreed = Some(agreed.join(", ")).filter(|agreed| !agreed.is_empty());
+    let known = [("tls", &agreed), ("alpn", &tls.alpn), ("ja4", &tls.ja4), ("identity", &tls.identity)];
+    known.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }
 
 /// A size as people read it, and to the byte where that is not the same.
@@ -123,6 +137,25 @@ fn millis(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::fixtures;
+
+    #[test]
+    fn what_is_known_of_its_tls_stands_behind_the_name() {
+        let mut connection = fixtures::connection("a-1", "relay");
+        let text = |text: &str| Some(text.to_owned());
+        let through = Tls { ja4: text("t13d1516h2_8daaf6152771_e5627efa2ab1"), ..Tls::default() };
+        connection.tls = Some(Tls {
+            version: text("TLSv1.3"),
+            cipher: text("TLS_AES_128_GCM_SHA256"),
+            group: text("X25519MLKEM768"),
+            resumed: true,
+            alpn: text("h2"),
+            identity: text("hop-a"),
+            ..through.clone()
+        });
+        let told: Vec<_> = facts(&connection).into_iter().skip(7).take(6).collect();
+        insta::assert_compact_debug_snapshot!(told, @r#""#);
+        assert_eq!(tls(Some(&through)).len(), 1);
+    }
 
     #[test]
     fn a_connection_is_shown_with_both_its_sockets() {

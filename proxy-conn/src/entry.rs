@@ -69,10 +69,14 @@ pub struct Facts {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsFacts {
-    /// The version, such as `TLSv1.3`.
-    pub version: Box<str>,
+    /// The version, such as `TLSv1.3`; empty where no handshake was done here.
+    pub version: &'static str,
     /// The cipher suite, by its name in the registry of IANA.
-    pub cipher: Box<str>,
+    pub cipher: &'static str,
+    /// The group of the key exchange, by its name in the registry of IANA; None where a session was resumed without one.
+    pub group: Option<&'static str>,
+    /// Whether a session was resumed.
+    pub resumed: bool,
     /// The application protocol that was agreed upon.
     pub alpn: Option<Box<str>>,
     /// The fingerprint of its hello (JA4).
@@ -233,6 +237,13 @@ impl Entry {
         if bytes > 0 && self.spoken.last_word(matches!(from, Side::Client)) {
             self.hear(from, age);
         }
+    }
+
+    /// Of what was read of the client so many bytes were of its TLS, which ends here, and none of what it says.
+    pub(crate) fn spent_on_handshake(&self, bytes: u64) {
+        let read = self.from_client.load(Ordering::Relaxed);
+        self.from_client.store(read.saturating_sub(bytes), Ordering::Relaxed);
+        self.spoken.last_word(false);
     }
 
     /// Its pool is known; the one that it was counted to before, if that is another one.

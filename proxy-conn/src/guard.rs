@@ -124,6 +124,12 @@ impl ConnGuard {
         self.entry.client_has_spoken();
     }
 
+    /// Takes so many bytes back that were counted as the client's: they were of a handshake that ends here. What the client says is
+    /// counted as it comes out of its TLS.
+    pub fn spent_on_handshake(&self, bytes: u64) {
+        self.entry.spent_on_handshake(bytes);
+    }
+
     /// Resolves when the connection is cancelled: killed, drained, shut down. Cancel-safe.
     pub async fn cancelled(&self) -> Reason {
         self.entry.cancelled().await

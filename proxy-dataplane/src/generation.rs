@@ -27,6 +27,7 @@ use proxy_core::{Dial, KeepAlive, Resolver};
 use proxy_upstream::{Draining, Group, Unhealthy};
 use tracing::warn;
 
+use crate::handshakes::Handshakes;
 use crate::omissions::Omissions;
 use crate::pool::{NoNumber, Numbers, Pool};
 use crate::settings::{Action, ListenerConfig, RouteConfig, SendProxy, Settings, limit, most};
@@ -62,6 +63,8 @@ pub struct Generation<D> {
     pub(crate) preparing: Preparing,
     /// Whether the process is about to stop, and still accepts: the answer to neighbours that ask.
     pub leaving: Arc<Draining>,
+    /// How the TLS handshakes of the process went.
+    pub handshakes: Arc<Handshakes>,
     /// What each client may have; None where clients are not limited.
     pub clients: Option<AddressLimits>,
     /// The pools, by their places in the configuration. The tracker knows each by [`Pool::id`].
@@ -189,6 +192,7 @@ impl<D: Dial> Generation<D> {
             capacity,
             preparing: Preparing::default(),
             leaving: Arc::default(),
+            handshakes: Arc::default(),
             lobby,
             clients,
             pools,
@@ -226,6 +230,7 @@ impl<D: Dial> Generation<D> {
             capacity: Arc::clone(&self.capacity),
             preparing: self.preparing.clone(),
             leaving: Arc::clone(&self.leaving),
+            handshakes: Arc::clone(&self.handshakes),
             lobby: Arc::clone(&self.lobby),
             clients: self.clients_after(&settings),
             pools,

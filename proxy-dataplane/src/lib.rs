@@ -22,6 +22,7 @@ pub mod connection;
 pub mod departures;
 pub mod descriptors;
 pub mod generation;
+pub mod handshakes;
 pub mod listeners;
 mod names;
 pub mod observe;

@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = ServerName::try_from("edge.example")?;
     let (client, server) = tokio::join!(connect(near, client, name), accept(far, server, Vec::new()));
     let (client, server) = (client.map_err(|failed| failed.error)?, server.map_err(|failed| failed.error)?);
-    println!("{:?}, {:?}", server.version(), server.cipher_suite().map(|suite| suite.suite()));
+    println!("{:?}", server.agreed());
 
     write_all(&client, b"question").await?;
     shutdown(&client).await?;

@@ -46,11 +46,13 @@ pub enum HandshakeFault {
     Protocol,
     /// This side could not: no random numbers, or a fault.
     Internal,
+    /// It was not done in time. Whose deadline that was is the caller's to say: a handshake has none of its own.
+    Timeout,
 }
 
 impl HandshakeFault {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Left,
         Self::NotTls,
         Self::NoCertificate,
@@ -62,6 +64,7 @@ impl HandshakeFault {
         Self::Alert,
         Self::Protocol,
         Self::Internal,
+        Self::Timeout,
     ];
 
     /// The stable name.
@@ -79,6 +82,7 @@ impl HandshakeFault {
             Self::Alert => "alert",
             Self::Protocol => "protocol",
             Self::Internal => "internal",
+            Self::Timeout => "timeout",
         }
     }
 }

@@ -13,6 +13,7 @@
 //! An idle connection holds no buffer: bytes of the wire are read into one buffer a thread, and what is kept is a record that has
 //! not wholly come, or one that the socket has not wholly taken.
 
+mod agreed;
 mod certificate;
 mod certificates;
 mod client;
@@ -25,6 +26,7 @@ mod store;
 mod stream;
 mod wire;
 
+pub use agreed::Agreed;
 pub use certificate::{Certificate, CertificateError};
 pub use certificates::Certificates;
 pub use client::{ClientError, ClientOptions, Trust, certificates_from_pem, client_config};

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use proxy_core::KeepAlive;
 use proxy_core::stream::{Kernel, NoSplice, Stream};
 use rustls::pki_types::CertificateDer;
-use rustls::{ProtocolVersion, SupportedCipherSuite};
 
+use crate::agreed::Agreed;
 use crate::error::truncated;
 use crate::session::Session;
 use crate::wire;
@@ -64,22 +64,10 @@ impl<S> TlsStream<S> {
         tls.ended && !tls.session.is_closed_by_peer()
     }
 
-    /// The version that was agreed upon.
+    /// What the handshake has agreed upon.
     #[must_use]
-    pub fn version(&self) -> Option<ProtocolVersion> {
-        self.tls.lock().session.common().protocol_version()
-    }
-
-    /// The cipher suite that was agreed upon.
-    #[must_use]
-    pub fn cipher_suite(&self) -> Option<SupportedCipherSuite> {
-        self.tls.lock().session.common().negotiated_cipher_suite()
-    }
-
-    /// The application protocol that was agreed upon (ALPN), if any was.
-    #[must_use]
-    pub fn alpn(&self) -> Option<Vec<u8>> {
-        self.tls.lock().session.common().alpn_protocol().map(<[u8]>::to_vec)
+    pub fn agreed(&self) -> Agreed {
+        Agreed::of(self.tls.lock().session.common())
     }
 
     /// The certificates that the peer presented, its own first; none where none were asked for.

@@ -20,6 +20,7 @@ use crate::member::{LAST_FOR, Member};
 use crate::order::Order;
 use crate::pace::EVERY;
 use crate::table::Table;
+use crate::unproven::Unproven;
 
 /// The others that a dial shares its time with, at most, beside those that it has asked for. Where there are more, each that says
 /// nothing has a quarter of the time that is left (four are tried at once), and so ever more are reached; those that refuse take
@@ -42,6 +43,8 @@ pub struct Candidates<'r> {
     first_failed: AtomicBool,
     pub(crate) egress: Option<&'r Egress>,
     pub(crate) client: Option<ClientAddr>,
+    /// Whether a member that takes a connection has to prove by a handshake that it can be used.
+    handshake: bool,
 }
 
 impl<'r> Candidates<'r> {
@@ -65,6 +68,7 @@ impl<'r> Candidates<'r> {
             first_failed: AtomicBool::new(false),
             egress: None,
             client: None,
+            handshake: false,
         }
     }
 
@@ -88,6 +92,13 @@ impl<'r> Candidates<'r> {
     #[must_use]
     pub fn leaving_by(self, egress: &'r Egress, client: Option<ClientAddr>) -> Self {
         Self { egress: Some(egress), client, ..self }
+    }
+
+    /// The same, where a handshake has yet to say whether a member that takes the connection can be used: until then nothing is held
+    /// for it or against it ([`Reached::unproven`]).
+    #[must_use]
+    pub fn followed_by_handshake(self, handshake: bool) -> Self {
+        Self { handshake, ..self }
     }
 
     /// The place in the table of the `nth` that the dial has asked for.
@@ -141,9 +152,18 @@ pub struct Attempt {
     began: Instant,
 }
 
+/// What a connection has of the member that took it.
+#[derive(Debug)]
+pub struct Reached {
+    /// Its place among the member's connections.
+    pub permit: Permit,
+    /// Where a handshake is to follow: the member awaits its word.
+    pub unproven: Option<Box<Unproven>>,
+}
+
 impl Gate for Candidates<'_> {
     type Ticket = Attempt;
-    type Pass = Permit;
+    type Pass = Reached;
 
     fn enter(&self, nth: usize) -> Result<Attempt, Closed> {
         let (at, member, permit) = self.permit(nth)?;
@@ -172,17 +192,21 @@ impl Gate for Candidates<'_> {
         }
     }
 
-    fn reached(&self, attempt: Attempt) -> Permit {
-        if let Some(member) = self.member(attempt.at) {
-            let took = attempt.began.elapsed();
-            member.dials.reached(took);
-            let change = attempt.ticket.succeeded();
-            if change.is_some() {
-                member.is_well(took);
-            }
-            member.log(self.group.label(), change);
+    fn reached(&self, attempt: Attempt) -> Reached {
+        let Attempt { at, ticket, permit, began } = attempt;
+        let Some(member) = self.member(at) else { return Reached { permit, unproven: None } };
+        let took = began.elapsed();
+        member.dials.reached(took);
+        if self.handshake {
+            let (member, label) = (Arc::clone(member), Arc::clone(self.group.label()));
+            return Reached { permit, unproven: Some(Box::new(Unproven { member, label, ticket, began })) };
         }
-        attempt.permit
+        let change = ticket.succeeded();
+        if change.is_some() {
+            member.is_well(took);
+        }
+        member.log(self.group.label(), change);
+        Reached { permit, unproven: None }
     }
 
     fn failed(&self, attempt: Attempt, why: &DialErrorKind, addresses: &[IpAddr]) {

@@ -42,9 +42,10 @@ mod recovery;
 mod sighted;
 mod slow_start;
 mod table;
+mod unproven;
 
 pub use address::{Host, HostError, Target, TargetError, TargetPort, TargetPortError};
-pub use candidates::{Attempt, Candidates};
+pub use candidates::{Attempt, Candidates, Reached};
 pub use checks::Turn;
 pub use dials::DialFigures;
 pub use discovery::{Discovery, DiscoveryError, Found, MOST_FOUND, NameOptions};
@@ -58,6 +59,7 @@ pub use leaving::Leaving;
 pub use member::Member;
 pub use options::{Balance, GroupOptions, HashKey, MemberOptions, Percent, Weight};
 pub use recovery::{Unhealthy, check, recover};
+pub use unproven::Unproven;
 
 /// The examples of the README.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -58,9 +58,14 @@ pub struct Member {
     pub(crate) is_looked_after: AtomicBool,
     /// Whether the loop of checks has it.
     pub(crate) is_checked: AtomicBool,
-    /// Whether it is in the configuration in force; else it is not tried.
-    is_in_force: AtomicBool,
+    /// Two bits in the room of one flag: there may be ten thousand members.
+    stands: AtomicU8,
 }
+
+/// It is in the configuration in force; else it is not tried.
+const IN_FORCE: u8 = 0b01;
+/// It takes connections, and the handshake on the last one failed: that it takes them says nothing then.
+const FAILS_HANDSHAKES: u8 = 0b10;
 
 impl Member {
     pub(crate) fn new(
@@ -86,7 +91,7 @@ impl Member {
             egress: Mutex::new(options.egress.clone()),
             is_looked_after: AtomicBool::new(false),
             is_checked: AtomicBool::new(false),
-            is_in_force: AtomicBool::new(true),
+            stands: AtomicU8::new(IN_FORCE),
         })
     }
 
@@ -124,15 +129,34 @@ impl Member {
         self.configured.store(narrow(configured), Ordering::Relaxed);
     }
 
+    fn set(&self, bit: u8, is: bool) {
+        if is {
+            self.stands.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.stands.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it takes connections, and the handshake on the last one failed.
+    pub(crate) fn fails_handshakes(&self) -> bool {
+        self.stands.load(Ordering::Relaxed) & FAILS_HANDSHAKES != 0
+    }
+
+    pub(crate) fn set_fails_handshakes(&self, fails: bool) {
+        if self.fails_handshakes() != fails {
+            self.set(FAILS_HANDSHAKES, fails);
+        }
+    }
+
     /// Says whether it is in the configuration in force.
     pub fn set_in_force(&self, is: bool) {
-        self.is_in_force.store(is, Ordering::Relaxed);
+        self.set(IN_FORCE, is);
     }
 
     /// Whether it is in the configuration in force.
     #[must_use]
     pub fn is_in_force(&self) -> bool {
-        self.is_in_force.load(Ordering::Relaxed)
+        self.stands.load(Ordering::Relaxed) & IN_FORCE != 0
     }
 
     /// How its group reaches it; None: as the whole proxy does.
@@ -247,6 +271,7 @@ impl Member {
 
     /// It was dialled, and takes connections.
     pub(crate) fn is_well(&self, took: Duration) {
+        self.set_fails_handshakes(false);
         self.dials.forget_failed_at();
         if took <= proxy_core::dial::STAGGER {
             self.lag.over();

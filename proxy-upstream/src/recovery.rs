@@ -196,6 +196,8 @@ async fn try_once<D: Dial>(
         Err(_) => Found::Ill,
     };
     let change = match (reached, ticket) {
+        // Whether it is well the next handshake says.
+        (Ok(_), _) if target.fails_handshakes() => None,
         (Ok(_), ticket) => {
             target.is_well(began.elapsed());
             ticket.map_or_else(|| target.breaker.recovered(), proxy_conn::Ticket::succeeded)

@@ -48,7 +48,7 @@ fn order(candidates: &Candidates<'_>) -> Vec<String> {
 fn connect(group: &Group) -> (String, Permit) {
     let candidates = group.candidates(1);
     let attempt = candidates.enter(0).unwrap();
-    (candidates.name(0).unwrap().to_string(), candidates.reached(attempt))
+    (candidates.name(0).unwrap().to_string(), candidates.reached(attempt).permit)
 }
 
 /// How many of so many choices fall on each.
@@ -238,6 +238,41 @@ fn a_dial_under_way_goes_on_with_the_members_that_it_began_with() {
     let attempt = candidates.enter(0).unwrap();
     drop(candidates.reached(attempt));
     assert_eq!(order(&candidates), ["10.0.0.1:1", "10.0.0.2:1"]);
+}
+
+/// A member that takes every connection and fails every handshake: were the connections counted, its breaker would never open.
+#[tokio::test(start_paused = true)]
+async fn handshakes_that_fail_in_a_row_open_a_breaker_and_one_that_is_done_closes_it() {
+    let breaker =
+        BreakerOptions::default().failures_in_a_row(2.try_into().unwrap()).cool_down(Bound::secs(10));
+    let options = GroupOptions::default().breaker(breaker);
+    let group = group_of(["10.0.0.1:1", "10.0.0.2:1"].map(member), &options, &Kept::default());
+    let shaking = || {
+        let candidates = group.candidates(1).followed_by_handshake(true);
+        let attempt =
+            candidates.enter(0).ok().filter(|_| candidates.name(0).unwrap().as_ref() == "10.0.0.1:1")?;
+        candidates.reached(attempt).unproven
+    };
+    let next = || (0..4).find_map(|_| shaking());
+    let bad = group.nth(0).unwrap();
+    drop(next().unwrap());
+    assert_eq!(
+        (bad.rank(), bad.health.outcomes.counts().bad),
+        (Rank::Usable, 0),
+        "a client that leaves says nothing"
+    );
+    next().unwrap().failed();
+    next().unwrap().proven();
+    next().unwrap().failed();
+    assert_eq!(bad.rank(), Rank::Usable, "one in between was done");
+    next().unwrap().failed();
+    assert_eq!((bad.rank(), bad.health.outcomes.counts().bad), (Rank::Open, 3));
+    assert!(next().is_none(), "others are taken");
+    tokio::time::advance(Duration::from_secs(11)).await;
+    let probe = next().expect("it is tried");
+    assert!(next().is_none(), "by one");
+    probe.proven();
+    assert_eq!(bad.rank(), Rank::Usable);
 }
 
 #[tokio::test(start_paused = true)]

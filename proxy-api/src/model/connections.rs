@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::phases::Phases;
+use super::tls::Tls;
 
 /// A page of connections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,7 +34,7 @@ pub struct Connection {
     /// `accepted` from a client, `pooled` for clients to come, or a `kernel_flow`, which has no socket of this process.
     #[serde(default = "accepted")]
     pub role: String,
-    /// `header`, `peek`, `dial`, `relay` or `drain`.
+    /// `header`, `peek`, `tls`, `dial`, `relay` or `drain`.
     pub phase: String,
     /// The state it is shown as: `CONNECTING`, `ESTABLISHED` or `CLOSING`.
     pub state: String,
@@ -45,6 +46,9 @@ pub struct Connection {
     pub listener: String,
     /// The server name in its ClientHello.
     pub server_name: Option<String>,
+    /// What is known of its client's TLS; null where nothing is.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// Its route.
     pub route: Option<String>,
     /// The target it reached, or was last trying to reach.
@@ -57,7 +61,7 @@ pub struct Connection {
     pub in_phase_s: f64,
     /// Since bytes last moved; since it was accepted, if none has.
     pub idle_s: f64,
-    /// Bytes read from the client.
+    /// Bytes read from the client; where its TLS ends here, those that came out of it.
     pub from_client_bytes: u64,
     /// Bytes read from the backend.
     pub from_backend_bytes: u64,

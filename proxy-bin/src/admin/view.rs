@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use proxy_conn::{AuditState, ConnView, Limit, PoolId, audit};
+use proxy_conn::{AuditState, ConnView, Limit, PoolId, TlsFacts, audit};
 use tokio::time::Instant;
 
 use crate::config::Connections;
@@ -56,6 +56,7 @@ pub fn connection<P: AsRef<str>>(
         peer: view.peer.to_string(),
         listener: view.listener.to_string(),
         server_name: facts.server_name.as_deref().map(str::to_owned),
+        tls: facts.tls.as_deref().map(tls),
         route: facts.route.as_deref().map(str::to_owned),
         target: facts.target.as_deref().map(str::to_owned),
         pool: pool.map(|name| name.as_ref().to_owned()),
@@ -67,6 +68,20 @@ pub fn connection<P: AsRef<str>>(
         deadline: view.deadline.to_string(),
         deadline_in_s: secs(until) - secs(past),
         immortal,
+    }
+}
+
+fn tls(facts: &TlsFacts) -> model::Tls {
+    let known = |name: &'static str| Some(name.to_owned()).filter(|name| !name.is_empty());
+    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+    model::Tls {
+        version: known(facts.version),
+        cipher: known(facts.cipher),
+        group: facts.group.map(str::to_owned),
+        resumed: facts.resumed,
+        alpn: text(&facts.alpn),
+        ja4: text(&facts.ja4),
+        identity: text(&facts.identity),
     }
 }
 

@@ -104,6 +104,8 @@ impl Subscriber for AccessLog {
         let Some(of) = self.keeps(ended) else { return };
         let facts = ended.facts;
         let [first, second] = ended.end.code();
+        let tls = facts.tls.as_deref();
+        let agreed = tls.filter(|tls| !tls.version.is_empty());
         let secs = |phase| seconds(ended.spent(phase));
         info!(
             target: "smartproxy::access",
@@ -114,6 +116,13 @@ impl Subscriber for AccessLog {
             listener = ended.listener,
             server_name = facts.server_name.as_deref(),
             nameless = facts.nameless.as_deref(),
+            tls = agreed.map(|tls| tls.version),
+            cipher = agreed.map(|tls| tls.cipher),
+            group = tls.and_then(|tls| tls.group),
+            resumed = agreed.map(|tls| tls.resumed),
+            alpn = tls.and_then(|tls| tls.alpn.as_deref()),
+            ja4 = tls.and_then(|tls| tls.ja4.as_deref()),
+            identity = tls.and_then(|tls| tls.identity.as_deref()),
             route = facts.route.as_deref(),
             target = facts.target.as_deref(),
             phase = %ended.end.phase,

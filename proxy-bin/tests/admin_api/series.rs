@@ -27,7 +27,7 @@ const LABELS: [&str; 18] = [
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 78] = [
+const FAMILIES: [&str; 80] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -104,6 +104,8 @@ const FAMILIES: [&str; 78] = [
     "smartproxy_target_connections_opened_total",
     "smartproxy_target_connections_unanswered_total",
     "smartproxy_target_first_byte_seconds",
+    "smartproxy_tls_handshake_failures_total",
+    "smartproxy_tls_handshakes_total",
     "smartproxy_waiting",
     "smartproxy_worker_busy_seconds_total",
 ];

@@ -7,6 +7,7 @@ use proxy_conn::{ConnGuard, Deadlines, Permit, Tally, Verdict};
 use proxy_core::dial::reach;
 use proxy_core::relay::NextTo;
 use proxy_core::{Dial, Endpoint, KeepAlive, Kernel as _, ReadAhead, Side, Stream};
+use proxy_upstream::Unproven;
 
 use super::admit::{Admitted, Permits};
 use super::announce::{Known, announce};
@@ -26,6 +27,8 @@ pub(super) struct Dialled<B> {
 pub(super) struct With {
     /// Its place among the target's connections.
     pub(super) at_target: Permit,
+    /// The target, where TLS is to be spoken to it: it awaits word of the handshake.
+    pub(super) unproven: Option<Box<Unproven>>,
     pub(super) permits: Permits,
     pub(super) deadlines: Deadlines,
     /// The backend's keepalive.
@@ -59,7 +62,8 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     let Passage { client, mut ahead, origin, hello, proxy, .. } = passage;
     let own = route.egress.as_ref().or(state.targets.options().egress.as_ref());
     let egress = own.unwrap_or(&proxy.settings.egress);
-    let candidates = candidates.leaving_by(egress, origin.client);
+    let handshake = route.tls.reencrypt.is_some();
+    let candidates = candidates.leaving_by(egress, origin.client).followed_by_handshake(handshake);
     let (targets, timeout) = (&candidates.addresses, deadlines.connection_timeout);
     conn.learn(|facts| facts.target = candidates.name(0));
     let dialling = pin!(reach(&proxy.dialer, &proxy.resolver, targets, &candidates, timeout));
@@ -82,7 +86,8 @@ pub(super) async fn dial<S: Stream, D: Dial>(
     // Asked for again only where somebody needs it.
     let target = route.tls.reencrypt.as_ref().and_then(|_| candidates.name(dialled.nth));
     let with = With {
-        at_target: dialled.pass,
+        at_target: dialled.pass.permit,
+        unproven: dialled.pass.unproven,
         permits,
         deadlines,
         keep_alive,

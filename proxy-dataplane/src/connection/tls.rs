@@ -14,8 +14,8 @@ use std::pin::pin;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase, Verdict};
 use proxy_core::stream::Lent;
-use proxy_core::{Dial, ReadAhead, Stream};
-use proxy_tls::MaybeTls;
+use proxy_core::{Dial, ReadAhead, Side, Stream};
+use proxy_tls::{HandshakeFault, MaybeTls};
 use tokio::time::Instant;
 
 use self::backend::reencrypted;
@@ -42,6 +42,7 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
     mut routed: Routed<'_, S, D>,
 ) -> Result<Secured<'c, S, D::Stream>, Verdict> {
     let (route, deadlines) = (routed.route, routed.deadlines);
+    let handshakes = &routed.passage.proxy.handshakes;
     let (early_data, ahead) =
         (routed.passage.proxy.settings.early_data, std::mem::take(&mut routed.passage.ahead));
     let (client, ahead) = match &route.tls.terminate {
@@ -50,6 +51,7 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
             let deadline = enter(conn, Phase::Tls, timeout, DeadlineKind::Tls)?;
             let shaken = Box::pin(terminated(conn, terminate, accepted, &mut routed.passage, ahead));
             let shaken = within(deadline, accepted, shaken).await.unwrap_or_else(|| {
+                handshakes.failed(Side::Client, HandshakeFault::Timeout);
                 let detail = format!("no TLS handshake within tls_handshake_timeout {timeout}");
                 Err(Verdict::explained(conn, Cause::TlsTimeout, detail))
             })?;
@@ -67,7 +69,8 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
             let mut ahead = std::mem::take(&mut with.ahead);
             let name = name.as_deref();
             let shaken = {
-                let shaking = pin!(reencrypted(conn, reencrypt, name, backend, &mut with, deadline));
+                let shaking =
+                    pin!(reencrypted(conn, (reencrypt, name), backend, &mut with, deadline, handshakes));
                 Box::pin(while_client_stays(conn, &client, &mut ahead, early_data, shaking)).await?
             };
             with.ahead = ahead;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proxy_conn::limits::{AddressKey, Refused};
 use proxy_conn::{AddressLimits, BreakerState, Level, Limit};
+use proxy_core::Side;
 use proxy_core::process::memory;
 use proxy_observe::{ClientLimit, Facts, LimitFacts, PoolFacts, Share, Subject, TargetFacts, Trouble};
 use proxy_upstream::balance::Rank;
@@ -27,6 +28,8 @@ pub(crate) fn of_generation<D>(proxy: &Generation<D>) -> Facts {
     facts.clients = clients(proxy);
     facts.pools = proxy.pools.iter().filter_map(pool).collect();
     let memory = proxy.settings.max_memory.zip(memory::allocated());
+    let failed = proxy.handshakes.failed_with(Side::Client);
+    facts.handshakes = failed.map(|(fault, count)| (fault.name(), count)).collect();
     facts.memory = memory.map(|(most, used)| Share { used, most });
     facts
 }

@@ -36,6 +36,8 @@ pub struct Facts {
     pub log: Option<LogFacts>,
     /// The other hops of the chain, where they are known.
     pub hops: Vec<HopFacts>,
+    /// TLS handshakes with clients that failed, by kind: counters.
+    pub handshakes: Vec<(&'static str, u64)>,
 }
 
 impl Facts {
@@ -43,7 +45,8 @@ impl Facts {
     pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
         let lost = self.log.as_ref().map(|log| (LOST, log.lost));
         let clients = self.clients.iter().map(|limit| (limit.name, limit.refused));
-        clients.chain(lost).chain([(RESCUED, self.audit.rescued)]).collect()
+        let handshakes = self.handshakes.iter().copied();
+        clients.chain(lost).chain(handshakes).chain([(RESCUED, self.audit.rescued)]).collect()
     }
 }
 

@@ -4,6 +4,7 @@ mod crowds;
 mod failing;
 mod given_up;
 mod growing;
+mod handshakes;
 mod hops;
 mod process;
 mod refusing;
@@ -29,6 +30,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule(refusing::CLIENT, refusing::client),
     rule(refusing::SHORTAGE, refusing::shortage),
     rule(refusing::HEADER, refusing::header),
+    rule(handshakes::NAME, handshakes::handshakes),
     rule(targets::LEFT_ALONE, targets::left_alone),
     rule(targets::DOWN, targets::down),
     rule(targets::DECLINES, targets::declines),

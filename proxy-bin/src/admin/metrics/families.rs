@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use proxy_conn::{BreakerState, Cause, Phase, audit};
+use proxy_core::Side;
 
 use super::super::api::Api;
 use super::super::counts::Counts;
@@ -59,6 +60,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     sampled::of_sockets(api, scrape)?;
     members::of_groups(&api.proxy(), scrape)?;
     of_headers(api, scrape)?;
+    of_handshakes(api, scrape)?;
     of_limits(api, scrape)?;
     of_findings(api, scrape)?;
     of_audit(api, scrape)?;
@@ -174,6 +176,26 @@ fn of_headers(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
         let counted = proxy.routes.made(matched.index).and_then(|state| state.omissions());
         for (field, count) in counted.unwrap_or(&none).counts() {
             family.count(&[("route", matched.name()), ("field", field)], count)?;
+        }
+    }
+    Ok(())
+}
+
+fn of_handshakes(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
+    let proxy = api.proxy();
+    let sides = [("client", Side::Client), ("backend", Side::Backend)];
+    let help = "TLS handshakes that are done, with clients whose TLS ends here and with backends, in full or resumed";
+    let mut family = scrape.counter("tls_handshakes", help)?;
+    for (name, side) in sides {
+        let (full, resumed) = proxy.handshakes.done_with(side);
+        family.count(&[("side", name), ("kind", "full")], full)?;
+        family.count(&[("side", name), ("kind", "resumed")], resumed)?;
+    }
+    let help = "TLS handshakes that failed, by kind (docs/tls.md)";
+    let mut family = scrape.counter("tls_handshake_failures", help)?;
+    for (name, side) in sides {
+        for (fault, count) in proxy.handshakes.failed_with(side) {
+            family.count(&[("side", name), ("kind", fault.name())], count)?;
         }
     }
     Ok(())

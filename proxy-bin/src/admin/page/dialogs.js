@@ -86,10 +86,16 @@ function connectionPairs(it) {
   return [
     ["phase", `${it.phase} (${it.state}), for ${seconds(it.in_phase_s)}`], ["age", seconds(it.age_s)], ["silent for", seconds(it.idle_s)],
     ["client", it.client], ["peer", it.peer], ["previous ids", it.previous.join(" / ") || null], ["listener", it.listener],
-    ["server name", it.server_name], ["route", it.route], ["target", it.target], ["pool", it.pool],
+    ["server name", it.server_name], ...tlsPairs(it.tls), ["route", it.route], ["target", it.target], ["pool", it.pool],
     ["from client", bytes(it.from_client_bytes)], ["from backend", bytes(it.from_backend_bytes)],
     ["deadline", `${it.deadline} in ${seconds(it.deadline_in_s)}`], ["immortal", it.immortal ? "yes" : "no"],
   ];
+}
+
+function tlsPairs(tls) {
+  if (!tls) return [];
+  const agreed = [tls.version, tls.cipher, tls.group, tls.resumed ? "resumed" : null].filter((part) => part).join(", ");
+  return [["TLS", agreed || null], ["ALPN", tls.alpn], ["JA4", tls.ja4], ["identity", tls.identity]].filter(([, value]) => value);
 }
 
 function socketPairs(title, socket) {

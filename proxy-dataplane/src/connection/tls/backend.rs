@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use proxy_conn::{Cause, ConnGuard, Verdict};
 use proxy_core::stream::write_all;
-use proxy_core::{Endpoint, Stream};
-use proxy_tls::TlsStream;
+use proxy_core::{Endpoint, Side, Stream};
 use proxy_tls::rustls::pki_types::ServerName;
+use proxy_tls::{HandshakeFault, TlsStream};
 use tokio::time::Instant;
 
 use super::super::dial::With;
+use crate::handshakes::Handshakes;
 use crate::settings::Reencrypt;
 
-/// The handshake with the backend, after the PROXY header, which goes before it.
+/// The handshake with the backend, after the PROXY header, which goes before it: counted, and told to the target.
 pub(super) async fn reencrypted<B: Stream>(
     conn: &ConnGuard,
-    reencrypt: &Reencrypt,
-    client_asked_for: Option<&str>,
+    (reencrypt, client_asked_for): (&Reencrypt, Option<&str>),
     backend: B,
     with: &mut With,
     deadline: Instant,
+    handshakes: &Handshakes,
 ) -> Result<TlsStream<B>, Verdict> {
     let name = server_name(reencrypt, with, client_asked_for);
     let header = std::mem::take(&mut with.header);
@@ -29,15 +30,21 @@ pub(super) async fn reencrypted<B: Stream>(
         let config = Arc::clone(&reencrypt.config);
         proxy_tls::connect(backend, config, name).await.map_err(|failed| failed.error)
     };
-    let target = || with.target.as_deref().unwrap_or("its target");
-    let failed = |why: String| {
-        let detail = format!("TLS handshake with {}: {why}", target());
-        Verdict::explained(conn, Cause::BackendTls, detail)
+    let shaken = tokio::time::timeout_at(deadline, shaking).await;
+    let unproven = with.unproven.take();
+    let (fault, why) = match shaken {
+        Ok(Ok(stream)) => {
+            handshakes.done(Side::Backend, stream.agreed().resumed);
+            unproven.into_iter().for_each(|target| target.proven());
+            return Ok(stream);
+        }
+        Ok(Err(error)) => (error.fault(), error.to_string()),
+        Err(_) => (HandshakeFault::Timeout, "it was not done within connection_timeout".to_owned()),
     };
-    match tokio::time::timeout_at(deadline, shaking).await {
-        Ok(shaken) => shaken.map_err(|error| failed(format!("{}: {error}", error.fault()))),
-        Err(_) => Err(failed("it was not done within connection_timeout".to_owned())),
-    }
+    handshakes.failed(Side::Backend, fault);
+    unproven.into_iter().for_each(|target| target.failed());
+    let target = with.target.as_deref().unwrap_or("its target");
+    Err(Verdict::explained(conn, Cause::BackendTls, format!("TLS handshake with {target}: {fault}: {why}")))
 }
 
 /// The name to ask the backend for.

@@ -6,12 +6,13 @@ use proxy_conn::{Cause, ConnGuard, Verdict};
 use proxy_core::hello::{ClientHello, HelloReader, Progress};
 use proxy_core::stream::Lent;
 use proxy_core::{ReadAhead, Side, Stream};
-use proxy_tls::{Failed, HandshakeError, TlsStream, accept};
+use proxy_tls::{Agreed, Failed, HandshakeError, TlsStream, accept};
 
 use super::super::passage::Passage;
+use crate::handshakes::Handshakes;
 use crate::settings::{Terminate, Truncated};
 
-/// The handshake with the client, of which the front was read already.
+/// The handshake with the client, of which the front was read already: counted, and noted what it has come to.
 pub(super) async fn terminated<'c, S: Stream, D>(
     conn: &ConnGuard,
     terminate: &Terminate,
@@ -19,17 +20,36 @@ pub(super) async fn terminated<'c, S: Stream, D>(
     passage: &mut Passage<'_, S, D>,
     mut ahead: ReadAhead,
 ) -> Result<TlsStream<Lent<'c, S>>, Verdict> {
+    // Only what a stage before this one has read is counted.
+    let counted = ahead.bytes().len() as u64;
     if passage.hello.is_none() {
         passage.hello = read_hello(accepted, &mut ahead, passage.proxy.settings.max_client_hello).await;
         let name = passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
         conn.learn(|facts| facts.server_name = name);
     }
+    let handshakes = &passage.proxy.handshakes;
     let shaken = accept(Lent(accepted), Arc::clone(&terminate.config), ahead.into_bytes()).await;
-    let mut stream = shaken.map_err(|Failed { error, .. }| refused(conn, &error, passage.hello.as_ref()))?;
+    let mut stream = shaken.map_err(|Failed { error, .. }| {
+        handshakes.failed(Side::Client, error.fault());
+        refused(conn, &error, passage.hello.as_ref())
+    })?;
+    conn.spent_on_handshake(counted);
+    note(conn, &stream.agreed(), handshakes);
     if terminate.truncated == Truncated::End {
         stream.takes_truncated_for_ended();
     }
     Ok(stream)
+}
+
+/// Notes and counts what was agreed upon.
+fn note(conn: &ConnGuard, agreed: &Agreed, handshakes: &Handshakes) {
+    handshakes.done(Side::Client, agreed.resumed);
+    conn.learn(|facts| {
+        let tls = facts.tls.get_or_insert_default();
+        (tls.version, tls.cipher, tls.group, tls.resumed) =
+            (agreed.version, agreed.cipher, agreed.group, agreed.resumed);
+        tls.alpn = agreed.alpn.as_deref().map(|protocol| String::from_utf8_lossy(protocol).into());
+    });
 }
 
 /// The client's hello, where no route of the port had to know it. None where there is none that could be read: then the handshake
