@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use proxy_core::Side;
 use proxy_tls::HandshakeFault;
 
-/// How many handshakes came to what.
+/// Counts of handshakes, by side and outcome.
 #[derive(Debug, Default)]
 pub struct Handshakes {
     client: Counts,

@@ -131,7 +131,7 @@ fn one_file_connects() {
         "proxy-core/src/dial/open.rs",
         "proxy-core/src/dial/race.rs",
         "proxy-core/src/resolve/dns.rs",
-        "proxy-dataplane/src/connection/tls.rs",
+        "proxy-dataplane/src/connection/tls/backend.rs",
     ];
     assert_eq!(inside, expected, "only proxy-core's dialler connects, with a deadline");
 }

@@ -15,11 +15,8 @@ fn either_direction_ends_by_itself_and_the_other_goes_on() {
     for version in [&TLS13, &TLS12] {
         run(async {
             let (client, server) = shaken(version, 64 * 1024).await;
-            let agreed = if version.version == ProtocolVersion::TLSv1_3 {
-                "TLS_AES_256_GCM_SHA384"
-            } else {
-                "ECDHE"
-            };
+            let agreed =
+                if version.version == ProtocolVersion::TLSv1_3 { "TLS_AES_256_GCM_SHA384" } else { "ECDHE" };
             assert!(client.agreed().cipher.contains(agreed), "{:?}", client.agreed());
             write_all(&client, b"question").await.unwrap();
             shutdown(&client).await.unwrap();
