@@ -60,7 +60,10 @@ fn what_the_kernel_says_of_some_sockets_is_told_with_their_route() {
     crate::eventually("all three are looked at", || sockets().is_some_and(|sockets| sockets.sampled >= 3));
     let sockets = sockets().unwrap();
     for side in [sockets.client, sockets.backend] {
-        assert!(side.rtt_median_s.is_some_and(|rtt| rtt > 0.0 && Some(rtt) <= side.rtt_longest_s), "{side:?}");
+        assert!(
+            side.rtt_median_s.is_some_and(|rtt| rtt > 0.0 && Some(rtt) <= side.rtt_longest_s),
+            "{side:?}"
+        );
         assert_eq!((side.unsent_bytes, side.unread_bytes), (0, 0), "{side:?}");
     }
     drop(clients);
