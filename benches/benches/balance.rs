@@ -44,7 +44,7 @@ fn group(members: usize, balance: Balance) -> Group {
 /// Takes a connection to the member of the `nth` client.
 fn connect(group: &Group, nth: u32) -> Option<Permit> {
     let candidates = group.candidates_for(443, &Key::new(Some(client(nth)), None));
-    candidates.enter(0).ok().map(|attempt| candidates.reached(attempt))
+    candidates.enter(0).ok().map(|attempt| candidates.reached(attempt).permit)
 }
 
 fn choice(c: &mut Criterion) {
