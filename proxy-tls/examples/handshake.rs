@@ -8,7 +8,7 @@ use proxy_core::stream::{read, shutdown, write_all};
 use proxy_core::{Dial, Endpoint, Listen, TcpDialer, TcpListener};
 use proxy_tls::rustls::pki_types::ServerName;
 use proxy_tls::{
-    Certificate, CertificateStore, Certificates, ClientOptions, ServerOptions, Trust, accept,
+    Certificate, CertificateStore, Certificates, ClientOptions, ServerOptions, TicketKeys, Trust, accept,
     certificates_from_pem, client_config, connect, server_config,
 };
 
@@ -21,6 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = server_config(
         Arc::new(CertificateStore::new(Certificates::new(&[own], true))),
         &ServerOptions::default(),
+        &TicketKeys::default(),
     )?;
     let pinned = Trust::Pinned(certificates_from_pem(certificate.as_bytes())?);
     let client = client_config(&ClientOptions::default().trust(pinned))?;

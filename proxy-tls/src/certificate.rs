@@ -12,11 +12,11 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 
-/// A chain of certificates with the key of the first, and what the first says.
+/// A chain of certificates with the key of the first, and what the first says. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(crate) key: Arc<CertifiedKey>,
-    names: Vec<String>,
+    names: Arc<[String]>,
     not_before: SystemTime,
     not_after: SystemTime,
 }
@@ -83,7 +83,7 @@ impl Certificate {
             Err(Error::InconsistentKeys(_)) => return Err(CertificateError::Mismatch),
             Err(error) => return Err(CertificateError::Certificate(error.to_string())),
         }
-        Ok(Self { key: Arc::new(certified), names, not_before, not_after })
+        Ok(Self { key: Arc::new(certified), names: names.into(), not_before, not_after })
     }
 
     /// The names that it is for, in lower case: those of DNS among its subject's alternative names, or its common name where it has
@@ -91,6 +91,12 @@ impl Certificate {
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The certificates that are presented: its own first, then those that vouch for it.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.key.cert
     }
 
     /// When it begins to be valid.

@@ -24,6 +24,7 @@ mod options;
 mod session;
 mod store;
 mod stream;
+mod tickets;
 mod wire;
 
 pub use agreed::Agreed;
@@ -36,6 +37,7 @@ pub use maybe::MaybeTls;
 pub use options::{ServerOptions, Version, server_config};
 pub use store::{ACME_TLS, CertificateStore};
 pub use stream::TlsStream;
+pub use tickets::TicketKeys;
 
 /// The library that the TLS is of: configurations are made with it.
 pub use rustls;

@@ -1,12 +1,13 @@
 //! What both sides of TLS may be told: versions, and what goes with them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::TLS13;
 use rustls::{SupportedProtocolVersion, server};
 
 use crate::store::CertificateStore;
+use crate::tickets::TicketKeys;
 
 /// A version of TLS. There is none below 1.2: they are broken, and the library has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,12 +31,15 @@ impl Version {
     }
 }
 
-/// The cryptography: aws-lc-rs, and no other beside it.
+/// The cryptography: aws-lc-rs, and no other beside it. One for all: each takes a kilobyte, and there may be thousands of servers.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
-/// How the server's side of TLS is spoken.
+/// How the server's side of TLS is spoken. Whatever makes a difference between servers is in here, and in what it hashes: tickets are
+/// good for servers of equal options alone, so that no client resumes where it would not have been let in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ServerOptions {
@@ -75,13 +79,14 @@ impl ServerOptions {
     }
 }
 
-/// A server's configuration with these certificates.
+/// A server's configuration with these certificates, and with tickets of these keys.
 ///
 /// # Errors
-/// Where the system has no random numbers for the keys of tickets.
+/// Where the library refuses it.
 pub fn server_config(
     certificates: Arc<CertificateStore>,
     options: &ServerOptions,
+    tickets: &TicketKeys,
 ) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
     let builder = rustls::ServerConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(options.min_version.upwards())?;
@@ -89,7 +94,7 @@ pub fn server_config(
     config.alpn_protocols.clone_from(&options.alpn);
     config.send_tls13_tickets = options.tickets.into();
     // State in the ticket rather than in a table here: it is bounded whatever clients do, and resumes on every worker.
-    config.ticketer = aws_lc_rs::Ticketer::new()?;
+    config.ticketer = tickets.ticketer(options);
     config.session_storage = Arc::new(server::NoServerSessionStorage {});
     Ok(Arc::new(config))
 }

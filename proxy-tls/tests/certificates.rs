@@ -6,8 +6,8 @@ use std::sync::Arc;
 use proxy_core::mem::pair;
 use proxy_tls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use proxy_tls::{
-    Certificate, CertificateStore, Certificates, ClientOptions, Failed, HandshakeFault, ServerOptions, Trust,
-    accept, client_config, connect, server_config,
+    Certificate, CertificateStore, Certificates, ClientOptions, Failed, HandshakeFault, ServerOptions,
+    TicketKeys, Trust, accept, client_config, connect, server_config,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 
@@ -33,6 +33,7 @@ async fn shake(
     let server = server_config(
         Arc::new(CertificateStore::new(Certificates::new(&[own], default))),
         &ServerOptions::default(),
+        &TicketKeys::default(),
     )
     .unwrap();
     let client = client_config(&ClientOptions::default().trust(trust)).unwrap();
