@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A [`Config`] that exists is valid: what runs with it checks nothing again. Nothing is opened, resolved or bound
-//! here, and the only file that is read is the configuration itself.
+//! here, and beside the configuration itself only its certificates are read.
 //!
 //! There is one shape of the file (`file` and `written`, composed of the parameter types of the crates that use
 //! them), and one resolved value. The places of what is wrong are looked up in the tree that was read, by path, so
@@ -21,6 +21,7 @@ use proxy_conn::{BreakerOptions, Deadlines};
 use proxy_core::{Bound, KeepAlive};
 use proxy_dataplane::Settings;
 
+use crate::certificates::{Registry, Selection};
 use crate::descriptors::beside_the_proxy;
 use crate::plain_file::{self, ReadError};
 
@@ -116,6 +117,8 @@ pub struct Config {
     pub process: Process,
     /// What becomes of what a reload removes, and when there is one.
     pub reload: Reload,
+    /// The certificates that routes present: in force once they are [put in force](Selection::put_in_force).
+    pub certificates: Selection,
     /// What may not mean what its author thinks.
     pub warnings: Findings,
 }
@@ -126,11 +129,25 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it, at most 50 errors, and never none. With a syntax error, only those.
     pub fn parse(text: &str, origin: impl AsRef<Path>) -> Result<Self, ConfigErrors> {
+        Self::parse_with(text, origin, &Arc::default())
+    }
+
+    /// The same for a proxy that has certificates already: those that look as they did are not read again, and the stores of those that
+    /// go on being asked for are kept.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn parse_with(
+        text: &str,
+        origin: impl AsRef<Path>,
+        registry: &Arc<Registry>,
+    ) -> Result<Self, ConfigErrors> {
         let origin = Origin::new(&origin.as_ref().to_string_lossy(), text);
         let source = Source::of(&origin);
         let mut errors = Vec::new();
-        let config = recover::read(&source.text, &mut errors)
-            .and_then(|Recovered { file, document }| resolve(file, &document, &source, origin, &mut errors));
+        let config = recover::read(&source.text, &mut errors).and_then(|Recovered { file, document }| {
+            resolve(file, &document, (&source, origin), registry, &mut errors)
+        });
         config
             .filter(|_| errors.is_empty())
             .ok_or_else(|| ConfigErrors::new(source.findings(Severity::Error, errors)))
@@ -142,7 +159,7 @@ impl Config {
     /// Why the file cannot be read, or what is wrong with what it says.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
         let path = path.as_ref();
-        Self::of_file(path, &Self::text_of(path)?)
+        Self::of_file(path, &Self::text_of(path)?, &Arc::default())
     }
 
     /// The text of a configuration file. It may take its time where the file is on another machine.
@@ -153,12 +170,12 @@ impl Config {
         text_of(path)
     }
 
-    /// What the text of a configuration file says.
+    /// What the text of a configuration file says, for a proxy that has certificates already.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn of_file(path: &Path, text: &str) -> Result<Self, LoadError> {
-        let mut config = Self::parse(text, path)?;
+    pub fn of_file(path: &Path, text: &str, registry: &Arc<Registry>) -> Result<Self, LoadError> {
+        let mut config = Self::parse_with(text, path, registry)?;
         config.origin.file = Some(path.to_path_buf());
         Ok(config)
     }
@@ -285,8 +302,8 @@ fn check_tables(
 fn resolve(
     mut file: ConfigFile,
     document: &Document<'_>,
-    source: &Source,
-    mut origin: Origin,
+    (source, mut origin): (&Source, Origin),
+    registry: &Arc<Registry>,
     errors: &mut Vec<Finding>,
 ) -> Option<Config> {
     let routes = std::mem::take(&mut file.routes);
@@ -300,7 +317,7 @@ fn resolve(
         breaker,
         groups: Groups::new((file, &routes), &breaker),
         egress: Arc::new(egress::of_file(file)),
-        tls: tls::Loaded::of(&routes, document, errors),
+        tls: tls::Loaded::of(&routes, document, registry, errors),
     };
     check_tables((file, &routes), &defaults, document, errors);
     // The routes are the most of a large file, and go where they stay.
@@ -353,6 +370,7 @@ fn resolve(
         log: file.log.clone(),
         process: file.process.clone(),
         reload: file.reload,
+        certificates: defaults.tls.into_selection(),
         warnings: source.findings(Severity::Warning, warnings),
     })
 }

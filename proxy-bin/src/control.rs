@@ -8,6 +8,7 @@
 //! ```
 
 mod aside;
+mod certificates;
 mod drain;
 mod drains;
 mod file_watch;
@@ -221,9 +222,15 @@ impl Control {
         reload::watch_file(&self.0);
     }
 
+    /// Keeps its certificates up to date with their files.
+    pub(crate) fn watch_certificates(&self) {
+        *self.0.certificates.lock() = Some(certificates::watch(&self.0));
+    }
+
     /// Watches no file any more.
-    pub(crate) fn forget_file(&self) {
+    pub(crate) fn forget_files(&self) {
         self.0.file.lock().take();
+        self.0.certificates.lock().take();
     }
 
     /// Drains something, or undoes that; what it says is how far it is. Goes on to its end once begun, whether or not it

@@ -2,6 +2,7 @@
 //!
 //! What happens to connections is [`proxy_dataplane`]. Here:
 //!
+//! - [`certificates`]: which there are, where they come from, and which servers present them;
 //! - [`config`]: the one shape of the configuration, and errors that point into the file;
 //! - [`server`]: a data plane ([`proxy_dataplane`]) with what goes on around it, starting and stopping;
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
@@ -18,6 +19,7 @@
 //! - [`demo`]: the embedded chain that runs without a configuration.
 
 pub mod admin;
+pub mod certificates;
 pub mod config;
 pub mod control;
 pub mod demo;

@@ -77,9 +77,11 @@ impl Server {
             sockets_are.but(api),
             ends,
         )?;
+        config.certificates.put_in_force();
         let running = Running::new(Arc::clone(plane.plane()), config, control.clone());
         let server = Self { control: Control::new(running), plane };
         server.control.watch_file();
+        server.control.watch_certificates();
         Ok(server)
     }
 
@@ -138,7 +140,7 @@ impl Server {
         let until = Instant::now() + self.control.config().graceful_shutdown_timeout.get();
         // A reload or a drain under way would open listeners anew. One that hangs is not waited for longer than clients are.
         let stopped = self.plane.stop(until, running.changing.lock(), hurry).await;
-        self.control.forget_file();
+        self.control.forget_files();
         stopped
     }
 }

@@ -17,10 +17,11 @@ use serde::{Deserialize, Deserializer};
 
 use self::reencrypt::{ReencryptFile, reencrypting};
 use self::terminate::{TerminateFile, terminating};
-use super::document::Document;
+use super::document::{Document, Place};
 use super::file::RouteFile;
 use super::finding::Finding;
 use super::route;
+use crate::certificates::{Registry, Selection};
 
 /// What a route does with TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -85,37 +86,73 @@ impl JsonSchema for TlsFile {
 }
 
 /// The TLS of all routes, each kind once: routes that say the same share what is made of it.
-#[derive(Debug, Default)]
-pub(super) struct Loaded(HashMap<TlsFile, RouteTls>);
+#[derive(Debug)]
+pub(super) struct Loaded {
+    made: HashMap<TlsFile, RouteTls>,
+    selection: Selection,
+}
 
 impl Loaded {
-    /// Reads the files of all `routes`; what is wrong with them is among `findings`.
-    pub(super) fn of(routes: &[RouteFile], document: &Document<'_>, findings: &mut Vec<Finding>) -> Self {
-        let mut loaded = Self::default();
-        for (index, file) in routes.iter().enumerate() {
-            if file.tls.is_passthrough() || loaded.0.contains_key(&file.tls) {
-                continue;
-            }
-            let place = route::place(document, index).key("tls");
-            let TlsTable { terminate, reencrypt } = &file.tls.0;
-            let terminate = terminate.as_ref().map(|file| terminating(file, &place.key("terminate")));
-            let reencrypt = reencrypt.as_ref().map(|file| reencrypting(file, &place.key("reencrypt")));
-            match (terminate.transpose(), reencrypt.transpose()) {
-                (Ok(terminate), Ok(reencrypt)) => {
-                    let tls = RouteTls::default().terminate(terminate.map(Arc::new));
-                    loaded.0.insert(file.tls.clone(), tls.reencrypt(reencrypt.map(Arc::new)));
-                }
-                (one, other) => {
-                    findings.extend(one.err());
-                    findings.extend(other.err());
-                }
+    /// Reads the files of all `routes`, but for certificates that the registry has; what is wrong with them is among `findings`.
+    pub(super) fn of(
+        routes: &[RouteFile],
+        document: &Document<'_>,
+        registry: &Arc<Registry>,
+        findings: &mut Vec<Finding>,
+    ) -> Self {
+        let place = |index| route::place(document, index).key("tls");
+        let with_tls = || routes.iter().enumerate().filter(|(_, file)| !file.tls.is_passthrough());
+        // Sources that are wrong in themselves are told of where they are used.
+        let sources = with_tls().filter_map(|(index, file)| {
+            let terminate = file.tls.0.terminate.as_ref()?;
+            Some(terminate.wanted(&place(index).key("terminate")).ok()?.sources)
+        });
+        let selection = Selection::read(registry, &sources.flatten().collect());
+        let mut loaded = Self { made: HashMap::new(), selection };
+        for (index, file) in with_tls() {
+            if loaded.made.contains_key(&file.tls) {
+                loaded.is_also_of(file, &place(index));
+            } else {
+                loaded.make(file, &place(index), findings);
             }
         }
         loaded
     }
 
+    /// Another route has the TLS of one before it.
+    fn is_also_of(&self, file: &RouteFile, place: &Place<'_, '_>) {
+        let wanted = file.tls.0.terminate.as_ref().map(|file| file.wanted(&place.key("terminate")));
+        if let Some(Ok(wanted)) = wanted {
+            self.selection.store(wanted, file.name.shared());
+        }
+    }
+
+    fn make(&mut self, file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+        let TlsTable { terminate, reencrypt } = &file.tls.0;
+        let name = file.name.shared();
+        let terminate = terminate
+            .as_ref()
+            .map(|terminate| terminating((terminate, &name), &self.selection, &place.key("terminate")));
+        let reencrypt = reencrypt.as_ref().map(|file| reencrypting(file, &place.key("reencrypt")));
+        match (terminate.transpose(), reencrypt.transpose()) {
+            (Ok(terminate), Ok(reencrypt)) => {
+                let tls = RouteTls::default().terminate(terminate.map(Arc::new));
+                self.made.insert(file.tls.clone(), tls.reencrypt(reencrypt.map(Arc::new)));
+            }
+            (one, other) => {
+                findings.extend(one.err().into_iter().flatten());
+                findings.extend(other.err());
+            }
+        }
+    }
+
     /// What a route does with TLS. One whose files could not be read is not going to be in force.
     pub(super) fn of_route(&self, file: &RouteFile) -> RouteTls {
-        self.0.get(&file.tls).cloned().unwrap_or_default()
+        self.made.get(&file.tls).cloned().unwrap_or_default()
+    }
+
+    /// The certificates that all of them ask for.
+    pub(super) fn into_selection(self) -> Selection {
+        self.selection
     }
 }

@@ -34,6 +34,7 @@ use super::drain::drain_removed;
 use super::members::taken_back;
 use super::running::{Running, unix_time};
 use super::state::State;
+use crate::certificates::Registry;
 use crate::config::{Config, Findings, LoadError, RemovedRoutes};
 use crate::logging::{self, Logs};
 use proxy_api::model;
@@ -56,7 +57,7 @@ pub(crate) async fn reload_with(running: &Arc<Running>, text: &str) -> model::Re
     let (running, text) = (Arc::clone(running), text.to_owned());
     alone(Arc::clone(&running), async move {
         let origin = running.config().origin.clone();
-        match Config::parse(&text, &*origin.name) {
+        match Config::parse_with(&text, &*origin.name, &registry(&running)) {
             Ok(mut config) => {
                 config.origin.file = origin.file;
                 replace(&running, config).await
@@ -74,7 +75,8 @@ pub(crate) async fn reload_with(running: &Arc<Running>, text: &str) -> model::Re
 pub(crate) fn diff(running: &Arc<Running>, text: &str) -> Result<model::Diff, String> {
     let proxy = running.proxy();
     let _preparing = proxy.prepares();
-    let config = Config::parse(text, model::NEW_CONFIGURATION).map_err(|errors| errors.to_string())?;
+    let config = Config::parse_with(text, model::NEW_CONFIGURATION, &registry(running));
+    let config = config.map_err(|errors| errors.to_string())?;
     config.suits_this_machine().map_err(|errors| errors.to_string())?;
     let was = running.config();
     let warnings = warnings(running, &was, &config);
@@ -132,6 +134,7 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
     }
     let config = Arc::new(config);
     running.set_config(Arc::clone(&config));
+    config.certificates.put_in_force();
     let gone = plane.put_in_force(prepared);
     let reload = taken(running, changes, warnings);
     plane.listeners().close(&gone).await;
@@ -260,7 +263,8 @@ async fn read(running: &Arc<Running>) -> Result<Config, Refusal> {
     };
     let (path, text) = text_of(running, file).await?;
     // However long that takes: it depends on nobody else.
-    let parsing = running.runtime.spawn_blocking(move || Config::of_file(&path, &text));
+    let registry = registry(running);
+    let parsing = running.runtime.spawn_blocking(move || Config::of_file(&path, &text, &registry));
     tokio::select! {
         biased;
         parsed = parsing => match parsed {
@@ -269,6 +273,11 @@ async fn read(running: &Arc<Running>) -> Result<Config, Refusal> {
         },
         () = running.asked_to_stop() => Err(AsideError::Stopping.to_string().into()),
     }
+}
+
+/// The certificates that there are.
+fn registry(running: &Running) -> Arc<Registry> {
+    Arc::clone(running.config().certificates.registry())
 }
 
 /// The text of a configuration file, and its path again.

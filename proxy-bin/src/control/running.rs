@@ -10,7 +10,7 @@ use proxy_dataplane::{DataPlane, Generation};
 use proxy_observe::HopFacts;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::aside::Aside;
 use super::drains::Drains;
@@ -42,12 +42,16 @@ pub(crate) struct Running {
     pub(crate) manager: Mutex<Option<Manager>>,
     pub(crate) upgrading: Upgrading,
     pub(crate) file: Mutex<Option<FileWatch>>,
+    /// The watch of the files of certificates, for as long as it runs; whatever it is, it ends with this.
+    pub(crate) certificates: Mutex<Option<DropGuard>>,
     /// The other hops of the chain, as whoever asks them has found them last.
     pub(crate) hops: Mutex<Vec<HopFacts>>,
     /// Reading the configuration.
     pub(crate) reading: Aside,
     /// Opening the log's files.
     pub(crate) opening: Aside,
+    /// Looking at the files of certificates.
+    pub(crate) looking: Aside,
 }
 
 /// What it does, and how its configuration came to be in force.
@@ -76,9 +80,11 @@ impl Running {
             manager: Mutex::default(),
             upgrading: Upgrading::default(),
             file: Mutex::default(),
+            certificates: Mutex::default(),
             hops: Mutex::default(),
             reading: Aside::default(),
             opening: Aside::default(),
+            looking: Aside::default(),
         }
     }
 

@@ -24,6 +24,10 @@ fn folder() -> TempDir {
     ] {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
+    std::fs::create_dir_all(dir.path().join("live/edge")).unwrap();
+    std::fs::copy(dir.path().join("chain.pem"), dir.path().join("live/edge/fullchain.pem")).unwrap();
+    std::fs::copy(dir.path().join("key.pem"), dir.path().join("live/edge/privkey.pem")).unwrap();
+    std::fs::create_dir(dir.path().join("none")).unwrap();
     dir
 }
 
@@ -111,6 +115,24 @@ fn files_that_cannot_be_used_are_named_with_what_to_do() {
         assert_eq!(pair(certificate, key), expected);
     }
     assert!(pair("broken", "key").starts_with("error: DIR/broken.pem cannot be used: it is no PEM: "));
+    for (folder, expected) in [
+        ("nowhere", "error: cannot read the folder DIR/nowhere: No such file or directory (os error 2)"),
+        (
+            "none",
+            "error: there is no certificate with its key in DIR/none: put NAME.pem with both there, NAME.crt and NAME.key, or NAME/fullchain.pem and NAME/privkey.pem",
+        ),
+    ] {
+        assert_eq!(of_certificates(&format!("[{{ folder = \"DIR/{folder}\" }}]")), expected);
+    }
+    assert_eq!(
+        of_certificates("[{ folder = \"DIR\" }]").split(':').next_back(),
+        Some(" decrypt it (openssl pkey -in FILE -out FILE)")
+    );
+    assert_eq!(of_certificates("[{ key = \"DIR/key.pem\" }]"), "error: there is no certificate in this");
+    assert_eq!(
+        of_certificates("[{ folder = \"DIR/live\", certificate = \"DIR/both.pem\" }]"),
+        "error: this is a file and a folder of certificates at once"
+    );
     assert_eq!(of_certificates("[]"), "error: there is no certificate to end TLS with");
 }
 

@@ -108,7 +108,7 @@ mod tests {
         let origin = Origin::new("test.toml", text);
         let (source, mut errors) = (Source::of(&origin), Vec::new());
         let Recovered { file, document } = recover::read(&source.text, &mut errors).unwrap();
-        let config = resolve(file, &document, &source, origin, &mut errors);
+        let config = resolve(file, &document, (&source, origin), &std::sync::Arc::default(), &mut errors);
         let warnings = config.map_or(0, |config| config.warnings.len());
         (document.trees(), errors.len() + warnings)
     }

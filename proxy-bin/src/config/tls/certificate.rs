@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::super::document::Place;
 use super::super::finding::Finding;
+use crate::certificates::{Pair, PairError, Source, SourceError};
 use crate::plain_file;
 
 /// The largest file of certificates that is read: the authorities of a whole system are a fifth of it.
@@ -26,24 +27,57 @@ pub(super) struct CertificateFile {
 
 impl CertificateFile {
     pub(super) fn read(&self, place: &Place<'_, '_>) -> Result<Certificate, Finding> {
-        let certificate = pem(&self.certificate, &place.key("certificate"))?;
-        let key = match &self.key {
-            Some(key) => pem(key, &place.key("key"))?,
-            None => certificate.clone(),
-        };
-        let which = self.key.as_ref().unwrap_or(&self.certificate);
-        Certificate::from_pem(&certificate, &key).map_err(|error| {
-            use proxy_tls::CertificateError as Wrong;
-            let of_key =
-                matches!(error, Wrong::NoKey | Wrong::EncryptedKey | Wrong::Key(_) | Wrong::Mismatch);
-            let (path, at) = if of_key && self.key.is_some() {
-                (which, "key")
-            } else {
-                (&self.certificate, "certificate")
-            };
-            Finding::new(place.key(at).span(), format!("{} cannot be used: {error}", path.display()))
-        })
+        let pair = Pair { certificate: self.certificate.clone(), key: self.key.clone() };
+        pair.read().map_err(|error| wrong_pair(&error, place))
     }
+}
+
+/// Certificates that clients get: one, or a folder of them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertificatesFile {
+    /// The file with the certificate, and behind it those that vouch for it, such as `fullchain.pem`.
+    certificate: Option<PathBuf>,
+    /// The file with its private key. Default: the same file has it too.
+    key: Option<PathBuf>,
+    /// In place of them, a folder: of all that it has, and the folders in it, a client gets the one for the name that it asks for.
+    /// `NAME.pem` with certificate and key, `NAME.crt` or `NAME.pem` with `NAME.key`, `NAME.crt.key` or `NAME-key.pem` beside it,
+    /// or `NAME/fullchain.pem` with `NAME/privkey.pem`, as certbot's `live` has them. In the order of their names.
+    folder: Option<PathBuf>,
+}
+
+impl CertificatesFile {
+    /// Where they come from.
+    pub(super) fn source(&self, place: &Place<'_, '_>) -> Result<Source, Finding> {
+        match self {
+            Self { certificate: Some(certificate), key, folder: None } => {
+                Ok(Source::Files(Pair { certificate: certificate.clone(), key: key.clone() }))
+            }
+            Self { certificate: None, key: None, folder: Some(folder) } => Ok(Source::Folder(folder.clone())),
+            Self { folder: Some(_), .. } => {
+                Err(Finding::new(place.span(), "this is a file and a folder of certificates at once")
+                    .help("write `{ folder = DIR }` beside `{ certificate = FILE }`, each by itself"))
+            }
+            Self { folder: None, .. } => Err(Finding::new(place.span(), "there is no certificate in this")
+                .help("write `{ certificate = FILE }`, `{ certificate = FILE, key = FILE }` or `{ folder = DIR }`")),
+        }
+    }
+}
+
+/// What is wrong with a source that is written at `place`.
+pub(super) fn wrong_source(error: &SourceError, place: &Place<'_, '_>) -> Finding {
+    let folder = place.key("folder");
+    match error {
+        SourceError::Pair(error) if !folder.exists() => wrong_pair(error, place),
+        SourceError::Pair(_) | SourceError::Folder { .. } | SourceError::Empty(_) => {
+            Finding::new(folder.span(), error.to_string())
+        }
+    }
+}
+
+fn wrong_pair(error: &PairError, place: &Place<'_, '_>) -> Finding {
+    let at = if error.is_of_key() { "key" } else { "certificate" };
+    Finding::new(place.key(at).span(), error.to_string())
 }
 
 pub(super) fn authorities(

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use proxy_dataplane::settings::Terminate;
-use proxy_tls::{CertificateStore, Certificates, ServerOptions, server_config};
+use proxy_tls::{ServerOptions, server_config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::document::Place;
 use super::super::finding::Finding;
-use super::certificate::CertificateFile;
+use super::certificate::{CertificatesFile, wrong_source};
 use super::words::{Protocol, Tickets, TruncatedFile, VersionFile, protocols, two};
+use crate::certificates::{Selection, Wanted};
 
 /// How the client's TLS ends here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TerminateFile {
     /// The certificates, each for the names that it has: a client gets the one for the name that it asks for, and of an ECDSA and an RSA
-    /// one for the same name the first that it takes, ECDSA before RSA. All are read again with every reload.
-    certificates: Vec<CertificateFile>,
+    /// one for the same name the first that it takes, ECDSA before RSA. Files and folders are watched: what has changed is taken over
+    /// without a reload, whole or not at all.
+    certificates: Vec<CertificatesFile>,
     /// Whether a client that asks for no name, or for one that none of them is for, is refused. If not, it gets the first one. Default
     /// false.
     #[serde(default)]
@@ -42,20 +44,43 @@ pub(super) struct TerminateFile {
     truncated: TruncatedFile,
 }
 
-pub(super) fn terminating(file: &TerminateFile, place: &Place<'_, '_>) -> Result<Terminate, Finding> {
-    let all = place.key("certificates");
-    if file.certificates.is_empty() {
-        let title = "there is no certificate to end TLS with";
-        return Err(Finding::new(all.span(), title).label("at least one has to be here"));
+impl TerminateFile {
+    /// The certificates that it asks for.
+    pub(super) fn wanted(&self, place: &Place<'_, '_>) -> Result<Wanted, Finding> {
+        let all = place.key("certificates");
+        if self.certificates.is_empty() {
+            let title = "there is no certificate to end TLS with";
+            return Err(Finding::new(all.span(), title).label("at least one has to be here"));
+        }
+        let sources = self.certificates.iter().enumerate().map(|(at, one)| one.source(&all.index(at)));
+        Ok(Wanted { sources: sources.collect::<Result<_, _>>()?, default: !self.strict_sni })
     }
-    let read = file.certificates.iter().enumerate().map(|(at, one)| one.read(&all.index(at)));
-    let certificates = read.collect::<Result<Vec<_>, _>>()?;
-    let store = Arc::new(CertificateStore::new(Certificates::new(&certificates, !file.strict_sni)));
+}
+
+/// What becomes of it for `route`, with certificates that were read for all routes together.
+pub(super) fn terminating(
+    (file, route): (&TerminateFile, &Arc<str>),
+    selection: &Selection,
+    place: &Place<'_, '_>,
+) -> Result<Terminate, Vec<Finding>> {
+    let wanted = file.wanted(place).map_err(|finding| vec![finding])?;
+    let all = place.key("certificates");
+    let wrong = wanted.sources.iter().enumerate().flat_map(|(at, source)| {
+        let errors = selection.wrong(source);
+        errors.iter().map(|error| wrong_source(error, &all.index(at))).collect::<Vec<_>>()
+    });
+    let wrong: Vec<_> = wrong.collect();
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let store = selection.store(wanted, Arc::clone(route));
     let options = ServerOptions::default()
         .min_version(file.min_version.into())
         .alpn(protocols(&file.alpn))
         .tickets(file.tickets.0);
-    let config = server_config(Arc::clone(&store), &options)
-        .map_err(|error| Finding::new(place.span(), format!("TLS cannot be ended like this: {error}")))?;
+    let config = server_config(Arc::clone(&store), &options, selection.registry().tickets());
+    let config = config.map_err(|error| {
+        vec![Finding::new(place.span(), format!("TLS cannot be ended like this: {error}"))]
+    })?;
     Ok(Terminate { config, certificates: store, truncated: file.truncated.into() })
 }

@@ -1,0 +1,68 @@
+//! Where certificates come from.
+
+use std::path::{Path, PathBuf};
+
+use super::folder;
+use super::pair::{Pair, PairError};
+
+/// Where certificates come from, as a configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Source {
+    /// A certificate and its key.
+    Files(Pair),
+    /// All that a folder has.
+    Folder(PathBuf),
+}
+
+/// Why nothing comes from a source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Pair(#[from] PairError),
+    /// A folder cannot be read.
+    #[error("cannot read the folder {}: {why}", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// It has none.
+    #[error(
+        "there is no certificate with its key in {}: put NAME.pem with both there, NAME.crt and NAME.key, or NAME/fullchain.pem and \
+         NAME/privkey.pem",
+        .0.display()
+    )]
+    Empty(PathBuf),
+}
+
+impl Source {
+    /// The pairs of files that are its at the moment.
+    ///
+    /// # Errors
+    /// Where a folder cannot be read, or has none.
+    pub(super) fn pairs(&self) -> Result<Vec<Pair>, SourceError> {
+        match self {
+            Self::Files(pair) => Ok(vec![pair.clone()]),
+            Self::Folder(path) => {
+                let listing = folder::list(path)
+                    .map_err(|error| SourceError::Folder { folder: path.clone(), why: error.to_string() })?;
+                if listing.pairs.is_empty() {
+                    Err(SourceError::Empty(path.clone()))
+                } else {
+                    Ok(listing.pairs)
+                }
+            }
+        }
+    }
+
+    /// The file or folder by which a configuration names it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Files(pair) => &pair.certificate,
+            Self::Folder(folder) => folder,
+        }
+    }
+}
