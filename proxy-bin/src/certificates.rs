@@ -17,8 +17,8 @@ mod source;
 
 pub use pair::{Pair, PairError};
 pub use registry::{Listed, Registry, Seen, Trouble};
-pub use selection::{Selection, Wanted};
-pub use source::{Source, SourceError};
+pub use selection::Selection;
+pub use source::{Source, SourceError, Wanted};
 
 #[cfg(test)]
 mod tests;

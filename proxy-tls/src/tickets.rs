@@ -22,8 +22,6 @@ use parking_lot::Mutex;
 use rustls::server::ProducesTickets;
 use zeroize::Zeroizing;
 
-use crate::options::ServerOptions;
-
 /// For so many seconds tickets are made with one secret; for as many again they are still taken. As rustls has it: six hours.
 const USED_FOR: u32 = 6 * 60 * 60;
 const USED: u64 = USED_FOR as u64;
@@ -129,7 +127,7 @@ impl TicketKeys {
     }
 
     /// What makes and takes tickets for servers with these options.
-    pub(crate) fn ticketer(&self, options: &ServerOptions) -> Arc<dyn ProducesTickets> {
+    pub(crate) fn ticketer(&self, options: &impl Hash) -> Arc<dyn ProducesTickets> {
         let kind = digest(options);
         let mut ticketers = self.0.ticketers.lock();
         if let Some(ticketer) = ticketers.get(&kind).and_then(Weak::upgrade) {
@@ -183,7 +181,7 @@ fn now() -> u64 {
 }
 
 /// All that the options say: with another there are other keys.
-fn digest(options: &ServerOptions) -> Kind {
+fn digest(options: &impl Hash) -> Kind {
     struct Digesting(Context);
     impl Hasher for Digesting {
         fn write(&mut self, bytes: &[u8]) {
@@ -315,6 +313,7 @@ impl ProducesTickets for Ticketer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::ServerOptions;
 
     const BEGAN: u64 = 1_700_000_000;
 

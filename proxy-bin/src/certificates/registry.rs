@@ -13,8 +13,7 @@ use tokio::time::Instant;
 
 use super::pair::Pair;
 use super::reading::{Kept, read};
-use super::selection::Wanted;
-use super::source::{Source, SourceError};
+use super::source::{Source, SourceError, Wanted};
 
 /// For so long a folder in which something cannot be used is taken for one that somebody is writing to; then what can be used of it is
 /// taken.

@@ -8,16 +8,7 @@ use parking_lot::Mutex;
 use proxy_tls::CertificateStore;
 
 use super::registry::{Held, Registry, Set, Sets, Sources, read_sources};
-use super::source::{Source, SourceError};
-
-/// What a server presents.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Wanted {
-    /// Where its certificates come from, the first one first.
-    pub sources: Vec<Source>,
-    /// Whether the first certificate serves clients that ask for no name, or for one that none is for.
-    pub default: bool,
-}
+use super::source::{Source, SourceError, Wanted};
 
 /// The certificates that one configuration asks for, read beside those in force. Dropped, nothing has changed.
 pub struct Selection {

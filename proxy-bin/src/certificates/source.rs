@@ -14,6 +14,15 @@ pub enum Source {
     Folder(PathBuf),
 }
 
+/// What a server presents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// Where its certificates come from, the first one first.
+    pub sources: Vec<Source>,
+    /// Whether the first certificate serves clients that ask for no name, or for one that none is for.
+    pub default: bool,
+}
+
 /// Why nothing comes from a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
