@@ -10,6 +10,10 @@
 //! [`run`] plays a [`Scenario`] until everybody has gone, and holds both hops against the [`laws`](crate::laws) whenever
 //! all is quiet. A scenario that breaks one prints itself as a test ([`Scenario::to_test`]): paste it, and give it a name.
 //!
+//! Where a scenario says so, TLS is spoken on its links: the product's own, over these streams and in this time. Its random numbers
+//! and the clock that certificates and tickets are held against are the machine's. No verdict depends on either: every record has the
+//! size that it has in every other run, since keys are Ed25519, and nothing but sizes is looked at.
+//!
 //! What it is not: a model of a kernel's every corner. There is no congestion, and segments are lost only in a cut link.
 
 mod actor;
@@ -25,6 +29,7 @@ mod segment;
 mod settings;
 mod strategy;
 mod stream;
+mod tls;
 mod world;
 
 pub use hop::Build;
@@ -34,13 +39,13 @@ pub use scenario::{
     Act, AtLimit, Backend, Client, Enters, Fault, Hop, Link, Mood, OnDown, Pool, Reads, Scenario, Script,
     SendProxy, Settings, Targets, What, Who,
 };
-pub use strategy::{Shape, scenarios};
+pub use strategy::{Shape, scenarios, scenarios_with_tls};
 pub use stream::{SimListener, SimNet, SimStream};
 pub use world::{Outcome, check, report, run, run_rounds};
 
 /// All that a pasted scenario names.
 pub mod vocabulary {
-    pub use super::Act::{Await, Drip, End, Pause, Reset, Send, Vanish};
+    pub use super::Act::{Await, CutOff, Drip, End, Pause, Reset, Send, Vanish};
     pub use super::AtLimit::{Queue, Reject};
     pub use super::Backend::{BlackHole, Echoes, Plays, Refuses};
     pub use super::Enters::{AtInner, Plainly, WithHello};

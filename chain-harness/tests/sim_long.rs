@@ -167,7 +167,15 @@ fn a_day() {
     // The inner hop is the less patient one.
     let inner = Settings { inactivity_timeout: 4 * MINUTE, connection_timeout: 5 * SECOND, ..usual.clone() };
     let outer = Settings { extended: true, ..usual };
-    let scenario = Scenario { seed: 1, latency: 40, outer, inner, clients: hour(), faults: incidents() };
+    let scenario = Scenario {
+        seed: 1,
+        latency: 40,
+        outer,
+        inner,
+        clients: hour(),
+        faults: incidents(),
+        tls: Vec::new(),
+    };
     let hours = number("CHAIN_HARNESS_HOURS", 24) as usize;
     let outcome =
         run_rounds(&scenario, Build::Product, hours, allocated_by_this_thread, |round, outcome, bytes| {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! client ── sent, received ──► any number of hops ──► sent, received ── backend
-//!    did: FIN | RST                                        did: FIN | RST
-//!    saw: FIN | RST | nothing                              saw: FIN | RST | nothing
+//!    did: FIN | cut | RST                                  did: FIN | cut | RST
+//!    saw: FIN | cut | RST | nothing                        saw: FIN | cut | RST | nothing
 //! ```
 
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub enum Did {
     Nothing,
     /// With a FIN, at that time; it goes on reading.
     Fin(Duration),
+    /// With a FIN but without the end of its TLS, at that time: who cuts in between does so, and nothing may make a whole of it.
+    Cut(Duration),
     /// With a reset, at that time.
     Reset(Duration),
     /// Its machine went away without a word.
@@ -34,6 +36,8 @@ pub enum Saw {
     NotLooking,
     /// A FIN, at that time.
     Fin(Duration),
+    /// A FIN without the end of the TLS that it has, at that time.
+    Cut(Duration),
     /// A reset (or the kernel's own verdict that the peer is gone), at that time.
     Reset(Duration),
 }
@@ -141,12 +145,18 @@ fn ends(near: &Party, far: &Party, of: &Journey) -> Option<String> {
         // An end that nobody made.
         (Did::Nothing | Did::Vanished, Saw::Fin(at)) => Some(format!("saw a FIN at {at:?} that nobody sent")),
         (Did::Reset(did), Saw::Fin(saw)) => Some(format!("saw a FIN at {saw:?} for a reset at {did:?}")),
+        (Did::Cut(did), Saw::Fin(saw)) => {
+            Some(format!("saw a whole end at {saw:?} for one that was cut at {did:?}"))
+        }
+        (_, Saw::Cut(at)) => Some(format!("saw a FIN at {at:?} without the end of its TLS")),
         // An end that did not arrive.
-        (Did::Fin(did) | Did::Reset(did), Saw::Nothing) => Some(format!("never saw an end of {did:?}")),
+        (Did::Fin(did) | Did::Cut(did) | Did::Reset(did), Saw::Nothing) => Some(format!("never saw an end of {did:?}")),
         // Whoever is slow to read, or whose peer is, sees a FIN late; a reset overtakes.
         (Did::Reset(did), Saw::Reset(saw)) => late(did, saw),
         // A hop may end with a reset what one side has ended with a FIN: by a deadline.
         (Did::Fin(_), Saw::Fin(_) | Saw::Reset(_))
+        // What came before it is delivered first.
+        | (Did::Cut(_), Saw::Reset(_))
         | (Did::Nothing | Did::Vanished, Saw::Nothing | Saw::Reset(_))
         | (_, Saw::NotLooking) => None,
     }

@@ -146,6 +146,11 @@ fn ends_arrive_as_what_they_were_and_none_is_made_up() {
     assert_eq!(seen(Did::Fin(SECOND), Saw::Nothing), law);
     assert_eq!(seen(Did::Nothing, Saw::Fin(soon)), law, "a FIN that nobody sent");
     assert_eq!(seen(Did::Nothing, Saw::Reset(soon)), [], "a deadline");
+    assert_eq!(seen(Did::Cut(SECOND), Saw::Reset(late)), [], "what came before it is delivered first");
+    assert_eq!(seen(Did::Cut(SECOND), Saw::Fin(soon)), law, "a part was made a whole");
+    assert_eq!(seen(Did::Cut(SECOND), Saw::Nothing), law);
+    assert_eq!(seen(Did::Fin(SECOND), Saw::Cut(soon)), law, "a FIN without the end of TLS");
+    assert_eq!(seen(Did::Reset(SECOND), Saw::Cut(soon)), law, "a FIN for a reset");
     assert_eq!(seen(Did::Reset(SECOND), Saw::NotLooking), []);
     let unreached = Journey {
         client: Party { sent: 5, saw: Saw::Reset(soon), ..Party::default() },

@@ -1,5 +1,7 @@
 //! One outer end of a connection: does as its script says, and notes what it sees.
 
+mod half_done;
+
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -7,13 +9,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use proxy_core::Stream;
 use proxy_core::header::{Decoded, HeaderLimits, decode};
-use proxy_core::stream::{gone, read};
+use proxy_core::stream::{gone, read, shutdown};
+use proxy_tls::is_truncated;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::half_done::half_done;
 use super::content::Content;
 use super::scenario::{Act, Reads, Script};
 use super::stream::SimStream;
+use super::tls::{Speaks, Spoken};
 use crate::laws::{Did, Party, Saw};
 
 /// What an end sends and what it is sent.
@@ -29,7 +34,13 @@ pub(super) struct Lines {
 
 /// The state that the two halves of an end share.
 struct Stage<'a> {
-    stream: &'a SimStream,
+    /// The socket.
+    socket: &'a SimStream,
+    /// What is spoken over it.
+    stream: Spoken<'a>,
+    /// Whether an end of its own that is cut off is one that its peer has to hold against it: a server's is, a client's is usual.
+    serves: bool,
+    header_first: bool,
     lines: &'a Lines,
     party: Mutex<Party>,
     /// Told when more was read, or there is no more to read.
@@ -47,10 +58,32 @@ enum Left {
 const LINGERS: Duration = Duration::from_secs(2);
 
 /// Plays one end of a connection from beginning to end; what it did and saw.
-pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines) -> Party {
-    let stage = Stage { stream: &stream, lines, party: Mutex::default(), moved: Notify::new() };
-    let left = stage.whole(script).await;
-    let mut party = stage.party.into_inner();
+pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines, speaks: &Speaks) -> Party {
+    let (party, left, orderly) = match Stage::begin(&stream, lines, speaks, script).await {
+        Ok(stage) => {
+            let left = stage.whole(script).await;
+            let orderly = left.is_none() && stage.ends_with_that().await;
+            (stage.party.into_inner(), left, orderly)
+        }
+        Err((party, left)) => (party, left, false),
+    };
+    gone_by(stream, party, lines, left, orderly)
+}
+
+/// Sends back what comes, and ends when that does.
+pub(super) async fn echo(stream: SimStream, lines: &Lines, speaks: &Speaks) -> Party {
+    let (party, orderly) = match Stage::begin(&stream, lines, speaks, &Script::of(&[])).await {
+        Ok(stage) => {
+            let orderly = stage.echoes().await;
+            (stage.party.into_inner(), orderly)
+        }
+        Err((party, _)) => (party, false),
+    };
+    gone_by(stream, party, lines, None, orderly)
+}
+
+/// Gives up the socket: as it has `left`, in order, or by a reset.
+fn gone_by(stream: SimStream, mut party: Party, lines: &Lines, left: Option<Left>, orderly: bool) -> Party {
     note_life(&mut party, &stream, lines);
     let at = lines.began.elapsed();
     match left {
@@ -64,7 +97,7 @@ pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines) -> P
             note_unseen(&mut party.saw);
             drop(stream);
         }
-        None if matches!(party.saw, Saw::Fin(_)) => {
+        None if orderly => {
             note(&mut party.did, Did::Fin(at));
             stream.finish();
         }
@@ -72,20 +105,6 @@ pub(super) async fn play(stream: SimStream, script: &Script, lines: &Lines) -> P
             note_unseen(&mut party.saw);
             drop(stream);
         }
-    }
-    party
-}
-
-/// Sends back what comes, and ends when that does.
-pub(super) async fn echo(stream: SimStream, lines: &Lines) -> Party {
-    let stage = Stage { stream: &stream, lines, party: Mutex::default(), moved: Notify::new() };
-    let ended = stage.echoes().await;
-    let mut party = stage.party.into_inner();
-    note_life(&mut party, &stream, lines);
-    if ended {
-        stream.finish();
-    } else {
-        drop(stream);
     }
     party
 }
@@ -110,7 +129,52 @@ fn note_unseen(saw: &mut Saw) {
     }
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    /// Shakes hands, where that is how it speaks. Err: it has come to its end in that.
+    async fn begin(
+        stream: &'a SimStream,
+        lines: &'a Lines,
+        speaks: &Speaks,
+        script: &Script,
+    ) -> Result<Self, (Party, Option<Left>)> {
+        let stops = async {
+            if speaks.stops() { half_done(stream, script, lines).await } else { std::future::pending().await }
+        };
+        let spoken = tokio::select! {
+            biased;
+            spoken = speaks.begin(stream, lines.header_first) => spoken,
+            ended = stops => return Err(ended),
+        };
+        let header_first = lines.header_first && speaks.leaves_header();
+        let (party, moved) = (Mutex::default(), Notify::new());
+        match spoken {
+            Ok(spoken) => {
+                let serves = speaks.serves();
+                Ok(Self { socket: stream, stream: spoken, serves, header_first, lines, party, moved })
+            }
+            // However it ended, it was no end of what had not begun.
+            Err(_) => Err((Party { saw: Saw::Reset(lines.began.elapsed()), ..Party::default() }, None)),
+        }
+    }
+
+    /// Whether it has seen the other's end, and ended in order itself: says what is to come before its own, where it has not said
+    /// that yet.
+    async fn ends_with_that(&self) -> bool {
+        let (saw, did) = {
+            let party = self.party.lock();
+            (party.saw, party.did)
+        };
+        match (saw, did) {
+            (Saw::Fin(_), Did::Nothing) => tokio::select! {
+                biased;
+                ended = std::future::poll_fn(|cx| self.stream.poll_finish(cx)) => ended.is_ok(),
+                _ = gone(self.socket) => false,
+            },
+            (Saw::Fin(_), _) => true,
+            _ => false,
+        }
+    }
+
     /// Acts and reads until there is nothing more to do or see. Some: it leaves before.
     async fn whole(&self, script: &Script) -> Option<Left> {
         let (mut acts, mut reads) = (pin!(self.acts(&script.acts)), pin!(self.reads(script.reads)));
@@ -125,13 +189,13 @@ impl Stage<'_> {
                 return self.stays_while_it_must().await;
             }
         }
-        if matches!(self.party.lock().saw, Saw::Reset(_)) {
+        if matches!(self.party.lock().saw, Saw::Reset(_) | Saw::Cut(_)) {
             return None;
         }
         // Who has seen the end, or reads no more, still does what it has to do, for as long as it can.
         let left = tokio::select! {
             biased;
-            _ = gone(self.stream) => return None,
+            _ = gone(self.socket) => return None,
             left = &mut acts => left,
         };
         if left.is_some() { left } else { self.stays_while_it_must().await }
@@ -141,9 +205,9 @@ impl Stage<'_> {
     async fn stays_while_it_must(&self) -> Option<Left> {
         let Party { did, saw, .. } = self.party.lock().clone();
         match (saw, did) {
-            (Saw::Nothing, Did::Nothing) => drop(gone(self.stream).await),
+            (Saw::Nothing, Did::Nothing) => drop(gone(self.socket).await),
             (Saw::Nothing, _) => tokio::time::sleep(LINGERS).await,
-            (Saw::NotLooking | Saw::Fin(_) | Saw::Reset(_), _) => {}
+            (Saw::NotLooking | Saw::Fin(_) | Saw::Cut(_) | Saw::Reset(_), _) => {}
         }
         None
     }
@@ -164,7 +228,8 @@ impl Stage<'_> {
                 }
                 Act::Pause(millis) => pause(millis).await,
                 Act::Await(bytes) => self.received(u64::from(bytes)).await,
-                Act::End => self.end(),
+                Act::End => self.end().await,
+                Act::CutOff => self.cut(),
                 Act::Reset => return Some(Left::Reset),
                 Act::Vanish => return Some(Left::Vanished),
             }
@@ -208,9 +273,16 @@ impl Stage<'_> {
         }
     }
 
-    fn end(&self) {
-        if self.stream.shutdown_write().is_ok() {
+    async fn end(&self) {
+        if shutdown(&self.stream).await.is_ok() {
             note(&mut self.party.lock().did, Did::Fin(self.now()));
+        }
+    }
+
+    fn cut(&self) {
+        if self.socket.shutdown_write().is_ok() {
+            let did = if self.serves { Did::Cut(self.now()) } else { Did::Fin(self.now()) };
+            note(&mut self.party.lock().did, did);
         }
     }
 
@@ -227,13 +299,13 @@ impl Stage<'_> {
         let (mut buffer, mut header) = (vec![0; most], self.header());
         while left > 0 {
             let room = usize::try_from(left).unwrap_or(most).min(most);
-            match read(self.stream, buffer.get_mut(..room).unwrap_or_default()).await {
+            match read(&self.stream, buffer.get_mut(..room).unwrap_or_default()).await {
                 Ok(0) => return self.saw(Saw::Fin(self.now())),
                 Ok(n) => {
                     let bytes = self.took(buffer.get(..n).unwrap_or_default(), &mut header);
                     left -= bytes.len() as u64;
                 }
-                Err(_) => return self.saw(Saw::Reset(self.now())),
+                Err(error) => return self.saw(self.broke(&error)),
             }
             if let Reads::Slowly(_, every) = reads {
                 pause(every.into()).await;
@@ -245,7 +317,7 @@ impl Stage<'_> {
     async fn echoes(&self) -> bool {
         let (mut buffer, mut header) = (vec![0; 16 * 1024], self.header());
         loop {
-            let outcome = match read(self.stream, &mut buffer).await {
+            let outcome = match read(&self.stream, &mut buffer).await {
                 Ok(0) => break,
                 Ok(n) => {
                     let bytes = self.took(buffer.get(..n).unwrap_or_default(), &mut header);
@@ -253,19 +325,27 @@ impl Stage<'_> {
                 }
                 Err(error) => Err(error),
             };
-            if outcome.is_err() {
-                self.saw(Saw::Reset(self.now()));
+            if let Err(error) = outcome {
+                self.saw(self.broke(&error));
                 return false;
             }
         }
         self.saw(Saw::Fin(self.now()));
-        self.end();
-        true
+        tokio::select! {
+            biased;
+            () = self.end() => true,
+            _ = gone(self.socket) => false,
+        }
+    }
+
+    /// What an end is that is none in order.
+    fn broke(&self, error: &io::Error) -> Saw {
+        if is_truncated(error) { Saw::Cut(self.now()) } else { Saw::Reset(self.now()) }
     }
 
     /// Where a PROXY header is to come first: what there is of it.
     fn header(&self) -> Option<Vec<u8>> {
-        self.lines.header_first.then(Vec::new)
+        self.header_first.then(Vec::new)
     }
 
     fn saw(&self, saw: Saw) {

@@ -187,9 +187,11 @@ impl Conn {
         if n > 0 {
             copy_front(&self.inbox, 0, buf.get_mut(..n).unwrap_or_default());
             self.inbox.drain(..n);
-            // Who was told of little room hears of more, in steps of half of what a sender holds.
+            // Who was told of little room hears of more, in steps of half of what a sender holds; not who has ended, as Linux does:
+            // it may be gone, and would answer with a reset.
             let more = SEND_BUFFER as u64 / 2;
-            if self.dead.is_none() && self.told_room < more && self.room() >= more {
+            let may_send = self.dead.is_none() && !self.fin_seen;
+            if may_send && self.told_room < more && self.room() >= more {
                 out.push(self.acknowledge());
             }
             return Poll::Ready(Ok(n));

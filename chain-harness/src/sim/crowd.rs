@@ -13,12 +13,13 @@ use super::actor::{Lines, echo, play};
 use super::content::Content;
 use super::kernel::Kernel;
 use super::member::{Moods, stand};
-use super::scenario::{Act, Backend, Client, Enters, Script, Who};
+use super::scenario::{Act, Backend, Client, Enters, Link, Script, Who};
 use super::settings::{
     AT_BACKEND, AT_INNER, AT_OUTER, BACKENDS, BLACK_HOLE, CLIENTS, HEALTH, INNER, KEEP_ALIVE, OUTER,
     client_hello, header_line, inner_port,
 };
 use super::stream::SimNet;
+use super::tls::{Keys, Speaks};
 use crate::laws::{Party, Saw};
 
 /// How often it is looked whether the clients are to come again.
@@ -33,6 +34,8 @@ pub(super) struct Crowd {
     /// The ports at which a stranger stands beside targets.
     beside: Vec<u16>,
     moods: Arc<Moods>,
+    /// What those have who speak TLS, and on which links it is spoken.
+    tls: Option<(Arc<Keys>, Vec<Link>)>,
     ledger: Mutex<Ledger>,
 }
 
@@ -54,10 +57,37 @@ pub(super) struct Slot {
 }
 
 impl Crowd {
-    pub(super) fn new(clients: Vec<Client>, (believed, told): (bool, bool), beside: Vec<u16>) -> Arc<Self> {
+    pub(super) fn new(
+        clients: Vec<Client>,
+        (believed, told): (bool, bool),
+        beside: Vec<u16>,
+        tls: Option<(Arc<Keys>, Vec<Link>)>,
+    ) -> Arc<Self> {
         let slots = vec![Slot::default(); clients.len()];
         let ledger = Mutex::new(Ledger { slots, rounds: 1, active: 0 });
-        Arc::new(Self { clients, believed, told, beside, moods: Arc::default(), ledger })
+        Arc::new(Self { clients, believed, told, beside, moods: Arc::default(), tls, ledger })
+    }
+
+    /// What is needed to speak TLS on a link, where it is spoken there.
+    fn keys(&self, link: Link) -> Option<Arc<Keys>> {
+        self.tls.as_ref().filter(|(_, links)| links.contains(&link)).map(|(keys, _)| Arc::clone(keys))
+    }
+
+    /// How a client speaks.
+    fn client_speaks(&self, client: &Client) -> Speaks {
+        let link = match client.enters {
+            Enters::Plainly | Enters::WithHello(_) => Link::Front,
+            Enters::AtInner(..) => Link::Middle,
+        };
+        self.keys(link).map_or(Speaks::Plainly, |keys| Speaks::AsClient(keys, client.stops_after))
+    }
+
+    /// How many backends were reached of clients who stopped in their handshake.
+    pub(super) fn uncalled_for(&self) -> usize {
+        let stops = |client: &Client| self.client_speaks(client).stops();
+        let ledger = self.ledger.lock();
+        let both = self.clients.iter().zip(&ledger.slots);
+        both.filter(|(client, slot)| stops(client) && slot.backend.is_some()).count()
     }
 
     /// What the members of checked groups are like.
@@ -137,7 +167,7 @@ impl Crowd {
                         }
                     }
                 }
-                play(stream, &script, &lines).await
+                play(stream, &script, &lines, &self.client_speaks(&client)).await
             }
             Err(_) => Party { saw: Saw::Reset(began.elapsed()), ..Party::default() },
         };
@@ -165,11 +195,12 @@ impl Crowd {
         let port = AT_BACKEND + u16::try_from(n).unwrap_or(u16::MAX);
         let Ok(listener) = net.listen(port, KEEP_ALIVE) else { return };
         let lines = self.backend_lines(n, began);
+        let speaks = self.keys(Link::Back).map_or(Speaks::Plainly, Speaks::AsServer);
         while let Ok((stream, _)) = listener.accept().await {
             self.ledger.lock().active += 1;
             let party = match &script {
-                Some(script) => play(stream, script, &lines).await,
-                None => echo(stream, &lines).await,
+                Some(script) => play(stream, script, &lines, &speaks).await,
+                None => echo(stream, &lines, &speaks).await,
             };
             self.done_with(n, |slot| slot.backend = Some(party), began);
         }

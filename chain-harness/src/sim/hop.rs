@@ -35,6 +35,8 @@ pub enum Build {
     Interrupted(Hop, u32, Interruption),
     /// The product, and beside its health checks one that has no deadline of its own.
     CheckHangs,
+    /// The product, except that a reset by who was dialled looks like an end to it.
+    HidesResets,
     /// The leaky proxy, with a fault.
     Leaky(Leak),
 }
@@ -113,6 +115,7 @@ impl Site {
             Build::Product | Build::Interrupted(..) | Build::CheckHangs => {
                 self.product(&net, &loops, &stop)?
             }
+            Build::HidesResets => self.product(&net.hiding_resets(), &loops, &stop)?,
             Build::Leaky(_) => self.leaky(&net, &loops, &stop)?,
         };
         self.state.lock().running = Some(running.clone());
@@ -159,7 +162,11 @@ impl Site {
                     let interrupted = move || site.state.lock().interrupted += 1;
                     loops.spawn(interrupt::accept(proxy, at, listener, tasks, (polls, how), interrupted));
                 }
-                Build::Product | Build::Interrupted(..) | Build::CheckHangs | Build::Leaky(_) => {
+                Build::Product
+                | Build::Interrupted(..)
+                | Build::CheckHangs
+                | Build::HidesResets
+                | Build::Leaky(_) => {
                     loops.spawn(Arc::clone(&proxy).accept(at, 0, listener, tasks, stop.clone()));
                 }
             }

@@ -19,6 +19,8 @@ pub struct Scenario {
     pub clients: Vec<Client>,
     /// What goes wrong beside them.
     pub faults: Vec<Fault>,
+    /// The links on which TLS is spoken, which the hops then end and begin.
+    pub tls: Vec<Link>,
 }
 
 /// What a hop is told in its configuration.
@@ -152,6 +154,9 @@ pub struct Client {
     pub script: Script,
     /// What its backend does.
     pub backend: Backend,
+    /// Where it speaks TLS: of its handshake it sends only so many bytes, fewer than there are. Of its script it does what needs none
+    /// then: pauses and ends.
+    pub stops_after: Option<u16>,
 }
 
 /// Where a client connects, and with what first words.
@@ -188,8 +193,10 @@ pub enum Act {
     Pause(u32),
     /// Waits until so many bytes have come, or the end.
     Await(u32),
-    /// Ends its own direction (a FIN), and reads on.
+    /// Ends its own direction (a FIN, and what TLS has before it), and reads on.
     End,
+    /// The same without what TLS has before it, as browsers do, and who is cut off in between.
+    CutOff,
     /// Resets the connection.
     Reset,
     /// Goes without a word: its machine is off.
@@ -325,7 +332,7 @@ impl Client {
     /// One that connects to the outer hop at the start.
     #[must_use]
     pub fn new(script: Script, backend: Backend) -> Self {
-        Self { at: 0, enters: Enters::Plainly, script, backend }
+        Self { at: 0, enters: Enters::Plainly, script, backend, stops_after: None }
     }
 }
 
@@ -334,7 +341,15 @@ impl Scenario {
     #[must_use]
     pub fn of(clients: Vec<Client>) -> Self {
         let outer = Settings { send_proxy: SendProxy::V2, ..Settings::default() };
-        Self { seed: 0, latency: 20, outer, inner: Settings::default(), clients, faults: Vec::new() }
+        Self {
+            seed: 0,
+            latency: 20,
+            outer,
+            inner: Settings::default(),
+            clients,
+            faults: Vec::new(),
+            tls: Vec::new(),
+        }
     }
 
     /// A test of its own, to be pasted: `name` says what went wrong.

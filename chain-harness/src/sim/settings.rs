@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use proxy_core::{Bound, KeepAlive};
 
 use super::scenario::{AtLimit, Backend, Client, Enters, OnDown, SendProxy, Settings, Targets};
+use super::tls::{HopTls, NAME};
 
 /// The hosts of the simulated world.
 pub(super) const CLIENTS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -44,9 +45,6 @@ pub(super) const NAMES: [(&str, Ipv4Addr); 6] = [
     ("backends-pair.test", CLIENTS),
     ("backends-pair.test", BACKENDS),
 ];
-
-/// The name that clients with a ClientHello ask for.
-pub(super) const NAME: &str = "a.test";
 
 /// From where to where a client's connection goes on a hop, and whether it needs a name there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +90,9 @@ pub(super) fn inner_port(n: u16, client: &Client) -> u16 {
 }
 
 /// What a hop with `legs` is told. `believes`: whether it takes PROXY headers, and requires them.
-pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> String {
+pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool, tls: HopTls<'_>) -> String {
     let mut text = timeouts(settings);
+    let tls = tls.line();
     let ports: Vec<String> = legs.iter().map(|leg| leg.port.to_string()).collect();
     let accept = if believes { "{ required = [\"10.0.0.0/24\"] }" } else { "\"off\"" };
     let send = match settings.send_proxy {
@@ -121,7 +120,7 @@ pub(super) fn config(settings: &Settings, legs: &[Leg], believes: bool) -> Strin
         write!(
             text,
             "[[routes]]\nname = \"r{port}\"\nmatch = {{ ports = [{port}]{domains} }}\n\
-             action = {{ forward = {} }}\nsend_proxy = \"{send}\"\n{next_hop}{routes}",
+             action = {{ forward = {} }}\nsend_proxy = \"{send}\"\n{next_hop}{routes}{tls}",
             targets(settings.targets, *port, *target)
         )
         .unwrap_or_default();
@@ -206,6 +205,7 @@ fn timeouts(settings: &Settings) -> String {
          no_data_timeout = \"{no_data}\"\n\
          proxy_header_timeout = \"{greeting_timeout}ms\"\n\
          initial_data_timeout = \"{greeting_timeout}ms\"\n\
+         tls_handshake_timeout = \"{greeting_timeout}ms\"\n\
          keep_alive_treatment = \"{treatment}\"\n\
          [keep_alive]\n\
          idle = \"{keep_alive}s\"\n\

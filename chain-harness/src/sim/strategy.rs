@@ -43,8 +43,45 @@ pub fn scenarios(shape: &Shape) -> impl Strategy<Value = Scenario> + use<> {
             inner,
             clients,
             faults,
+            tls: Vec::new(),
         },
     )
+}
+
+/// The same, where TLS is spoken on some of the links; some clients stop in their handshake, and some ends are cut.
+pub fn scenarios_with_tls(shape: &Shape) -> impl Strategy<Value = Scenario> + use<> {
+    let (front, middle, back) = (Link::Front, Link::Middle, Link::Back);
+    let links = prop::sample::select(vec![
+        vec![front],
+        vec![middle],
+        vec![back],
+        vec![front, middle],
+        vec![front, back],
+        vec![middle, back],
+        vec![front, middle, back],
+    ]);
+    // A handshake's own bytes are more than these.
+    let stops = proptest::option::weighted(0.15, 0..300_u16);
+    let manners = vec((stops, prop::bool::weighted(0.2)), *shape.clients.end());
+    (scenarios(shape), links, manners).prop_map(|(mut scenario, tls, manners)| {
+        for (client, (stops_after, cuts)) in scenario.clients.iter_mut().zip(manners) {
+            client.stops_after = stops_after;
+            if cuts {
+                cut(&mut client.script);
+                if let Backend::Plays(script) = &mut client.backend {
+                    cut(script);
+                }
+            }
+        }
+        Scenario { tls, ..scenario }
+    })
+}
+
+/// Who would have ended in order is cut.
+fn cut(script: &mut Script) {
+    for act in script.acts.iter_mut().filter(|act| **act == Act::End) {
+        *act = Act::CutOff;
+    }
 }
 
 /// Settings of one hop: those of two hops need not go together.
@@ -123,6 +160,7 @@ fn client(within: u32) -> impl Strategy<Value = Client> {
         enters,
         script,
         backend,
+        stops_after: None,
     })
 }
 

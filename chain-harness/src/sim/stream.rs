@@ -20,6 +20,8 @@ pub struct SimStream {
     kernel: Arc<Kernel>,
     key: Key,
     finished: bool,
+    /// A planted fault: a reset by the peer looks like its end.
+    hides_resets: bool,
 }
 
 /// A simulated listening socket.
@@ -32,13 +34,22 @@ pub struct SimListener {
 
 /// The way from a simulated host to others.
 #[derive(Debug, Clone)]
-pub struct SimNet(Arc<Kernel>);
+pub struct SimNet {
+    kernel: Arc<Kernel>,
+    hides_resets: bool,
+}
 
 impl SimNet {
     /// The way out of the host that has `kernel`.
     #[must_use]
     pub fn new(kernel: Arc<Kernel>) -> Self {
-        Self(kernel)
+        Self { kernel, hides_resets: false }
+    }
+
+    /// The same with a planted fault: what resets a connection that was dialled looks like its end.
+    #[must_use]
+    pub fn hiding_resets(self) -> Self {
+        Self { hides_resets: true, ..self }
     }
 
     /// Listens on `port`; sockets that it accepts are kept alive as `keep_alive` says.
@@ -46,8 +57,8 @@ impl SimNet {
     /// # Errors
     /// `AddrInUse` where somebody else does.
     pub fn listen(&self, port: u16, keep_alive: KeepAlive) -> io::Result<SimListener> {
-        self.0.listen(port, 1024)?;
-        Ok(SimListener { kernel: Arc::clone(&self.0), port, keep_alive })
+        self.kernel.listen(port, 1024)?;
+        Ok(SimListener { kernel: Arc::clone(&self.kernel), port, keep_alive })
     }
 
     /// Makes `port` one where dials hang, for as long as the result is kept.
@@ -55,8 +66,8 @@ impl SimNet {
     /// # Errors
     /// `AddrInUse` where somebody listens.
     pub fn black_hole(&self, port: u16) -> io::Result<SimListener> {
-        self.0.listen(port, 0)?;
-        Ok(SimListener { kernel: Arc::clone(&self.0), port, keep_alive: KeepAlive::default() })
+        self.kernel.listen(port, 0)?;
+        Ok(SimListener { kernel: Arc::clone(&self.kernel), port, keep_alive: KeepAlive::default() })
     }
 
     /// Connects to `remote`, from `port` or one that is free. Cancel-safe: a dropped future closes what it opened.
@@ -69,8 +80,9 @@ impl SimNet {
         remote: SocketAddr,
         keep_alive: KeepAlive,
     ) -> io::Result<SimStream> {
-        let key = self.0.connect(port, remote, keep_alive)?;
-        let stream = SimStream { kernel: Arc::clone(&self.0), key, finished: false };
+        let key = self.kernel.connect(port, remote, keep_alive)?;
+        let (kernel, hides_resets) = (Arc::clone(&self.kernel), self.hides_resets);
+        let stream = SimStream { kernel, key, finished: false, hides_resets };
         std::future::poll_fn(|cx| stream.poll(|conn, _, _| conn.poll_opened(cx))).await?;
         Ok(stream)
     }
@@ -93,7 +105,7 @@ impl Dial for SimNet {
             (Some(Source::Client), Some(client)) => Some(client.ip()),
             _ => None,
         };
-        if let Some(source) = source.filter(|source| *source != self.0.ip()) {
+        if let Some(source) = source.filter(|source| *source != self.kernel.ip()) {
             return Err(EgressError::NotLocal(source).into());
         }
         self.connect(None, *addr, UNSET).await
@@ -105,7 +117,8 @@ impl Listen for SimListener {
 
     async fn accept(&self) -> io::Result<(SimStream, PeerAddr)> {
         let key = std::future::poll_fn(|cx| self.kernel.poll_accept(cx, self.port)).await;
-        let stream = SimStream { kernel: Arc::clone(&self.kernel), key, finished: false };
+        let kernel = Arc::clone(&self.kernel);
+        let stream = SimStream { kernel, key, finished: false, hides_resets: false };
         stream.keep_alive(&self.keep_alive)?;
         Ok((stream, PeerAddr::new(key.1)))
     }
@@ -162,7 +175,10 @@ impl SimStream {
 
 impl Stream for SimStream {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.poll(|conn, _, says| conn.poll_read(cx, buf, says))
+        match ready!(self.poll(|conn, _, says| conn.poll_read(cx, buf, says))) {
+            Err(_) if self.hides_resets => Poll::Ready(Ok(0)),
+            read => Poll::Ready(read),
+        }
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
@@ -174,6 +190,9 @@ impl Stream for SimStream {
     }
 
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.hides_resets {
+            return Poll::Pending;
+        }
         match ready!(self.poll(|conn, _, _| conn.poll_gone(cx).map(Ok))) {
             Ok(why) => Poll::Ready(why.into()),
             Err(error) => Poll::Ready(error),

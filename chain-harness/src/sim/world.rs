@@ -13,8 +13,9 @@ use turmoil::Sim;
 use self::incidents::{Event, timeline};
 use super::crowd::Crowd;
 use super::hop::{Build, Site};
-use super::scenario::{Hop, Scenario, SendProxy, Settings, Targets};
+use super::scenario::{Hop, Link, Scenario, SendProxy, Settings, Targets};
 use super::settings::{BACKENDS, CLIENTS, Leg, config, inner_legs, outer_legs};
+use super::tls::{HopTls, Keys};
 use crate::laws::{self, Breach, Levels, Memory};
 use crate::leaky::{Leak, LeakyOptions};
 
@@ -44,6 +45,8 @@ pub struct Outcome {
     pub quiet_points: usize,
     /// Tasks that were interrupted.
     pub interrupted: u64,
+    /// Clients whose backend was reached although they stopped in their handshake.
+    pub uncalled_for: usize,
     /// How connections of the product's hops ended, by cause.
     pub ends: BTreeMap<&'static str, u64>,
 }
@@ -143,9 +146,18 @@ impl<'s> World<'s> {
         let mut beside: Vec<u16> = beside.flat_map(|(_, legs)| legs.iter().map(Leg::beside)).collect();
         beside.sort_unstable();
         beside.dedup();
-        let crowd = Crowd::new(scenario.clients.clone(), (believed, told), beside);
+        let speaks = |link| scenario.tls.contains(&link);
+        let keys = (!scenario.tls.is_empty()).then(Keys::new);
+        let folder = |link| keys.as_deref().filter(|_| speaks(link)).map(Keys::folder);
+        let [front, middle, back] = [Link::Front, Link::Middle, Link::Back].map(folder);
+        let spoken = keys.as_ref().map(|keys| (Arc::clone(keys), scenario.tls.clone()));
+        let crowd = Crowd::new(scenario.clients.clone(), (believed, told), beside, spoken);
         let site = |hop, settings: &Settings, legs: Vec<_>, believes| {
-            let config = config(settings, &legs, believes);
+            let (terminates, reencrypts) = match hop {
+                Hop::Outer => (front, middle),
+                Hop::Inner => (middle, back),
+            };
+            let config = config(settings, &legs, believes, HopTls { terminates, reencrypts });
             Site::new(hop, build, config, legs, leaky_options(settings, build))
         };
         let hops = [
@@ -193,6 +205,7 @@ impl<'s> World<'s> {
             bytes: parties.map(|party| party.received).sum(),
             quiet_points: self.quiet_points,
             interrupted: self.hops.iter().map(|site| site.interrupted()).sum(),
+            uncalled_for: self.crowd.uncalled_for(),
             ends,
         }
     }
@@ -269,7 +282,7 @@ fn leaky_options(settings: &Settings, build: Build) -> LeakyOptions {
         inactivity_timeout: millis(settings.inactivity_timeout),
         half_closed_timeout: millis(settings.half_closed_timeout),
         leak: match build {
-            Build::Product | Build::Interrupted(..) | Build::CheckHangs => Leak::None,
+            Build::Product | Build::Interrupted(..) | Build::CheckHangs | Build::HidesResets => Leak::None,
             Build::Leaky(leak) => leak,
         },
     }

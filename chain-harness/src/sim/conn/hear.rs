@@ -34,6 +34,9 @@ impl Conn {
             Says::Ack { next, room } => self.acknowledged(next, room, now, out),
             // One that has overtaken bytes asks for an answer, and the peer that has gone gives the final one.
             Says::Reset { at: Some(at) } if at > self.next => out.push(self.acknowledge()),
+            // Both have ended, and know it: there is nothing left to reset. Such a one answers an acknowledgement that was overtaken,
+            // and Linux takes it for that.
+            Says::Reset { .. } if self.fin_seen && self.fin_acked => {}
             Says::Reset { .. } => {
                 let refused = self.opened == Opened::No;
                 self.die(if refused { ErrorKind::ConnectionRefused } else { ErrorKind::ConnectionReset });

@@ -160,3 +160,40 @@ fn a_peer_that_answers_nothing_is_given_up_after_the_user_timeout() {
         assert!(pair.now - began >= Duration::from_secs(30), "and not before");
     }
 }
+
+#[test]
+fn who_has_ended_hears_of_no_more_room() {
+    let mut pair = Pair::new();
+    let mut taken = 0;
+    while let Poll::Ready(n) = pair.write(0, &[7; 8192]) {
+        taken += n.unwrap();
+        pair.pass_in_order();
+        if taken >= RECEIVE_BUFFER {
+            break;
+        }
+    }
+    pair.shut(0);
+    pair.pass_in_order();
+    pair.pass_in_order();
+    let mut got = 0;
+    while got < taken {
+        let Poll::Ready(bytes) = pair.read(1) else { panic!("it has all arrived") };
+        got += bytes.unwrap().len();
+        assert!(pair.under_way[0].is_empty(), "it would answer with a reset");
+    }
+}
+
+#[test]
+fn a_reset_behind_both_ends_is_none() {
+    let mut pair = Pair::new();
+    assert!(pair.write(0, b"last").is_ready());
+    pair.shut(0);
+    pair.shut(1);
+    pair.pass_in_order();
+    pair.pass_in_order();
+    pair.under_way[1].push(Says::Reset { at: None });
+    pair.pass_in_order();
+    assert!(pair.ends[1].poll_gone(&mut cx()).is_pending());
+    assert_eq!(pair.read(1), Poll::Ready(Ok(b"last".to_vec())));
+    assert_eq!(pair.read(1), Poll::Ready(Ok(Vec::new())));
+}
