@@ -15,12 +15,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 pub use plan::{GroupPlan, HopPlan};
 pub use running::{Launch, Running, StartError};
 
 use crate::peer::find_program;
 use crate::smartproxy;
+use crate::tls::Root;
 
 /// Where Debian keeps nginx's stream module, where that is not built in.
 const NGINX_MODULES: [&str; 2] =
@@ -155,13 +157,19 @@ impl Contender {
         }
     }
 
+    /// Whether it can end TLS, and speak it to its target. Of a command that is not known.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        !matches!(self, Self::Command(_))
+    }
+
     /// Where its configuration is not what the plan says, because it has no words for that.
     #[must_use]
     pub fn notes(&self) -> &'static [&'static str] {
         match self {
             Self::Smartproxy => &[],
             Self::Haproxy => &[
-                "HAProxy: a PROXY header is bounded by the client's idle deadline, it has none of its own in 2.6",
+                "HAProxy: a PROXY header and a TLS handshake are bounded by the client's idle deadline, they have none of their own in 2.6",
             ],
             Self::Nginx => &[
                 "nginx: no half-closed deadline (the idle one holds); sends PROXY v1, as 1.22 has no v2; who may send a header, and \
@@ -226,6 +234,13 @@ impl FromStr for Contender {
             ..command
         }))
     }
+}
+
+/// Who certifies the targets of hops that speak TLS to them.
+#[must_use]
+pub(crate) fn targets_root() -> &'static Root {
+    static ROOT: LazyLock<Root> = LazyLock::new(Root::new);
+    &ROOT
 }
 
 /// nginx's stream module: empty where it is built in, None where there is none.

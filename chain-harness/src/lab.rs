@@ -45,6 +45,10 @@ pub fn hold_until(
         let why = "it is about PROXY headers, which this proxy is not told about".to_owned();
         return Outcome::without(scenario.heading(), contender, Verdict::Skipped { why });
     }
+    if scenario.needs_tls && !contender.speaks_tls() {
+        let why = "it is about TLS, which this proxy is not told about".to_owned();
+        return Outcome::without(scenario.heading(), contender, Verdict::Skipped { why });
+    }
     let told = contender.clone();
     let told = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

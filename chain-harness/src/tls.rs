@@ -7,11 +7,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::crypto::aws_lc_rs::{default_provider, kx_group};
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
@@ -30,14 +31,13 @@ impl Root {
     #[expect(clippy::new_without_default, reason = "no two are the same")]
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        // Its own, or OpenSSL takes what it certifies for self-signed: they would be of the same name.
+        params.distinguished_name.push(DnType::CommonName, "root of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, key()).expect("it signs itself");
         let mut roots = RootCertStore::empty();
         roots.add(issuer.der().clone()).expect("it was just made");
-        let config = ClientConfig::builder_with_provider(provider());
-        let config = config.with_safe_default_protocol_versions().expect("the provider has both versions");
-        let config = config.with_root_certificates(roots).with_no_client_auth();
-        Self { issuer, connector: Arc::new(config).into() }
+        Self { issuer, connector: connector(roots) }
     }
 
     /// A server with a certificate for `names`, which may begin with `*.`.
@@ -77,10 +77,54 @@ impl Root {
     /// # Errors
     /// Where the handshake fails, not least over the certificate.
     pub async fn try_connect(&self, addr: SocketAddr, name: &str) -> io::Result<TlsWire> {
-        let name = ServerName::try_from(name.to_owned()).expect("it is a name of a host");
-        let wire = Wire::connect(addr).await;
-        Ok(TlsWire::on(within(PATIENCE, self.connector.connect(name, wire)).await?.into()))
+        connect(&self.connector, addr, name).await
     }
+}
+
+/// Who trusts some certificates, and nobody else.
+#[derive(Clone)]
+pub struct Trusting(TlsConnector);
+
+impl std::fmt::Debug for Trusting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trusting").finish_non_exhaustive()
+    }
+}
+
+impl Trusting {
+    /// Who trusts the certificates of a PEM text.
+    ///
+    /// # Panics
+    /// Where there is none in it.
+    #[must_use]
+    pub fn in_those_of(pem: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            roots.add(certificate.expect("it is PEM")).expect("it is a certificate");
+        }
+        assert!(!roots.is_empty(), "there is no certificate in it");
+        Self(connector(roots))
+    }
+
+    /// Connects to `addr` and shakes hands with `name`.
+    ///
+    /// # Errors
+    /// Where the handshake fails, not least over the certificate.
+    pub async fn try_connect(&self, addr: SocketAddr, name: &str) -> io::Result<TlsWire> {
+        connect(&self.0, addr, name).await
+    }
+}
+
+fn connector(roots: RootCertStore) -> TlsConnector {
+    let config = ClientConfig::builder_with_provider(provider());
+    let config = config.with_safe_default_protocol_versions().expect("the provider has both versions");
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into()
+}
+
+async fn connect(connector: &TlsConnector, addr: SocketAddr, name: &str) -> io::Result<TlsWire> {
+    let name = ServerName::try_from(name.to_owned()).expect("it is a name of a host");
+    let wire = Wire::connect(addr).await;
+    Ok(TlsWire::on(within(PATIENCE, connector.connect(name, wire)).await?.into()))
 }
 
 /// With a key share as browsers send it, by which a ClientHello is longer than most segments.
@@ -144,6 +188,12 @@ impl TlsWire {
     /// Sends a FIN without having said that this was all, as somebody in between would who cuts.
     pub async fn cut(&mut self) {
         self.stream.get_mut().0.half_close().await;
+    }
+
+    /// Everything deciphered so far.
+    #[must_use]
+    pub fn deciphered(&self) -> &Deciphered {
+        &self.deciphered
     }
 
     /// Resets.

@@ -38,3 +38,10 @@ fn a_shortage_in_the_middle_is_over_when_it_is_over() {
 fn headers_come_in_pieces() {
     passes("split-header");
 }
+
+#[test]
+fn ends_stay_what_they_are_through_tls() {
+    passes("tls-client-half-closes");
+    passes("tls-backend-cut");
+    passes("tls-handshake-stalls");
+}

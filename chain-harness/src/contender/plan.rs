@@ -36,6 +36,9 @@ pub struct HopPlan {
     pub peeks: bool,
     /// Whether its clients speak TLS, which ends here. Its certificate is made when it is started: ECDSA P-256, for `localhost`.
     pub terminate: bool,
+    /// Whether it speaks TLS to its target, whose certificate for `localhost` is of the root that is written beside its configuration. Not together
+    /// with `send_proxy`.
+    pub reencrypt: bool,
 }
 
 /// A second target that stands for the first.
@@ -71,6 +74,7 @@ impl HopPlan {
             group: None,
             peeks: false,
             terminate: false,
+            reencrypt: false,
         }
     }
 
@@ -130,6 +134,7 @@ impl HopPlan {
             ("only_peers", self.accept_proxy && self.per_client.is_some()),
             ("peeks", self.peeks),
             ("terminate", self.terminate),
+            ("reencrypt", self.reencrypt),
             ("group", self.group.is_some()),
             ("plain", !self.peeks && self.group.is_none()),
             ("turns", self.group.is_some_and(|group| !group.least)),

@@ -11,10 +11,11 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::template::Words;
-use super::{Contender, HopPlan, nginx_stream};
+use super::{Contender, HopPlan, nginx_stream, targets_root};
 use crate::ports::is_listened_on;
 use crate::proc::{self, Usage};
 use crate::process::Process;
+use crate::tls::Trusting;
 
 /// Long enough for Envoy on a machine that is busy otherwise.
 const START: Duration = Duration::from_secs(20);
@@ -22,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// The certificate of a hop that ends TLS, and its key, in its directory.
 const CERTIFICATE: &str = "certificate.pem";
+
+/// Whom a hop trusts that speaks TLS to its target.
+const ROOTS: &str = "roots.pem";
 
 /// Why a hop does not run.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +109,9 @@ impl Launch {
         if self.plan.terminate {
             fs::write(dir.path().join(CERTIFICATE), certificate()).expect("there is room for a file");
         }
+        if self.plan.reencrypt {
+            fs::write(dir.path().join(ROOTS), targets_root().pem()).expect("there is room for a file");
+        }
         let words = self.command_line(&file, dir.path());
         let process = Process::start(&mut command(&self.wrapper, &words));
         let (contender, plan) = (self.contender, self.plan);
@@ -136,6 +143,11 @@ impl Launch {
         values.push(("bind_tls", of_tls(format!(" ssl crt {certificate}"))));
         values.push(("listen_tls", of_tls(" ssl".to_owned())));
         values.push(("certificate", certificate));
+        let roots = dir.join(ROOTS).display().to_string();
+        let to_target =
+            format!(" ssl verify required ca-file {roots} sni str(localhost) verifyhost localhost");
+        values.push(("server_tls", if self.plan.reencrypt { to_target } else { String::new() }));
+        values.push(("roots", roots));
         if let Some(module) = nginx_stream().filter(|module| !module.is_empty()) {
             values.push(("nginx_module", module));
             conditions.push(("nginx_module", true));
@@ -288,6 +300,12 @@ impl Running {
             // One that has gone by itself meanwhile is as good.
             kill_process(pid, Signal::KILL).unwrap_or_default();
         }
+    }
+
+    /// Who trusts the certificate that its plan's `terminate` has had made for it.
+    #[must_use]
+    pub fn trusting(&self) -> Trusting {
+        Trusting::in_those_of(&self.file(CERTIFICATE))
     }
 
     /// Its directory's file `name`, such as nginx's `error.log`; empty if there is none.

@@ -32,6 +32,12 @@ fn every_contender_has_a_word_for_everything_in_the_plan() {
         for word in ["accept_proxy", "accept-proxy", "send", "proxy_protocol"] {
             assert!(!plain.contains(word), "{contender} has {word} without any PROXY header:\n{plain}");
         }
+        let secure =
+            HopPlan { terminate: true, reencrypt: true, accept_proxy: false, send_proxy: false, ..plan };
+        let secure = contender.launch(secure).configuration(Path::new("/somewhere"));
+        for word in ["/somewhere/certificate.pem", "/somewhere/roots.pem"] {
+            assert!(secure.contains(word) && !plain.contains(word), "{contender} has no {word}:\n{secure}");
+        }
     }
 }
 

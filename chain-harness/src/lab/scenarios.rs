@@ -36,6 +36,7 @@ mod slow_reader;
 mod slow_reader_behind_fin;
 mod slow_reader_mid_answer;
 mod split_header;
+mod through_tls;
 mod upload_after_fin;
 
 use std::future::Future;
@@ -69,6 +70,8 @@ pub struct Scenario {
     pub expected: &'static str,
     /// Whether it is about PROXY headers.
     pub needs_headers: bool,
+    /// Whether hops have to end TLS and speak it.
+    pub needs_tls: bool,
     /// When it is given up.
     pub longest: Duration,
     pub(super) story: Story,
@@ -102,6 +105,7 @@ const USUAL: Scenario = Scenario {
     name: "",
     expected: "",
     needs_headers: false,
+    needs_tls: false,
     longest: Duration::from_secs(30),
     story: |_| Box::pin(async { Ok(()) }),
 };
@@ -135,6 +139,13 @@ static ALL: &[Scenario] = &[
     greets_and_closes::SCENARIO,
     slow_header::SCENARIO,
     split_header::SCENARIO,
+    through_tls::CLIENT_HALF_CLOSES,
+    through_tls::CLIENT_CUT,
+    through_tls::CLIENT_RESETS,
+    through_tls::BACKEND_RESETS,
+    through_tls::BACKEND_CUT,
+    through_tls::STALLS,
+    through_tls::REFUSED,
     inner_killed::SCENARIO,
     inner_frozen::SCENARIO,
     hop_frozen_5s::INNER,

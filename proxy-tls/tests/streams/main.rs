@@ -7,6 +7,7 @@
 )]
 
 mod ends;
+mod fuzzed;
 mod half_done;
 mod interrupted;
 mod messages;
