@@ -53,6 +53,13 @@ fn presents(hop: &Hop, certificate: &Certificate) -> bool {
     listed.iter().any(|one| one.certificate.chain() == certificate.chain())
 }
 
+/// Ends it, and waits for the thread of its watch, which closes what it has when it has heard of that.
+async fn ends(hop: Hop, descriptors: usize) {
+    eventually(PATIENCE, || hop.tracker().is_empty()).await;
+    drop(hop);
+    eventually(PATIENCE, || open_descriptors() <= descriptors).await;
+}
+
 /// Comes, says something, hears it, ends in order, and comes again.
 async fn comes_and_goes(
     root: Arc<Root>,
@@ -114,6 +121,7 @@ fn a_thousand_replacements_under_load_cost_nobody_a_connection_and_leave_nothing
         let dir = tempfile::tempdir().expect("there is room for a file");
         let file = dir.path().join("edge.pem");
         replace(&file, &root.certificate(&[NAME]));
+        let without_hop = open_descriptors();
         let hop = Hop::start(&config(&backend, dir.path()));
         let mut living = root.connect(hop.addr(), NAME).await;
         living.send("before").await;
@@ -137,6 +145,7 @@ fn a_thousand_replacements_under_load_cost_nobody_a_connection_and_leave_nothing
         for cause in [Cause::TlsFailed, Cause::TlsTimeout] {
             assert_eq!(hop.ends_of(cause), 0, "{cause}");
         }
+        ends(hop, without_hop).await;
     });
 }
 
@@ -147,6 +156,7 @@ fn a_file_that_is_replaced_is_presented_without_a_reload() {
         let dir = tempfile::tempdir().expect("there is room for a file");
         let file = dir.path().join("edge.pem");
         replace(&file, &root.certificate(&[NAME]));
+        let without_hop = open_descriptors();
         let hop = Hop::start(&config(&backend, dir.path()));
         let mut before = root.connect(hop.addr(), NAME).await;
         before.send("still").await;
@@ -162,6 +172,7 @@ fn a_file_that_is_replaced_is_presented_without_a_reload() {
         replace(&file, "-----BEGIN CERTIFICATE-----\n");
         let registry = Arc::clone(hop.control().config().certificates.registry());
         eventually(PATIENCE, || registry.troubles().len() == 1).await;
-        drop(other.connect(hop.addr(), NAME).await);
+        drop((before, other.connect(hop.addr(), NAME).await));
+        ends(hop, without_hop).await;
     });
 }

@@ -4,6 +4,7 @@
 //! levels are those of logs and metrics. A field that is null is not known, or does not apply.
 
 mod audit;
+mod certificates;
 mod chain;
 mod change;
 mod connections;
@@ -21,6 +22,7 @@ mod tls;
 mod usage;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
+pub use certificates::{Certificate, Certificates, UnusableCertificate};
 pub use chain::{
     Chain, ChainConnection, ChainGroup, ChainHop, Disagreement, Hop, HopDeadlines, HopMinute, Pile, Spread,
 };

@@ -15,6 +15,7 @@ mod api;
 mod ascending;
 mod auth;
 mod body;
+mod certs;
 mod chain;
 mod change;
 mod clients;

@@ -14,11 +14,13 @@ mod reading;
 mod registry;
 mod selection;
 mod source;
+mod standing;
 
 pub use pair::{Pair, PairError};
-pub use registry::{Listed, Registry, Seen, Trouble};
+pub use registry::{Listed, Registry, Seen, Summary, Trouble};
 pub use selection::Selection;
 pub use source::{Source, SourceError, Wanted};
+pub use standing::Standing;
 
 #[cfg(test)]
 mod tests;

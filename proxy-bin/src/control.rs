@@ -19,6 +19,8 @@ mod past;
 mod reload;
 mod running;
 mod state;
+mod tickets;
+mod troubled;
 mod upgrade;
 mod upgrading;
 
@@ -36,9 +38,11 @@ pub use members::{Changed, MemberError, Wanted};
 pub use past::HISTORY;
 pub(crate) use running::Running;
 pub use state::State;
+pub use tickets::{TICKETS, take_over as take_over_tickets};
 pub use upgrade::{ADMIN, UpgradeError};
 pub use upgrading::Upgradable;
 
+use crate::certificates::Registry;
 use crate::config::Config;
 use crate::logging::Logs;
 use crate::systemd::Manager;
@@ -75,6 +79,12 @@ impl Control {
     #[must_use]
     pub fn config(&self) -> Arc<Config> {
         self.0.config()
+    }
+
+    /// The certificates that it presents.
+    #[must_use]
+    pub fn certificates(&self) -> Arc<Registry> {
+        Arc::clone(self.config().certificates.registry())
     }
 
     /// The table of its connections.

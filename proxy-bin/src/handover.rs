@@ -11,7 +11,7 @@
 //! Both have the same sockets, so what is queued is served by whoever is there. If the new one does not get ready (it goes, or
 //! takes too long), it is killed and the old one goes on as if nothing had been: it has never stopped accepting.
 //!
-//! What was counted in the past (history) goes along as a file in memory, by a name that is no listener's.
+//! What was counted in the past (history), and the keys of session tickets, go along as files in memory, by names that are no listener's.
 //!
 //! What it is not: a way to pass connections on. They live and die in the process that accepted them.
 

@@ -91,7 +91,10 @@ fn start(
         signals.confine().context("cannot give up what root may do")?;
     }
     let (logs, _end) = Logs::start_for(&config.log, identity.as_ref())?;
-    let Given { mut bound, admin: admin_port, history } = given(inherited);
+    let Given { mut bound, admin: admin_port, history, tickets } = given(inherited);
+    if let Some(tickets) = tickets {
+        control::take_over_tickets(config.certificates.registry().tickets(), tickets);
+    }
     bound.bind_missing(&config.settings).map_err(|error| untaken(error, &bound, &config))?;
     let admin = Admin { port: admin_port, waits_for: predecessor.as_ref().map(Predecessor::process) };
     let sockets = if admin.waits_for.is_some() { None } else { admin.bind(&config, identity.as_ref())? };
@@ -189,16 +192,20 @@ struct Given {
     admin: Option<std::net::TcpListener>,
     /// What is known of the past.
     history: Option<OwnedFd>,
+    /// The keys of session tickets.
+    tickets: Option<OwnedFd>,
 }
 
 /// Sorts what a predecessor has passed on and what a service manager has kept or made.
 fn given(Handed { passed, activated }: Handed) -> Given {
-    let mut given = Given { bound: Inherited::new(), admin: None, history: None };
+    let mut given = Given { bound: Inherited::new(), admin: None, history: None, tickets: None };
     for Passed { name, socket } in passed {
         if name == control::ADMIN {
             given.admin = Some(socket.into());
         } else if name == control::HISTORY {
             given.history = Some(socket);
+        } else if name == control::TICKETS {
+            given.tickets = Some(socket);
         } else {
             given.bound.insert_for(name, socket);
         }

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod audit;
+mod certs;
 pub mod chain;
 pub mod client;
 mod conns;

@@ -7,8 +7,8 @@ use clap::Subcommand;
 use super::access::Access;
 use super::output::{Failure, Outcome};
 use super::{
-    audit, chain, conns, control, drain, findings, groups, history, kill, reload, routes, show, status,
-    target, targets, top, trace,
+    audit, certs, chain, conns, control, drain, findings, groups, history, kill, reload, routes, show,
+    status, target, targets, top, trace,
 };
 
 /// What to ask of a running proxy.
@@ -34,6 +34,8 @@ pub enum Operate {
     Target(target::Args),
     /// List the limits: in use, at most, waiting.
     Limits(routes::Args),
+    /// List the certificates that are presented: names, how long they are valid yet, files, and what is wrong with them.
+    Certs(certs::Args),
     /// Show one connection in full, with both its sockets.
     Show(show::Args),
     /// Follow one connection until it ends.
@@ -75,6 +77,7 @@ impl Operate {
             Self::Groups(args) => args.run(access, out).await,
             Self::Target(args) => args.run(access, out).await,
             Self::Limits(args) => args.limits(access, out).await,
+            Self::Certs(args) => args.run(access, out).await,
             Self::Show(args) => args.run(access, out).await,
             Self::Trace(args) => args.run(access, out).await,
             Self::Chain(args) => args.run(access, out).await,

@@ -20,7 +20,7 @@ mod planted;
 
 pub use engine::{Change, Findings, Lasting};
 pub use facts::{
-    AuditFacts, ClientLimit, Drained, Facts, HopFacts, LimitFacts, LogFacts, PoolFacts, Share, TargetFacts,
-    Trouble, WorkerFacts,
+    AuditFacts, CertificateFacts, CertificateTrouble, ClientLimit, Drained, Facts, HopFacts, LimitFacts,
+    LogFacts, PoolFacts, Share, TargetFacts, Trouble, WorkerFacts,
 };
 pub use rules::names as rule_names;

@@ -14,8 +14,8 @@ mod subject;
 
 pub use finding::{Finding, Severity};
 pub use findings::{
-    AuditFacts, Change, ClientLimit, Drained, Facts, Findings, HopFacts, Lasting, LimitFacts, LogFacts,
-    PoolFacts, Share, TargetFacts, Trouble, WorkerFacts, rule_names,
+    AuditFacts, CertificateFacts, CertificateTrouble, Change, ClientLimit, Drained, Facts, Findings,
+    HopFacts, Lasting, LimitFacts, LogFacts, PoolFacts, Share, TargetFacts, Trouble, WorkerFacts, rule_names,
 };
 pub use history::{History, MOST_SUBJECTS, Series, Span, Step, Unreadable, Within, most_bytes};
 pub use past::{Figure, Past};

@@ -10,7 +10,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::oid_registry::OID_SIG_ED25519;
 use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
 
 /// A chain of certificates with the key of the first, and what the first says. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,6 +21,20 @@ pub struct Certificate {
     names: Arc<[String]>,
     not_before: SystemTime,
     not_after: SystemTime,
+}
+
+/// What a certificate says beside its names and dates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Details {
+    /// The kind of its key: `ECDSA 256`, `RSA 2048`, `Ed25519`.
+    pub key: String,
+    /// The common name of whoever vouches for it, or its whole name where it has none.
+    pub issuer: String,
+    /// Its number, in hexadecimal digits with colons between them, as `openssl x509` shows it.
+    pub serial: String,
+    /// SHA-256 of the certificate, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Why PEM texts are no certificate with its key. The messages say what to do; which file it was is the caller's to say.
@@ -117,6 +133,22 @@ impl Certificate {
         self.not_before <= now && now <= self.not_after
     }
 
+    /// What it says beside its names and dates, read again. None where it cannot be read, which is not to be expected.
+    #[must_use]
+    pub fn details(&self) -> Option<Details> {
+        let first = self.key.cert.first()?;
+        let (_, read) = X509Certificate::from_der(first).ok()?;
+        let issuer = read.issuer();
+        let common = issuer.iter_common_name().find_map(|name| name.as_str().ok());
+        let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, first);
+        Some(Details {
+            key: kind(&read),
+            issuer: common.map_or_else(|| issuer.to_string(), str::to_owned),
+            serial: read.raw_serial_as_string(),
+            sha256: digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
     /// Whether its key is an RSA one: old clients know no other.
     #[must_use]
     pub fn is_rsa(&self) -> bool {
@@ -147,6 +179,17 @@ fn said(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, SystemTime, Sy
     let valid = read.validity();
     let at = |seconds: i64| SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     Ok((names, at(valid.not_before.timestamp()), at(valid.not_after.timestamp())))
+}
+
+/// The kind of its key.
+fn kind(certificate: &X509Certificate<'_>) -> String {
+    let key = certificate.public_key();
+    match key.parsed() {
+        Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
+        Ok(PublicKey::EC(point)) => format!("ECDSA {}", point.key_size()),
+        _ if key.algorithm.algorithm == OID_SIG_ED25519 => "Ed25519".to_owned(),
+        _ => key.algorithm.algorithm.to_id_string(),
+    }
 }
 
 fn broken(error: &pem::Error) -> CertificateError {

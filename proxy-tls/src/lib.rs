@@ -28,7 +28,7 @@ mod tickets;
 mod wire;
 
 pub use agreed::Agreed;
-pub use certificate::{Certificate, CertificateError};
+pub use certificate::{Certificate, CertificateError, Details};
 pub use certificates::Certificates;
 pub use client::{ClientError, ClientOptions, Trust, certificates_from_pem, client_config};
 pub use error::{HandshakeError, HandshakeFault, is_truncated};

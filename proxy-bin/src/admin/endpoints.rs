@@ -11,8 +11,8 @@ use super::api::{Api, Subject};
 use super::endpoint::{Endpoint, Query, endpoint};
 use super::process::Process;
 use super::{
-    chain, change, connections, events, findings, grouped, health, history, hop, members, metrics, openapi,
-    page, status, targets, trace,
+    certs, chain, change, connections, events, findings, grouped, health, history, hop, members, metrics,
+    openapi, page, status, targets, trace,
 };
 use crate::admin::problem::Problem;
 
@@ -61,6 +61,8 @@ fn looks() -> Vec<Endpoint> {
         .says::<Vec<model::Limit>>(),
         endpoint("get", "/v1/findings", "What is wrong, the worst first", findings::all)
             .says::<Vec<model::Finding>>(),
+        endpoint("get", "/v1/certs", "The certificates that are presented", certs::all)
+            .says::<model::Certificates>(),
         endpoint("get", "/v1/history", "What was, of the process or of one of its parts", history::history)
             .asked(Query::Texts(&history::KEYS))
             .says::<model::History>(),

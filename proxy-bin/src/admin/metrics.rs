@@ -3,6 +3,7 @@
 //! No label is open-ended: they are causes, phases, and the names that the configuration gives to routes, targets, pools and
 //! limits. Client addresses, server names and ids of connections are in the lists and in the access log, never here.
 
+mod certificates;
 mod classic;
 mod families;
 mod gauge;

@@ -9,7 +9,7 @@
 //! www/www.crt www.key          Caddy's own: a folder in it may have what it has itself
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,13 +35,13 @@ pub(super) struct Listing {
     pub(super) without_key: Vec<PathBuf>,
 }
 
-/// What `folder` and the folders in it have. Nothing is read of files that have their key in another one.
-pub(super) fn list(folder: &Path) -> io::Result<Listing> {
+/// What `folder` and the folders in it have. Nothing is read of files that have their key in another one, or are `known` to have it.
+pub(super) fn list(folder: &Path, known: &HashSet<&Path>) -> io::Result<Listing> {
     let entries = Entries::of(folder)?;
     let mut listing = Listing::default();
-    entries.list(&mut listing);
+    entries.list(known, &mut listing);
     for folder in &entries.folders {
-        Entries::of(folder)?.list(&mut listing);
+        Entries::of(folder)?.list(known, &mut listing);
     }
     Ok(listing)
 }
@@ -72,7 +72,7 @@ impl Entries {
         Ok(entries)
     }
 
-    fn list(&self, listing: &mut Listing) {
+    fn list(&self, known: &HashSet<&Path>, listing: &mut Listing) {
         if let Some(pair) = self.certbot() {
             listing.pairs.push(pair);
             return;
@@ -84,7 +84,9 @@ impl Entries {
             }
             match self.key_of(file) {
                 Some(key) => listing.pairs.push(Pair { certificate: file.clone(), key: Some(key) }),
-                None if has_key(file) => listing.pairs.push(Pair { certificate: file.clone(), key: None }),
+                None if known.contains(&**file) || has_key(file) => {
+                    listing.pairs.push(Pair { certificate: file.clone(), key: None });
+                }
                 None => listing.without_key.push(file.clone()),
             }
         }
@@ -132,7 +134,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let short = |path: &Path| path.strip_prefix(dir.path()).unwrap().display().to_string();
-        let Listing { pairs, without_key } = list(dir.path()).unwrap();
+        let Listing { pairs, without_key } = list(dir.path(), &HashSet::new()).unwrap();
         let pairs = pairs.iter().map(|pair| match &pair.key {
             Some(key) => format!("{} {}", short(&pair.certificate), short(key)),
             None => short(&pair.certificate),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use proxy_tls::{Certificate, CertificateStore, Certificates, TicketKeys};
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::pair::Pair;
 use super::reading::{Kept, read};
 use super::source::{Source, SourceError, Wanted};
+use super::standing::Standing;
 
 /// For so long a folder in which something cannot be used is taken for one that somebody is writing to; then what can be used of it is
 /// taken.
@@ -35,6 +36,19 @@ struct Table {
     version: u64,
     sources: Sources,
     sets: Sets,
+}
+
+impl Table {
+    /// The routes that present each source.
+    fn routes(&self) -> HashMap<&Source, Vec<Arc<str>>> {
+        let mut routes: HashMap<_, Vec<_>> = HashMap::new();
+        for (wanted, set) in &self.sets {
+            for source in &wanted.sources {
+                routes.entry(source).or_default().extend(set.routes.iter().cloned());
+            }
+        }
+        routes
+    }
 }
 
 pub(super) type Sources = BTreeMap<Source, Arc<Held>>;
@@ -98,6 +112,19 @@ pub struct Listed {
     pub routes: Vec<Arc<str>>,
 }
 
+/// What there is of a source, in short.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Which.
+    pub source: Source,
+    /// The routes that present it.
+    pub routes: Vec<Arc<str>>,
+    /// How many of its certificates stand how, and of each the one that ends first.
+    pub standings: BTreeMap<Standing, (u64, Certificate)>,
+    /// What of it cannot be used.
+    pub trouble: Option<Trouble>,
+}
+
 impl fmt::Debug for Registry {
     /// With how many there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,16 +172,32 @@ impl Registry {
         folders
     }
 
+    /// How all sources stand at `now`, in their order.
+    #[must_use]
+    pub fn summaries(&self, now: SystemTime) -> Vec<Summary> {
+        let table = self.table.lock();
+        let routes = table.routes();
+        let summary = |(source, held): (&Source, &Arc<Held>)| {
+            let mut standings: BTreeMap<_, (u64, Certificate)> = BTreeMap::new();
+            for Kept { certificate, .. } in &held.certificates {
+                let standing = standings.entry(Standing::of(certificate, now));
+                let (count, first) = standing.or_insert_with(|| (0, certificate.clone()));
+                *count += 1;
+                if certificate.not_after() < first.not_after() {
+                    *first = certificate.clone();
+                }
+            }
+            let routes = routes.get(source).cloned().unwrap_or_default();
+            Summary { source: source.clone(), routes, standings, trouble: held.trouble.clone() }
+        };
+        table.sources.iter().map(summary).collect()
+    }
+
     /// What is presented, in the order of the sources.
     #[must_use]
     pub fn listed(&self) -> Vec<Listed> {
         let table = self.table.lock();
-        let mut routes: HashMap<&Source, Vec<Arc<str>>> = HashMap::new();
-        for (wanted, set) in &table.sets {
-            for source in &wanted.sources {
-                routes.entry(source).or_default().extend(set.routes.iter().cloned());
-            }
-        }
+        let routes = table.routes();
         let listed = table.sources.iter().flat_map(|(source, held)| {
             let routes = routes.get(source).cloned().unwrap_or_default();
             held.certificates.iter().map(move |kept| Listed {
@@ -244,10 +287,12 @@ pub(super) fn read_sources<'s>(
     sources: impl Iterator<Item = &'s Source>,
     before: &Sources,
 ) -> Vec<(Source, Result<Vec<Kept>, Wrong>)> {
-    let listed: Vec<_> = sources.map(|source| (source, source.pairs())).collect();
+    let known = before.values().flat_map(|held| &held.certificates);
+    let in_one = known.clone().filter(|kept| kept.pair.key.is_none());
+    let in_one = in_one.map(|kept| &*kept.pair.certificate).collect();
+    let listed: Vec<_> = sources.map(|source| (source, source.pairs(&in_one))).collect();
     let pairs: Vec<_> =
         listed.iter().filter_map(|(_, pairs)| pairs.as_ref().ok()).flatten().cloned().collect();
-    let known = before.values().flat_map(|held| &held.certificates);
     let mut read = read(&pairs, &known.map(|kept| (&*kept.pair, kept)).collect()).into_iter();
     let mut one = |pairs: Vec<Pair>| {
         let (mut good, mut errors) = (Vec::with_capacity(pairs.len()), Vec::new());
@@ -287,7 +332,10 @@ fn again(source: &Source, held: &Held, read: Result<Vec<Kept>, Wrong>, now: Inst
 
 /// What can be used, and of what cannot, what it was before.
 fn beside(before: &[Kept], good: &[Kept], source: &Source) -> Vec<Kept> {
-    let Ok(pairs) = source.pairs() else { return before.to_vec() };
+    let in_one = before.iter().filter(|kept| kept.pair.key.is_none());
+    let Ok(pairs) = source.pairs(&in_one.map(|kept| &*kept.pair.certificate).collect()) else {
+        return before.to_vec();
+    };
     let mut by_pair: HashMap<&Pair, &Kept> = before.iter().map(|kept| (&*kept.pair, kept)).collect();
     by_pair.extend(good.iter().map(|kept| (&*kept.pair, kept)));
     pairs.iter().filter_map(|pair| by_pair.get(pair).map(|kept| Kept::clone(kept))).collect()

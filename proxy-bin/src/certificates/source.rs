@@ -1,5 +1,6 @@
 //! Where certificates come from.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::folder;
@@ -47,15 +48,15 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// The pairs of files that are its at the moment.
+    /// The pairs of files that are its at the moment; of those files that are `known` to have certificate and key nothing is read.
     ///
     /// # Errors
     /// Where a folder cannot be read, or has none.
-    pub(super) fn pairs(&self) -> Result<Vec<Pair>, SourceError> {
+    pub(super) fn pairs(&self, known: &HashSet<&Path>) -> Result<Vec<Pair>, SourceError> {
         match self {
             Self::Files(pair) => Ok(vec![pair.clone()]),
             Self::Folder(path) => {
-                let listing = folder::list(path)
+                let listing = folder::list(path, known)
                     .map_err(|error| SourceError::Folder { folder: path.clone(), why: error.to_string() })?;
                 if listing.pairs.is_empty() {
                     Err(SourceError::Empty(path.clone()))

@@ -1,6 +1,7 @@
 //! What rules have to know of the process around the data plane: reloads, upgrades, drains, the log.
 
 use std::sync::{Arc, Weak};
+use std::time::SystemTime;
 
 use proxy_api::model::DrainKind;
 use proxy_observe::{Drained, Facts, LogFacts, Subject};
@@ -8,6 +9,7 @@ use proxy_observe::{Drained, Facts, LogFacts, Subject};
 use super::drains::Entry;
 use super::running::Running;
 use super::state::State;
+use super::troubled;
 
 /// Adds it to what is known, for as long as the proxy runs.
 pub(crate) fn known_to(running: &Arc<Running>) -> impl Fn(&mut Facts) + Send + Sync + use<> {
@@ -35,6 +37,8 @@ fn add(running: &Running, facts: &mut Facts) {
     let drains = running.drains.all().into_iter().filter(|entry| !entry.by_reload);
     facts.drained = drains.map(|entry| drained(&entry)).collect();
     facts.hops = running.hops.lock().clone();
+    let certificates = running.config().certificates.registry().summaries(SystemTime::now());
+    facts.certificates = troubled::troubles(&certificates, SystemTime::now());
     facts.log = running.logs().map(|logs| LogFacts { lost: logs.lost(), fails: logs.fails() });
 }
 

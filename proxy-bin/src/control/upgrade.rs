@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::past::{self, HISTORY};
 use super::running::{Running, unix_time};
 use super::state::State;
+use super::tickets::{self, TICKETS};
 use super::upgrading::Upgradable;
 use crate::handover::{HandoverError, Passed, Program, Recall, hand_over};
 use proxy_api::model;
@@ -101,15 +102,15 @@ enum Handed {
     Listening(Arc<TcpListener>),
     /// A copy of the admin API's.
     Admin(OwnedFd),
-    /// No socket: what is known of the past.
-    History(OwnedFd),
+    /// No socket: what is known of the past, or the keys of tickets.
+    Memory(OwnedFd),
 }
 
 impl AsFd for Handed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Listening(socket) => socket.as_fd(),
-            Self::Admin(socket) | Self::History(socket) => socket.as_fd(),
+            Self::Admin(socket) | Self::Memory(socket) => socket.as_fd(),
         }
     }
 }
@@ -132,7 +133,10 @@ fn handed_on(running: &Arc<Running>) -> Result<(Program, Vec<Passed<Handed>>), U
         sockets.push(Passed { name: ADMIN.to_owned(), socket: Handed::Admin(socket) });
     }
     if let Some(history) = past::to_hand_over(running.plane.observed()) {
-        sockets.push(Passed { name: HISTORY.to_owned(), socket: Handed::History(history) });
+        sockets.push(Passed { name: HISTORY.to_owned(), socket: Handed::Memory(history) });
+    }
+    if let Some(keys) = tickets::to_hand_over(running.config().certificates.registry().tickets()) {
+        sockets.push(Passed { name: TICKETS.to_owned(), socket: Handed::Memory(keys) });
     }
     Ok((program.clone(), sockets))
 }

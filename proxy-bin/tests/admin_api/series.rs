@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 18] = [
+const LABELS: [&str; 20] = [
     "rule",
     "class",
     "listener",
@@ -21,13 +21,15 @@ const LABELS: [&str; 18] = [
     "field",
     "gauge",
     "worker",
+    "source",
+    "standing",
     "version",
     "profile",
     "le",
 ];
 
 /// What the issue that asked for them lists, and what else there is: an alert or a dashboard may be about any.
-const FAMILIES: [&str; 80] = [
+const FAMILIES: [&str; 83] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -44,6 +46,9 @@ const FAMILIES: [&str; 80] = [
     "smartproxy_breaker_state",
     "smartproxy_build_info",
     "smartproxy_bytes_total",
+    "smartproxy_certificate_not_after_timestamp_seconds",
+    "smartproxy_certificates",
+    "smartproxy_certificates_unusable",
     "smartproxy_config_generation",
     "smartproxy_config_last_reload_successful",
     "smartproxy_config_last_reload_timestamp_seconds",

@@ -124,7 +124,10 @@ fn files_that_cannot_be_used_are_named_with_what_to_do() {
     ] {
         assert_eq!(of_certificates(&format!("[{{ folder = \"DIR/{folder}\" }}]")), expected);
     }
-    assert!(of_certificates("[{ folder = \"DIR\" }]").starts_with("error: DIR/broken.pem cannot be used: "));
+    assert!(
+        of_certificates("[{ folder = \"DIR\" }]")
+            .starts_with("error: DIR/encrypted.pem cannot be used: there is no certificate in it")
+    );
     assert_eq!(of_certificates("[{ key = \"DIR/key.pem\" }]"), "error: there is no certificate in this");
     assert_eq!(
         of_certificates("[{ folder = \"DIR/live\", certificate = \"DIR/both.pem\" }]"),

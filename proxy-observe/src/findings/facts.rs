@@ -36,6 +36,8 @@ pub struct Facts {
     pub log: Option<LogFacts>,
     /// The other hops of the chain, where they are known.
     pub hops: Vec<HopFacts>,
+    /// Certificates that have to be seen to.
+    pub certificates: Vec<CertificateFacts>,
     /// TLS handshakes with clients that failed, by kind: counters.
     pub handshakes: Vec<(&'static str, u64)>,
 }
@@ -181,6 +183,48 @@ pub struct HopFacts {
     pub refused: u64,
     /// The cause of most of them.
     pub most_refused: String,
+}
+
+/// Certificates of a route that have to be seen to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CertificateFacts {
+    /// The route that presents them.
+    pub subject: Subject,
+    /// What it is.
+    pub trouble: CertificateTrouble,
+    /// How many: one at least.
+    pub count: u64,
+    /// The first of them: its name and where it comes from, or what cannot be used and why.
+    pub first: String,
+    /// For how long that one has been so; how long it has yet where it ends soon, or begins later.
+    pub time: Duration,
+}
+
+impl CertificateFacts {
+    /// So many of `subject`, of which `first` has been so, or has yet, for `time`.
+    #[must_use]
+    pub const fn new(
+        subject: Subject,
+        trouble: CertificateTrouble,
+        count: u64,
+        first: String,
+        time: Duration,
+    ) -> Self {
+        Self { subject, trouble, count, first, time }
+    }
+}
+
+/// Why a certificate has to be seen to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateTrouble {
+    /// It has ended.
+    Expired,
+    /// It is not valid yet.
+    NotYet,
+    /// It ends soon.
+    EndsSoon,
+    /// Its files have changed, and cannot be used: what they were before is presented.
+    Unusable,
 }
 
 /// The log.

@@ -1,5 +1,6 @@
 //! The rules, in one list. docs/operations.md has a sentence for each.
 
+mod certificates;
 mod crowds;
 mod failing;
 mod given_up;
@@ -50,6 +51,11 @@ pub(crate) const RULES: &[Rule] = &[
     rule(process::LOG_FAILING, process::log_failing),
     rule(process::LEAVING, process::leaving).lasts(1),
     rule(process::DRAINED, process::drained).lasts(1),
+    rule(certificates::EXPIRED, certificates::expired).lasts(1),
+    rule(certificates::NOT_YET, certificates::not_yet).lasts(1),
+    rule(certificates::ENDS_SOON, certificates::ends_soon).lasts(1),
+    // Whoever renews writes several files.
+    rule(certificates::UNUSABLE, certificates::unusable).after(5).lasts(1),
     rule(hops::SILENT, hops::silent).lasts(1),
     rule(hops::DISAGREE, hops::disagree).lasts(1),
     rule(hops::REFUSES, hops::refuses),

@@ -13,7 +13,7 @@ use super::super::status;
 use super::super::view::{secs, since_1970};
 use super::listed::{MICROS, MILLIS, groups, targets};
 use super::scrape::Scrape;
-use super::{members, outcomes, sampled};
+use super::{certificates, members, outcomes, sampled};
 use crate::config::SendProxy;
 use proxy_api::model::Phases;
 use proxy_dataplane::omissions::Omissions;
@@ -62,6 +62,7 @@ pub(super) fn of_proxy(api: &Api, scrape: &mut Scrape<'_>) -> fmt::Result {
     of_headers(api, scrape)?;
     of_handshakes(api, scrape)?;
     of_limits(api, scrape)?;
+    certificates::of_certificates(api, scrape)?;
     of_findings(api, scrape)?;
     of_audit(api, scrape)?;
     of_workers(api, scrape)?;

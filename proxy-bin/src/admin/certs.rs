@@ -1,0 +1,45 @@
+//! The certificates that are presented.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use proxy_api::model::{Certificate, Certificates, UnusableCertificate};
+
+use super::api::Api;
+use super::view::{secs, since_1970};
+use crate::certificates::{Listed, Standing};
+
+/// `GET /v1/certs`.
+pub(super) async fn all(State(api): State<Arc<Api>>) -> Json<Certificates> {
+    let (registry, now) = (api.control().certificates(), SystemTime::now());
+    let certificates = registry.listed().iter().map(|listed| certificate(listed, now)).collect();
+    let unusable = registry.troubles().into_iter().map(|(source, trouble)| UnusableCertificate {
+        source: source.path().display().to_string(),
+        errors: trouble.errors.iter().map(ToString::to_string).collect(),
+        since_s: secs(trouble.since.elapsed()),
+    });
+    Json(Certificates { certificates, unusable: unusable.collect() })
+}
+
+fn certificate(listed: &Listed, now: SystemTime) -> Certificate {
+    let Listed { source, pair, certificate, routes } = listed;
+    let until = since_1970(certificate.not_after());
+    let details = certificate.details().unwrap_or_default();
+    Certificate {
+        names: certificate.names().to_vec(),
+        key: details.key,
+        issuer: details.issuer,
+        serial: details.serial,
+        sha256: details.sha256,
+        not_before: since_1970(certificate.not_before()),
+        not_after: until,
+        left_s: until - since_1970(now),
+        standing: Standing::of(certificate, now).name().to_owned(),
+        source: source.path().display().to_string(),
+        file: pair.certificate.display().to_string(),
+        key_file: pair.key.as_ref().map(|key| key.display().to_string()),
+        routes: routes.iter().map(ToString::to_string).collect(),
+    }
+}
