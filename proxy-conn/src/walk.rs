@@ -258,7 +258,6 @@ impl Walk {
     }
 
     /// Some of those that have a backend, by their route: a few for each way that its connections take.
-    #[must_use]
     pub fn some(&self) -> impl Iterator<Item = (&Tally, &[Sockets])> {
         self.some.iter().map(|(route, some)| (route, some.as_slice()))
     }

@@ -123,9 +123,9 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
 async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
     let (plain, secured) = Way::apart(establish(conn, client, admission).await);
     if let Some(secured) = identity(secured) {
-        // Both are moved as wholes, and the rest is boxed: what a match leaves behind, every plain connection would have room for.
+        // Both are moved as wholes: what a match leaves behind, every plain connection would have room for.
         drop(plain);
-        return Box::pin(secured.serve(PollLoop, conn)).await;
+        return secured.serve(PollLoop, conn).await;
     }
     let (established, preamble) = match identity(plain) {
         Ok(both) => both,

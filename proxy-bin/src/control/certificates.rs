@@ -35,16 +35,25 @@ const LOOKING: &str = "looking at the files of certificates";
 /// Keeps the certificates of a proxy up to date, until the guard is dropped.
 pub(crate) fn watch(running: &Arc<Running>) -> DropGuard {
     let registry = Arc::clone(running.config().certificates.registry());
+    // One is enough: it says that something happened.
+    let (told, hears) = mpsc::channel(1);
+    let mut watched = Watched::new(told);
+    // At once, and not when the task has its turn: what is open then is open from the start on.
+    if !registry.is_empty() {
+        watched.follow(registry.folders());
+    }
     let (over, weak) = (CancellationToken::new(), Arc::downgrade(running));
-    let keeping = over.clone().run_until_cancelled_owned(keep(weak, registry));
+    let keeping = over.clone().run_until_cancelled_owned(keep(weak, registry, watched, hears));
     drop(running.runtime.spawn(keeping));
     over.drop_guard()
 }
 
-async fn keep(weak: Weak<Running>, registry: Arc<Registry>) {
-    // One is enough: it says that something happened.
-    let (told, mut hears) = mpsc::channel(1);
-    let mut watched = Watched::new(told);
+async fn keep(
+    weak: Weak<Running>,
+    registry: Arc<Registry>,
+    mut watched: Watched,
+    mut hears: mpsc::Receiver<()>,
+) {
     loop {
         if registry.is_empty() {
             watched.end();

@@ -26,6 +26,7 @@ pub(super) struct Established<B> {
 }
 
 /// What the backend is sent before anything else.
+#[derive(Default)]
 pub(super) struct Preamble {
     /// The PROXY header.
     header: Vec<u8>,

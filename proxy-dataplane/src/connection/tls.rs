@@ -13,6 +13,7 @@ mod client;
 use std::pin::pin;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Permit, Phase, Verdict};
+use proxy_core::relay::Engine;
 use proxy_core::stream::Lent;
 use proxy_core::{Dial, ReadAhead, Side, Stream};
 use proxy_tls::{HandshakeFault, MaybeTls};
@@ -84,9 +85,12 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
 
 impl<S: Stream, B: Stream> Secured<'_, S, B> {
     /// Relays until the connection ends, and closes it.
-    pub(super) async fn serve<E: proxy_core::relay::Engine>(self, engine: E, conn: &ConnGuard) -> Verdict {
-        let Self { client, established, preamble } = self;
-        let end = established.relay(engine, conn, &client, preamble).await;
+    ///
+    /// It stays where it is meanwhile, and is used as a whole: taken apart, it would be held twice for as long as the connection lives.
+    pub(super) async fn serve<E: Engine>(mut self: Box<Self>, engine: E, conn: &ConnGuard) -> Verdict {
+        let preamble = std::mem::take(&mut self.preamble);
+        let end = self.established.relay(engine, conn, &self.client, preamble).await;
+        let Self { client, established, .. } = *self;
         let verdict = established.close(conn, &end);
         let truncated = matches!(&client, MaybeTls::Tls(stream) if stream.was_truncated());
         if truncated && verdict.end.cause == Cause::Finished {
