@@ -13,6 +13,7 @@
 //! - [`Root`] and [`TlsWire`]: TLS in this process, whose backends have certificates of a root of their own;
 //! - [`Counting`]: an allocator that knows how much is allocated, for the law that memory comes back;
 //! - [`Peer`]: HAProxy, nginx and OpenSSL, where they are installed, to check our protocol against other people's;
+//! - [`Pebble`]: an authority that speaks ACME, likewise;
 //! - [`laws`]: what must hold of any proxy when all is quiet, as checks over plain data;
 //! - [`leaky`]: a proxy with planted faults, by which the laws themselves are tested, over TCP as a [`LeakyHop`];
 //! - [`Meeting`]: both ends of one connection in one hand, and what became of it, for the laws;
@@ -65,7 +66,7 @@ pub use meeting::{Meeting, with_the_process};
 pub use memory::{Counting, allocated, allocated_by_this_thread, allocations_by_this_thread};
 pub use netns::{Host, Namespace, Network};
 pub use openssl::{Certificate, Handshake};
-pub use peer::Peer;
+pub use peer::{Pebble, PebblePlan, Peer};
 pub use ports::{free_port, is_listened_on, time_waits};
 pub use proc::{Usage, tree};
 pub use process::Process;

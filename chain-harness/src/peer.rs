@@ -1,6 +1,7 @@
 //! Other people's programs, to check our protocols against: HAProxy, nginx, OpenSSL, Postfix.
 #![expect(clippy::print_stdout, reason = "a test says on stdout what it skips")]
 
+mod pebble;
 mod postfix;
 
 use std::fs::Permissions;
@@ -11,6 +12,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+pub use pebble::{Pebble, PebblePlan};
 
 use crate::ports;
 use crate::process::Process;

@@ -7,13 +7,14 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const LIBRARIES: [&str; 8] = [
+const LIBRARIES: [&str; 9] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
     "proxy-route",
     "proxy-upstream",
     "proxy-tls",
+    "proxy-acme",
     "proxy-observe",
     "proxy-dataplane",
 ];

@@ -26,6 +26,7 @@ use crate::descriptors::beside_the_proxy;
 use crate::plain_file::{self, ReadError};
 
 pub use access_rule::{AccessRule, CauseName, Keep, KeepError};
+pub use acme::{Acme, Automatic};
 pub use admin::{Admin, AdminAddr, HopAt, HopName, HopPlace, SocketMode, SocketPath, TokenPath};
 pub use cap::Cap;
 pub use chain::{Between, apart, between};
@@ -54,6 +55,7 @@ use recover::Recovered;
 use route::Defaults;
 
 mod access_rule;
+mod acme;
 mod admin;
 mod awaited;
 mod breaker;
@@ -113,6 +115,8 @@ pub struct Config {
     pub log: Log,
     /// Where the admin API is to be found; `None` for no admin API.
     pub admin: Option<Admin>,
+    /// The certificates that are obtained; `None` where none are.
+    pub acme: Option<Acme>,
     /// Who the process is, and what it leaves behind.
     pub process: Process,
     /// What becomes of what a reload removes, and when there is one.
@@ -310,16 +314,17 @@ fn resolve(
     let file = &file;
     origin.in_pieces = document.is_in_pieces();
     let breaker = file.breaker.over(&BreakerOptions::default());
-    let defaults = Defaults {
+    let mut defaults = Defaults {
         pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),
         at_limit: file.limits.at_limit,
         breaker,
         groups: Groups::new((file, &routes), &breaker),
         egress: Arc::new(egress::of_file(file)),
-        tls: tls::Loaded::of(&routes, document, registry, errors),
+        tls: tls::Loaded::of(&routes, file.acme.as_ref(), document, registry, errors),
     };
     check_tables((file, &routes), &defaults, document, errors);
+    let (acme, answering) = acme::resolved((file, &routes), defaults.tls.take_automatic(), document, errors);
     // The routes are the most of a large file, and go where they stay.
     let of_pools = pool::unused(file, &routes, document);
     let of_groups = group::unused(file, &routes, document);
@@ -332,7 +337,7 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(of_pools.into_iter().chain(of_groups));
     warnings.extend(listener::warnings(file, document));
-    warnings.extend(of_limits);
+    warnings.extend(of_limits.into_iter().chain(acme::unused(file, acme.as_ref(), document)));
     warnings.extend(access_rule::warnings(file, document));
     warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);
@@ -355,7 +360,8 @@ fn resolve(
         pools,
         audit: file.audit,
         resolver: file.dns.options(),
-        other_descriptors: beside_the_proxy(file.admin.as_ref(), &file.log, &file.reload),
+        other_descriptors: beside_the_proxy(file.admin.as_ref(), &file.log, &file.reload, acme.as_ref()),
+        answering,
         listeners,
         groups: defaults.groups.resolved(),
         routes,
@@ -367,6 +373,7 @@ fn resolve(
         shutdown_delay: file.shutdown_delay,
         limits: file.limits.clone(),
         admin: file.admin.clone(),
+        acme,
         log: file.log.clone(),
         process: file.process.clone(),
         reload: file.reload,

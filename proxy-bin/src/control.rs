@@ -15,6 +15,7 @@ mod file_watch;
 mod known;
 mod log_files;
 mod members;
+mod obtaining;
 mod past;
 mod reload;
 mod running;
@@ -28,6 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_acme::{Standing, UnknownName};
 use proxy_conn::{Audit, Tracker};
 use proxy_core::TcpDialer;
 
@@ -35,6 +37,7 @@ pub use aside::AsideError;
 pub use drain::DrainError;
 pub(crate) use drain::scope;
 pub use members::{Changed, MemberError, Wanted};
+pub(crate) use obtaining::begin as begin_to_obtain;
 pub use past::HISTORY;
 pub(crate) use running::Running;
 pub use state::State;
@@ -235,6 +238,26 @@ impl Control {
     /// Keeps its certificates up to date with their files.
     pub(crate) fn watch_certificates(&self) {
         *self.0.certificates.lock() = Some(certificates::watch(&self.0));
+    }
+
+    /// Obtains the certificates that the configuration in force wants, and renews them.
+    pub(crate) fn obtain_certificates(&self) {
+        obtaining::attend(&self.0);
+    }
+
+    /// How it stands with the certificates that are obtained, by name.
+    #[must_use]
+    pub fn obtained(&self) -> Vec<Standing> {
+        self.0.acme.standing()
+    }
+
+    /// Obtains a certificate for `name` now, whatever the schedule and earlier failures say. Returns how often was tried before: once
+    /// there are more [tries](Standing::tries), it is done.
+    ///
+    /// # Errors
+    /// Where no certificate of that name is obtained here.
+    pub fn renew_certificate(&self, name: &str) -> Result<u64, UnknownName> {
+        self.0.acme.renew(name)
     }
 
     /// Watches no file any more.

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use proxy_acme::Acme;
 use proxy_conn::{Audit, Subscriber, Tracker};
 use proxy_dataplane::audit::SocketOwnership;
 use proxy_dataplane::listeners::Inherited;
@@ -17,7 +18,7 @@ pub use proxy_dataplane::server::Stopped;
 
 use crate::admin::AdminError;
 use crate::config::{AdminAddr, Config, ConfigErrors};
-use crate::control::{Control, Running, State};
+use crate::control::{Control, Running, State, begin_to_obtain};
 
 /// Why a proxy could not start.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub enum StartError {
     /// There is no admin API.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// There is no folder for the certificates that are obtained.
+    #[error(transparent)]
+    Certificates(#[from] proxy_acme::StorageError),
     /// A port could not be listened on, or a worker could not be made.
     #[error(transparent)]
     Plane(#[from] proxy_dataplane::server::StartError),
@@ -69,6 +73,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         config.suits_this_machine()?;
         let config = Arc::new(config);
+        let acme = Arc::new(Acme::default());
+        begin_to_obtain(&acme, &config)?;
         let api = config.admin.as_ref().and_then(|admin| admin.listen).map(AdminAddr::socket_addr);
         let plane = proxy_dataplane::Server::start(
             Arc::clone(&config.settings),
@@ -78,10 +84,11 @@ impl Server {
             ends,
         )?;
         config.certificates.put_in_force();
-        let running = Running::new(Arc::clone(plane.plane()), config, control.clone());
+        let running = Running::new(Arc::clone(plane.plane()), config, control.clone(), acme);
         let server = Self { control: Control::new(running), plane };
         server.control.watch_file();
         server.control.watch_certificates();
+        server.control.obtain_certificates();
         Ok(server)
     }
 

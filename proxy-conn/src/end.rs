@@ -101,6 +101,8 @@ causes! {
     HeaderUntrusted = "header_untrusted" 'P' Client,
     /// A hop before this one has asked, in place of a client, how this one is, and was told (`docs/hop-protocol.md`).
     Asked = "asked" 'C' Client,
+    /// An authority has asked for the proof that a name is served here, and was answered (ACME).
+    Challenge = "challenge" 'C' Client,
     /// The ClientHello was not complete in time.
     HelloTimeout = "hello_timeout" 'c' Client,
     /// Bytes that begin like TLS have no readable ClientHello, or no usable server name, where routes match on the name.
@@ -220,6 +222,7 @@ impl Cause {
             | Self::HeaderMalformed
             | Self::HeaderUntrusted
             | Self::Asked
+            | Self::Challenge
             | Self::HelloTimeout
             | Self::HelloUnreadable
             | Self::TlsTimeout

@@ -16,6 +16,7 @@
 mod admit;
 mod announce;
 mod asked;
+mod challenge;
 mod client;
 mod deadline;
 mod dial;
@@ -185,6 +186,7 @@ fn may_wait<D>(conn: &ConnGuard, listener: &ListenerInForce<D>) -> bool {
     let ListenerInForce { at, proxy } = listener;
     at.config.accept_proxy.greeting(conn.peer().ip()) != Greeting::Plain
         || proxy.settings.routes.needs_hello(at.config.port)
+        || challenge::may_be_asked(proxy.settings.answering.as_ref(), at.config.port)
 }
 
 /// The stages before it has a route: whose it is, and what it asks for.
@@ -200,6 +202,9 @@ async fn identify<'p, S: Stream, D>(
     let greeted = header::greet(conn, &mut passage, &mut wait).await?;
     admit::the_client(conn, counted, passage.origin.counted, proxy)?;
     let peeked = peek::peek(conn, greeted, &mut passage, &mut wait).await?;
+    if proxy.settings.answering.is_some() {
+        Box::pin(challenge::answer(conn, &mut passage, &mut wait)).await?;
+    }
     Ok((process, peeked, passage))
 }
 

@@ -4,6 +4,7 @@
 //! something written.
 
 mod at_limit;
+mod challenges;
 mod group;
 mod listener;
 mod pool;
@@ -21,6 +22,7 @@ use proxy_route::{ClientNet, RouteTable};
 use proxy_values::Whole;
 
 pub use at_limit::AtLimit;
+pub use challenges::Answering;
 pub use group::GroupConfig;
 pub use listener::{AcceptProxy, BACKLOG, Backlog, Greeting, ListenerConfig, UnreadableHello};
 pub use pool::{BuiltIn, PoolChoice, PoolConfig, PoolPlace, RoutePools};
@@ -77,6 +79,8 @@ pub struct Settings {
     pub resolver: ResolverOptions,
     /// Descriptors that the rest of the process keeps open beside what the proxy has.
     pub other_descriptors: u64,
+    /// Where the challenges of authorities are answered; `None` where no certificate is obtained by them.
+    pub answering: Option<Answering>,
     /// The listening sockets, by port.
     pub listeners: Vec<ListenerConfig>,
     /// The groups that have a name of their own, in the order of the configuration.
@@ -108,6 +112,7 @@ impl Settings {
             audit: AuditOptions::default(),
             resolver: ResolverOptions::default(),
             other_descriptors: 0,
+            answering: None,
             listeners,
             groups: Vec::new(),
             routes,

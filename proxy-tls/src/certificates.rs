@@ -65,12 +65,19 @@ impl Certificates {
     /// The certificate for `name`, as a client asks for it, that fits one of the signatures that it takes.
     #[must_use]
     pub fn find(&self, name: Option<&str>, takes: &[SignatureScheme]) -> Option<&Arc<CertifiedKey>> {
-        let named = name.and_then(|name| {
-            self.exact.get(name).or_else(|| {
-                let (_, rest) = name.split_once('.')?;
-                self.wildcards.get(rest)
-            })
-        });
-        named.or(self.default.as_ref())?.choose(takes)
+        name.and_then(|name| self.named(name)).or(self.default.as_ref())?.choose(takes)
+    }
+
+    /// Whether there is one for this name, the default one apart.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.named(name).is_some()
+    }
+
+    fn named(&self, name: &str) -> Option<&Kinds> {
+        self.exact.get(name).or_else(|| {
+            let (_, rest) = name.split_once('.')?;
+            self.wildcards.get(rest)
+        })
     }
 }

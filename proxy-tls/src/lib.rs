@@ -16,6 +16,7 @@
 mod agreed;
 mod certificate;
 mod certificates;
+mod challenges;
 mod client;
 mod error;
 mod handshake;
@@ -30,12 +31,13 @@ mod wire;
 pub use agreed::Agreed;
 pub use certificate::{Certificate, CertificateError, Details};
 pub use certificates::Certificates;
+pub use challenges::{ACME_TLS, ChallengeCertificate, Challenges};
 pub use client::{ClientError, ClientOptions, Trust, certificates_from_pem, client_config};
 pub use error::{HandshakeError, HandshakeFault, is_truncated};
 pub use handshake::{Failed, accept, connect};
 pub use maybe::MaybeTls;
 pub use options::{ServerOptions, Version, server_config};
-pub use store::{ACME_TLS, CertificateStore};
+pub use store::{Awaited, CertificateStore};
 pub use stream::TlsStream;
 pub use tickets::TicketKeys;
 

@@ -76,6 +76,8 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
         "proxy-bin/src/config",
         &[
             "access_rule.rs",
+            "acme.rs",
+            "acme/automatic.rs",
             "admin.rs",
             "admin/hop.rs",
             "breaker.rs",
@@ -93,6 +95,7 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "route.rs",
             "send_proxy.rs",
             "tls.rs",
+            "tls/terminate.rs",
         ],
         "the form of the file is made of its tables' types, and what is wrong with a table shows only in the file as a whole",
     ),

@@ -162,7 +162,11 @@ impl Registry {
             .flat_map(|(source, held)| {
                 let files = held.certificates.iter().flat_map(|kept| kept.pair.files());
                 let of_files = files.filter_map(Path::parent).map(Path::to_path_buf);
-                let itself = matches!(source, Source::Folder(_)).then(|| source.path().to_path_buf());
+                let itself = match source {
+                    Source::Folder(folder) => Some(folder.clone()),
+                    Source::Obtained(file) => file.parent().map(Path::to_path_buf),
+                    Source::Files(_) => None,
+                };
                 of_files.chain(itself).collect::<Vec<_>>()
             })
             .collect();

@@ -13,6 +13,8 @@ pub enum Source {
     Files(Pair),
     /// All that a folder has.
     Folder(PathBuf),
+    /// One that is obtained, with its key in the same file: there may be none yet.
+    Obtained(PathBuf),
 }
 
 /// What a server presents.
@@ -54,6 +56,12 @@ impl Source {
     /// Where a folder cannot be read, or has none.
     pub(super) fn pairs(&self, known: &HashSet<&Path>) -> Result<Vec<Pair>, SourceError> {
         match self {
+            Self::Obtained(file) => {
+                let pair = Pair { certificate: file.clone(), key: None };
+                // One that is broken is obtained anew, as one that is not there; and somebody who may not look into the folder, but
+                // checks a configuration, need not.
+                Ok(if pair.read().is_ok() { vec![pair] } else { Vec::new() })
+            }
             Self::Files(pair) => Ok(vec![pair.clone()]),
             Self::Folder(path) => {
                 let listing = folder::list(path, known)
@@ -72,7 +80,7 @@ impl Source {
     pub fn path(&self) -> &Path {
         match self {
             Self::Files(pair) => &pair.certificate,
-            Self::Folder(folder) => folder,
+            Self::Folder(path) | Self::Obtained(path) => path,
         }
     }
 }

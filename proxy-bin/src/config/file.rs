@@ -19,6 +19,7 @@ use proxy_route::{Match, PortRange};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::acme::AcmeFile;
 use super::admin::Admin;
 use super::breaker::BreakerFile;
 use super::delay::Delay;
@@ -89,6 +90,9 @@ pub(super) struct ConfigFile {
     /// Where the admin API is to be found, and who may use it. Without this table there is none.
     #[schemars(with = "Admin")]
     pub(super) admin: Option<Admin>,
+    /// How certificates are obtained and renewed for routes with `certificates = "auto"`.
+    #[schemars(with = "AcmeFile")]
+    pub(super) acme: Option<AcmeFile>,
     /// Who the process is, and what it leaves behind. Takes effect at the start only, but for `upgrade_timeout`.
     pub(super) process: Process,
     /// When this file is read again while the proxy runs, and what becomes of connections whose route it no longer has.
@@ -121,6 +125,7 @@ impl Default for ConfigFile {
             dns: Dns::default(),
             log: Log::default(),
             admin: None,
+            acme: None,
             process: Process::default(),
             reload: Reload::default(),
             listeners: Vec::new(),

@@ -6,6 +6,7 @@ use proxy_core::BindAddr;
 use proxy_dataplane::settings::ListenerConfig;
 use proxy_route::PortRange;
 
+use super::acme::AcmeFile;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, ListenerFile, RouteFile};
 use super::finding::Finding;
@@ -63,7 +64,11 @@ pub(super) fn expand(
     findings: &mut Vec<Finding>,
 ) -> Vec<ListenerConfig> {
     let enabled = routes.iter().filter(|route| route.enabled);
-    let ports = merged(enabled.flat_map(|route| route.matches.ports.iter().copied()).collect());
+    let of_routes = enabled.flat_map(|route| route.matches.ports.iter().copied());
+    // Challenges come to a port that no route need have.
+    let for_challenges = file.acme.as_ref().and_then(AcmeFile::http_port);
+    let for_challenges = for_challenges.and_then(|port| PortRange::try_from(port).ok());
+    let ports = merged(of_routes.chain(for_challenges).collect());
     for (index, table) in file.listeners.iter().enumerate() {
         check(table, &place(document, index), findings);
         if !document.is_wounded() {

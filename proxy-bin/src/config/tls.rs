@@ -2,6 +2,7 @@
 
 mod certificate;
 mod reencrypt;
+mod sources;
 mod terminate;
 mod words;
 
@@ -10,18 +11,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use proxy_dataplane::settings::RouteTls;
+use proxy_route::DomainPattern;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use self::reencrypt::{ReencryptFile, reencrypting};
-use self::terminate::{TerminateFile, terminating};
+use self::terminate::{Around, TerminateFile, terminating};
+use super::acme::{AcmeFile, Automatic};
 use super::document::{Document, Place};
 use super::file::RouteFile;
 use super::finding::Finding;
 use super::route;
 use crate::certificates::{Registry, Selection};
+
+pub(super) use self::certificate::{authorities, pem};
 
 /// What a route does with TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -88,14 +93,26 @@ impl JsonSchema for TlsFile {
 /// The TLS of all routes, each kind once: routes that say the same share what is made of it.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    made: HashMap<TlsFile, RouteTls>,
+    made: HashMap<Kind, RouteTls>,
     selection: Selection,
+    /// Where certificates are presented that are obtained.
+    automatic: Vec<Automatic>,
+}
+
+/// What TLS is made of: what is written, and the names of the route where its certificates are obtained for those.
+type Kind = (TlsFile, Vec<DomainPattern>);
+
+fn kind(file: &RouteFile) -> Kind {
+    let terminate = file.tls.0.terminate.as_ref();
+    let own = terminate.is_some_and(TerminateFile::is_for_domains);
+    (file.tls.clone(), if own { file.matches.domains.clone() } else { Vec::new() })
 }
 
 impl Loaded {
     /// Reads the files of all `routes`, but for certificates that the registry has; what is wrong with them is among `findings`.
     pub(super) fn of(
         routes: &[RouteFile],
+        acme: Option<&AcmeFile>,
         document: &Document<'_>,
         registry: &Arc<Registry>,
         findings: &mut Vec<Finding>,
@@ -105,39 +122,42 @@ impl Loaded {
         // Sources that are wrong in themselves are told of where they are used.
         let sources = with_tls().filter_map(|(index, file)| {
             let terminate = file.tls.0.terminate.as_ref()?;
-            Some(terminate.wanted(&place(index).key("terminate")).ok()?.sources)
+            let asked = terminate.asked(Around { file, acme }, &place(index).key("terminate"));
+            Some(asked.ok()?.wanted.sources)
         });
         let selection = Selection::read(registry, &sources.flatten().collect());
-        let mut loaded = Self { made: HashMap::new(), selection };
+        let mut loaded = Self { made: HashMap::new(), selection, automatic: Vec::new() };
         for (index, file) in with_tls() {
-            if loaded.made.contains_key(&file.tls) {
-                loaded.is_also_of(file, &place(index));
+            let around = Around { file, acme };
+            if loaded.made.contains_key(&kind(file)) {
+                loaded.is_also_of(around, &place(index));
             } else {
-                loaded.make(file, &place(index), findings);
+                loaded.make(around, &place(index), findings);
             }
         }
         loaded
     }
 
     /// Another route has the TLS of one before it.
-    fn is_also_of(&self, file: &RouteFile, place: &Place<'_, '_>) {
-        let wanted = file.tls.0.terminate.as_ref().map(|file| file.wanted(&place.key("terminate")));
-        if let Some(Ok(wanted)) = wanted {
-            self.selection.store(wanted, file.name.shared());
+    fn is_also_of(&self, around: Around<'_>, place: &Place<'_, '_>) {
+        let terminate = around.file.tls.0.terminate.as_ref();
+        if let Some(Ok(asked)) = terminate.map(|file| file.asked(around, &place.key("terminate"))) {
+            self.selection.store(asked.wanted, around.file.name.shared());
         }
     }
 
-    fn make(&mut self, file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
-        let TlsTable { terminate, reencrypt } = &file.tls.0;
-        let name = file.name.shared();
+    fn make(&mut self, around: Around<'_>, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
+        let TlsTable { terminate, reencrypt } = &around.file.tls.0;
         let terminate = terminate
             .as_ref()
-            .map(|terminate| terminating((terminate, &name), &self.selection, &place.key("terminate")));
+            .map(|file| terminating((file, around), &self.selection, &place.key("terminate")));
         let reencrypt = reencrypt.as_ref().map(|file| reencrypting(file, &place.key("reencrypt")));
         match (terminate.transpose(), reencrypt.transpose()) {
             (Ok(terminate), Ok(reencrypt)) => {
+                let (terminate, automatic) = terminate.unzip();
+                self.automatic.extend(automatic.flatten());
                 let tls = RouteTls::default().terminate(terminate.map(Arc::new));
-                self.made.insert(file.tls.clone(), tls.reencrypt(reencrypt.map(Arc::new)));
+                self.made.insert(kind(around.file), tls.reencrypt(reencrypt.map(Arc::new)));
             }
             (one, other) => {
                 findings.extend(one.err().into_iter().flatten());
@@ -148,7 +168,15 @@ impl Loaded {
 
     /// What a route does with TLS. One whose files could not be read is not going to be in force.
     pub(super) fn of_route(&self, file: &RouteFile) -> RouteTls {
-        self.made.get(&file.tls).cloned().unwrap_or_default()
+        if file.tls.is_passthrough() {
+            return RouteTls::default();
+        }
+        self.made.get(&kind(file)).cloned().unwrap_or_default()
+    }
+
+    /// Where certificates are presented that are obtained.
+    pub(super) fn take_automatic(&mut self) -> Vec<Automatic> {
+        std::mem::take(&mut self.automatic)
     }
 
     /// The certificates that all of them ask for.

@@ -80,6 +80,16 @@ async fn settle(hears: &mut mpsc::Receiver<()>) {
     }
 }
 
+/// Looks at once, for one who has just written a file. Where somebody looks at this moment, the watch has it done again.
+pub(crate) async fn look_now(running: &Running) {
+    let registry = Arc::clone(running.config().certificates.registry());
+    let stop = running.asked_to_stop();
+    let looking = running.looking.run(&running.runtime, stop, LOOKING, move || registry.look(Instant::now()));
+    if let Ok(seen) = looking.await {
+        say(&seen);
+    }
+}
+
 /// Looks at all of them, and says what it has found.
 async fn look(running: &Running, registry: &Arc<Registry>) {
     let registry = Arc::clone(registry);

@@ -32,6 +32,7 @@ use refusal::Refusal;
 use super::aside::AsideError;
 use super::drain::drain_removed;
 use super::members::taken_back;
+use super::obtaining;
 use super::running::{Running, unix_time};
 use super::state::State;
 use crate::certificates::Registry;
@@ -121,6 +122,10 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
         Ok(log) => log,
         Err(why) => return refuse(running, why),
     };
+    let obtained = match obtaining::prepare(running, &config).await {
+        Ok(obtained) => obtained,
+        Err(why) => return refuse(running, why),
+    };
     let plane = &running.plane;
     let stays_closed = |label: &str| running.drains.keep_shut(label);
     let prepared = match plane.prepare(Arc::clone(&config.settings), stays_closed) {
@@ -135,6 +140,7 @@ async fn replace(running: &Arc<Running>, config: Config) -> model::Reload {
     let config = Arc::new(config);
     running.set_config(Arc::clone(&config));
     config.certificates.put_in_force();
+    obtaining::put_in_force(&running.acme, obtained, &config);
     let gone = plane.put_in_force(prepared);
     let reload = taken(running, changes, warnings);
     plane.listeners().close(&gone).await;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use proxy_acme::Acme;
 use proxy_core::TcpDialer;
 use proxy_dataplane::{DataPlane, Generation};
 use proxy_observe::HopFacts;
@@ -46,6 +47,8 @@ pub(crate) struct Running {
     pub(crate) certificates: Mutex<Option<DropGuard>>,
     /// The other hops of the chain, as whoever asks them has found them last.
     pub(crate) hops: Mutex<Vec<HopFacts>>,
+    /// The certificates that are obtained.
+    pub(crate) acme: Arc<Acme>,
     /// Reading the configuration.
     pub(crate) reading: Aside,
     /// Opening the log's files.
@@ -64,7 +67,7 @@ pub(crate) struct Standing {
 }
 
 impl Running {
-    pub(crate) fn new(plane: Arc<DataPlane>, config: Arc<Config>, runtime: Handle) -> Self {
+    pub(crate) fn new(plane: Arc<DataPlane>, config: Arc<Config>, runtime: Handle, acme: Arc<Acme>) -> Self {
         let standing =
             Standing { state: State::Running, generation: 1, loaded_at: unix_time(), last_reload: None };
         Self {
@@ -82,6 +85,7 @@ impl Running {
             file: Mutex::default(),
             certificates: Mutex::default(),
             hops: Mutex::default(),
+            acme,
             reading: Aside::default(),
             opening: Aside::default(),
             looking: Aside::default(),

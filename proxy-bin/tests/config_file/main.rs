@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed assumption of a test is its failure")]
 
+mod acme;
 mod admin;
 mod balancing;
 mod breakers;

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{good, refusal};
 
 /// A folder with a certificate: with its key in one file, and in two; and with keys that are no use.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let params = CertificateParams::new(["edge.example".to_owned(), "*.edge.example".to_owned()]).unwrap();
@@ -21,6 +21,7 @@ fn folder() -> TempDir {
         ("encrypted.pem", encrypted.to_owned()),
         ("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n".to_owned()),
         ("empty.pem", String::new()),
+        ("eab.txt", "c2VjcmV0\n".to_owned()),
     ] {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
@@ -31,7 +32,7 @@ fn folder() -> TempDir {
     dir
 }
 
-fn in_folder(dir: &TempDir, text: &str) -> String {
+pub(crate) fn in_folder(dir: &TempDir, text: &str) -> String {
     text.replace("DIR", &dir.path().to_string_lossy())
 }
 

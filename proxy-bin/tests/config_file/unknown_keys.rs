@@ -13,7 +13,7 @@ error: unknown key `worker`
 1 | worker = 2
   | ^^^^^^ did you mean `workers`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `acme`, `process`, `reload`, `listeners`, `routes`
 ");
 }
 
@@ -26,7 +26,7 @@ error: unknown key `timeout`
 1 | [timeout]
   |  ^^^^^^^ did you mean `timeouts`?
   |
-  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `process`, `reload`, `listeners`, `routes`
+  = help: the keys here are `workers`, `graceful_shutdown_timeout`, `shutdown_delay`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `limits`, `pools`, `groups`, `breaker`, `audit`, `proxy_protocol`, `dns`, `log`, `admin`, `acme`, `process`, `reload`, `listeners`, `routes`
 ");
 }
 

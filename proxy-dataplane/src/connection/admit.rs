@@ -166,7 +166,7 @@ const LEAVE: Bound = Bound::secs(1);
 const LAST_WORDS: usize = 64 * 1024;
 
 /// Ends our direction, and takes what the client still has to say: closing over unread bytes would reset it after all.
-async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
+pub(super) async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
     let deadline = Instant::now() + LEAVE.get();
     conn.deadline(deadline, DeadlineKind::Leave);
     if within(deadline, client, shutdown(client)).await.is_none_or(|ended| ended.is_err()) {

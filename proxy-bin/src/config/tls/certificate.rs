@@ -7,6 +7,7 @@ use proxy_tls::{Certificate, certificates_from_pem};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::acme::ExactName;
 use super::super::document::Place;
 use super::super::finding::Finding;
 use crate::certificates::{Pair, PairError, Source, SourceError};
@@ -44,22 +45,37 @@ pub(super) struct CertificatesFile {
     /// `NAME.pem` with certificate and key, `NAME.crt` or `NAME.pem` with `NAME.key`, `NAME.crt.key` or `NAME-key.pem` beside it,
     /// or `NAME/fullchain.pem` with `NAME/privkey.pem`, as certbot's `live` has them. In the order of their names.
     folder: Option<PathBuf>,
+    /// In place of them, names for which certificates are obtained, as `[acme]` has it.
+    #[serde(default)]
+    auto: Vec<ExactName>,
 }
 
 impl CertificatesFile {
+    /// The names of those that are obtained, where it is about such.
+    pub(super) fn names(&self, place: &Place<'_, '_>) -> Result<Option<&[ExactName]>, Finding> {
+        match self {
+            Self { auto, .. } if auto.is_empty() => Ok(None),
+            Self { certificate: None, key: None, folder: None, auto } => Ok(Some(auto)),
+            Self { .. } => {
+                Err(Finding::new(place.span(), "these are files and obtained certificates at once")
+                    .help("write `{ auto = [names] }` beside the others, each by itself"))
+            }
+        }
+    }
+
     /// Where they come from.
     pub(super) fn source(&self, place: &Place<'_, '_>) -> Result<Source, Finding> {
         match self {
-            Self { certificate: Some(certificate), key, folder: None } => {
+            Self { certificate: Some(certificate), key, folder: None, .. } => {
                 Ok(Source::Files(Pair { certificate: certificate.clone(), key: key.clone() }))
             }
-            Self { certificate: None, key: None, folder: Some(folder) } => Ok(Source::Folder(folder.clone())),
+            Self { certificate: None, key: None, folder: Some(folder), .. } => Ok(Source::Folder(folder.clone())),
             Self { folder: Some(_), .. } => {
                 Err(Finding::new(place.span(), "this is a file and a folder of certificates at once")
                     .help("write `{ folder = DIR }` beside `{ certificate = FILE }`, each by itself"))
             }
             Self { folder: None, .. } => Err(Finding::new(place.span(), "there is no certificate in this")
-                .help("write `{ certificate = FILE }`, `{ certificate = FILE, key = FILE }` or `{ folder = DIR }`")),
+                .help("write `{ certificate = FILE }`, `{ certificate = FILE, key = FILE }`, `{ folder = DIR }` or `{ auto = [NAME] }`")),
         }
     }
 }
@@ -80,7 +96,7 @@ fn wrong_pair(error: &PairError, place: &Place<'_, '_>) -> Finding {
     Finding::new(place.key(at).span(), error.to_string())
 }
 
-pub(super) fn authorities(
+pub(in super::super) fn authorities(
     path: &Path,
     place: &Place<'_, '_>,
 ) -> Result<Vec<CertificateDer<'static>>, Finding> {
@@ -89,7 +105,7 @@ pub(super) fn authorities(
         .map_err(|error| Finding::new(place.span(), format!("{} cannot be used: {error}", path.display())))
 }
 
-fn pem(path: &Path, place: &Place<'_, '_>) -> Result<Vec<u8>, Finding> {
+pub(in super::super) fn pem(path: &Path, place: &Place<'_, '_>) -> Result<Vec<u8>, Finding> {
     plain_file::read(path, LARGEST)
         .map_err(|error| Finding::new(place.span(), format!("cannot read {}: {error}", path.display())))
 }

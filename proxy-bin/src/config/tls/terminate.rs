@@ -2,25 +2,30 @@
 
 use std::sync::Arc;
 
+use proxy_acme::Name;
 use proxy_dataplane::settings::Terminate;
 use proxy_tls::{ServerOptions, server_config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::super::acme::{AcmeFile, Automatic, Names, wanted_names};
 use super::super::document::Place;
+use super::super::file::RouteFile;
 use super::super::finding::Finding;
-use super::certificate::{CertificatesFile, wrong_source};
+use super::certificate::wrong_source;
+use super::sources::SourcesFile;
 use super::words::{Protocol, Tickets, TruncatedFile, VersionFile, protocols, two};
-use crate::certificates::{Selection, Wanted};
+use crate::certificates::{Selection, Source, Wanted};
 
 /// How the client's TLS ends here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TerminateFile {
-    /// The certificates, each for the names that it has: a client gets the one for the name that it asks for, and of an ECDSA and an RSA
+    /// The certificates: `"auto"`, they are obtained for the names in the route's `domains`, as `[acme]` has it, or a list, in which
+    /// `{ auto = [names] }` stands for some that are obtained. Each is for the names that it has: a client gets the one for the name that it asks for, and of an ECDSA and an RSA
     /// one for the same name the first that it takes, ECDSA before RSA. Files and folders are watched: what has changed is taken over
     /// without a reload, whole or not at all.
-    certificates: Vec<CertificatesFile>,
+    certificates: SourcesFile,
     /// Whether a client that asks for no name, or for one that none of them is for, is refused. If not, it gets the first one. Default
     /// false.
     #[serde(default)]
@@ -44,36 +49,87 @@ pub(super) struct TerminateFile {
     truncated: TruncatedFile,
 }
 
+/// What its certificates depend on, beside what is written of its TLS.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'f> {
+    /// The route.
+    pub(super) file: &'f RouteFile,
+    pub(super) acme: Option<&'f AcmeFile>,
+}
+
+/// The certificates that it asks for.
+pub(super) struct Asked {
+    pub(super) wanted: Wanted,
+    /// Which entry of the list each source is from.
+    entries: Vec<usize>,
+    /// Those of them that are obtained.
+    names: Vec<Name>,
+}
+
 impl TerminateFile {
+    /// Whether its certificates depend on the route's own names.
+    pub(super) fn is_for_domains(&self) -> bool {
+        self.certificates == SourcesFile::Auto
+    }
+
     /// The certificates that it asks for.
-    pub(super) fn wanted(&self, place: &Place<'_, '_>) -> Result<Wanted, Finding> {
+    pub(super) fn asked(&self, around: Around<'_>, place: &Place<'_, '_>) -> Result<Asked, Finding> {
         let all = place.key("certificates");
-        if self.certificates.is_empty() {
-            let title = "there is no certificate to end TLS with";
-            return Err(Finding::new(all.span(), title).label("at least one has to be here"));
+        let (mut sources, mut entries, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut obtain = |wanted: Names<'_>, entry: usize, place: &Place<'_, '_>| {
+            let wanted = wanted_names(wanted, around.acme, place)?;
+            names.extend(wanted.iter().cloned());
+            let files = wanted.iter().filter_map(|name| around.acme.map(|acme| acme.kept_at(&name.name)));
+            Ok(files.map(|file| (Source::Obtained(file), entry)).collect::<Vec<_>>())
+        };
+        let mut add = |source: Source, entry: usize| {
+            sources.push(source);
+            entries.push(entry);
+        };
+        match &self.certificates {
+            SourcesFile::Auto => {
+                let of_route = Names::Domains(&around.file.matches.domains);
+                obtain(of_route, 0, &all)?.into_iter().for_each(|(source, entry)| add(source, entry));
+            }
+            SourcesFile::Listed(listed) if listed.is_empty() => {
+                let title = "there is no certificate to end TLS with";
+                return Err(Finding::new(all.span(), title).label("at least one has to be here"));
+            }
+            SourcesFile::Listed(listed) => {
+                for (at, one) in listed.iter().enumerate() {
+                    let place = all.index(at);
+                    match one.names(&place)? {
+                        Some(names) => {
+                            let obtained = obtain(Names::Listed(names), at, &place.key("auto"))?;
+                            obtained.into_iter().for_each(|(source, entry)| add(source, entry));
+                        }
+                        None => add(one.source(&place)?, at),
+                    }
+                }
+            }
         }
-        let sources = self.certificates.iter().enumerate().map(|(at, one)| one.source(&all.index(at)));
-        Ok(Wanted { sources: sources.collect::<Result<_, _>>()?, default: !self.strict_sni })
+        Ok(Asked { wanted: Wanted { sources, default: !self.strict_sni }, entries, names })
     }
 }
 
-/// What becomes of it for `route`, with certificates that were read for all routes together.
+/// What becomes of it for a route, with certificates that were read for all routes together; and those of them that are obtained, if any
+/// are.
 pub(super) fn terminating(
-    (file, route): (&TerminateFile, &Arc<str>),
+    (file, around): (&TerminateFile, Around<'_>),
     selection: &Selection,
     place: &Place<'_, '_>,
-) -> Result<Terminate, Vec<Finding>> {
-    let wanted = file.wanted(place).map_err(|finding| vec![finding])?;
+) -> Result<(Terminate, Option<Automatic>), Vec<Finding>> {
+    let Asked { wanted, entries, names } = file.asked(around, place).map_err(|finding| vec![finding])?;
     let all = place.key("certificates");
-    let wrong = wanted.sources.iter().enumerate().flat_map(|(at, source)| {
+    let wrong = wanted.sources.iter().zip(&entries).flat_map(|(source, at)| {
         let errors = selection.wrong(source);
-        errors.iter().map(|error| wrong_source(error, &all.index(at))).collect::<Vec<_>>()
+        errors.iter().map(|error| wrong_source(error, &all.index(*at))).collect::<Vec<_>>()
     });
     let wrong: Vec<_> = wrong.collect();
     if !wrong.is_empty() {
         return Err(wrong);
     }
-    let store = selection.store(wanted, Arc::clone(route));
+    let store = selection.store(wanted, around.file.name.shared());
     let options = ServerOptions::default()
         .min_version(file.min_version.into())
         .alpn(protocols(&file.alpn))
@@ -82,5 +138,7 @@ pub(super) fn terminating(
     let config = config.map_err(|error| {
         vec![Finding::new(place.span(), format!("TLS cannot be ended like this: {error}"))]
     })?;
-    Ok(Terminate { config, certificates: store, truncated: file.truncated.into() })
+    let automatic = Some(Automatic { names, store: Arc::clone(&store) });
+    let terminate = Terminate { config, certificates: store, truncated: file.truncated.into() };
+    Ok((terminate, automatic.filter(|automatic| !automatic.names.is_empty())))
 }

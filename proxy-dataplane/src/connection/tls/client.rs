@@ -6,8 +6,9 @@ use proxy_conn::{Cause, ConnGuard, Verdict};
 use proxy_core::hello::{ClientHello, HelloReader, Progress};
 use proxy_core::stream::Lent;
 use proxy_core::{ReadAhead, Side, Stream};
-use proxy_tls::{Agreed, Failed, HandshakeError, TlsStream, accept};
+use proxy_tls::{Agreed, CertificateStore, Failed, HandshakeError, HandshakeFault, TlsStream, accept};
 
+use super::super::challenge;
 use super::super::passage::Passage;
 use crate::handshakes::Handshakes;
 use crate::settings::{Terminate, Truncated};
@@ -27,11 +28,17 @@ pub(super) async fn terminated<'c, S: Stream, D>(
         let name = passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
         conn.learn(|facts| facts.server_name = name);
     }
+    let answering = passage.proxy.settings.answering.as_ref();
+    // Where no route of the port asks for a name, the hello was not read before.
+    if let Some((name, config)) = answering.and_then(|to| challenge::pending(to, passage.hello.as_ref())) {
+        return Err(challenge::by_handshake(conn, &name, config, accepted, ahead).await);
+    }
     let handshakes = &passage.proxy.handshakes;
     let shaken = accept(Lent(accepted), Arc::clone(&terminate.config), ahead.into_bytes()).await;
     let mut stream = shaken.map_err(|Failed { error, .. }| {
         handshakes.failed(Side::Client, error.fault());
-        refused(conn, &error, passage.hello.as_ref())
+        let name = passage.hello.as_ref().and_then(|hello| hello.server_name.as_deref());
+        refused(conn, &error, name, &terminate.certificates)
     })?;
     conn.spent_on_handshake(counted);
     note(conn, &stream.agreed(), handshakes);
@@ -75,15 +82,23 @@ async fn read_hello<S: Stream>(client: &S, ahead: &mut ReadAhead, most: usize) -
     clippy::wildcard_enum_match_arm,
     reason = "an error may grow; what it grows by is told in its own words"
 )]
-fn refused(conn: &ConnGuard, error: &HandshakeError, hello: Option<&ClientHello>) -> Verdict {
+fn refused(
+    conn: &ConnGuard,
+    error: &HandshakeError,
+    name: Option<&str>,
+    certificates: &CertificateStore,
+) -> Verdict {
     match error {
         HandshakeError::Io(error) => Verdict::lost(conn, Side::Client, error),
         HandshakeError::Left => {
             Verdict::explained(conn, Cause::ClientLeft, "it ended before its TLS handshake was done")
         }
         error => {
-            let name = hello.and_then(|hello| hello.server_name.as_deref()).unwrap_or("none");
-            let detail = format!("{}: {error} (server name {name})", error.fault());
+            let missing = name.filter(|_| error.fault() == HandshakeFault::NoCertificate);
+            let awaited = missing.and_then(|name| certificates.awaited(name));
+            let awaited = awaited.map(|how| format!("; {how}")).unwrap_or_default();
+            let name = name.unwrap_or("none");
+            let detail = format!("{}: {error} (server name {name}{awaited})", error.fault());
             Verdict::explained(conn, Cause::TlsFailed, detail).in_order()
         }
     }
