@@ -59,6 +59,8 @@ pub struct Facts {
     pub nameless: Option<Box<str>>,
     /// What its client's TLS has come to, where it ends here.
     pub tls: Option<Box<TlsFacts>>,
+    /// The hop that it came from, by the name in the certificate that this has proven to be its own.
+    pub hop: Option<Box<str>>,
     /// The route it took; it is counted under it from then on.
     pub route: Option<Tally>,
     /// The target it reached, or was last trying to reach; it is counted under it from then on.

@@ -44,6 +44,11 @@ pub enum CertificateError {
     /// No certificate in the text.
     #[error("there is no certificate in it: it has to have lines with -----BEGIN CERTIFICATE-----")]
     NoCertificate,
+    /// No list of revoked certificates in the text.
+    #[error(
+        "there is no list of revoked certificates in it: it has to have lines with -----BEGIN X509 CRL-----"
+    )]
+    NoRevocationList,
     /// No private key in the text.
     #[error("there is no private key in it: it has to have lines with -----BEGIN PRIVATE KEY-----")]
     NoKey,

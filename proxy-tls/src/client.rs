@@ -6,7 +6,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::{
     CertificateError as Refused, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
@@ -92,6 +92,17 @@ pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>
         .collect::<Result<_, _>>()
         .map_err(|error| CertificateError::Pem(error.to_string()))?;
     if all.is_empty() { Err(CertificateError::NoCertificate) } else { Ok(all) }
+}
+
+/// The lists of revoked certificates (CRL) of a PEM text.
+///
+/// # Errors
+/// Where there is none, or the text is broken.
+pub fn revoked_from_pem(text: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, CertificateError> {
+    let all: Vec<_> = CertificateRevocationListDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| CertificateError::Pem(error.to_string()))?;
+    if all.is_empty() { Err(CertificateError::NoRevocationList) } else { Ok(all) }
 }
 
 /// A client's configuration.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
-use rustls::{AlertDescription, CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error, OtherError};
 
 /// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +152,16 @@ fn of_alert(alert: AlertDescription) -> HandshakeFault {
     }
 }
 
+/// Why a certificate was refused that is good in itself, in words that need no more.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refusal(String);
+
+/// The same as an error of the library's.
+pub(crate) fn refusal(why: String) -> Error {
+    Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Refusal(why)))))
+}
+
 /// An error in words that say what to do.
 struct Said<'e>(&'e Error);
 
@@ -203,6 +214,7 @@ fn certificate(error: &CertificateError) -> String {
                 .to_owned()
         }
         CertificateError::Revoked => "the peer's certificate is revoked".to_owned(),
+        CertificateError::Other(other) if other.0.is::<Refusal>() => other.0.to_string(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("the peer's certificate is for other names ({error})")
         }

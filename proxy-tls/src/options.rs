@@ -6,6 +6,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::TLS13;
 use rustls::{SupportedProtocolVersion, server};
 
+use crate::client_auth::ClientAuth;
 use crate::store::CertificateStore;
 use crate::tickets::TicketKeys;
 
@@ -51,11 +52,13 @@ pub struct ServerOptions {
     /// Session tickets for each handshake of TLS 1.3. With 0 no session is resumed there, and a client that writes and closes without
     /// reading loses nothing by tickets that it left unread.
     pub tickets: u8,
+    /// Which clients are taken by their certificates; None where clients are asked for none. No session is resumed where they are.
+    pub clients: Option<ClientAuth>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        Self { min_version: Version::V12, alpn: Vec::new(), tickets: 2 }
+        Self { min_version: Version::V12, alpn: Vec::new(), tickets: 2, clients: None }
     }
 }
 
@@ -77,6 +80,12 @@ impl ServerOptions {
     pub fn tickets(self, tickets: u8) -> Self {
         Self { tickets, ..self }
     }
+
+    /// Which clients are taken by their certificates.
+    #[must_use]
+    pub fn clients(self, clients: Option<ClientAuth>) -> Self {
+        Self { clients, ..self }
+    }
 }
 
 /// A server's configuration with these certificates, and with tickets of these keys.
@@ -90,11 +99,20 @@ pub fn server_config(
 ) -> Result<Arc<rustls::ServerConfig>, rustls::Error> {
     let builder = rustls::ServerConfig::builder_with_provider(provider());
     let builder = builder.with_protocol_versions(options.min_version.upwards())?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    let builder = match &options.clients {
+        Some(clients) => builder.with_client_cert_verifier(Arc::clone(&clients.0)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(certificates);
     config.alpn_protocols.clone_from(&options.alpn);
+    config.session_storage = Arc::new(server::NoServerSessionStorage {});
+    if options.clients.is_some() {
+        // A session that is resumed is not asked for its certificate again: not when it has expired, nor when it was revoked.
+        config.send_tls13_tickets = 0;
+        return Ok(Arc::new(config));
+    }
     config.send_tls13_tickets = options.tickets.into();
     // State in the ticket rather than in a table here: it is bounded whatever clients do, and resumes on every worker.
     config.ticketer = tickets.ticketer(options);
-    config.session_storage = Arc::new(server::NoServerSessionStorage {});
     Ok(Arc::new(config))
 }

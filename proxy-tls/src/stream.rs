@@ -13,6 +13,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::agreed::Agreed;
 use crate::error::truncated;
+use crate::identity::Identity;
 use crate::session::Session;
 use crate::wire;
 
@@ -68,6 +69,13 @@ impl<S> TlsStream<S> {
     #[must_use]
     pub fn agreed(&self) -> Agreed {
         Agreed::of(self.tls.lock().session.common())
+    }
+
+    /// Who the peer has proven to be: what its certificate says; None where it presented none.
+    #[must_use]
+    pub fn peer_identity(&self) -> Option<Identity> {
+        let tls = self.tls.lock();
+        Identity::of(tls.session.common().peer_certificates()?.first()?)
     }
 
     /// The certificates that the peer presented, its own first; none where none were asked for.

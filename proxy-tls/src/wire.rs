@@ -1,4 +1,4 @@
-//! One buffer a thread for what goes over the wire: read into it before it is decrypted, written from it after it was encrypted.
+//! A buffer a thread for what goes over the wire: read into it before it is decrypted, written from it after it was encrypted.
 
 use std::cell::RefCell;
 
@@ -15,10 +15,24 @@ pub(crate) const RECORD: usize = 5 + 16 * 1024 + 2048;
 const OVERHEAD: usize = 32;
 
 thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(empty());
+    /// The same for TLS inside of TLS: a client's within that of a hop.
+    static INSIDE: RefCell<Box<[u8]>> = RefCell::new(empty());
 }
 
-/// Lends the thread's buffer to `f`, which must not come back here: it calls nothing but a plain stream's read or write.
+fn empty() -> Box<[u8]> {
+    vec![0; SIZE].into_boxed_slice()
+}
+
+/// Lends a buffer of the thread to `f`. It calls nothing but the read or the write of the stream below, which may come back here once
+/// where that speaks TLS, too.
 pub(crate) fn with<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
-    BUFFER.with_borrow_mut(|buffer| f(buffer))
+    BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+        Ok(mut buffer) => f(&mut buffer),
+        Err(_) => INSIDE.with(|inside| match inside.try_borrow_mut() {
+            Ok(mut inside) => f(&mut inside),
+            // Deeper than any proxy here nests it.
+            Err(_) => f(&mut empty()),
+        }),
+    })
 }

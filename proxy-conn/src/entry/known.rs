@@ -57,6 +57,7 @@ struct Rare {
     server_name: Option<Box<str>>,
     nameless: Option<Box<str>>,
     tls: Option<Box<TlsFacts>>,
+    hop: Option<Box<str>>,
 }
 
 impl Known {
@@ -69,6 +70,7 @@ impl Known {
             server_name: rare.and_then(|rare| rare.server_name.clone()),
             nameless: rare.and_then(|rare| rare.nameless.clone()),
             tls: rare.and_then(|rare| rare.tls.clone()),
+            hop: rare.and_then(|rare| rare.hop.clone()),
             route: self.route.clone(),
             target: self.target.clone(),
         }
@@ -85,6 +87,7 @@ impl Known {
             server_name: rare.server_name,
             nameless: rare.nameless,
             tls: rare.tls,
+            hop: rare.hop,
             route: self.route.take(),
             target: self.target.take(),
         }
@@ -92,12 +95,13 @@ impl Known {
 
     /// Puts facts here, in place of what was known.
     pub(super) fn put(&mut self, facts: Facts) {
-        let Facts { client, previous, server_name, nameless, tls, route, target } = facts;
-        let any_rare = !previous.is_empty() || server_name.is_some() || nameless.is_some() || tls.is_some();
+        let Facts { client, previous, server_name, nameless, tls, hop, route, target } = facts;
+        let named = server_name.is_some() || nameless.is_some() || hop.is_some();
+        let any_rare = named || !previous.is_empty() || tls.is_some();
         self.client = client.map(|client| Packed::of(client.socket_addr()));
         self.route = route;
         self.target = target;
-        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless, tls }));
+        self.rare = any_rare.then(|| Box::new(Rare { previous, server_name, nameless, tls, hop }));
     }
 
     pub(super) const fn route(&self) -> Option<&Tally> {
@@ -142,8 +146,10 @@ mod tests {
                 ("a", Some("y"), None, true),
                 ("", None, Some("why"), false),
                 ("", None, None, true),
+                ("", None, None, false),
             ];
-            for (previous, name, nameless, tls) in rare {
+            for (nth, (previous, name, nameless, tls)) in rare.into_iter().enumerate() {
+                let hop = nth == 6;
                 let mut known = Known::default();
                 let facts = Facts {
                     client: client.map(|client| ClientAddr::new(client.parse().unwrap())),
@@ -151,6 +157,7 @@ mod tests {
                     server_name: name.map(Into::into),
                     nameless: nameless.map(Into::into),
                     tls: tls.then(Box::default),
+                    hop: hop.then(|| "outer".into()),
                     route: Some("route".into()),
                     target: Some("target".into()),
                 };
@@ -158,7 +165,7 @@ mod tests {
                 assert_eq!(format!("{:?}", known.facts()), format!("{facts:?}"));
                 assert_eq!(
                     known.rare.is_some(),
-                    !(previous.is_empty() && name.is_none() && nameless.is_none() && !tls)
+                    !(previous.is_empty() && name.is_none() && nameless.is_none() && !tls && !hop)
                 );
                 assert_eq!(format!("{:?}", known.take()), format!("{facts:?}"));
                 assert_eq!(format!("{:?}", known.facts()), format!("{:?}", Facts::default()));
