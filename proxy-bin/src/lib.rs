@@ -8,6 +8,7 @@
 //! - [`control`]: the handle by which a running proxy is looked at and changed: reload, drain, stop;
 //! - [`logging`](logging::AccessLog): one line for each connection, at its end;
 //! - [`handover`]: a new process takes the listening sockets over;
+//! - [`hop_cert`]: certificates by which hops prove to each other that they are;
 //! - [`systemd`], [`watchdog`]: what the service manager is told;
 //! - [`privileges`]: what the process gives up;
 //! - [`logging`]: where lines go and which of them, changeable while it runs;
@@ -25,6 +26,7 @@ pub mod control;
 pub mod demo;
 mod descriptors;
 pub mod handover;
+pub mod hop_cert;
 pub mod logging;
 pub mod man;
 pub mod plain_file;

@@ -8,6 +8,7 @@ mod signals;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use proxy_bin::admin::AdminError;
@@ -17,7 +18,7 @@ use proxy_bin::man;
 use proxy_bin::server::StartError;
 use proxy_bin::told::{NO_SUCH_BIND, NO_SUCH_LISTEN, told};
 use proxy_cli::access::Access;
-use proxy_cli::{Cli, Command, Operate};
+use proxy_cli::{Cli, Command, HopCert, Operate};
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_dataplane::descriptors;
 use proxy_dataplane::server::StartError as PlaneError;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             }
         },
         Some(Command::Check { files, strict }) => check::check(&files, strict),
+        Some(Command::HopCert(asked)) => hop_cert(&asked),
         Some(Command::Schema) => schema(),
         Some(Command::Operate(command)) => operate(*command, &access),
         Some(Command::Man { folder }) => man(folder.as_deref()),
@@ -96,6 +98,10 @@ pub(crate) fn fit(path: &Path, config: Result<Config, LoadError>) -> Option<Conf
             None
         }
     }
+}
+
+fn hop_cert(asked: &HopCert) -> anyhow::Result<ExitCode> {
+    printed(proxy_bin::hop_cert::hop_cert(asked, SystemTime::now())?.as_bytes())
 }
 
 fn schema() -> anyhow::Result<ExitCode> {

@@ -89,7 +89,9 @@ impl Cli {
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommands(|subcommand| {
         let meaningless = match subcommand.get_name() {
-            "run" | "check" | "schema" | "demo" | "man" | "completions" => access::hidden_options(),
+            "run" | "check" | "hop-cert" | "schema" | "demo" | "man" | "completions" => {
+                access::hidden_options()
+            }
             _ => Vec::new(),
         };
         subcommand.args(meaningless)
@@ -102,6 +104,7 @@ Examples:
   smartproxy demo --outer 9001 --inner 9002 --backend 9003
   smartproxy check proxy.toml         say what is wrong with a configuration, with line and column
   smartproxy check outer.toml inner.toml      and whether the hops of a chain fit each other
+  smartproxy hop-cert outer inner     certificates for two hops that prove to each other that they are
   smartproxy run proxy.toml           run it; SIGTERM or Ctrl-C stops it, a second one at once
   smartproxy status                   how a running proxy is, on one screen
   smartproxy history api --span 6h    what was of a route: connections, failures, bytes
@@ -135,6 +138,11 @@ pub enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Make certificates by which hops prove to each other that they are.
+    ///
+    /// In the folder there are then an authority of these hops' own (hop-authority.pem, which no hop needs) and a file for each hop,
+    /// which its configuration names by `hop`. Run again, it renews them.
+    HopCert(HopCert),
     /// Print the JSON schema of the configuration, for editors.
     Schema,
     /// Run the embedded chain: outer proxy, inner proxy, demo backend.
@@ -180,6 +188,24 @@ impl ConfigFile {
         }
         Ok(path)
     }
+}
+
+/// Which certificates of hops to make.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HopCert {
+    /// The hops: NAME.pem is made for each, or made anew. If none is given: all that have a file in the folder.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The folder of the files.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub folder: PathBuf,
+    /// For how many days the certificates of the hops are valid. That of an authority is for ten years.
+    #[arg(long, value_name = "COUNT", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub days: u32,
+    /// Put another authority in the place of the present one: a step each time, three in all, between which the files are taken to the
+    /// hops. No connection is lost.
+    #[arg(long)]
+    pub next_authority: bool,
 }
 
 /// The ports of the embedded chain, all on 127.0.0.1. Where somebody has one of the usual ones, the next that is free stands in for
