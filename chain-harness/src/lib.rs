@@ -73,6 +73,6 @@ pub use process::Process;
 pub use processes::{Processes, inner_process};
 pub use scenario::{open_descriptors, room_for_descriptors, scenario};
 pub use smartproxy::Smartproxy;
-pub use tls::{Deciphered, Root, TlsWire, Trusting};
+pub use tls::{Deciphered, Own, Root, TlsWire, Trusting};
 pub use wait::{PATIENCE, eventually, settled, within};
 pub use wire::{Ending, Received, Wire};

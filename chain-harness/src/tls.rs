@@ -7,7 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+    DnType, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::crypto::aws_lc_rs::{default_provider, kx_group};
@@ -22,7 +25,23 @@ use crate::wire::{Ending, Wire};
 /// Who certifies the backends of a test, and whom alone its clients trust.
 pub struct Root {
     issuer: CertifiedIssuer<'static, KeyPair>,
+    roots: Arc<RootCertStore>,
     connector: TlsConnector,
+}
+
+/// A client's certificate with its key.
+pub struct Own {
+    certificate: Certificate,
+    key: KeyPair,
+    serial: SerialNumber,
+}
+
+impl Own {
+    /// It and its key, in PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem() + &self.key.serialize_pem()
+    }
 }
 
 impl Root {
@@ -37,7 +56,58 @@ impl Root {
         let issuer = CertifiedIssuer::self_signed(params, key()).expect("it signs itself");
         let mut roots = RootCertStore::empty();
         roots.add(issuer.der().clone()).expect("it was just made");
-        Self { issuer, connector: connector(roots) }
+        let roots = Arc::new(roots);
+        Self { issuer, connector: connector((*roots).clone()), roots }
+    }
+
+    /// A certificate of a client of this common name, and with these for its alternative names.
+    #[must_use]
+    pub fn own(&self, common_name: &str, names: &[&str]) -> Own {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let (mut params, key) = (CertificateParams::new(names).expect("they are names of hosts"), key());
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        // Of a random key, and so of no other.
+        let serial = SerialNumber::from_slice(key.public_key_raw().get(1..9).unwrap_or_default());
+        params.serial_number = Some(serial.clone());
+        let certificate = params.signed_by(&key, &self.issuer).expect("the root signs");
+        Own { certificate, key, serial }
+    }
+
+    /// A list that says that these are revoked, in PEM.
+    #[must_use]
+    pub fn revoked(&self, revoked: &[&Own]) -> String {
+        let one = |own: &&Own| RevokedCertParams {
+            serial_number: own.serial.clone(),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(4000, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(one).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let signed = list.signed_by(&self.issuer).expect("the root signs");
+        signed.pem().expect("it can be written")
+    }
+
+    /// Connects as whoever has this certificate.
+    ///
+    /// # Errors
+    /// Where the handshake fails, as far as the client is told: in TLS 1.3 it hears of a refusal when it reads.
+    pub async fn try_connect_as(&self, own: &Own, addr: SocketAddr, name: &str) -> io::Result<TlsWire> {
+        let config = ClientConfig::builder_with_provider(provider());
+        let config = config.with_safe_default_protocol_versions().expect("the provider has both versions");
+        let key = PrivateKeyDer::Pkcs8(own.key.serialize_der().into());
+        let config = config.with_root_certificates(Arc::clone(&self.roots));
+        let config = config.with_client_auth_cert(vec![own.certificate.der().clone()], key);
+        let connector = TlsConnector::from(Arc::new(config.expect("the key is the certificate's")));
+        let name = ServerName::try_from(name.to_owned()).expect("it is a name of a host");
+        let wire = Wire::connect(addr).await;
+        Ok(TlsWire::on(within(PATIENCE, connector.connect(name, wire)).await?.into()))
     }
 
     /// A server with a certificate for `names`, which may begin with `*.`.

@@ -314,14 +314,16 @@ fn resolve(
     let file = &file;
     origin.in_pieces = document.is_in_pieces();
     let breaker = file.breaker.over(&BreakerOptions::default());
+    let tls =
+        tls::Loaded::of((&file.listeners, &routes), file.acme.as_ref(), (document, registry), errors);
     let mut defaults = Defaults {
         pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),
         at_limit: file.limits.at_limit,
         breaker,
-        groups: Groups::new((file, &routes), &breaker),
+        groups: Groups::new((file, &routes), &breaker, &tls),
         egress: Arc::new(egress::of_file(file)),
-        tls: tls::Loaded::of(&routes, file.acme.as_ref(), document, registry, errors),
+        tls,
     };
     check_tables((file, &routes), &defaults, document, errors);
     let (acme, answering) = acme::resolved((file, &routes), defaults.tls.take_automatic(), document, errors);
@@ -330,7 +332,7 @@ fn resolve(
     let of_groups = group::unused(file, &routes, document);
     let of_limits = limits::warnings(file, &routes, document);
     route::check(&routes, document, errors);
-    let listeners = listener::expand(file, &routes, document, errors);
+    let listeners = listener::expand((file, &defaults.tls), &routes, document, errors);
     let routes = route::table(routes, &defaults, document, errors);
     let routes = routes.filter(|_| !document.is_wounded())?;
     loops::check(&routes, &listeners, document, errors);

@@ -66,6 +66,9 @@ fn facts(connection: &Connection) -> Vec<(&'static str, String)> {
     for (more, fact) in tls(connection.tls.as_ref()).into_iter().enumerate() {
         facts.insert(at + more, fact);
     }
+    if let Some(hop) = &connection.hop {
+        facts.insert(6, ("hop", hop.clone()));
+    }
     if !connection.previous.is_empty() {
         facts.insert(1, ("hops before", connection.previous.join(" / ")));
     }

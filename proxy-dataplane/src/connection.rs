@@ -1,7 +1,7 @@
 //! The life of one connection.
 //!
 //! ```text
-//! accept ─► header ─► peek ─► route ─► (tls) ─► admit ─► dial ─► relay ─► (drain) ─► gone
+//! accept ─► [hop] ─► header ─► peek ─► route ─► (tls) ─► admit ─► dial ─► relay ─► (drain) ─► gone
 //! ```
 //!
 //! One task runs `serve`, and its frame owns everything: the guard, the two streams, the permits. A stage takes what the
@@ -22,6 +22,7 @@ mod deadline;
 mod dial;
 mod found;
 mod header;
+mod hop;
 mod origin;
 mod passage;
 mod peek;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Phase, Verdict};
 use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
+use tokio_util::either::Either;
 
 use crate::generation::{Capacity, ListenerInForce};
 use crate::settings::Greeting;
@@ -120,8 +122,22 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
     }
 }
 
-/// Every stage in order; the first that cannot go on says why.
-async fn live<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
+/// Every stage in order; the first that cannot go on says why. Where hops are taken, all of them within a hop's TLS.
+fn live<'l, S: Stream, D: Dial>(
+    conn: &'l ConnGuard,
+    client: &'l S,
+    admission: &'l mut Admission<D>,
+) -> impl Future<Output = Verdict> + Send + use<'l, S, D> {
+    let at = admission.start.as_ref().map(|start| &start.listener);
+    match at.filter(|at| at.at.config.hop.is_some()).cloned() {
+        // Boxed: what it holds, every plain connection would have room for.
+        Some(at) => Either::Left(Box::pin(hop::live(conn, client, admission, at))),
+        None => Either::Right(served(conn, client, admission)),
+    }
+}
+
+/// The stages over a stream of the client's.
+async fn served<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
     let (plain, secured) = Way::apart(establish(conn, client, admission).await);
     if let Some(secured) = identity(secured) {
         // Both are moved as wholes: what a match leaves behind, every plain connection would have room for.
@@ -184,7 +200,7 @@ async fn establish<'p, S: Stream, D: Dial>(
 /// Whether anything has to be read of a connection before it has a route.
 fn may_wait<D>(conn: &ConnGuard, listener: &ListenerInForce<D>) -> bool {
     let ListenerInForce { at, proxy } = listener;
-    at.config.accept_proxy.greeting(conn.peer().ip()) != Greeting::Plain
+    at.config.greeting(conn.peer().ip()) != Greeting::Plain
         || proxy.settings.routes.needs_hello(at.config.port)
         || challenge::may_be_asked(proxy.settings.answering.as_ref(), at.config.port)
 }

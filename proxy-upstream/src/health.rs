@@ -33,6 +33,8 @@ use tokio::time::Instant;
 
 pub use cause::{Finding, HealthCause};
 pub use judge::{Judge, Standing};
+#[cfg(feature = "tls")]
+pub use options::Inside;
 pub use options::{
     CheckHeader, CheckKind, CheckOptions, HealthOptions, HttpCheck, OutlierOptions, StatusRange,
 };

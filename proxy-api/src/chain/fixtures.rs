@@ -16,6 +16,7 @@ pub(super) fn connection(id: &str, phase: &str) -> Connection {
         listener: "127.0.0.1:9001".to_owned(),
         server_name: None,
         tls: None,
+        hop: None,
         route: Some("web".to_owned()),
         target: Some("127.0.0.1:9002".to_owned()),
         pool: Some("chain".to_owned()),

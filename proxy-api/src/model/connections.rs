@@ -49,6 +49,9 @@ pub struct Connection {
     /// What is known of its client's TLS; null where nothing is.
     #[serde(default)]
     pub tls: Option<Tls>,
+    /// The hop that it came from, by the name in the certificate that this has proven to be its own.
+    #[serde(default)]
+    pub hop: Option<String>,
     /// Its route.
     pub route: Option<String>,
     /// The target it reached, or was last trying to reach.

@@ -57,6 +57,7 @@ pub fn connection<P: AsRef<str>>(
         listener: view.listener.to_string(),
         server_name: facts.server_name.as_deref().map(str::to_owned),
         tls: facts.tls.as_deref().map(tls),
+        hop: facts.hop.as_deref().map(str::to_owned),
         route: facts.route.as_deref().map(str::to_owned),
         target: facts.target.as_deref().map(str::to_owned),
         pool: pool.map(|name| name.as_ref().to_owned()),

@@ -102,7 +102,10 @@ fn some_of(names: impl Iterator<Item = String>) -> String {
 
 /// Whether all connections of a hop come from another proxy, which is in none of the files.
 fn has_one_before(hop: &Config) -> bool {
-    hop.settings.listeners.iter().all(|at| matches!(at.accept_proxy, AcceptProxy::Required(_)))
+    hop.settings
+        .listeners
+        .iter()
+        .all(|at| at.hop.is_some() || matches!(at.accept_proxy, AcceptProxy::Required(_)))
 }
 
 /// One of the two, and its text, which is read again only where there is something to say of it: for the place.

@@ -28,7 +28,7 @@ use super::limits::Limits;
 use super::log::Log;
 use super::process::Process;
 use super::send_proxy::{ProxyV1File, ProxyV2File, SendProxyFile};
-use super::tls::TlsFile;
+use super::tls::{HopFile, TlsFile};
 use super::written::{Dns, ProxyProtocol, Reload};
 use proxy_values::choice::{self, Choice};
 
@@ -171,6 +171,11 @@ pub(super) struct ListenerFile {
     /// says nothing, since its server is to speak first, is so after `proxy_header_timeout`. A peer that closes without a
     /// word, as plain health checks do, has left. Default `"off"`: a header is data like any other.
     pub(super) accept_proxy: AcceptProxy,
+    /// Other hops are taken here and nobody else: each proves by its certificate that it is one, in TLS that comes before anything else,
+    /// and sends a PROXY header inside of it, which is believed whatever its address. The file `"/etc/smartproxy/hop.pem"` with the
+    /// identity of this hop (`smartproxy hop-cert` makes it), or a table. Not with `accept_proxy`. Default: anybody is taken, in the
+    /// clear.
+    pub(super) hop: Option<HopFile>,
     /// What becomes of a connection whose first bytes begin as TLS does but name no server that a route could go by (no whole
     /// ClientHello in `max_client_hello`, one that is malformed, a name that is none), on a port where some route asks for
     /// the name or the protocol: `"refuse"` resets it, for its backend might read a name where the proxy reads none;
@@ -191,6 +196,7 @@ impl Default for ListenerFile {
             bind: vec![BindAddr::Dual],
             backlog: BACKLOG,
             accept_proxy: AcceptProxy::Off,
+            hop: None,
             unreadable_hello: UnreadableHello::Refuse,
             max_connections: None,
             congestion: None,
@@ -264,6 +270,10 @@ pub(super) struct RouteFile {
     /// TLS is spoken to the backends; or both. Default `"passthrough"`.
     #[serde(default)]
     pub(super) tls: TlsFile,
+    /// The backends are other hops, which take hops on that port: they are gone to by TLS, each proves to the other that it is one, and
+    /// a PROXY header of version 2 goes inside, as `send_proxy = "v2"` and `next_hop = "smartproxy"` have it. What a client says is
+    /// inside as well, its own TLS too. The file with the identity of this hop, or a table, as of `[[listeners]]`. Default: none is.
+    pub(super) hop: Option<HopFile>,
 }
 
 impl RouteFile {
@@ -292,6 +302,7 @@ impl RouteFile {
             interface,
             mark,
             tls,
+            hop,
         } = self;
         *send_proxy == SendProxyFile::Off
             && next_hop.is_none()
@@ -309,6 +320,7 @@ impl RouteFile {
             && interface.is_none()
             && mark.is_none()
             && tls.is_passthrough()
+            && hop.is_none()
     }
 }
 

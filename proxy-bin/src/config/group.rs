@@ -19,7 +19,7 @@ use proxy_conn::BreakerOptions;
 use proxy_core::egress::{Interface, Mark};
 use proxy_core::{Bound, Congestion, Egress, Source};
 use proxy_dataplane::settings::{Action, Connections, GroupConfig};
-use proxy_upstream::health::CheckHeader;
+use proxy_upstream::health::{CheckHeader, Inside};
 use proxy_upstream::{Balance, Discovery, GroupOptions, HashKey, HealthOptions, Leaving, Percent};
 use proxy_values::choice::{self, Choice};
 use schemars::JsonSchema;
@@ -29,6 +29,7 @@ use super::breaker::BreakerFile;
 use super::document::{Document, Place};
 use super::egress::Own;
 use super::file::{ConfigFile, RouteFile};
+use super::tls::Loaded;
 use super::{egress, route};
 
 pub(super) use check::{check, unused};
@@ -204,11 +205,17 @@ pub(super) struct Groups(BTreeMap<Arc<str>, Arc<GroupConfig>>);
 
 impl Groups {
     /// Those of `file`, which `routes` are taken to, where a group that says nothing else has `breaker`.
-    pub(super) fn new((file, routes): (&ConfigFile, &[RouteFile]), breaker: &BreakerOptions) -> Self {
+    pub(super) fn new(
+        (file, routes): (&ConfigFile, &[RouteFile]),
+        breaker: &BreakerOptions,
+        tls: &Loaded,
+    ) -> Self {
         let drain_for = file.graceful_shutdown_timeout;
         let egress = egress::of_file(file);
         let resolve = |(name, group): (&GroupName, &GroupFile)| {
-            let health = group.health(check::sent(name, routes).unwrap_or_default(), drain_for);
+            let hop = tls.hop(check::as_hop(name, routes).0);
+            let hop = hop.map(|hop| Inside::new(Arc::clone(hop.client()), hop.fingerprint()));
+            let health = group.health((check::sent(name, routes).unwrap_or_default(), hop), drain_for);
             let name = name.shared();
             (Arc::clone(&name), Arc::new(group.resolved(name, (breaker, &egress), health)))
         };
@@ -227,9 +234,9 @@ impl Groups {
 }
 
 impl GroupFile {
-    fn health(&self, sent: CheckHeader, drain_for: Bound) -> HealthOptions {
+    fn health(&self, how: (CheckHeader, Option<Inside>), drain_for: Bound) -> HealthOptions {
         HealthOptions::default()
-            .check(self.check.as_ref().map(|check| check.resolved(sent)))
+            .check(self.check.as_ref().map(|check| check.resolved(how)))
             .on_down(self.on_down.into())
             .drain_for(drain_for)
             .outliers(self.outliers.as_ref().map(OutliersFile::resolved))

@@ -10,14 +10,21 @@ use super::acme::AcmeFile;
 use super::document::{Document, Place};
 use super::file::{ConfigFile, ListenerFile, RouteFile};
 use super::finding::Finding;
+use super::tls;
 
 /// Listening sockets at most. Each is held by every worker, and a route for all ports is a slip rather than a wish.
 pub(super) const MOST_SOCKETS: usize = 4096;
 
-fn resolved(file: &ListenerFile, whole: &ConfigFile, bind: BindAddr, port: u16) -> ListenerConfig {
+fn resolved(
+    file: &ListenerFile,
+    (whole, tls): (&ConfigFile, &tls::Loaded),
+    bind: BindAddr,
+    port: u16,
+) -> ListenerConfig {
     ListenerConfig {
         backlog: file.backlog,
         accept_proxy: file.accept_proxy.clone(),
+        hop: tls.hop(file.hop.as_ref()),
         unreadable_hello: file.unreadable_hello,
         max_connections: file.max_connections,
         at_limit: whole.limits.at_limit,
@@ -58,7 +65,7 @@ pub(super) fn warnings(file: &ConfigFile, document: &Document<'_>) -> Vec<Findin
 
 /// All listening sockets, by port.
 pub(super) fn expand(
-    file: &ConfigFile,
+    (file, tls): (&ConfigFile, &tls::Loaded),
     routes: &[RouteFile],
     document: &Document<'_>,
     findings: &mut Vec<Finding>,
@@ -71,6 +78,7 @@ pub(super) fn expand(
     let ports = merged(of_routes.chain(for_challenges).collect());
     for (index, table) in file.listeners.iter().enumerate() {
         check(table, &place(document, index), findings);
+        tls::check_listener(table, &place(document, index), findings);
         if !document.is_wounded() {
             known_ports(table, &ports, &place(document, index), routes, findings);
         }
@@ -80,7 +88,8 @@ pub(super) fn expand(
         findings.push(too_many(routes, document));
         return Vec::new();
     }
-    let mut sockets = Sockets { file, document, findings, reported: HashSet::new(), listeners: Vec::new() };
+    let mut sockets =
+        Sockets { file, tls, document, findings, reported: HashSet::new(), listeners: Vec::new() };
     for port in ports.into_iter().flat_map(|range| range.first()..=range.last()) {
         sockets.open(port);
         if sockets.listeners.len() > MOST_SOCKETS {
@@ -94,6 +103,7 @@ pub(super) fn expand(
 /// The sockets that were found so far.
 struct Sockets<'a, 'd, 't> {
     file: &'a ConfigFile,
+    tls: &'a tls::Loaded,
     document: &'d Document<'t>,
     findings: &'a mut Vec<Finding>,
     /// Pairs of table and bind address that are known to collide; one port of each is enough.
@@ -113,7 +123,7 @@ impl Sockets<'_, '_, '_> {
                 match claims.iter().find(|(taken, _)| collide(*taken, bind)) {
                     Some((taken, first)) => self.collision(port, (*taken, *first), (bind, claim)),
                     None => {
-                        self.listeners.push(resolved(table, self.file, bind, port));
+                        self.listeners.push(resolved(table, (self.file, self.tls), bind, port));
                         claims.push((bind, claim));
                     }
                 }
@@ -121,7 +131,7 @@ impl Sockets<'_, '_, '_> {
         }
         if claims.is_empty() {
             let table = ListenerFile::default();
-            self.listeners.push(resolved(&table, self.file, BindAddr::Dual, port));
+            self.listeners.push(resolved(&table, (self.file, self.tls), BindAddr::Dual, port));
         }
     }
 

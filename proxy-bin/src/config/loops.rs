@@ -139,7 +139,11 @@ impl<A: AsRef<[u8]>> Walk<'_, A> {
         });
         own.filter_map(|(nth, ip, listener)| {
             let peer = if ip.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { ip };
-            let client = match listener.accept_proxy.greeting(peer) {
+            // A hop is taken by hops alone, and takes nobody else.
+            if listener.hop.is_some() != route.tls.hop.is_some() {
+                return None;
+            }
+            let client = match listener.greeting(peer) {
                 Greeting::Header | Greeting::Either if route.send_proxy != SendProxy::Off => at.client,
                 Greeting::Plain | Greeting::Either => Some(peer),
                 Greeting::Header | Greeting::Refused => return None,

@@ -130,6 +130,7 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
         return;
     }
     send_proxy::check(file, place, findings);
+    tls::check_route(file, place, findings);
     too_early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
     egress::check(file, place, findings);

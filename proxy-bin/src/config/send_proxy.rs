@@ -83,6 +83,10 @@ fn content_of(file: &ProxyV2File, next_hop: NextHop) -> HeaderContent {
 
 /// What a route's part of the file comes to.
 pub(super) fn resolved(file: &RouteFile) -> SendProxy {
+    if file.hop.is_some() {
+        let content = file.proxy_v2.clone().unwrap_or_default();
+        return SendProxy::V2(content_of(&content, file.next_hop.unwrap_or(NextHop::Smartproxy)));
+    }
     match file.send_proxy {
         SendProxyFile::Off => SendProxy::Off,
         SendProxyFile::V1 => {
@@ -103,8 +107,8 @@ pub(super) fn resolved(file: &RouteFile) -> SendProxy {
 /// What is wrong with a route's part of it.
 pub(super) fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
     let sent = place.key("send_proxy");
-    // A wrong `send_proxy` has been cut out: nobody knows what it was to be.
-    let lost = place.is_wounded() && !sent.exists();
+    // A wrong `send_proxy` has been cut out: nobody knows what it was to be. A hop gets a header of version 2 in any case.
+    let lost = file.hop.is_some() || (place.is_wounded() && !sent.exists());
     let mut useless = |key: &'static str, needs: &str, why: &str| {
         let finding = Finding::new(place.key(key).span(), format!("`{key}` needs `send_proxy = {needs}`"));
         findings.push(if sent.exists() {
@@ -116,7 +120,7 @@ pub(super) fn check(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<
     if file.proxy_v2.is_some() && file.send_proxy != SendProxyFile::V2 && !lost {
         useless("proxy_v2", "\"v2\"", "no header of version 2 is sent");
     }
-    if file.proxy_v1.is_some() && file.send_proxy != SendProxyFile::V1 && !lost {
+    if file.proxy_v1.is_some() && (file.hop.is_some() || (file.send_proxy != SendProxyFile::V1 && !lost)) {
         useless("proxy_v1", "\"v1\"", "no header of version 1 is sent");
     }
     if file.next_hop.is_some() && file.send_proxy == SendProxyFile::Off && !lost {
@@ -143,7 +147,7 @@ pub(super) fn warnings(
     file: &ConfigFile,
     document: &Document<'_>,
 ) -> Vec<Finding> {
-    let believing = listeners.iter().filter(|at| at.accept_proxy.believed().is_some());
+    let believing = listeners.iter().filter(|at| at.believes_headers());
     let believing = Ports(believing.map(|at| at.port).collect());
     let reading = listeners.iter().map(|at| at.port).filter(|port| routes.needs_hello(*port));
     let reading = Ports(reading.collect());

@@ -1,6 +1,8 @@
 //! TLS of a route: how it is written, and the certificates that are read for it.
 
 mod certificate;
+mod clients;
+mod hop;
 mod reencrypt;
 mod sources;
 mod terminate;
@@ -12,18 +14,20 @@ use std::sync::Arc;
 
 use proxy_dataplane::settings::RouteTls;
 use proxy_route::DomainPattern;
+use proxy_tls::Hop;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+pub(super) use self::hop::{HopFile, check_listener, check_route};
 use self::reencrypt::{ReencryptFile, reencrypting};
 use self::terminate::{Around, TerminateFile, terminating};
 use super::acme::{AcmeFile, Automatic};
 use super::document::{Document, Place};
-use super::file::RouteFile;
+use super::file::{ListenerFile, RouteFile};
 use super::finding::Finding;
-use super::route;
+use super::{listener, route};
 use crate::certificates::{Registry, Selection};
 
 pub(super) use self::certificate::{authorities, pem};
@@ -47,6 +51,11 @@ impl TlsFile {
     /// Whether what a client says passes through as it is.
     pub(super) fn is_passthrough(&self) -> bool {
         self.0 == TlsTable::default()
+    }
+
+    /// Whether it says that TLS is spoken to the backends.
+    pub(super) fn reencrypts(&self) -> bool {
+        self.0.reencrypt.is_some()
     }
 }
 
@@ -90,10 +99,11 @@ impl JsonSchema for TlsFile {
     }
 }
 
-/// The TLS of all routes, each kind once: routes that say the same share what is made of it.
+/// The TLS of all routes and listeners, each kind once: those that say the same share what is made of it.
 #[derive(Debug)]
 pub(super) struct Loaded {
     made: HashMap<Kind, RouteTls>,
+    hops: HashMap<HopFile, Arc<Hop>>,
     selection: Selection,
     /// Where certificates are presented that are obtained.
     automatic: Vec<Automatic>,
@@ -109,12 +119,11 @@ fn kind(file: &RouteFile) -> Kind {
 }
 
 impl Loaded {
-    /// Reads the files of all `routes`, but for certificates that the registry has; what is wrong with them is among `findings`.
+    /// Reads the files of all `routes` and `listeners`, but for certificates that the registry has; what is wrong with them is among `findings`.
     pub(super) fn of(
-        routes: &[RouteFile],
+        (listeners, routes): (&[ListenerFile], &[RouteFile]),
         acme: Option<&AcmeFile>,
-        document: &Document<'_>,
-        registry: &Arc<Registry>,
+        (document, registry): (&Document<'_>, &Arc<Registry>),
         findings: &mut Vec<Finding>,
     ) -> Self {
         let place = |index| route::place(document, index).key("tls");
@@ -126,7 +135,7 @@ impl Loaded {
             Some(asked.ok()?.wanted.sources)
         });
         let selection = Selection::read(registry, &sources.flatten().collect());
-        let mut loaded = Self { made: HashMap::new(), selection, automatic: Vec::new() };
+        let mut loaded = Self { made: HashMap::new(), hops: HashMap::new(), selection, automatic: Vec::new() };
         for (index, file) in with_tls() {
             let around = Around { file, acme };
             if loaded.made.contains_key(&kind(file)) {
@@ -135,7 +144,30 @@ impl Loaded {
                 loaded.make(around, &place(index), findings);
             }
         }
+        loaded.read_hops((listeners, routes), document, findings);
         loaded
+    }
+
+    fn read_hops(
+        &mut self,
+        (listeners, routes): (&[ListenerFile], &[RouteFile]),
+        document: &Document<'_>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let of_listeners = listeners.iter().enumerate();
+        let of_listeners = of_listeners
+            .filter_map(|(index, file)| Some((file.hop.as_ref()?, listener::place(document, index))));
+        let of_routes = routes.iter().enumerate();
+        let of_routes =
+            of_routes.filter_map(|(index, file)| Some((file.hop.as_ref()?, route::place(document, index))));
+        for (file, place) in of_listeners.chain(of_routes) {
+            if !self.hops.contains_key(file) {
+                match hop::hop(file, &place.key("hop")) {
+                    Ok(hop) => drop(self.hops.insert(file.clone(), Arc::new(hop))),
+                    Err(wrong) => findings.push(wrong),
+                }
+            }
+        }
     }
 
     /// Another route has the TLS of one before it.
@@ -168,10 +200,17 @@ impl Loaded {
 
     /// What a route does with TLS. One whose files could not be read is not going to be in force.
     pub(super) fn of_route(&self, file: &RouteFile) -> RouteTls {
-        if file.tls.is_passthrough() {
+        let hop = self.hop(file.hop.as_ref());
+        if file.tls.is_passthrough() && hop.is_none() {
             return RouteTls::default();
         }
-        self.made.get(&kind(file)).cloned().unwrap_or_default()
+        let tls = self.made.get(&kind(file)).cloned().unwrap_or_default();
+        hop.into_iter().fold(tls, RouteTls::hop)
+    }
+
+    /// The hop of this file. One that could not be read is not going to be in force.
+    pub(super) fn hop(&self, file: Option<&HopFile>) -> Option<Arc<Hop>> {
+        self.hops.get(file?).cloned()
     }
 
     /// Where certificates are presented that are obtained.

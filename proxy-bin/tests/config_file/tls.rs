@@ -1,7 +1,10 @@
 //! TLS of routes: what the files that it names may be, and what is said where they cannot be used.
 
-use proxy_dataplane::settings::Truncated;
-use rcgen::{CertificateParams, KeyPair};
+use proxy_dataplane::settings::{Greeting, SendProxy, Truncated};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
+    Issuer, KeyIdMethod, KeyPair, SerialNumber, date_time_ymd,
+};
 use tempfile::TempDir;
 
 use crate::{good, refusal};
@@ -12,11 +15,29 @@ pub(crate) fn folder() -> TempDir {
     let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let params = CertificateParams::new(["edge.example".to_owned(), "*.edge.example".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
+    let revoked = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(2021, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let revoked = revoked.signed_by(&Issuer::from_params(&params, &key)).unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let mut hop = CertificateParams::default();
+    hop.distinguished_name.push(DnType::CommonName, "inner-1");
+    let hop = hop.signed_by(&other, &authority).unwrap().pem() + &other.serialize_pem();
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     for (name, text) in [
         ("chain.pem", certificate.pem()),
         ("key.pem", key.serialize_pem()),
         ("both.pem", certificate.pem() + &key.serialize_pem()),
+        ("hop.pem", authority.pem() + &hop),
+        ("stranger.pem", certificate.pem() + &authority.pem() + &key.serialize_pem()),
+        ("revoked.pem", revoked.pem().unwrap()),
         ("other.pem", other.serialize_pem()),
         ("encrypted.pem", encrypted.to_owned()),
         ("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n".to_owned()),
@@ -61,6 +82,101 @@ fn every_key_is_taken_over() {
     assert_eq!(reencrypt.config.alpn_protocols, [b"h2".to_vec()]);
     assert!(tls("pinned").terminate.is_none() && tls("pinned").reencrypt.is_some());
     assert!(tls("through").is_passthrough());
+    let inwards = tls("inwards");
+    assert!(inwards.hop.as_ref().is_some_and(|hop| hop.name() == "inner-1"));
+    assert!(inwards.reencrypt.is_some_and(|reencrypt| reencrypt.header_inside));
+    let listener = config.settings.listeners.iter().find(|at| at.port == 449).unwrap();
+    let names: Vec<_> = listener.hop.as_ref().unwrap().names().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["outer-1", "*.edge.example"]);
+    assert_eq!(listener.greeting([192, 0, 2, 1].into()), Greeting::Header);
+}
+
+#[test]
+fn who_is_asked_of_clients_is_written_whole_or_not_at_all() {
+    let dir = folder();
+    let asked = |clients: &str| {
+        let tls = format!(
+            "{{ terminate = {{ certificates = [{{ certificate = \"DIR/both.pem\" }}], client_certificates = {clients} }} }}"
+        );
+        let said = refusal(&in_folder(&dir, &with(&tls)));
+        said.replace(&*dir.path().to_string_lossy(), "DIR").lines().next().unwrap().to_owned()
+    };
+    for (clients, expected) in [
+        ("{}", "error: nobody says whose certificates are taken"),
+        (
+            "{ roots = \"DIR/chain.pem\", pinned = \"DIR/chain.pem\" }",
+            "error: either authorities vouch for clients, or their certificates are pinned",
+        ),
+        (
+            "{ pinned = \"DIR/chain.pem\", revoked = \"DIR/revoked.pem\" }",
+            "error: certificates that are pinned are revoked by taking them out of the file",
+        ),
+        (
+            "{ roots = \"DIR/chain.pem\", revoked = \"DIR/chain.pem\" }",
+            "error: DIR/chain.pem cannot be used: there is no list of revoked certificates in it: it has to have lines with \
+             -----BEGIN X509 CRL-----",
+        ),
+        (
+            "{ roots = \"DIR/chain.pem\" }, tickets = 1",
+            "error: no session is resumed where clients have to show certificates",
+        ),
+    ] {
+        assert_eq!(asked(clients), expected);
+    }
+    assert!(
+        asked("{ roots = \"DIR/chain.pem\", names = [\"a*\"] }").contains("`a*` is no name in a certificate")
+    );
+}
+
+/// What is said of a file with this in its route, and this listener.
+fn of_hops(route: &str, listener: &str) -> String {
+    let dir = folder();
+    let text = with("\"passthrough\"") + route + "\n[[listeners]]\n" + listener + "\n";
+    let said = refusal(&in_folder(&dir, &text));
+    said.replace(&*dir.path().to_string_lossy(), "DIR").lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn what_cannot_be_a_hop_is_named_with_what_to_do() {
+    let of_file = |file: &str| of_hops("", &format!("hop = \"DIR/{file}\""));
+    for (file, expected) in [
+        ("nothing", "error: cannot read DIR/nothing: No such file or directory (os error 2)"),
+        (
+            "both.pem",
+            "error: DIR/both.pem cannot be used: it has no certificate of the hops' authority, so that no other hop would be \
+             believed (smartproxy hop-cert makes such files)",
+        ),
+    ] {
+        assert_eq!(of_file(file), expected);
+    }
+    let stranger = of_file("stranger.pem");
+    assert!(
+        stranger.contains("the certificate of rcgen self signed cert in it would be refused by every hop"),
+        "{stranger}"
+    );
+}
+
+#[test]
+fn what_is_said_beside_hop_is_taken_with_it_or_refused() {
+    let hop = "hop = \"DIR/hop.pem\"\n";
+    let beside = |more: &str| of_hops(&format!("{hop}{more}"), "");
+    assert_eq!(
+        beside("send_proxy = \"v1\""),
+        "error: hops are sent a PROXY header of version 2, inside of their TLS"
+    );
+    assert!(beside("proxy_v1 = {}").starts_with("error: `proxy_v1` needs `send_proxy = \"v1\"`"));
+    assert_eq!(
+        of_hops("", &format!("{hop}accept_proxy = {{ required = [\"10.0.0.0/8\"] }}")),
+        "error: `hop` believes the PROXY headers of whoever proves to be a hop, whatever its address"
+    );
+    let dir = folder();
+    let twice = with("{ reencrypt = {} }") + hop;
+    assert!(refusal(&in_folder(&dir, &twice)).starts_with("error: TLS is spoken to hops already"));
+    let taken = good(&in_folder(&dir, &(with("\"passthrough\"") + hop + "proxy_v2 = { crc32c = true }\n")));
+    let route = taken.settings.routes.routes().next().unwrap().payload;
+    assert!(
+        matches!(route.send_proxy, SendProxy::V2(content) if content.crc32c && content.max_header == 4096)
+    );
 }
 
 #[test]

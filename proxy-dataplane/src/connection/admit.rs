@@ -106,7 +106,7 @@ pub(super) fn the_peer<D>(
     proxy: &Generation<D>,
 ) -> Result<Option<AddressPermit>, Verdict> {
     let peer = conn.peer().ip();
-    match at.config.accept_proxy.greeting(peer) {
+    match at.config.greeting(peer) {
         Greeting::Plain => counted(conn, peer, proxy),
         // Those that are not let in are turned away before anything is waited for.
         Greeting::Header | Greeting::Either | Greeting::Refused => Ok(None),

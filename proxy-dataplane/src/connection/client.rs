@@ -31,7 +31,8 @@ pub(super) async fn fill<S: Stream>(
     Ok(())
 }
 
-fn gave_way(conn: &ConnGuard, most: usize) -> Verdict {
+/// Whoever waited for longest has to give way to who comes.
+pub(super) fn gave_way(conn: &ConnGuard, most: usize) -> Verdict {
     let detail =
         format!("max_unrouted_connections {most} are waited for, and this one was the oldest of them");
     Verdict::explained(conn, Cause::UnroutedLimit, detail)

@@ -3,6 +3,7 @@
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Verdict};
 use proxy_core::header::{self, Header, HeaderLimits, Prefix};
 use proxy_core::{ReadAhead, Stream};
+use tokio::time::Instant;
 
 use super::asked;
 use super::client::fill;
@@ -23,8 +24,8 @@ pub(super) async fn greet<S: Stream, D>(
 ) -> Result<Greeted, Verdict> {
     let Passage { client, ahead, origin, at, proxy, .. } = passage;
     let header = match due(conn, at)? {
-        Greeting::Header => Some(in_time(conn, *client, ahead, proxy, wait).await?),
-        Greeting::Either => one_or_none(conn, *client, ahead, proxy, wait).await?,
+        Greeting::Header => Some(in_time(conn, *client, ahead, (at, proxy), wait).await?),
+        Greeting::Either => one_or_none(conn, *client, ahead, (at, proxy), wait).await?,
         Greeting::Plain | Greeting::Refused => None,
     };
     if let Some(header) = header {
@@ -43,7 +44,7 @@ pub(super) async fn greet<S: Stream, D>(
 /// What this peer has to do; a verdict where it may not even connect.
 fn due(conn: &ConnGuard, at: &Listener) -> Result<Greeting, Verdict> {
     let peer = conn.peer().ip();
-    match at.config.accept_proxy.greeting(peer) {
+    match at.config.greeting(peer) {
         Greeting::Refused => {
             let detail = format!("{peer} may not connect here: it is in no network of accept_proxy.required");
             Err(Verdict::explained(conn, Cause::HeaderUntrusted, detail))
@@ -52,16 +53,23 @@ fn due(conn: &ConnGuard, at: &Listener) -> Result<Greeting, Verdict> {
     }
 }
 
+/// By when a header is due: counted from accept, and after the time for its TLS from a hop.
+fn due_by<D>(conn: &ConnGuard, at: &Listener, proxy: &Generation<D>) -> Instant {
+    let deadlines = &proxy.settings.deadlines;
+    let tls = at.config.hop.is_some().then(|| deadlines.tls_handshake_timeout.get());
+    conn.opened() + tls.unwrap_or_default() + deadlines.proxy_header_timeout.get()
+}
+
 /// The header of a peer that has to send one.
 async fn in_time<S: Stream, D>(
     conn: &ConnGuard,
     client: &S,
     ahead: &mut ReadAhead,
-    proxy: &Generation<D>,
+    (at, proxy): (&Listener, &Generation<D>),
     wait: &mut Wait<'_>,
 ) -> Result<Header, Verdict> {
     let timeout = proxy.settings.deadlines.proxy_header_timeout;
-    let deadline = conn.opened() + timeout.get();
+    let deadline = due_by(conn, at, proxy);
     let limits = HeaderLimits::default().max_v2(proxy.settings.max_header);
     conn.deadline(deadline, DeadlineKind::Header);
     let reading = read_header(conn, client, ahead, &limits, wait);
@@ -78,14 +86,14 @@ async fn one_or_none<S: Stream, D>(
     conn: &ConnGuard,
     client: &S,
     ahead: &mut ReadAhead,
-    proxy: &Generation<D>,
+    (at, proxy): (&Listener, &Generation<D>),
     wait: &mut Wait<'_>,
 ) -> Result<Option<Header>, Verdict> {
-    let deadline = conn.opened() + proxy.settings.deadlines.proxy_header_timeout.get();
+    let deadline = due_by(conn, at, proxy);
     conn.deadline(deadline, DeadlineKind::Header);
     let beginning = begins_with_header(conn, client, ahead, wait);
     if within(deadline, client, beginning).await.unwrap_or(Ok(false))? {
-        in_time(conn, client, ahead, proxy, wait).await.map(Some)
+        in_time(conn, client, ahead, (at, proxy), wait).await.map(Some)
     } else {
         Ok(None)
     }

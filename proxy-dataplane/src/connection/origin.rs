@@ -7,7 +7,6 @@ use proxy_core::ClientAddr;
 use proxy_core::header::{Command, Endpoints, Header, Tlvs};
 
 use crate::generation::Listener;
-use crate::settings::AcceptProxy;
 
 /// The TLV by which one of our hops tells the next that the client is unknown, in a header that else reads as the hop's
 /// own: one of the types that are for private use (PROXY protocol, section 2.2), and a value that tells it from anybody
@@ -48,7 +47,7 @@ impl Origin {
             tlvs: Tlvs::default(),
             chained: false,
             counted: Some(conn.peer().ip()),
-            screened: at.config.accept_proxy != AcceptProxy::Off,
+            screened: at.config.believes_headers(),
         }
     }
 

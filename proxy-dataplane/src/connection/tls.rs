@@ -2,7 +2,7 @@
 //! have it.
 //!
 //! ```text
-//! routed ─► handshake with the client ─► admit ─► dial ─► [PROXY header] ─► handshake with the backend ─► relay
+//! routed ─► handshake with the client ─► admit ─► dial ─► [PROXY header] ─► handshake with the backend ─► relay [PROXY header, to a hop]
 //!           phase tls                            within connection_timeout, while the client stays
 //! ```
 //! Nothing is dialled before the client's handshake is done: a client that cannot finish one costs no backend anything.

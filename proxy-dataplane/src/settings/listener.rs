@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use proxy_core::{BindAddr, Congestion};
 use proxy_route::ClientNet;
+use proxy_tls::Hop;
 use proxy_values::Whole;
 
 use super::Connections;
@@ -29,6 +30,9 @@ pub struct ListenerConfig {
     pub backlog: Backlog,
     /// Whose PROXY headers are believed.
     pub accept_proxy: AcceptProxy,
+    /// As which hop it takes other hops, by TLS that comes before anything else: a header is due from whoever proves to be one, whatever
+    /// its address. None where it takes anybody, without.
+    pub hop: Option<Arc<Hop>>,
     /// What becomes of a connection that begins as TLS does and names no server that could be told.
     pub unreadable_hello: UnreadableHello,
     /// Its connections at one time, over all workers; `None` for no limit of its own.
@@ -54,11 +58,26 @@ impl ListenerConfig {
             port,
             backlog: BACKLOG,
             accept_proxy: AcceptProxy::Off,
+            hop: None,
             unreadable_hello: UnreadableHello::Refuse,
             max_connections: None,
             at_limit: AtLimit::default(),
             congestion: Congestion::default(),
         }
+    }
+}
+
+impl ListenerConfig {
+    /// What a peer of this address has to do, once it has proven to be a hop where that is asked of it.
+    #[must_use]
+    pub fn greeting(&self, peer: IpAddr) -> Greeting {
+        if self.hop.is_some() { Greeting::Header } else { self.accept_proxy.greeting(peer) }
+    }
+
+    /// Whether anybody's PROXY headers are believed here.
+    #[must_use]
+    pub fn believes_headers(&self) -> bool {
+        self.hop.is_some() || self.accept_proxy != AcceptProxy::Off
     }
 }
 

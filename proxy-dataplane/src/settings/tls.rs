@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use proxy_tls::CertificateStore;
 use proxy_tls::rustls::pki_types::ServerName;
 use proxy_tls::rustls::{ClientConfig, ServerConfig};
+use proxy_tls::{CertificateStore, Hop};
 
 /// What a route does with TLS. By default nothing: what a client says passes through as it is.
 ///
@@ -16,6 +16,8 @@ pub struct RouteTls {
     pub terminate: Option<Arc<Terminate>>,
     /// How TLS is spoken to the backends.
     pub reencrypt: Option<Arc<Reencrypt>>,
+    /// As which hop the backends are gone to, which are hops: `reencrypt` is how.
+    pub hop: Option<Arc<Hop>>,
 }
 
 /// How the client's TLS ends here.
@@ -46,6 +48,8 @@ pub struct Reencrypt {
     pub config: Arc<ClientConfig>,
     /// The name to ask for; None: the target's host name, or the client's server name where the target is an address.
     pub server_name: Option<ServerName<'static>>,
+    /// Whether the PROXY header goes inside of it, as hops have it. Else it goes before it, in the clear.
+    pub header_inside: bool,
 }
 
 impl RouteTls {
@@ -59,6 +63,14 @@ impl RouteTls {
     #[must_use]
     pub fn reencrypt(self, reencrypt: Option<Arc<Reencrypt>>) -> Self {
         Self { reencrypt, ..self }
+    }
+
+    /// The backends are other hops, which are gone to as this one.
+    #[must_use]
+    pub fn hop(self, hop: Arc<Hop>) -> Self {
+        let config = Arc::clone(hop.client());
+        let reencrypt = Reencrypt { config, server_name: None, header_inside: true };
+        Self { reencrypt: Some(Arc::new(reencrypt)), hop: Some(hop), ..self }
     }
 
     /// Whether what a client says passes through as it is.
@@ -76,8 +88,11 @@ impl PartialEq for RouteTls {
                 (one, other) => one.is_none() && other.is_none(),
             }
         }
+        // What is spoken to a hop follows from which one this is.
+        let outwards = || self.hop.is_some() || same(self.reencrypt.as_ref(), other.reencrypt.as_ref());
         same(self.terminate.as_ref(), other.terminate.as_ref())
-            && same(self.reencrypt.as_ref(), other.reencrypt.as_ref())
+            && same(self.hop.as_ref(), other.hop.as_ref())
+            && outwards()
     }
 }
 

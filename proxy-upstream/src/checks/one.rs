@@ -10,7 +10,7 @@ use proxy_core::{Dial, Kernel as _, PeerAddr, Resolver, Side, Stream, TargetAddr
 use tokio::time::{Instant, timeout_at};
 
 use crate::egress::LeavingBy;
-use crate::health::conversation::exchange;
+use crate::health::conversation::conversation;
 use crate::health::exchange::{Exchange, Then, closed, too_long};
 use crate::health::hop::Word;
 use crate::health::{CheckOptions, Finding, HealthCause};
@@ -73,7 +73,7 @@ impl<D: Dial> Means<D> {
         let within = options.limit();
         let deadline = Instant::now() + within.get();
         conn.enter(Phase::Dial, deadline, DeadlineKind::Check).ok()?;
-        let exchange = exchange(&options.kind);
+        let (exchange, header) = conversation(options);
         let dialer = if exchange.is_some() { &self.dialer } else { &self.unnoticed };
         let stream = match reach(dialer, &self.resolver, std::slice::from_ref(*at), leaving, within).await {
             Ok(dialled) => dialled.stream,
@@ -83,7 +83,7 @@ impl<D: Dial> Means<D> {
         conn.hold(Side::Backend, stream.descriptor());
         conn.enter(Phase::Relay, deadline, DeadlineKind::Check).ok()?;
         let mut heard = Vec::new();
-        let talking = talk(&stream, options.header.bytes(), &mut *exchange, &mut heard);
+        let talking = talk(&stream, header, &mut *exchange, &mut heard);
         match timeout_at(deadline, talking).await {
             Ok(Ok(())) => {
                 let word = exchange.word();

@@ -5,7 +5,7 @@ use super::exchange::Exchange;
 use super::http::Http;
 use super::lines::{Redis, Smtp, Ssh, Text};
 use super::mariadb::Mariadb;
-use super::options::CheckKind;
+use super::options::{CheckKind, CheckOptions};
 use super::postgres::Postgres;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -28,6 +28,18 @@ pub fn exchange(kind: &CheckKind) -> Option<Box<dyn Exchange>> {
         CheckKind::Text { send, expect } => Box::new(Text::new(send, expect)),
         CheckKind::Smartproxy(name) => Box::new(Asking::new(name.as_deref())),
     })
+}
+
+/// The conversation of a check, and the header that goes before it; no conversation where a connection is all that is asked for.
+#[must_use]
+pub fn conversation(options: &CheckOptions) -> (Option<Box<dyn Exchange>>, Vec<u8>) {
+    let (exchange, header) = (exchange(&options.kind), options.header.bytes());
+    #[cfg(feature = "tls")]
+    if let Some(inside) = &options.inside {
+        let within = |exchange| -> Box<dyn Exchange> { Box::new(Tls::inside(inside, header, exchange)) };
+        return (exchange.map(within), Vec::new());
+    }
+    (exchange, header)
 }
 
 #[cfg(test)]

@@ -47,6 +47,10 @@ pub struct CheckOptions {
     pub kind: CheckKind,
     /// The PROXY header that goes before it.
     pub header: CheckHeader,
+    /// The TLS that all of it is inside of, the header too; None where it is in the clear. Not of a connect check, which ends before it
+    /// could begin.
+    #[cfg(feature = "tls")]
+    pub inside: Option<Inside>,
     /// The port that is checked; None for the member's own.
     pub port: Option<Whole<1, 65_535>>,
     /// From the beginning of one check to the next; None for what is usual for the kind.
@@ -78,6 +82,8 @@ impl Default for CheckOptions {
         Self {
             kind: CheckKind::Connect,
             header: CheckHeader::None,
+            #[cfg(feature = "tls")]
+            inside: None,
             port: None,
             interval: None,
             jitter: Jitter::TEN,
@@ -100,6 +106,36 @@ proxy_values::setters!([] CheckOptions {
     rise: Whole<1, 100>,
     fall: Whole<1, 100>,
 });
+
+#[cfg(feature = "tls")]
+proxy_values::setters!([] CheckOptions { inside: Option<Inside> });
+
+/// A TLS that a check is inside of: that of hops which prove to each other that they are.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone)]
+pub struct Inside {
+    pub(super) config: Arc<rustls::ClientConfig>,
+    fingerprint: u64,
+}
+
+#[cfg(feature = "tls")]
+impl Inside {
+    /// That of this configuration. Two of the same fingerprint are equal, whether or not they are made anew.
+    #[must_use]
+    pub const fn new(config: Arc<rustls::ClientConfig>, fingerprint: u64) -> Self {
+        Self { config, fingerprint }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl PartialEq for Inside {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Eq for Inside {}
 
 impl CheckOptions {
     /// From the beginning of one check to the next, where nothing changes.

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, Signa
 
 use super::cause::Finding;
 use super::exchange::{Exchange, Step, Then, closed, too_long};
+use super::options::Inside as InsideOf;
 
 /// The longest first flight of a server that is heard out: certificates take a few KiB, and some chains tens.
 const MOST: usize = 256 << 10;
@@ -32,6 +33,8 @@ pub(super) struct Tls {
 /// A conversation within the connection.
 struct Inside {
     exchange: Box<dyn Exchange>,
+    /// What goes before it.
+    header: Vec<u8>,
     has_begun: bool,
     heard: Vec<u8>,
 }
@@ -43,9 +46,16 @@ impl Tls {
         Self { connection, read: 0, inside: None }
     }
 
+    /// A conversation inside of a TLS that is not whoever's, behind this header.
+    pub(super) fn inside(inside: &InsideOf, header: Vec<u8>, exchange: Box<dyn Exchange>) -> Self {
+        let connection = ClientConnection::new(Arc::clone(&inside.config), nobody());
+        let inside = Inside { exchange, header, has_begun: false, heard: Vec::new() };
+        Self { connection, read: 0, inside: Some(inside) }
+    }
+
     /// The same with a conversation after the handshake, whose verdict is that of the whole.
     pub(super) fn with(name: Option<&str>, exchange: Box<dyn Exchange>) -> Self {
-        let inside = Inside { exchange, has_begun: false, heard: Vec::new() };
+        let inside = Inside { exchange, header: Vec::new(), has_begun: false, heard: Vec::new() };
         Self { inside: Some(inside), ..Self::new(name) }
     }
 }
@@ -60,7 +70,9 @@ impl Inside {
     ) -> Result<bool, Finding> {
         let failed = |error: std::io::Error| Finding::unexpected(format!("no TLS connection: {error}"));
         if !std::mem::replace(&mut self.has_begun, true) {
-            connection.writer().write_all(&self.exchange.begin().send).map_err(failed)?;
+            let mut first = std::mem::take(&mut self.header);
+            first.append(&mut self.exchange.begin().send);
+            connection.writer().write_all(&first).map_err(failed)?;
         }
         if new > 0 {
             let before = self.heard.len();

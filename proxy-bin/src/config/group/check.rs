@@ -10,6 +10,7 @@ use super::super::document::{Document, Place};
 use super::super::file::{ActionFile, ConfigFile, RouteFile};
 use super::super::finding::Finding;
 use super::super::send_proxy::SendProxyFile;
+use super::super::tls::HopFile;
 use super::super::{egress, route};
 use super::{ForwardFile, GroupFile, GroupName, To, earlier, health, place};
 
@@ -53,6 +54,7 @@ fn to_groups(routes: &[RouteFile]) -> impl Iterator<Item = (usize, &RouteFile, &
 /// The PROXY header that the routes send which are taken to a group; None where they differ.
 pub(super) fn sent(name: &GroupName, routes: &[RouteFile]) -> Option<CheckHeader> {
     let header = |route: &RouteFile| match route.send_proxy {
+        _ if route.hop.is_some() => CheckHeader::V2,
         SendProxyFile::Off => CheckHeader::None,
         SendProxyFile::V1 => CheckHeader::V1,
         SendProxyFile::V2 => CheckHeader::V2,
@@ -60,6 +62,13 @@ pub(super) fn sent(name: &GroupName, routes: &[RouteFile]) -> Option<CheckHeader
     let mut headers = to_groups(routes).filter(|(.., of)| *of == name).map(|(_, route, _)| header(route));
     let first = headers.next().unwrap_or_default();
     headers.all(|header| header == first).then_some(first)
+}
+
+/// As which hop the routes go to a group that are taken there, if they do: where they differ, the first.
+pub(super) fn as_hop<'r>(name: &GroupName, routes: &'r [RouteFile]) -> (Option<&'r HopFile>, bool) {
+    let mut hops = to_groups(routes).filter(|(.., of)| *of == name).map(|(_, route, _)| route.hop.as_ref());
+    let first = hops.next().flatten();
+    (first, hops.all(|hop| hop == first))
 }
 
 /// Whether the table of a group was cut out for what is wrong with it.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use proxy_conn::Jitter;
 use proxy_core::Bound;
 use proxy_upstream::Percent;
-use proxy_upstream::health::{CheckHeader, CheckKind, CheckOptions, HttpCheck, OutlierOptions, StatusRange};
+use proxy_upstream::health::{
+    CheckHeader, CheckKind, CheckOptions, HttpCheck, Inside, OutlierOptions, StatusRange,
+};
 use proxy_values::Whole;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
@@ -109,8 +111,8 @@ struct Table {
 }
 
 impl CheckFile {
-    /// What it comes to, where routes that are taken to the group send such a header.
-    pub(super) fn resolved(&self, sent: CheckHeader) -> Arc<CheckOptions> {
+    /// What it comes to, where routes that are taken to the group send such a header, and go there as this hop.
+    pub(super) fn resolved(&self, (sent, hop): (CheckHeader, Option<Inside>)) -> Arc<CheckOptions> {
         let Table { port, interval, timeout, fast_interval, jitter, rise, fall, .. } = &self.0;
         let default = CheckOptions::default();
         // A question to a hop is such a header itself, and a connect check ends before one could be sent.
@@ -120,6 +122,8 @@ impl CheckFile {
             CheckOptions::default()
                 .kind(self.kind())
                 .header(header)
+                // What is on another port is no hop.
+                .inside(hop.filter(|_| port.is_none()))
                 .port(*port)
                 .interval(*interval)
                 .timeout(*timeout)

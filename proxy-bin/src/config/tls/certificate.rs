@@ -14,7 +14,7 @@ use crate::certificates::{Pair, PairError, Source, SourceError};
 use crate::plain_file;
 
 /// The largest file of certificates that is read: the authorities of a whole system are a fifth of it.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// A certificate and its key, in PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
@@ -96,6 +96,7 @@ fn wrong_pair(error: &PairError, place: &Place<'_, '_>) -> Finding {
     Finding::new(place.key(at).span(), error.to_string())
 }
 
+/// The certificates in a file.
 pub(in super::super) fn authorities(
     path: &Path,
     place: &Place<'_, '_>,
@@ -105,6 +106,7 @@ pub(in super::super) fn authorities(
         .map_err(|error| Finding::new(place.span(), format!("{} cannot be used: {error}", path.display())))
 }
 
+/// The text of a PEM file.
 pub(in super::super) fn pem(path: &Path, place: &Place<'_, '_>) -> Result<Vec<u8>, Finding> {
     plain_file::read(path, LARGEST)
         .map_err(|error| Finding::new(place.span(), format!("cannot read {}: {error}", path.display())))

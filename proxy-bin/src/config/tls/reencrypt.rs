@@ -59,5 +59,5 @@ pub(super) fn reencrypting(file: &ReencryptFile, place: &Place<'_, '_>) -> Resul
     let config = client_config(&options).map_err(|error| {
         Finding::new(place.span(), format!("TLS cannot be spoken to the backends: {error}"))
     })?;
-    Ok(Reencrypt { config, server_name: file.server_name.clone().map(|name| name.0) })
+    Ok(Reencrypt { config, server_name: file.server_name.clone().map(|name| name.0), header_inside: false })
 }

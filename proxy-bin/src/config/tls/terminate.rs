@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proxy_acme::Name;
 use proxy_dataplane::settings::Terminate;
-use proxy_tls::{ServerOptions, server_config};
+use proxy_tls::{ClientAuth, ServerOptions, server_config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,6 +13,7 @@ use super::super::document::Place;
 use super::super::file::RouteFile;
 use super::super::finding::Finding;
 use super::certificate::wrong_source;
+use super::clients::{ClientsFile, clients};
 use super::sources::SourcesFile;
 use super::words::{Protocol, Tickets, TruncatedFile, VersionFile, protocols, two};
 use crate::certificates::{Selection, Source, Wanted};
@@ -47,6 +48,9 @@ pub(super) struct TerminateFile {
     /// `"end"`.
     #[serde(default)]
     truncated: TruncatedFile,
+    /// Which clients are taken, by certificates that they have to present. What is read is read again with every reload. Default: none
+    /// is asked for.
+    client_certificates: Option<ClientsFile>,
 }
 
 /// What its certificates depend on, beside what is written of its TLS.
@@ -130,7 +134,9 @@ pub(super) fn terminating(
         return Err(wrong);
     }
     let store = selection.store(wanted, around.file.name.shared());
+    let taken = taken(file, place).map_err(|finding| vec![finding])?;
     let options = ServerOptions::default()
+        .clients(taken)
         .min_version(file.min_version.into())
         .alpn(protocols(&file.alpn))
         .tickets(file.tickets.0);
@@ -141,4 +147,16 @@ pub(super) fn terminating(
     let automatic = Some(Automatic { names, store: Arc::clone(&store) });
     let terminate = Terminate { config, certificates: store, truncated: file.truncated.into() };
     Ok((terminate, automatic.filter(|automatic| !automatic.names.is_empty())))
+}
+
+/// Which clients are taken by their certificates, where any are asked for.
+fn taken(file: &TerminateFile, place: &Place<'_, '_>) -> Result<Option<ClientAuth>, Finding> {
+    let (asked, tickets) = (place.key("client_certificates"), place.key("tickets"));
+    if file.client_certificates.is_some() && tickets.exists() {
+        let title = "no session is resumed where clients have to show certificates";
+        return Err(Finding::new(tickets.span(), title)
+            .label("this has no effect: take it out")
+            .beside(asked.span(), "each handshake sees the certificate, and what has been revoked"));
+    }
+    file.client_certificates.as_ref().map(|file| clients(file, &asked)).transpose()
 }

@@ -207,6 +207,7 @@ fn of_listener(at: &ListenerConfig) -> String {
             )
         }
     };
+    let hop = at.hop.as_ref().map_or_else(String::new, |hop| of_hop(hop));
     let most = at.max_connections.map_or_else(String::new, |most| format!(", max_connections = {most}"));
     let congestion = match at.congestion {
         Congestion::Auto => String::new(),
@@ -217,9 +218,14 @@ fn of_listener(at: &ListenerConfig) -> String {
         UnreadableHello::Unnamed => ", unreadable_hello = \"unnamed\"",
     };
     format!(
-        "backlog = {}, accept_proxy = {accept_proxy}{unreadable}{most}, at_limit = {at_limit}{congestion}",
+        "backlog = {}, accept_proxy = {accept_proxy}{hop}{unreadable}{most}, at_limit = {at_limit}{congestion}",
         at.backlog
     )
+}
+
+/// A hop, by what makes it another one: whose certificate until when, and of which authorities.
+fn of_hop(hop: &proxy_tls::Hop) -> String {
+    format!(", hop = {{ name = \"{}\", certificates = \"{:016x}\" }}", hop.name(), hop.fingerprint())
 }
 
 /// Notes how many open connections each change is about.

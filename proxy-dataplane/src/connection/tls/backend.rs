@@ -14,7 +14,7 @@ use super::super::dial::With;
 use crate::handshakes::Handshakes;
 use crate::settings::Reencrypt;
 
-/// The handshake with the backend, after the PROXY header, which goes before it: counted, and told to the target.
+/// The handshake with the backend, counted and told to the target; before it the PROXY header, unless that goes inside.
 pub(super) async fn reencrypted<B: Stream>(
     conn: &ConnGuard,
     (reencrypt, client_asked_for): (&Reencrypt, Option<&str>),
@@ -24,7 +24,8 @@ pub(super) async fn reencrypted<B: Stream>(
     handshakes: &Handshakes,
 ) -> Result<TlsStream<B>, Verdict> {
     let name = server_name(reencrypt, with, client_asked_for);
-    let header = std::mem::take(&mut with.header);
+    // Where it goes inside, it is the relay's to send.
+    let header = if reencrypt.header_inside { Vec::new() } else { std::mem::take(&mut with.header) };
     let shaking = async {
         write_all(&backend, &header).await?;
         let config = Arc::clone(&reencrypt.config);

@@ -45,6 +45,9 @@ pub(super) async fn terminated<'c, S: Stream, D>(
     if terminate.truncated == Truncated::End {
         stream.takes_truncated_for_ended();
     }
+    if let Some(identity) = stream.peer_identity() {
+        conn.learn(|facts| facts.tls.get_or_insert_default().identity = Some(identity.name().into()));
+    }
     Ok(stream)
 }
 

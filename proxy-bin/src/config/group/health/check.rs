@@ -7,7 +7,7 @@ use proxy_upstream::address::TargetPort;
 use super::super::super::document::Place;
 use super::super::super::file::RouteFile;
 use super::super::super::finding::Finding;
-use super::super::check::sent;
+use super::super::check::{as_hop, sent};
 use super::super::{GroupFile, GroupName, LeavingFile, To};
 use super::{CheckFile, KindFile, OutliersFile, Table};
 
@@ -28,6 +28,7 @@ pub(in crate::config::group) fn check(
         times(table, &at, findings);
         which_port(group, table, place, findings);
         which_header(name, table, routes, &at, findings);
+        as_which_hop(name, table, routes, &at, findings);
     }
     if let Some(outliers) = &group.outliers
         && place.is_whole("outliers")
@@ -148,6 +149,23 @@ fn which_header(
             Finding::new(at.span(), "it is not said which PROXY header goes before the check")
                 .label(format!("routes that are taken to \"@{name}\" differ in `send_proxy`"))
                 .help("write { kind = \"…\", send_proxy = \"v2\" }"),
+        );
+    }
+}
+
+/// Where routes go to a group as different hops, or some as none, nobody knows which of them its members take.
+fn as_which_hop(
+    name: &GroupName,
+    table: &Table,
+    routes: &[RouteFile],
+    at: &Place<'_, '_>,
+    findings: &mut Vec<Finding>,
+) {
+    if table.port.is_none() && !as_hop(name, routes).1 {
+        findings.push(
+            Finding::new(at.span(), "it is not said whether the check goes to a hop")
+                .label(format!("routes that are taken to \"@{name}\" differ in `hop`"))
+                .help("write the same `hop` in all of them, or make two groups"),
         );
     }
 }

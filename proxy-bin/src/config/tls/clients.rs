@@ -1,0 +1,79 @@
+//! Certificates that clients have to present: how it is written.
+
+use std::path::{Path, PathBuf};
+
+use proxy_tls::rustls::pki_types::CertificateRevocationListDer;
+use proxy_tls::{ClientAuth, ClientAuthOptions, ClientTrust, NamePattern, revoked_from_pem};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::document::Place;
+use super::super::finding::Finding;
+use super::certificate::{authorities, pem};
+
+/// Which clients are taken, by their certificates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ClientsFile {
+    /// A file with the certificates of authorities: clients are taken whom one of them vouches for. Either this or `pinned`.
+    roots: Option<PathBuf>,
+    /// A file with certificates: clients are taken that have one of exactly these, whatever they say (also self-signed ones).
+    pinned: Option<PathBuf>,
+    /// Whether a client that presents none is served, too. One that presents another one is refused in any case. Default false.
+    optional: bool,
+    /// A file with lists of revoked certificates (CRL) of the authorities in `roots`, whose holders are refused. A list that is past its
+    /// time still counts. Default: none is revoked.
+    revoked: Option<PathBuf>,
+    /// Names of which a certificate has to have one, as its common name or among its alternative ones (DNS, e-mail, URI):
+    /// `["billing", "*.clients.example.com"]`, where the star is one label. Default: whatever its names.
+    names: Vec<NameFile>,
+}
+
+/// A name, or a pattern of names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub(super) struct NameFile(pub(super) NamePattern);
+
+impl TryFrom<String> for NameFile {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|error: proxy_tls::NamePatternError| error.to_string())
+    }
+}
+
+pub(super) fn clients(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientAuth, Finding> {
+    let trust = trusted(file, place)?;
+    let names = file.names.iter().map(|name| name.0.clone()).collect();
+    let options = ClientAuthOptions::new(trust).optional(file.optional).names(names);
+    ClientAuth::new(&options).map_err(|error| {
+        Finding::new(place.span(), format!("clients cannot be asked for certificates like this: {error}"))
+    })
+}
+
+fn trusted(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientTrust, Finding> {
+    match (&file.roots, &file.pinned, &file.revoked) {
+        (Some(roots), None, revoked) => {
+            let revoked = revoked.as_ref().map(|path| lists(path, &place.key("revoked"))).transpose()?;
+            Ok(ClientTrust::Roots(authorities(roots, &place.key("roots"))?, revoked.unwrap_or_default()))
+        }
+        (None, Some(pinned), None) => Ok(ClientTrust::Pinned(authorities(pinned, &place.key("pinned"))?)),
+        (None, Some(_), Some(_)) => {
+            let title = "certificates that are pinned are revoked by taking them out of the file";
+            Err(Finding::new(place.key("revoked").span(), title).label("this has no effect: take it out"))
+        }
+        (Some(_), Some(_), _) => {
+            let title = "either authorities vouch for clients, or their certificates are pinned";
+            Err(Finding::new(place.key("pinned").span(), title)
+                .beside(place.key("roots").span(), "both are here"))
+        }
+        (None, None, _) => Err(Finding::new(place.span(), "nobody says whose certificates are taken")
+            .help("write { roots = \"clients-ca.pem\" } or { pinned = \"clients.pem\" }")),
+    }
+}
+
+fn lists(path: &Path, place: &Place<'_, '_>) -> Result<Vec<CertificateRevocationListDer<'static>>, Finding> {
+    revoked_from_pem(&pem(path, place)?)
+        .map_err(|error| Finding::new(place.span(), format!("{} cannot be used: {error}", path.display())))
+}
