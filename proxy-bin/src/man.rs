@@ -66,7 +66,8 @@ mod tests {
         assert!(main.contains(".TH SMARTPROXY 1"), "{main}");
         for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set()) {
             let name = subcommand.get_name();
-            assert!(main.contains(&format!("smartproxy\\-{name}(1)")), "{name}: {main}");
+            let escaped = name.replace('-', "\\-");
+            assert!(main.contains(&format!("smartproxy\\-{escaped}(1)")), "{name}: {main}");
             let page = read(&format!("smartproxy-{name}.1"));
             let (title, about) =
                 (format!(".TH SMARTPROXY-{} 1", name.to_uppercase()), subcommand.get_about());

@@ -4,8 +4,8 @@
 //! client ─► OUTER: route ─► its target ══ link ══► INNER: listener ─► its routes ─► backend
 //! ```
 //! A link is a target of the outer hop that leads to a listener of the inner one, as far as the two files show it: the
-//! port is the same, and so is the address where the listener is bound to one. Each link is asked whether the one sends
-//! what the other wants ([`header`]), whether of the same silence the hop nearer to the backend is the first to have had
+//! port is the same, and so is the address where the listener is bound to one. Each link is asked whether each hop takes the other
+//! for one ([`hops`]), whether the one sends what the other wants ([`header`]), whether of the same silence the hop nearer to the backend is the first to have had
 //! enough ([`deadlines`]), and whether the inner hop lets in as many as the outer one may bring ([`crowd`]).
 //!
 //! Nothing else is known of either machine, and nothing is looked up: what depends on an address that no file names is
@@ -23,6 +23,7 @@ use link::Link;
 mod crowd;
 mod deadlines;
 mod header;
+mod hops;
 mod link;
 
 /// What there is to say of an outer hop and the inner hop behind it.
@@ -174,7 +175,7 @@ struct Pair<'a, 't> {
 
 impl Pair<'_, '_> {
     fn compare(&mut self, link: &Link<'_>) {
-        if header::compare(self, link) {
+        if hops::compare(self, link) && header::compare(self, link) {
             deadlines::compare(self, link);
         }
         crowd::compare(self, link);

@@ -36,14 +36,15 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
-    /// The one in a text; why there is none.
+    /// The one in a text that has its certificate first, and then its key; why there is none.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let key = KeyPair::from_pem(text).map_err(|error| format!("its key: {error}"))?;
-        let issuer =
-            Issuer::from_ca_cert_pem(text, key).map_err(|error| format!("its certificate: {error}"))?;
-        let end = "-----END CERTIFICATE-----";
-        let (certificate, _) = text.split_once(end).ok_or("it has no certificate")?;
-        Ok(Self { certificate: format!("{certificate}{end}\n"), issuer })
+        let end = "-----END CERTIFICATE-----\n";
+        let (certificate, key) = text.split_once(end).ok_or("it has no certificate")?;
+        let certificate = format!("{certificate}{end}");
+        let key = KeyPair::from_pem(key).map_err(|error| format!("its key: {error}"))?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, key);
+        let issuer = issuer.map_err(|error| format!("its certificate: {error}"))?;
+        Ok(Self { certificate, issuer })
     }
 
     /// Its certificate, in PEM.

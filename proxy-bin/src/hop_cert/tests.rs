@@ -74,5 +74,5 @@ fn what_cannot_be_is_refused_and_nothing_is_written_over() {
     assert!(refused(&["web"]).contains("web.pem is there, and is no hop's"));
     assert_eq!(std::fs::read_to_string(dir.path().join("web.pem")).unwrap(), "somebody's");
     std::fs::write(dir.path().join("hop-authority.pem"), "nothing").unwrap();
-    assert!(refused(&["outer"]).contains("hop-authority.pem cannot be used: its key: "));
+    assert!(refused(&["outer"]).contains("hop-authority.pem cannot be used: it has no certificate"));
 }

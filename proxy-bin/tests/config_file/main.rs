@@ -15,6 +15,7 @@ mod egress;
 mod examples;
 mod groups;
 mod headers;
+mod hops;
 mod kernel;
 mod limits;
 mod listeners;

@@ -126,6 +126,9 @@ impl Link<'_> {
 
     /// What the inner hop expects of the outer one; None where that depends on an address that is not known.
     pub(super) fn greeting(&self) -> Option<Greeting> {
+        if self.listener.hop.is_some() {
+            return Some(Greeting::Header);
+        }
         let accept = &self.listener.accept_proxy;
         let Some((_, networks)) = accept.believed() else { return Some(Greeting::Plain) };
         match self.peer {
