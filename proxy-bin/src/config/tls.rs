@@ -94,8 +94,12 @@ impl JsonSchema for TlsFile {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = generator.subschema_for::<TlsTable>();
-        json_schema!({ "anyOf": [{ "const": "passthrough", "type": "string" }, table] })
+        let table = TlsTable::json_schema(generator);
+        json_schema!({
+            "description": "What a route does with TLS.",
+            "examples": ["passthrough"],
+            "anyOf": [{ "const": "passthrough", "type": "string" }, table],
+        })
     }
 }
 

@@ -65,8 +65,12 @@ impl JsonSchema for HopFile {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let table = generator.subschema_for::<HopTable>();
-        json_schema!({ "anyOf": [{ "type": "string", "examples": ["/etc/smartproxy/hop.pem"] }, table] })
+        let table = HopTable::json_schema(generator);
+        json_schema!({
+            "description": "The identity of a hop: a file or a folder by itself, or a table that says more.",
+            "examples": ["/etc/smartproxy/hop.pem"],
+            "anyOf": [{ "type": "string" }, table],
+        })
     }
 }
 
