@@ -16,7 +16,7 @@ use std::task::Poll;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Verdict};
 use proxy_core::stream::Lent;
 use proxy_core::{Bound, Dial, Side, Stream};
-use proxy_tls::{Failed, HandshakeError, Hop, TlsStream, accept};
+use proxy_tls::{Failed, HandshakeError, HandshakeFault, Hop, TlsStream, accept};
 use tokio::time::{Instant, timeout_at};
 
 use super::client::gave_way;
@@ -63,6 +63,7 @@ async fn shaken<'c, S: Stream, D>(
     conn.deadline(deadline, DeadlineKind::Tls);
     let shaking = handshake(conn, client, hop, proxy);
     let stream = within(deadline, client, shaking).await.unwrap_or_else(|| {
+        proxy.handshakes.failed(Side::Client, HandshakeFault::Timeout);
         let detail = format!("no TLS handshake of a hop within tls_handshake_timeout {timeout}");
         Err(Verdict::explained(conn, Cause::TlsTimeout, detail))
     })?;
@@ -84,7 +85,12 @@ async fn handshake<'c, S: Stream, D>(
         Poll::Pending => wait.poll_out(cx).map(|()| None),
     });
     let shaken = shaken.await.ok_or_else(|| gave_way(conn, wait.most()))?;
-    shaken.map_err(|Failed { error, .. }| refused(conn, &error))
+    let stream = shaken.map_err(|Failed { error, .. }| {
+        proxy.handshakes.failed(Side::Client, error.fault());
+        refused(conn, &error)
+    })?;
+    proxy.handshakes.done(Side::Client, false);
+    Ok(stream)
 }
 
 /// Why it is no hop. It was sent an alert, which a reset would make it forget.
