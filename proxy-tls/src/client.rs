@@ -12,7 +12,9 @@ use rustls::{
 };
 
 use crate::certificate::{Certificate, CertificateError};
-use crate::options::{Version, provider};
+use crate::error::ClientError;
+use crate::options::Version;
+use crate::provider::provider;
 
 /// Whom a client trusts.
 #[derive(Debug, Clone, Default)]
@@ -66,21 +68,6 @@ impl ClientOptions {
     pub fn certificate(self, certificate: Option<Certificate>) -> Self {
         Self { certificate, ..self }
     }
-}
-
-/// Why there is no client's configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClientError {
-    /// This machine has no authorities that could be read.
-    #[error("this machine has no certificates of authorities (install ca-certificates): {0}")]
-    NoSystemRoots(String),
-    /// Nobody would be trusted.
-    #[error("there is no certificate to trust")]
-    NoRoots,
-    /// The library refuses it.
-    #[error(transparent)]
-    Tls(#[from] Error),
 }
 
 /// The certificates of a PEM text.

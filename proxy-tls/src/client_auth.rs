@@ -13,10 +13,9 @@ use rustls::{
     SignatureScheme,
 };
 
-use crate::client::ClientError;
-use crate::error::refusal;
+use crate::error::{ClientError, refusal};
 use crate::identity::{Identity, NamePattern};
-use crate::options::provider;
+use crate::provider::provider;
 
 /// Which clients a server takes by their certificates.
 ///

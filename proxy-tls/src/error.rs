@@ -189,6 +189,21 @@ impl fmt::Display for Said<'_> {
     }
 }
 
+/// Why there is no client's configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// This machine has no authorities that could be read.
+    #[error("this machine has no certificates of authorities (install ca-certificates): {0}")]
+    NoSystemRoots(String),
+    /// Nobody would be trusted.
+    #[error("there is no certificate to trust")]
+    NoRoots,
+    /// The library refuses it.
+    #[error(transparent)]
+    Tls(#[from] Error),
+}
+
 /// What is wrong with the peer's certificate.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's own words are good enough for the others")]
 fn certificate(error: &CertificateError) -> String {

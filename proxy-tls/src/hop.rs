@@ -29,11 +29,10 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use crate::certificate::{Certificate, CertificateError};
-use crate::client::ClientError;
 use crate::client_auth::{by_roots, is_let_in};
-use crate::error::{HandshakeError, refusal};
+use crate::error::{ClientError, HandshakeError, refusal};
 use crate::identity::{Identity, NamePattern};
-use crate::options::provider;
+use crate::provider::provider;
 
 /// What a hop is, and whom it takes for another.
 ///

@@ -1,12 +1,12 @@
 //! What both sides of TLS may be told: versions, and what goes with them.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::version::TLS13;
 use rustls::{SupportedProtocolVersion, server};
 
 use crate::client_auth::ClientAuth;
+use crate::provider::provider;
 use crate::store::CertificateStore;
 use crate::tickets::TicketKeys;
 
@@ -30,13 +30,6 @@ impl Version {
             Self::V13 => ONLY_13,
         }
     }
-}
-
-/// The cryptography: aws-lc-rs, and no other beside it. One for all: each takes a kilobyte, and there may be thousands of servers.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
-    Arc::clone(&PROVIDER)
 }
 
 /// How the server's side of TLS is spoken. Whatever makes a difference between servers is in here, and in what it hashes: tickets are

@@ -35,9 +35,9 @@ pub(crate) fn folder() -> TempDir {
         ("chain.pem", certificate.pem()),
         ("key.pem", key.serialize_pem()),
         ("both.pem", certificate.pem() + &key.serialize_pem()),
-        ("hop.pem", authority.pem() + &hop),
-        ("stranger.pem", certificate.pem() + &authority.pem() + &key.serialize_pem()),
-        ("revoked.pem", revoked.pem().unwrap()),
+        ("hop.identity", authority.pem() + &hop),
+        ("stranger.identity", certificate.pem() + &authority.pem() + &key.serialize_pem()),
+        ("revoked.crl", revoked.pem().unwrap()),
         ("other.pem", other.serialize_pem()),
         ("encrypted.pem", encrypted.to_owned()),
         ("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n".to_owned()),
@@ -108,7 +108,7 @@ fn who_is_asked_of_clients_is_written_whole_or_not_at_all() {
             "error: either authorities vouch for clients, or their certificates are pinned",
         ),
         (
-            "{ pinned = \"DIR/chain.pem\", revoked = \"DIR/revoked.pem\" }",
+            "{ pinned = \"DIR/chain.pem\", revoked = \"DIR/revoked.crl\" }",
             "error: certificates that are pinned are revoked by taking them out of the file",
         ),
         (
@@ -149,7 +149,7 @@ fn what_cannot_be_a_hop_is_named_with_what_to_do() {
     ] {
         assert_eq!(of_file(file), expected);
     }
-    let stranger = of_file("stranger.pem");
+    let stranger = of_file("stranger.identity");
     assert!(
         stranger.contains("the certificate of rcgen self signed cert in it would be refused by every hop"),
         "{stranger}"
@@ -158,7 +158,7 @@ fn what_cannot_be_a_hop_is_named_with_what_to_do() {
 
 #[test]
 fn what_is_said_beside_hop_is_taken_with_it_or_refused() {
-    let hop = "hop = \"DIR/hop.pem\"\n";
+    let hop = "hop = \"DIR/hop.identity\"\n";
     let beside = |more: &str| of_hops(&format!("{hop}{more}"), "");
     assert_eq!(
         beside("send_proxy = \"v1\""),

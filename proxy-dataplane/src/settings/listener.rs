@@ -30,8 +30,8 @@ pub struct ListenerConfig {
     pub backlog: Backlog,
     /// Whose PROXY headers are believed.
     pub accept_proxy: AcceptProxy,
-    /// As which hop it takes other hops, by TLS that comes before anything else: a header is due from whoever proves to be one, whatever
-    /// its address. None where it takes anybody, without.
+    /// The hop as which it takes other hops, by TLS that comes before anything else: a header is due from each that proves to be one,
+    /// whatever its address. None where it takes every peer, without.
     pub hop: Option<Arc<Hop>>,
     /// What becomes of a connection that begins as TLS does and names no server that could be told.
     pub unreadable_hello: UnreadableHello,
@@ -74,7 +74,7 @@ impl ListenerConfig {
         if self.hop.is_some() { Greeting::Header } else { self.accept_proxy.greeting(peer) }
     }
 
-    /// Whether anybody's PROXY headers are believed here.
+    /// Whether PROXY headers are believed here, of some peers at least.
     #[must_use]
     pub fn believes_headers(&self) -> bool {
         self.hop.is_some() || self.accept_proxy != AcceptProxy::Off
