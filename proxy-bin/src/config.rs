@@ -314,8 +314,7 @@ fn resolve(
     let file = &file;
     origin.in_pieces = document.is_in_pieces();
     let breaker = file.breaker.over(&BreakerOptions::default());
-    let tls =
-        tls::Loaded::of((&file.listeners, &routes), file.acme.as_ref(), (document, registry), errors);
+    let tls = tls::Loaded::of((&file.listeners, &routes), file.acme.as_ref(), (document, registry), errors);
     let mut defaults = Defaults {
         pools: Pools::new(file),
         keep_alive: KeepAlive::default().with(&file.keep_alive),

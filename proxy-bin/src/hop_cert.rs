@@ -4,7 +4,7 @@
 //! hop-authority.pem        the authority: certificate and key; it signs, and no hop needs it
 //! hop-authority.next.pem   the one that is to take its place: believed, and signs nothing yet
 //! hop-authority.old.pem    the one before: believed, and signs nothing any more
-//! NAME.pem                 for a hop: the certificates of all authorities that are believed, its own, and its key
+//! NAME.pem                 for a hop: its certificate, its key, and the certificates of all authorities that are believed
 //! ```
 //! Another authority takes three steps, between which the files are taken to the hops: at no time does one hop refuse another.
 
@@ -85,7 +85,7 @@ pub fn hop_cert(asked: &HopCert, now: SystemTime) -> Result<String, HopCertError
     let mut text = said;
     for name in &names {
         let issued = signs.issue(name, now, lifetime)?;
-        write(&folder.hop(name), &(believed.clone() + &issued))?;
+        write(&folder.hop(name), &(issued + &believed))?;
         let until = Day::of(now + lifetime);
         text += &format!(
             "{}: for {}, until {until}\n",

@@ -11,7 +11,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, ServerConfig};
 
-use crate::options::provider;
+use crate::provider::provider;
 
 /// The application protocol of a challenge by handshake (RFC 8737).
 pub const ACME_TLS: &[u8] = b"acme-tls/1";

@@ -139,7 +139,8 @@ impl Loaded {
             Some(asked.ok()?.wanted.sources)
         });
         let selection = Selection::read(registry, &sources.flatten().collect());
-        let mut loaded = Self { made: HashMap::new(), hops: HashMap::new(), selection, automatic: Vec::new() };
+        let mut loaded =
+            Self { made: HashMap::new(), hops: HashMap::new(), selection, automatic: Vec::new() };
         for (index, file) in with_tls() {
             let around = Around { file, acme };
             if loaded.made.contains_key(&kind(file)) {
