@@ -32,12 +32,12 @@ mod tls;
 
 use std::convert::identity;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Phase, Verdict};
 use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
-use tokio_util::either::Either;
 
 use crate::generation::{Capacity, ListenerInForce};
 use crate::settings::Greeting;
@@ -112,7 +112,7 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
         let verdict = tokio::select! {
             biased;
             reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
-            verdict = live(conn, client, admission) => verdict,
+            verdict = live::<AtTheSocket, _, _>(conn, client, admission) => verdict,
         };
         capacity.released();
         conn.end(verdict.end, verdict.detail);
@@ -122,22 +122,54 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
     }
 }
 
-/// Every stage in order; the first that cannot go on says why. Where hops are taken, all of them within a hop's TLS.
-fn live<'l, S: Stream, D: Dial>(
-    conn: &'l ConnGuard,
-    client: &'l S,
-    admission: &'l mut Admission<D>,
-) -> impl Future<Output = Verdict> + Send + use<'l, S, D> {
-    let at = admission.start.as_ref().map(|start| &start.listener);
-    match at.filter(|at| at.at.config.hop.is_some()).cloned() {
-        // Boxed: what it holds, every plain connection would have room for.
-        Some(at) => Either::Left(Box::pin(hop::live(conn, client, admission, at))),
-        None => Either::Right(served(conn, client, admission)),
+/// Where a stream of the client's is: hops are taken at a socket, and not again within the TLS of one.
+trait Place {
+    /// All stages within a hop's TLS, where the listener takes hops.
+    fn within_a_hop<'l, S: Stream, D: Dial>(
+        conn: &'l ConnGuard,
+        client: &'l S,
+        admission: &'l mut Admission<D>,
+    ) -> Option<Boxed<'l>>;
+}
+
+/// Boxed: what it holds, every plain connection would have room for.
+type Boxed<'l> = Pin<Box<dyn Future<Output = Verdict> + Send + 'l>>;
+
+struct AtTheSocket;
+
+impl Place for AtTheSocket {
+    fn within_a_hop<'l, S: Stream, D: Dial>(
+        conn: &'l ConnGuard,
+        client: &'l S,
+        admission: &'l mut Admission<D>,
+    ) -> Option<Boxed<'l>> {
+        let listener = admission.start.as_ref().map(|start| &start.listener)?;
+        let listener = Some(listener).filter(|listener| listener.at.config.hop.is_some()).cloned()?;
+        Some(Box::pin(hop::live(conn, client, admission, listener)))
     }
 }
 
-/// The stages over a stream of the client's.
-async fn served<S: Stream, D: Dial>(conn: &ConnGuard, client: &S, admission: &mut Admission<D>) -> Verdict {
+struct WithinAHop;
+
+impl Place for WithinAHop {
+    fn within_a_hop<'l, S: Stream, D: Dial>(
+        _: &'l ConnGuard,
+        _: &'l S,
+        _: &'l mut Admission<D>,
+    ) -> Option<Boxed<'l>> {
+        None
+    }
+}
+
+/// Every stage in order; the first that cannot go on says why.
+async fn live<P: Place, S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    client: &S,
+    admission: &mut Admission<D>,
+) -> Verdict {
+    if let Some(within) = P::within_a_hop(conn, client, admission) {
+        return within.await;
+    }
     let (plain, secured) = Way::apart(establish(conn, client, admission).await);
     if let Some(secured) = identity(secured) {
         // Both are moved as wholes: what a match leaves behind, every plain connection would have room for.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::client::gave_way;
 use super::deadline::within;
-use super::{Admission, served};
+use super::{Admission, WithinAHop};
 use crate::generation::{Generation, ListenerInForce};
 
 /// How long the end of what ended in order may take to be written, which a socket has room for.
@@ -40,7 +40,7 @@ pub(super) async fn live<S: Stream, D: Dial>(
         Ok(neighbour) => neighbour,
         Err(verdict) => return verdict,
     };
-    let verdict = served(conn, &neighbour, admission).await;
+    let verdict = super::live::<WithinAHop, _, _>(conn, &neighbour, admission).await;
     if verdict.orderly {
         // A relay has written it already. Where it cannot be written, whoever reads there is told that something is missing.
         let ended = poll_fn(|cx| neighbour.poll_finish(cx));
