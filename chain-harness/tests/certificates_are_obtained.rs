@@ -85,7 +85,7 @@ async fn obtains(hop: &Hop, names: &[&str]) {
 
 /// Shakes hands with `at` for `name`, trusting this certificate alone.
 async fn shakes(at: SocketAddr, name: &str, pinned: &[CertificateDer<'static>]) -> Result<(), String> {
-    let trust = Trust::Pinned(pinned.get(..1).expect("there is one").to_vec());
+    let trust = Trust::Pinned(pinned.get(..1).expect("there is one").to_vec().into());
     let config = client_config(&ClientOptions::default().trust(trust)).expect("it is a certificate");
     let stream =
         TcpDialer::default().dial((&Endpoint::Ip(at)).into()).await.map_err(|error| error.to_string())?;

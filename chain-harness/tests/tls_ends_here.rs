@@ -203,7 +203,7 @@ fn what_is_no_tls_gets_an_alert_and_costs_no_backend_anything() {
         let (files, backend) = (Files::new(), Backend::silent());
         let hop = files.hop(&backend, TERMINATE);
         let mut client = Wire::connect(hop.addr()).await;
-        client.send("GET / HTTP/1.1\r\n\r\n").await;
+        client.send("GET\r\n").await;
         let got = client.read_to_end().await;
         assert_eq!(got.bytes.first_chunk(), Some(&[0x15, 3, 3]));
         drop(client);
@@ -213,6 +213,44 @@ fn what_is_no_tls_gets_an_alert_and_costs_no_backend_anything() {
         assert_eq!(backend.accepted(), 0);
         hop.settles().await;
     });
+}
+
+/// Over the routes of one port: whether it needs to know the hello, and whether the request comes a byte at a time.
+#[test]
+fn plain_http_gets_an_answer_and_costs_no_backend_anything() {
+    let redirecting = TERMINATE.replace("edge.pem\" }] }", "edge.pem\" }], plain_http = \"redirect\" }");
+    for (tls, status, header) in [
+        (TERMINATE, "HTTP/1.1 400 Bad Request", "Connection: close"),
+        (&*redirecting, "HTTP/1.1 301 Moved Permanently", "Location: https://edge.test:8443/a?b"),
+    ] {
+        scenario(async {
+            let (files, backend) = (Files::new(), Backend::silent());
+            let hop = files.hop(&backend, tls);
+            for at_once in [true, false] {
+                let mut client = Wire::connect(hop.addr()).await;
+                let request = "GET /a?b HTTP/1.1\r\nHost: edge.test:8443\r\n\r\n";
+                if at_once {
+                    client.send(request).await;
+                } else {
+                    client.send_byte_by_byte(request).await;
+                }
+                let got = client.read_to_end().await;
+                let text = got.text();
+                assert!(text.starts_with(status) && text.contains(header), "{text}");
+                assert_eq!(
+                    got.end,
+                    Some(Ending::Fin),
+                    "what it sent is heard out: no reset takes the answer away"
+                );
+            }
+            for end in hop.ended(2).await {
+                assert_eq!((end.cause, end.phase), (Cause::TlsFailed, Phase::Tls));
+                assert!(end.detail.starts_with("plain_http: "), "{}", end.detail);
+            }
+            assert_eq!(backend.accepted(), 0);
+            hop.settles().await;
+        });
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let own = Certificate::new(vec![made.cert.der().clone()], &key).unwrap();
     let store = Arc::new(CertificateStore::new(Certificates::new(&[own], true)));
-    let trust = Trust::Pinned(vec![made.cert.der().clone()]);
+    let trust = Trust::Pinned(vec![made.cert.der().clone()].into());
     // No tickets: a client keeps those that it has got.
     let server = server_config(store, &ServerOptions::default().tickets(0), &TicketKeys::default()).unwrap();
     (server, client_config(&ClientOptions::default().trust(trust)).unwrap())

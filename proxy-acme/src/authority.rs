@@ -94,8 +94,8 @@ mod tests {
 
     #[test]
     fn only_a_url_that_is_encrypted_is_an_authority() {
-        let tls =
-            client_config(&ClientOptions::default().trust(Trust::Pinned(vec![vec![0].into()]))).unwrap();
+        let tls = client_config(&ClientOptions::default().trust(Trust::Pinned(vec![vec![0].into()].into())))
+            .unwrap();
         let authority = |url: &str| Authority::new(url, Arc::clone(&tls));
         assert_eq!(authority("https://ca.example:14000/dir").unwrap().host(), "ca.example");
         for wrong in ["", "ca.example", "http://ca.example/dir", "https:///dir", "https://"] {

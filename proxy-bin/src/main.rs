@@ -34,8 +34,10 @@ fn main() -> ExitCode {
     let outcome = match command {
         None => run::demo(Wishes::default()),
         Some(Command::Demo(ports)) => run::demo(ports.into()),
-        Some(Command::Run(config)) => match config.path() {
-            Ok(path) => activated.map_err(Into::into).and_then(|sockets| run::run(&path, sockets)),
+        Some(Command::Run { config, tls_key_log }) => match config.path() {
+            Ok(path) => activated
+                .map_err(Into::into)
+                .and_then(|sockets| run::run(&path, tls_key_log.as_deref(), sockets)),
             Err(wrong) => {
                 print::err(format_args!("smartproxy: {wrong}"));
                 Ok(ExitCode::from(WRONG_COMMAND_LINE))

@@ -39,18 +39,21 @@ pub(crate) use demo::demo;
 const PORT_HINT: &str = "change the route's match.ports, or stop the process that has it";
 const ADMIN_HINT: &str = "change [admin] listen, or stop the process that has it";
 
-/// Runs a configuration until somebody stops it.
+/// Runs a configuration until somebody stops it; the keys of TLS sessions are written to `key_log`, if there is one.
 ///
 /// # Errors
 /// Why it could not start.
-pub(crate) fn run(path: &Path, activated: Vec<OwnedFd>) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(path: &Path, key_log: Option<&Path>, activated: Vec<OwnedFd>) -> anyhow::Result<ExitCode> {
     // First: a signal that comes while it starts is none that ends it, or is lost.
     let signals = Signals::catch()?;
     let program = Program::of_this_process().context("cannot tell which program this is")?;
     // Whoever hands over does so through standard input.
     let (mut predecessor, passed) = predecessor()?.unzip();
     let inherited = Handed { passed: passed.unwrap_or_default(), activated };
-    let outcome = start(path, program, &signals, &mut predecessor, inherited);
+    // Before the configuration is read: what is made of it knows where keys go.
+    let logged = key_log.map_or(Ok(()), proxy_tls::log_keys_to);
+    let logged = logged.context("cannot open the file of --tls-key-log");
+    let outcome = logged.and_then(|()| start(path, key_log, program, &signals, &mut predecessor, inherited));
     if let (Err(error), Some(predecessor)) = (&outcome, predecessor) {
         // It has gone itself, if it cannot be told.
         predecessor.failed(&told(error.as_ref())).unwrap_or_default();
@@ -69,6 +72,7 @@ struct Handed {
 /// What [`run`] does, with a predecessor who is told of it if it fails, and taken when it is told that it can go.
 fn start(
     path: &Path,
+    key_log: Option<&Path>,
     program: Program,
     signals: &Signals,
     predecessor: &mut Option<Predecessor>,
@@ -91,6 +95,9 @@ fn start(
         signals.confine().context("cannot give up what root may do")?;
     }
     let (logs, _end) = Logs::start_for(&config.log, identity.as_ref())?;
+    if let Some(file) = key_log {
+        warn!("--tls-key-log: whoever reads {} can decrypt the TLS of this process", file.display());
+    }
     let Given { mut bound, admin: admin_port, history, tickets } = given(inherited);
     if let Some(tickets) = tickets {
         control::take_over_tickets(config.certificates.registry().tickets(), tickets);

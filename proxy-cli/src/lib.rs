@@ -127,7 +127,15 @@ Exit codes of the others:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a configuration until a signal stops it.
-    Run(ConfigFile),
+    Run {
+        /// Which one.
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Append the keys of all TLS sessions to this file, in the format of Wireshark: whoever reads it can decrypt them. To find a
+        /// fault, and no longer than that takes.
+        #[arg(long, value_name = "FILE")]
+        tls_key_log: Option<PathBuf>,
+    },
     /// Check configurations: every error at once, each with its place in the file. Opens no port.
     Check {
         /// The configuration files (TOML); `-` is standard input. Those of a chain in the order in which connections pass
@@ -272,7 +280,7 @@ mod tests {
     #[test]
     fn a_configuration_is_named_in_either_way_and_once() {
         let path = |line: &str| match read(line).unwrap().command {
-            Some(Command::Run(file)) => file.path(),
+            Some(Command::Run { config, .. }) => config.path(),
             other => panic!("{other:?}"),
         };
         for line in ["smartproxy run x.toml", "smartproxy run -c x.toml", "smartproxy run --config x.toml"] {

@@ -30,7 +30,7 @@ pub use route::{Action, RouteConfig, RouteSettings};
 pub use send_proxy::{
     Fields, HeaderContent, HeaderField, Known, NextHop, SendProxy, UniqueId, UnknownClient,
 };
-pub use tls::{Reencrypt, RouteTls, Terminate, Truncated};
+pub use tls::{PlainHttp, Reencrypt, RouteTls, Terminate, Truncated};
 
 /// A number of connections, of which there is at least one.
 pub type Connections = Whole<1, { u32::MAX }>;

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         &ServerOptions::default(),
         &TicketKeys::default(),
     )?;
-    let pinned = Trust::Pinned(certificates_from_pem(certificate.as_bytes())?);
+    let pinned = Trust::Pinned(certificates_from_pem(certificate.as_bytes())?.into());
     let client = client_config(&ClientOptions::default().trust(pinned))?;
 
     let listener = TcpListener::bind("127.0.0.1:0".parse()?)?;

@@ -24,7 +24,7 @@ impl Agreed {
         let group = common.negotiated_key_exchange_group().map(|group| group_name(group.name()));
         Self {
             version: common.protocol_version().map_or("", version),
-            cipher: common.negotiated_cipher_suite().map_or("", |suite| cipher(suite.suite())),
+            cipher: common.negotiated_cipher_suite().map_or("", |suite| cipher_name(suite.suite())),
             group,
             resumed,
             alpn: common.alpn_protocol().map(<[u8]>::to_vec),
@@ -37,7 +37,7 @@ fn version(version: ProtocolVersion) -> &'static str {
 }
 
 /// The registry's name: the library has others for the suites of TLS 1.3.
-pub(crate) fn cipher(suite: CipherSuite) -> &'static str {
+pub(crate) fn cipher_name(suite: CipherSuite) -> &'static str {
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others have the registry's names")]
     match suite {
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
@@ -48,7 +48,7 @@ pub(crate) fn cipher(suite: CipherSuite) -> &'static str {
 }
 
 /// The registry's name.
-pub(crate) fn group_name(group: NamedGroup) -> &'static str {
+fn group_name(group: NamedGroup) -> &'static str {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the library speaks no others")]
     match group {
         NamedGroup::X25519 => "x25519",
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn suites_and_groups_have_the_names_of_the_registry() {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| cipher(suite.suite())).collect();
+        let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| cipher_name(suite.suite())).collect();
         assert!(suites.iter().all(|name| name.starts_with("TLS_")), "{suites:?}");
         let groups: Vec<_> = provider.kx_groups.iter().map(|group| group_name(group.name())).collect();
         assert!(groups.contains(&"x25519") && groups.contains(&"X25519MLKEM768"), "{groups:?}");

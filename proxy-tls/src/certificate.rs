@@ -52,6 +52,11 @@ pub enum CertificateError {
     /// No private key in the text.
     #[error("there is no private key in it: it has to have lines with -----BEGIN PRIVATE KEY-----")]
     NoKey,
+    /// Neither a certificate nor a public key in the text.
+    #[error(
+        "there is nothing to pin in it: it has to have lines with -----BEGIN CERTIFICATE----- or -----BEGIN PUBLIC KEY-----"
+    )]
+    NoPin,
     /// The key is encrypted.
     #[error("its private key is encrypted: decrypt it (openssl pkey -in FILE -out FILE)")]
     EncryptedKey,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
@@ -13,8 +13,9 @@ use rustls::{
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::error::ClientError;
-use crate::options::Version;
-use crate::provider::provider;
+use crate::key_log::key_log;
+use crate::parameters::Parameters;
+use crate::pins::Pins;
 
 /// Whom a client trusts.
 #[derive(Debug, Clone, Default)]
@@ -25,9 +26,9 @@ pub enum Trust {
     System,
     /// Whoever one of these authorities vouches for.
     Roots(Vec<CertificateDer<'static>>),
-    /// Whoever presents one of these certificates and has its key, whatever the certificate says: its names, its dates, and that it may
-    /// be an authority's (which `openssl req -x509` makes).
-    Pinned(Vec<CertificateDer<'static>>),
+    /// Whoever presents one of these certificates, or one with one of these keys, and has the key, whatever the certificate says: its
+    /// names, its dates, and that it may be an authority's (which `openssl req -x509` makes).
+    Pinned(Pins),
 }
 
 /// How the client's side of TLS is spoken.
@@ -36,8 +37,8 @@ pub enum Trust {
 pub struct ClientOptions {
     /// Whom to trust.
     pub trust: Trust,
-    /// The oldest version that is spoken.
-    pub min_version: Version,
+    /// Versions, cipher suites, groups.
+    pub parameters: Parameters,
     /// Application protocols to offer, the preferred one first.
     pub alpn: Vec<Vec<u8>>,
     /// The certificate to present where one is asked for.
@@ -51,10 +52,10 @@ impl ClientOptions {
         Self { trust, ..self }
     }
 
-    /// The oldest version that is spoken.
+    /// Versions, cipher suites, groups.
     #[must_use]
-    pub fn min_version(self, min_version: Version) -> Self {
-        Self { min_version, ..self }
+    pub fn parameters(self, parameters: Parameters) -> Self {
+        Self { parameters, ..self }
     }
 
     /// Application protocols to offer, the preferred one first.
@@ -92,14 +93,18 @@ pub fn revoked_from_pem(text: &[u8]) -> Result<Vec<CertificateRevocationListDer<
     if all.is_empty() { Err(CertificateError::NoRevocationList) } else { Ok(all) }
 }
 
+/// Servers, by name, of which sessions are kept to be resumed; of each the last eight tickets (rustls). The names may be those that
+/// clients ask for: there is no end of them.
+const SESSIONS: usize = 256;
+
 /// A client's configuration.
 ///
 /// # Errors
-/// Where nobody would be trusted, or the client's own certificate cannot be used.
+/// Where the parameters contradict each other, nobody would be trusted, or the client's own certificate cannot be used.
 pub fn client_config(options: &ClientOptions) -> Result<Arc<ClientConfig>, ClientError> {
-    let provider = provider();
+    let provider = options.parameters.provider()?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-    let builder = builder.with_protocol_versions(options.min_version.upwards())?;
+    let builder = builder.with_protocol_versions(&options.parameters.versions())?;
     let verifier: Arc<dyn ServerCertVerifier> = match &options.trust {
         Trust::System => by_roots(system_roots()?, provider)?,
         Trust::Roots(roots) => {
@@ -119,6 +124,8 @@ pub fn client_config(options: &ClientOptions) -> Result<Arc<ClientConfig>, Clien
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols.clone_from(&options.alpn);
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    config.key_log = key_log();
     Ok(Arc::new(config))
 }
 
@@ -145,10 +152,10 @@ fn system_roots() -> Result<RootCertStore, ClientError> {
     Ok(roots)
 }
 
-/// Trusts certificates themselves. That the server has the key is what the handshake's signature says.
+/// Trusts certificates and keys themselves. That the server has the key is what the handshake's signature says.
 #[derive(Debug)]
 struct Pinned {
-    pinned: Vec<CertificateDer<'static>>,
+    pinned: Pins,
     provider: Arc<CryptoProvider>,
 }
 
@@ -161,7 +168,7 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.pinned.iter().any(|pinned| pinned == presented) {
+        if self.pinned.has(presented) {
             return Ok(ServerCertVerified::assertion());
         }
         Err(Error::InvalidCertificate(Refused::ApplicationVerificationFailure))

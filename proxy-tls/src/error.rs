@@ -29,6 +29,8 @@ pub enum HandshakeFault {
     Left,
     /// What came is no TLS.
     NotTls,
+    /// What came is plain HTTP: seen by the caller, who read it first.
+    PlainHttp,
     /// There is no certificate for the name that was asked for.
     NoCertificate,
     /// No version, cipher suite or key exchange in common.
@@ -53,9 +55,10 @@ pub enum HandshakeFault {
 
 impl HandshakeFault {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Left,
         Self::NotTls,
+        Self::PlainHttp,
         Self::NoCertificate,
         Self::NothingInCommon,
         Self::NoProtocol,
@@ -74,6 +77,7 @@ impl HandshakeFault {
         match self {
             Self::Left => "left",
             Self::NotTls => "not_tls",
+            Self::PlainHttp => "plain_http",
             Self::NoCertificate => "no_certificate",
             Self::NothingInCommon => "nothing_in_common",
             Self::NoProtocol => "no_protocol",
@@ -222,7 +226,7 @@ fn certificate(error: &CertificateError) -> String {
             "the peer's certificate is not signed by the authority that it names, which is among the roots: it may have a new key"
                 .to_owned()
         }
-        CertificateError::ApplicationVerificationFailure => "the peer's certificate is none of those that are pinned".to_owned(),
+        CertificateError::ApplicationVerificationFailure => "the peer's certificate is none of those that are pinned, nor is its key".to_owned(),
         // The library has no variant of its own for it: seen with 0.23.46, and held by a test.
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => {
             "the peer's certificate is an authority's (CA:TRUE, as `openssl req -x509` makes them): pin it, or have it made with CA:FALSE"

@@ -52,7 +52,7 @@ fn why<S>(failed: &Failed<S>) -> (HandshakeFault, String) {
 #[tokio::test]
 async fn a_name_that_none_is_for_gets_the_first_one_or_is_told_that_there_is_none() {
     let (own, root) = certificate(false);
-    let pinned = || Trust::Pinned(vec![root.clone()]);
+    let pinned = || Trust::Pinned(vec![root.clone()].into());
     assert_eq!(shake(own.clone(), true, pinned(), "other.example").await, [None, None]);
     assert_eq!(shake(own.clone(), false, pinned(), "test.example").await, [None, None]);
     let [_, server] = shake(own, false, pinned(), "other.example").await;
@@ -65,14 +65,14 @@ async fn a_name_that_none_is_for_gets_the_first_one_or_is_told_that_there_is_non
 async fn an_authoritys_own_certificate_is_refused_with_what_to_do_and_taken_where_it_is_pinned() {
     let (own, root) = certificate(true);
     assert_eq!(
-        shake(own.clone(), true, Trust::Pinned(vec![root.clone()]), "test.example").await,
+        shake(own.clone(), true, Trust::Pinned(vec![root.clone()].into()), "test.example").await,
         [None, None]
     );
     let [client, _] = shake(own.clone(), true, Trust::Roots(vec![root]), "test.example").await;
     let (fault, said) = client.unwrap();
     assert_eq!(fault, HandshakeFault::CertificateRefused);
     assert!(said.contains("CA:TRUE") && said.contains("pin it"), "{said}");
-    let [client, _] = shake(own, true, Trust::Pinned(vec![certificate(true).1]), "test.example").await;
+    let [client, _] = shake(own, true, Trust::Pinned(vec![certificate(true).1].into()), "test.example").await;
     let (_, said) = client.unwrap();
-    assert_eq!(said, "the peer's certificate is none of those that are pinned");
+    assert_eq!(said, "the peer's certificate is none of those that are pinned, nor is its key");
 }

@@ -3,6 +3,8 @@
 mod certificate;
 mod clients;
 mod hop;
+mod parameters;
+mod pins;
 mod reencrypt;
 mod sources;
 mod terminate;

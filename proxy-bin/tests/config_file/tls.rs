@@ -1,6 +1,7 @@
 //! TLS of routes: what the files that it names may be, and what is said where they cannot be used.
 
-use proxy_dataplane::settings::{Greeting, SendProxy, Truncated};
+use proxy_dataplane::settings::{Greeting, PlainHttp, SendProxy, Truncated};
+use proxy_tls::rustls::crypto::CryptoProvider;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType, IsCa,
     Issuer, KeyIdMethod, KeyPair, SerialNumber, date_time_ymd,
@@ -74,12 +75,16 @@ fn every_key_is_taken_over() {
     };
     let edge = tls("edge");
     let terminate = edge.terminate.as_ref().unwrap();
-    assert_eq!(terminate.truncated, Truncated::Reset);
+    assert_eq!((terminate.truncated, terminate.plain_http), (Truncated::Reset, PlainHttp::Redirect));
+    let spoken = |provider: &CryptoProvider| (provider.cipher_suites.len(), provider.kx_groups.len());
+    assert_eq!(spoken(terminate.config.crypto_provider()), (2, 2));
     assert_eq!(terminate.config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     assert_eq!(terminate.config.send_tls13_tickets, 0);
     let reencrypt = edge.reencrypt.as_ref().unwrap();
     assert_eq!(reencrypt.server_name.as_ref().unwrap().to_str(), "inner.example");
     assert_eq!(reencrypt.config.alpn_protocols, [b"h2".to_vec()]);
+    // Of the other version all suites are there, and none is spoken.
+    assert_eq!(spoken(reencrypt.config.crypto_provider()), (7, 2));
     assert!(tls("pinned").terminate.is_none() && tls("pinned").reencrypt.is_some());
     assert!(tls("through").is_passthrough());
     let inwards = tls("inwards");
@@ -260,6 +265,17 @@ fn words_that_mean_nothing_are_refused_where_they_stand() {
         ("{ terminate = {} }", "certificates"),
         ("{ terminate = { certificates = [], tickets = 9 } }", "expected a number from 0 to 8, found 9"),
         ("{ terminate = { certificates = [], min_version = \"1.1\" } }", "1.1"),
+        ("{ terminate = { certificates = [], ciphers = [\"RC4\"] } }", "RC4"),
+        (
+            "{ reencrypt = { min_version = \"1.3\", max_version = \"1.2\" } }",
+            "min_version is above max_version",
+        ),
+        (
+            "{ reencrypt = { min_version = \"1.3\", ciphers = [\"ECDHE-RSA-AES128-GCM-SHA256\"] } }",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 is a cipher suite of TLS 1.2, which min_version or max_version rules out",
+        ),
+        ("{ reencrypt = { trust = { pinned = \"sha256/AAAA\" } } }", "there have to be 32 bytes in base64"),
+        ("{ reencrypt = { trust = { pinned = [] } } }", "there is no certificate to trust"),
         ("{ reencrypt = { trust = \"nobody\" } }", "nobody"),
         ("{ reencrypt = { server_name = \"a b\" } }", "\"a b\" is no name of a server"),
         ("{ reencrypt = { alpn = [\"\"] } }", "a protocol has from 1 to 255 bytes"),

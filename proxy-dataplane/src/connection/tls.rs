@@ -9,6 +9,7 @@
 
 mod backend;
 mod client;
+mod plain_http;
 
 use std::pin::pin;
 

@@ -29,16 +29,32 @@ pub struct Terminate {
     pub certificates: Arc<CertificateStore>,
     /// What becomes of a client that ends without a `close_notify`.
     pub truncated: Truncated,
+    /// What a client gets that speaks plain HTTP.
+    pub plain_http: PlainHttp,
 }
 
 /// What becomes of the connection of a client that ends its TCP without the `close_notify` of its TLS, as browsers do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub enum Truncated {
     /// Its backend gets an end (FIN): for protocols whose messages say themselves where they end, such as HTTP.
     #[default]
     End,
     /// Its backend is reset: for protocols in which the end of the stream is the end of the message.
     Reset,
+}
+
+/// What a client gets that speaks plain HTTP where TLS is due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(rename_all = "snake_case"))]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+pub enum PlainHttp {
+    /// The answer 400, which says what is wrong.
+    #[default]
+    Refuse,
+    /// A redirect to the same host and path with TLS.
+    Redirect,
 }
 
 /// How TLS is spoken to the backends.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use proxy_acme::Name;
-use proxy_dataplane::settings::Terminate;
-use proxy_tls::{ClientAuth, ServerOptions, server_config};
+use proxy_dataplane::settings::{PlainHttp, Terminate, Truncated};
+use proxy_tls::{Cipher, ClientAuth, Group, ServerOptions, Version, server_config};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -14,8 +14,9 @@ use super::super::file::RouteFile;
 use super::super::finding::Finding;
 use super::certificate::wrong_source;
 use super::clients::{ClientsFile, clients};
+use super::parameters::parameters;
 use super::sources::SourcesFile;
-use super::words::{Protocol, Tickets, TruncatedFile, VersionFile, protocols, two};
+use super::words::{Protocol, Tickets, protocols, two};
 use crate::certificates::{Selection, Source, Wanted};
 
 /// How the client's TLS ends here.
@@ -33,7 +34,17 @@ pub(super) struct TerminateFile {
     strict_sni: bool,
     /// The oldest version of TLS that is spoken: `"1.2"` or `"1.3"`. Default `"1.2"`.
     #[serde(default)]
-    min_version: VersionFile,
+    min_version: Version,
+    /// The newest version of TLS that is spoken: `"1.2"` or `"1.3"`. Default `"1.3"`.
+    #[serde(default)]
+    max_version: Option<Version>,
+    /// Cipher suites, the preferred one first: names of the registry of IANA, such as `"TLS_AES_128_GCM_SHA256"`; those of TLS 1.2
+    /// also as OpenSSL names them. Of a version of which none is listed, all are spoken. Default: all.
+    #[serde(default)]
+    ciphers: Vec<Cipher>,
+    /// Groups of the key exchange, the preferred one first. Default: all.
+    #[serde(default)]
+    groups: Vec<Group>,
     /// Application protocols (ALPN) that the backends speak, the preferred one first, such as `["http/1.1"]`: a client that offers
     /// only others is refused. Default: none is agreed upon, and every client served.
     #[serde(default)]
@@ -47,7 +58,11 @@ pub(super) struct TerminateFile {
     /// like any other, or `"reset"`, for protocols in which the end of the stream is the end of the message: it is reset. Default
     /// `"end"`.
     #[serde(default)]
-    truncated: TruncatedFile,
+    truncated: Truncated,
+    /// What a client gets that speaks plain HTTP: `"refuse"`, the answer 400, which says what is wrong, or `"redirect"`, one that sends it
+    /// to the same host and path with `https://`. Default `"refuse"`.
+    #[serde(default)]
+    plain_http: PlainHttp,
     /// Which clients are taken, by certificates that they have to present. What is read is read again with every reload. Default: none
     /// is asked for.
     client_certificates: Option<ClientsFile>,
@@ -133,11 +148,13 @@ pub(super) fn terminating(
     if !wrong.is_empty() {
         return Err(wrong);
     }
+    let spoken = parameters(file.min_version, file.max_version, &file.ciphers, &file.groups, place);
+    let spoken = spoken.map_err(|finding| vec![finding])?;
     let store = selection.store(wanted, around.file.name.shared());
     let taken = taken(file, place).map_err(|finding| vec![finding])?;
     let options = ServerOptions::default()
         .clients(taken)
-        .min_version(file.min_version.into())
+        .parameters(spoken)
         .alpn(protocols(&file.alpn))
         .tickets(file.tickets.0);
     let config = server_config(Arc::clone(&store), &options, selection.registry().tickets());
@@ -145,7 +162,8 @@ pub(super) fn terminating(
         vec![Finding::new(place.span(), format!("TLS cannot be ended like this: {error}"))]
     })?;
     let automatic = Some(Automatic { names, store: Arc::clone(&store) });
-    let terminate = Terminate { config, certificates: store, truncated: file.truncated.into() };
+    let (truncated, plain_http) = (file.truncated, file.plain_http);
+    let terminate = Terminate { config, certificates: store, truncated, plain_http };
     Ok((terminate, automatic.filter(|automatic| !automatic.names.is_empty())))
 }
 

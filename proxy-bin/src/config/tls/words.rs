@@ -1,51 +1,8 @@
-//! The words of TLS: versions, protocols, names.
+//! The words of TLS: protocols, tickets, names.
 
-use proxy_dataplane::settings::Truncated;
-use proxy_tls::Version;
 use proxy_tls::rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-/// A version of TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-pub(super) enum VersionFile {
-    /// TLS 1.2.
-    #[default]
-    #[serde(rename = "1.2")]
-    V12,
-    /// TLS 1.3.
-    #[serde(rename = "1.3")]
-    V13,
-}
-
-impl From<VersionFile> for Version {
-    fn from(file: VersionFile) -> Self {
-        match file {
-            VersionFile::V12 => Self::V12,
-            VersionFile::V13 => Self::V13,
-        }
-    }
-}
-
-/// What becomes of a client that ends without a `close_notify`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum TruncatedFile {
-    /// Its backend gets an end.
-    #[default]
-    End,
-    /// Its backend is reset.
-    Reset,
-}
-
-impl From<TruncatedFile> for Truncated {
-    fn from(file: TruncatedFile) -> Self {
-        match file {
-            TruncatedFile::End => Self::End,
-            TruncatedFile::Reset => Self::Reset,
-        }
-    }
-}
 
 /// An application protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]

@@ -10,6 +10,7 @@ use proxy_tls::{Agreed, CertificateStore, Failed, HandshakeError, HandshakeFault
 
 use super::super::challenge;
 use super::super::passage::Passage;
+use super::plain_http;
 use crate::handshakes::Handshakes;
 use crate::settings::{Terminate, Truncated};
 
@@ -34,6 +35,10 @@ pub(super) async fn terminated<'c, S: Stream, D>(
         return Err(challenge::by_handshake(conn, &name, config, accepted, ahead).await);
     }
     let handshakes = &passage.proxy.handshakes;
+    if passage.hello.is_none() && plain_http::begins(accepted, &mut ahead).await {
+        handshakes.failed(Side::Client, HandshakeFault::PlainHttp);
+        return Err(plain_http::answered(conn, terminate.plain_http, accepted, &mut ahead).await);
+    }
     let shaken = accept(Lent(accepted), Arc::clone(&terminate.config), ahead.into_bytes()).await;
     let mut stream = shaken.map_err(|Failed { error, .. }| {
         handshakes.failed(Side::Client, error.fault());

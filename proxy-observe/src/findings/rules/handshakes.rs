@@ -47,8 +47,11 @@ fn judge(scene: &Scene<'_>, subject: &Subject) -> Option<Finding> {
 fn mends(kind: &str) -> &'static str {
     match kind {
         "not_tls" => "these clients speak no TLS: send them to a port without",
+        "plain_http" => "these clients use http:// where https:// is due: correct what sends them here",
         "no_certificate" => "add a certificate for the names that are asked for, or strict_sni = false",
-        "nothing_in_common" => "compare min_version with what these clients speak",
+        "nothing_in_common" => {
+            "compare min_version, max_version, ciphers and groups with what these clients speak"
+        }
         "no_protocol" => "add to alpn what they offer, or leave it out",
         "certificate_missing" | "certificate_refused" => {
             "give these clients certificates of an authority that is trusted here, or ask for none"
