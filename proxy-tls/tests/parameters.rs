@@ -28,7 +28,7 @@ async fn agreed(server: Parameters, client: Parameters) -> Result<Agreed, Handsh
     let (near, far) = pair(64 * 1024);
     let name = ServerName::try_from("any.example").unwrap();
     let (client, server) = tokio::join!(connect(near, client, name), accept(far, server, Vec::new()));
-    let server = server.as_ref().map(|stream| stream.agreed()).map_err(|failed| failed.error.fault());
+    let server = server.as_ref().map(proxy_tls::TlsStream::agreed).map_err(|failed| failed.error.fault());
     assert_eq!(client.is_ok(), server.is_ok());
     server
 }
