@@ -29,7 +29,7 @@ pub struct Certificate {
 pub struct Details {
     /// The kind of its key: `ECDSA 256`, `RSA 2048`, `Ed25519`.
     pub key: String,
-    /// The common name of whoever vouches for it, or its whole name where it has none.
+    /// The common name of its issuer, or its whole name where it has none.
     pub issuer: String,
     /// Its number, in hexadecimal digits with colons between them, as `openssl x509` shows it.
     pub serial: String,
