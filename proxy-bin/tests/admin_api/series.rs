@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::world::World;
 
 /// Every label. Each has the values that the configuration or the program gives it.
-const LABELS: [&str; 20] = [
+const LABELS: [&str; 22] = [
     "rule",
     "class",
     "listener",
@@ -21,6 +21,8 @@ const LABELS: [&str; 20] = [
     "field",
     "gauge",
     "worker",
+    "side",
+    "kind",
     "source",
     "standing",
     "version",
