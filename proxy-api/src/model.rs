@@ -22,7 +22,9 @@ mod tls;
 mod usage;
 
 pub use audit::{Audit, AuditFinding, AuditSummary, StuckAt};
-pub use certificates::{Certificate, Certificates, UnusableCertificate};
+pub use certificates::{
+    Certificate, Certificates, ObtainedCertificate, RenewCertificate, UnusableCertificate,
+};
 pub use chain::{
     Chain, ChainConnection, ChainGroup, ChainHop, Disagreement, Hop, HopDeadlines, HopMinute, Pile, Spread,
 };

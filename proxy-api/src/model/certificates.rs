@@ -10,6 +10,9 @@ pub struct Certificates {
     pub certificates: Vec<Certificate>,
     /// Files that have changed and cannot be used: what they were before is presented.
     pub unusable: Vec<UnusableCertificate>,
+    /// Those that are obtained from an authority, by name: how it stands with each.
+    #[serde(default)]
+    pub obtained: Vec<ObtainedCertificate>,
 }
 
 /// A certificate that is presented.
@@ -52,4 +55,37 @@ pub struct UnusableCertificate {
     pub errors: Vec<String>,
     /// For how long.
     pub since_s: f64,
+}
+
+/// How it stands with a certificate that is obtained from an authority.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ObtainedCertificate {
+    /// The name that it is for.
+    pub name: String,
+    /// Whether it is to be obtained; one on demand is not before a client has asked for it.
+    pub wanted: bool,
+    /// Whether it is being obtained at the moment.
+    pub underway: bool,
+    /// When it ceases to be valid, in seconds since 1970; nothing where there is none yet.
+    pub not_after: Option<f64>,
+    /// When it is to be renewed, in seconds since 1970.
+    pub renew_at: Option<f64>,
+    /// The directory of the authority that has made it.
+    pub authority: Option<String>,
+    /// How often obtaining it has failed in a row.
+    pub failures: u32,
+    /// Why it has failed the last time.
+    pub last_failure: Option<String>,
+    /// Not before then it is tried again, in seconds since 1970.
+    pub next_try: Option<f64>,
+    /// How often it was tried in all since the start.
+    pub tries: u64,
+}
+
+/// Has a certificate obtained now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewCertificate {
+    /// Which: a name that certificates are obtained for.
+    pub name: String,
 }

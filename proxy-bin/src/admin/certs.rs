@@ -5,10 +5,14 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::State;
-use proxy_api::model::{Certificate, Certificates, UnusableCertificate};
+use proxy_api::model::{
+    Certificate, Certificates, ObtainedCertificate, RenewCertificate, UnusableCertificate,
+};
 
 use super::api::Api;
+use super::body::JsonBody;
 use super::view::{secs, since_1970};
+use crate::admin::problem::Problem;
 use crate::certificates::{Listed, Standing};
 
 /// `GET /v1/certs`.
@@ -20,7 +24,35 @@ pub(super) async fn all(State(api): State<Arc<Api>>) -> Json<Certificates> {
         errors: trouble.errors.iter().map(ToString::to_string).collect(),
         since_s: secs(trouble.since.elapsed()),
     });
-    Json(Certificates { certificates, unusable: unusable.collect() })
+    let obtained = api.control().obtained().iter().map(obtained).collect();
+    Json(Certificates { certificates, unusable: unusable.collect(), obtained })
+}
+
+/// `POST /v1/certs/renew`. It is begun, and not waited for: the list says what came of it.
+pub(super) async fn renew(
+    State(api): State<Arc<Api>>,
+    JsonBody(RenewCertificate { name }): JsonBody<RenewCertificate>,
+) -> Result<Json<ObtainedCertificate>, Problem> {
+    let control = api.control();
+    control.renew_certificate(&name).map_err(|error| Problem::not_found(format!("{name}: {error}")))?;
+    let all = control.obtained();
+    let one = all.iter().find(|one| *one.name == *name).map(obtained);
+    one.map(Json).ok_or_else(|| Problem::not_found(format!("{name}: a reload has just removed it")))
+}
+
+fn obtained(standing: &proxy_acme::Standing) -> ObtainedCertificate {
+    ObtainedCertificate {
+        name: standing.name.to_string(),
+        wanted: standing.wanted,
+        underway: standing.underway,
+        not_after: standing.not_after.map(since_1970),
+        renew_at: standing.renew_at.map(since_1970),
+        authority: standing.authority.clone(),
+        failures: standing.failures,
+        last_failure: standing.last_failure.clone(),
+        next_try: standing.next_try.map(since_1970),
+        tries: standing.tries,
+    }
 }
 
 fn certificate(listed: &Listed, now: SystemTime) -> Certificate {

@@ -168,6 +168,9 @@ fn acts() -> Vec<Endpoint> {
             change::reload,
         )
         .says::<model::Reload>(),
+        endpoint("post", "/v1/certs/renew", "Has a certificate obtained now", certs::renew)
+            .takes::<model::RenewCertificate>()
+            .says::<model::ObtainedCertificate>(),
         endpoint("post", "/v1/drain", "Drains something, or takes new connections again", change::drain)
             .takes::<model::DrainRequest>()
             .says::<model::Drain>(),

@@ -39,6 +39,7 @@ fn add(running: &Running, facts: &mut Facts) {
     facts.hops = running.hops.lock().clone();
     let certificates = running.config().certificates.registry().summaries(SystemTime::now());
     facts.certificates = troubled::troubles(&certificates, SystemTime::now());
+    facts.certificates.extend(troubled::not_obtained(&running.acme.standing(), SystemTime::now()));
     facts.log = running.logs().map(|logs| LogFacts { lost: logs.lost(), fails: logs.fails() });
 }
 

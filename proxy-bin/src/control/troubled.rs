@@ -26,6 +26,20 @@ pub(super) fn troubles(all: &[Summary], now: SystemTime) -> Vec<CertificateFacts
     worst.into_values().collect()
 }
 
+/// What is to be obtained and has failed: that of which there is none, and that of which there is one yet.
+pub(super) fn not_obtained(all: &[proxy_acme::Standing], now: SystemTime) -> Vec<CertificateFacts> {
+    let kinds = [(CertificateTrouble::NotObtained, false), (CertificateTrouble::NotRenewed, true)];
+    let of = |(trouble, there): (CertificateTrouble, bool)| {
+        let failing = all.iter().filter(|one| one.failures > 0 && one.not_after.is_some() == there);
+        let first = failing.clone().max_by_key(|one| one.failures)?;
+        let why = first.last_failure.as_deref().unwrap_or_default();
+        let since = first.failed_at.and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+        let text = format!("{} ({why})", first.name);
+        Some(CertificateFacts::new(Subject::Process, trouble, failing.count() as u64, text, since))
+    };
+    kinds.into_iter().filter_map(of).collect()
+}
+
 /// Adds others of the same kind.
 fn worse(one: &mut CertificateFacts, other: CertificateFacts) {
     let count = one.count + other.count;

@@ -225,6 +225,10 @@ pub enum CertificateTrouble {
     EndsSoon,
     /// Its files have changed, and cannot be used: what they were before is presented.
     Unusable,
+    /// It is to be obtained from an authority, which has given none yet.
+    NotObtained,
+    /// It is presented, and its renewal fails.
+    NotRenewed,
 }
 
 /// The log.

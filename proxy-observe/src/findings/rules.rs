@@ -56,6 +56,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule(certificates::ENDS_SOON, certificates::ends_soon).lasts(1),
     // Whoever renews writes several files.
     rule(certificates::UNUSABLE, certificates::unusable).after(5).lasts(1),
+    rule(certificates::NOT_OBTAINED, certificates::not_obtained).lasts(1),
+    rule(certificates::NOT_RENEWED, certificates::not_renewed).lasts(1),
     rule(hops::SILENT, hops::silent).lasts(1),
     rule(hops::DISAGREE, hops::disagree).lasts(1),
     rule(hops::REFUSES, hops::refuses),

@@ -10,6 +10,8 @@ pub(crate) const EXPIRED: &str = "certificate_expired";
 pub(crate) const NOT_YET: &str = "certificate_not_yet";
 pub(crate) const ENDS_SOON: &str = "certificate_ends_soon";
 pub(crate) const UNUSABLE: &str = "certificate_unusable";
+pub(crate) const NOT_OBTAINED: &str = "certificate_not_obtained";
+pub(crate) const NOT_RENEWED: &str = "certificate_not_renewed";
 
 /// One that is presented has ended.
 pub(crate) fn expired(scene: &Scene<'_>) -> Vec<Finding> {
@@ -64,6 +66,41 @@ pub(crate) fn unusable(scene: &Scene<'_>) -> Vec<Finding> {
         ..of(UNUSABLE, facts)
     })
 }
+
+/// One that is to be obtained from an authority is not: clients that ask for its name are refused.
+pub(crate) fn not_obtained(scene: &Scene<'_>) -> Vec<Finding> {
+    found(scene, CertificateTrouble::NotObtained, |facts| Finding {
+        severity: Severity::Critical,
+        sentence: format!(
+            "{}: {}",
+            certificates(
+                facts.count,
+                "that is to be obtained is not there",
+                "that are to be obtained are not there"
+            ),
+            facts.first
+        ),
+        mends: MENDS.to_owned(),
+        ..of(NOT_OBTAINED, facts)
+    })
+}
+
+/// The renewal of one that is obtained from an authority fails.
+pub(crate) fn not_renewed(scene: &Scene<'_>) -> Vec<Finding> {
+    found(scene, CertificateTrouble::NotRenewed, |facts| Finding {
+        sentence: format!(
+            "{} cannot be renewed: {}",
+            certificates(facts.count, "that is due", "that are due"),
+            facts.first
+        ),
+        mends: MENDS.to_owned(),
+        ..of(NOT_RENEWED, facts)
+    })
+}
+
+/// What to do where an authority gives none.
+const MENDS: &str =
+    "mend what the authority says; it is tried again by itself, or at once by smartproxy certs renew NAME";
 
 fn found(
     scene: &Scene<'_>,
@@ -124,7 +161,7 @@ mod tests {
 
     #[test]
     fn each_is_told_by_its_own_rule() {
-        use CertificateTrouble::{EndsSoon, Expired, NotYet, Unusable};
+        use CertificateTrouble::{EndsSoon, Expired, NotObtained, NotRenewed, NotYet, Unusable};
         assert_eq!(
             said(EXPIRED, Expired, 1, 3600),
             [
@@ -145,6 +182,15 @@ mod tests {
             said(UNUSABLE, Unusable, 1, 120),
             ["warning: it presents what was there before, for 2 minutes: www.example (/etc/www.pem)"]
         );
+        assert_eq!(
+            said(NOT_OBTAINED, NotObtained, 1, 120),
+            ["critical: a certificate that is to be obtained is not there: www.example (/etc/www.pem)"]
+        );
+        assert_eq!(
+            said(NOT_RENEWED, NotRenewed, 2, 120),
+            ["warning: 2 certificates that are due cannot be renewed: www.example (/etc/www.pem)"]
+        );
+        assert!(said(NOT_RENEWED, NotObtained, 1, 1).is_empty());
         assert!(said(EXPIRED, EndsSoon, 1, 1).is_empty() && said(UNUSABLE, Expired, 1, 1).is_empty());
     }
 }
