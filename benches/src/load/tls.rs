@@ -71,6 +71,9 @@ impl ClientTls {
 
     /// Takes bytes to be sent; None where none are taken now.
     pub(super) fn put(&mut self, fd: &OwnedFd, bytes: &[u8]) -> io::Result<Option<usize>> {
+        if self.tls.is_handshaking() {
+            self.read(fd)?;
+        }
         let room = self.flush(fd)?;
         if !room || bytes.is_empty() {
             return Ok(None);
@@ -89,13 +92,21 @@ impl ClientTls {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            match self.tls.read_tls(&mut Socket(fd)) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
+            if !self.read(fd)? {
+                return Ok(None);
             }
-            self.tls.process_new_packets().map_err(io::Error::other)?;
         }
+    }
+
+    /// Reads of the wire once; whether there was anything.
+    fn read(&mut self, fd: &OwnedFd) -> io::Result<bool> {
+        match self.tls.read_tls(&mut Socket(fd)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        self.tls.process_new_packets().map_err(io::Error::other)?;
+        Ok(true)
     }
 
     /// Says that nothing more comes.
