@@ -146,6 +146,9 @@ impl Reference<'_> {
         if resolved["items"].is_object() {
             self.sections_within(&resolved["items"]);
         }
+        for option in resolved["anyOf"].as_array().into_iter().flatten() {
+            self.sections_within(option);
+        }
         for option in resolved["oneOf"].as_array().into_iter().flatten() {
             for value in option["properties"].as_object().into_iter().flatten().map(|(_, value)| value) {
                 self.sections_within(value);
