@@ -154,6 +154,7 @@ mod tests {
         let mut sampled = Sampled::default();
         sampled.look(&tracker.walk());
         assert!(sampled.figures().is_empty(), "it has no backend yet");
+        guard.enter(Phase::Dial, Instant::now() + KEPT, DeadlineKind::Dial).unwrap();
         guard.enter(Phase::Relay, Instant::now() + KEPT, DeadlineKind::Dial).unwrap();
         backend.write_all(b"unread").unwrap();
         sampled.look(&tracker.walk());
