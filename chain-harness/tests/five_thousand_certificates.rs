@@ -1,5 +1,6 @@
 //! Five thousand names with a certificate each: what a start, a reload, a look-up and the memory for them cost. The figures are printed
 //! (`--nocapture`); what is held here is what does not depend on how the test is compiled, and that nothing is out of all proportion.
+#![expect(clippy::print_stdout, reason = "the figures are for whoever reads them")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

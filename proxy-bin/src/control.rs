@@ -242,7 +242,7 @@ impl Control {
 
     /// Obtains the certificates that the configuration in force wants, and renews them.
     pub(crate) fn obtain_certificates(&self) {
-        obtaining::attend(&self.0);
+        *self.0.obtaining.lock() = Some(obtaining::attend(&self.0));
     }
 
     /// How it stands with the certificates that are obtained, by name.

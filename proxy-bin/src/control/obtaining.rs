@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use proxy_acme::{Acme, Network, Prepared, Wanted};
 use proxy_core::TcpDialer;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::aside::AsideError;
 use super::certificates;
@@ -57,30 +57,23 @@ pub(crate) fn put_in_force(acme: &Arc<Acme>, prepared: Prepared, config: &Config
     }
 }
 
-/// Obtains and renews for as long as this process serves.
-pub(crate) fn attend(running: &Arc<Running>) {
+/// Obtains and renews for as long as this process serves, and no longer than until the guard is dropped.
+pub(crate) fn attend(running: &Arc<Running>) -> DropGuard {
     let network = Network { dialer: TcpDialer::default(), resolver: running.proxy().resolver.clone() };
     let acme = Arc::clone(&running.acme);
-    let over = over(running);
-    let weak = Arc::downgrade(running);
-    drop(running.runtime.spawn(async move {
-        let obtaining = acme.run(network, |_| present(&weak));
-        over.run_until_cancelled(obtaining).await;
-    }));
-}
-
-/// Cancelled once this process is not to obtain anything any more.
-fn over(running: &Arc<Running>) -> CancellationToken {
-    let (over, stopping) = (CancellationToken::new(), Arc::clone(running));
+    let (stop, done) = (running.asked_to_stop.clone(), running.upgrading.done.clone());
+    let (over, weak) = (CancellationToken::new(), Arc::downgrade(running));
     let ended = over.clone();
     drop(running.runtime.spawn(async move {
+        let obtaining = acme.run(network, |_| present(&weak));
         tokio::select! {
-            () = stopping.asked_to_stop() => {}
-            () = stopping.upgrading.done.cancelled() => {}
+            () = stop.cancelled() => {}
+            () = done.cancelled() => {}
+            () = ended.cancelled() => {}
+            _ = obtaining => {}
         }
-        ended.cancel();
     }));
-    over
+    over.drop_guard()
 }
 
 /// Presents what was obtained wherever it is to be: the folder is looked at. Should somebody look at that moment, its watch does it again.

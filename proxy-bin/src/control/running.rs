@@ -29,7 +29,7 @@ pub(crate) struct Running {
     /// The configuration whose settings are in force.
     config: ArcSwap<Config>,
     /// Somebody wants it to stop.
-    asked_to_stop: CancellationToken,
+    pub(super) asked_to_stop: CancellationToken,
     /// The control plane's.
     pub(crate) runtime: Handle,
     pub(crate) began: Instant,
@@ -45,6 +45,8 @@ pub(crate) struct Running {
     pub(crate) file: Mutex<Option<FileWatch>>,
     /// The watch of the files of certificates, for as long as it runs; whatever it is, it ends with this.
     pub(crate) certificates: Mutex<Option<DropGuard>>,
+    /// The same of obtaining them.
+    pub(crate) obtaining: Mutex<Option<DropGuard>>,
     /// The other hops of the chain, as whoever asks them has found them last.
     pub(crate) hops: Mutex<Vec<HopFacts>>,
     /// The certificates that are obtained.
@@ -84,6 +86,7 @@ impl Running {
             upgrading: Upgrading::default(),
             file: Mutex::default(),
             certificates: Mutex::default(),
+            obtaining: Mutex::default(),
             hops: Mutex::default(),
             acme,
             reading: Aside::default(),
