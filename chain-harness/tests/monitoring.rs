@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chain_harness::{Backend, Smartproxy, Wire};
+use chain_harness::{Backend, Root, Smartproxy, Wire};
 use serde_json::Value;
 
 /// What Prometheus itself adds to a scraped series, and what a histogram's buckets have.
@@ -84,6 +84,10 @@ struct Exported {
 impl Exported {
     async fn by_a_proxy() -> Self {
         let backend = Backend::echo();
+        let dir = tempfile::tempdir().expect("there is room for a folder");
+        let certificate = dir.path().join("some.pem");
+        std::fs::write(&certificate, Root::new().certificate(&["some.test"]))
+            .expect("there is room for a file");
         let config = format!(
             r#"
             admin.listen = "127.0.0.1:PORT_B"
@@ -101,8 +105,10 @@ impl Exported {
             enabled = false
             match = {{ ports = [PORT_A], domains = ["some.test"] }}
             action = {{ forward = "@some" }}
+            tls.terminate.certificates = [{{ certificate = "{1}" }}]
             "#,
-            backend.addr()
+            backend.addr(),
+            certificate.display()
         );
         let proxy = Smartproxy::run(&config).await;
         let mut client = Wire::connect(proxy.addr()).await;

@@ -335,7 +335,7 @@ mod tests {
         let one = ticketer(&keys, &ServerOptions::default());
         let last = BEGAN + USED - 1;
         let ticket = one.seal_at(last, b"session").unwrap();
-        for later in [0, USED, USED + 1] {
+        for later in [0, 1, USED] {
             assert_eq!(one.open_at(last + later, &ticket).as_deref(), Some(b"session".as_slice()), "{later}");
         }
         assert_eq!(one.open_at(BEGAN + 2 * USED, &ticket), None, "made with a secret of twelve hours ago");

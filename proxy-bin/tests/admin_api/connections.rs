@@ -196,8 +196,14 @@ fn what_a_reload_has_removed_is_there_for_as_long_as_it_has_connections() {
 
 #[test]
 fn a_target_on_whatever_port_is_named_as_it_is_configured_or_as_its_connections_show_it() {
-    let backend = TcpListener::bind("127.0.0.9:0").unwrap();
-    let port = backend.local_addr().unwrap().port();
+    // The proxy is to have the same port as the backend, which a connection of another test may have.
+    let (_backend, port) = (0..100)
+        .find_map(|_| {
+            let backend = TcpListener::bind("127.0.0.9:0").unwrap();
+            let port = backend.local_addr().unwrap().port();
+            TcpListener::bind(("127.0.0.1", port)).ok().map(|_| (backend, port))
+        })
+        .unwrap();
     let route = format!(
         "[[listeners]]\nports = [{port}]\nbind = [\"127.0.0.1\"]\n[[routes]]\nname = \"same\"\n\
          match = {{ ports = [{port}] }}\naction = {{ forward = [\"127.0.0.9:preserve\"] }}\n"
