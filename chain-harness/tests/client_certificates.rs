@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chain_harness::{Backend, EndLine, Hop, Own, Root, TlsWire, scenario};
+use chain_harness::{Backend, EndLine, Hop, Own, Root, TlsWire, Wire, scenario};
 use proxy_conn::{Cause, Phase};
 use tempfile::TempDir;
 
@@ -150,5 +150,34 @@ fn who_is_revoked_is_refused_from_the_reload_on_and_who_is_pinned_needs_nobody()
         hop.empties(Duration::from_secs(5)).await;
         files.refused(&alice, &hop).await;
         hop.empties(Duration::from_secs(5)).await;
+    });
+}
+
+/// With TLS 1.3 a server refuses its client after the client's handshake: that is its TLS, and no system call of the proxy's own.
+#[test]
+fn a_hop_that_is_refused_after_its_handshake_says_so() {
+    scenario(async {
+        let (files, backend) = (Files::new(), Backend::echo());
+        let inner = Hop::start(&files.config(&backend, "{ roots = \"DIR/clients.pem\" }"));
+        files.write("servers.pem", &files.servers.pem());
+        let outer = Hop::start(&format!(
+            "[[listeners]]\nports = [PORT_A]\nbind = [\"127.0.0.1\"]\n[[routes]]\nname = \"outer\"\n\
+             match = {{ ports = [PORT_A] }}\naction = {{ forward = [\"{}\"] }}\n\
+             tls = {{ reencrypt = {{ trust = {{ roots = \"{}/servers.pem\" }}, server_name = \"{NAME}\" }} }}\n",
+            inner.addr(),
+            files.path().display()
+        ));
+        let mut client = Wire::connect(outer.addr()).await;
+        client.send("hello").await;
+        let end = outer.the_end().await;
+        assert_eq!((end.cause, end.phase), (Cause::BackendTls, Phase::Relay), "{}", end.detail);
+        assert!(
+            end.detail.contains("certificate_missing: the peer sent the alert CertificateRequired"),
+            "{}",
+            end.detail
+        );
+        assert!(inner.the_end().await.detail.starts_with("certificate_missing: "));
+        drop(client);
+        outer.empties(Duration::from_secs(5)).await;
     });
 }

@@ -85,7 +85,9 @@ pub fn hop_cert(asked: &HopCert, now: SystemTime) -> Result<String, HopCertError
     let mut text = said;
     for name in &names {
         let issued = signs.issue(name, now, lifetime)?;
-        write(&folder.hop(name), &(issued + &believed))?;
+        // Who was shut out stays so.
+        let revoked = folder.text(&folder.hop(name))?.map(|before| lists(&before)).unwrap_or_default();
+        write(&folder.hop(name), &(issued + &believed + &revoked))?;
         let until = Day::of(now + lifetime);
         text += &format!(
             "{}: for {}, until {until}\n",
@@ -94,6 +96,14 @@ pub fn hop_cert(asked: &HopCert, now: SystemTime) -> Result<String, HopCertError
         );
     }
     Ok(text + &advice(&names, &folder))
+}
+
+/// The lists of revoked certificates in a PEM text, as they are.
+fn lists(text: &str) -> String {
+    const BEGIN: &str = "-----BEGIN X509 CRL-----";
+    const END: &str = "-----END X509 CRL-----";
+    let each = text.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END));
+    each.map(|(list, _)| format!("{BEGIN}{list}{END}\n")).collect()
 }
 
 /// What is to be done with the files.

@@ -47,7 +47,8 @@ impl<'a, S: Stream> Screened<'a, S> {
 /// Whether a read failed because it met a PROXY header that must not be there.
 #[must_use]
 pub fn is_forbidden_header(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::InvalidData
+    // Without anything said: a stream below may have data of its own that is invalid.
+    error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none()
 }
 
 impl<S: Stream> Stream for Screened<'_, S> {
@@ -192,6 +193,8 @@ mod tests {
             assert!(is_forbidden_header(&screened(&bytes).await.unwrap_err()));
             assert!(is_forbidden_header(&screened(&[header]).await.unwrap_err()));
         }
+        let of_a_stream_below = io::Error::new(io::ErrorKind::InvalidData, "a record is broken");
+        assert!(!is_forbidden_header(&of_a_stream_below));
     }
 
     #[tokio::test]

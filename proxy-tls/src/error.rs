@@ -256,3 +256,11 @@ pub(crate) fn truncated() -> io::Error {
 pub fn is_truncated(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Truncated>)
 }
+
+/// What was wrong, and which kind that is, where a read or a write of a [`TlsStream`](crate::TlsStream) failed over its TLS and not over
+/// its socket: the peer refused this side with an alert (with TLS 1.3 a server may do so after the handshake), or broke the protocol.
+#[must_use]
+pub fn fault_of(error: &io::Error) -> Option<(HandshakeFault, String)> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    Some((fault(error), Said(error).to_string()))
+}

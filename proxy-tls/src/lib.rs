@@ -41,7 +41,7 @@ pub use certificates::Certificates;
 pub use challenges::{ACME_TLS, ChallengeCertificate, Challenges};
 pub use client::{ClientOptions, Trust, certificates_from_pem, client_config, revoked_from_pem};
 pub use client_auth::{ClientAuth, ClientAuthOptions, ClientTrust};
-pub use error::{ClientError, HandshakeError, HandshakeFault, is_truncated};
+pub use error::{ClientError, HandshakeError, HandshakeFault, fault_of, is_truncated};
 pub use handshake::{Failed, accept, connect};
 pub use hop::{Hop, HopError};
 pub use identity::{Identity, NamePattern, NamePatternError};

@@ -76,3 +76,20 @@ fn what_cannot_be_is_refused_and_nothing_is_written_over() {
     std::fs::write(dir.path().join("hop-authority.pem"), "nothing").unwrap();
     assert!(refused(&["outer"]).contains("hop-authority.pem cannot be used: it has no certificate"));
 }
+
+#[test]
+fn who_was_shut_out_stays_so_when_the_others_are_renewed() {
+    let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
+    run(dir.path(), &["outer", "inner"], false, now).unwrap();
+    let list = "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n";
+    let file = dir.path().join("inner.pem");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{list}{before}# a remark\n{list}")).unwrap();
+    for _ in 0..2 {
+        run(dir.path(), &[], false, now).unwrap();
+        let after = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(after.matches(list).count(), 2, "{after}");
+        assert_ne!(after, before);
+    }
+    assert!(!std::fs::read_to_string(dir.path().join("outer.pem")).unwrap().contains("CRL"));
+}

@@ -131,6 +131,7 @@ fn who_is_asked_of_clients_is_written_whole_or_not_at_all() {
     assert!(
         asked("{ roots = \"DIR/chain.pem\", names = [\"a*\"] }").contains("`a*` is no name in a certificate")
     );
+    assert!(asked("{ roots = \"DIR/chain.pem\", names = [] }").contains("an empty list would let in nobody"));
 }
 
 /// What is said of a file with this in its route, and this listener.

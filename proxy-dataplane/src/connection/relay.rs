@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 
-use proxy_conn::{ConnGuard, DeadlineKind, End, Permit, Phase, Verdict};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, End, Permit, Phase, Verdict};
 use proxy_core::header::{Prefix, could_be_header};
 use proxy_core::relay::{Engine, NextTo, Preface, RelayDeadline, RelayEnd, RelayLimits};
 use proxy_core::screen::{Screened, is_forbidden_header};
@@ -143,6 +143,9 @@ async fn relay_screened<S: Stream, B: Stream, E: Engine>(
 }
 
 fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
+    if let Some(broken) = broken(conn, end) {
+        return broken;
+    }
     match end {
         RelayEnd::Reset { by: Side::Client, error, delivered } if is_forbidden_header(error) => {
             Verdict { orderly: *delivered, ..forbidden_header(conn) }
@@ -151,4 +154,15 @@ fn verdict(conn: &ConnGuard, end: &RelayEnd) -> Verdict {
             Verdict::relayed(conn, end)
         }
     }
+}
+
+/// What is told of a relay that ended over the TLS of one side: that is no system call's failure, and no reset.
+fn broken(conn: &ConnGuard, end: &RelayEnd) -> Option<Verdict> {
+    let RelayEnd::Reset { by, error, .. } = end else { return None };
+    let (fault, why) = proxy_tls::fault_of(error)?;
+    let (cause, whose) = match by {
+        Side::Client => (Cause::TlsFailed, "the client"),
+        Side::Backend => (Cause::BackendTls, "its target"),
+    };
+    Some(Verdict::explained(conn, cause, format!("TLS with {whose}: {fault}: {why}")))
 }

@@ -26,14 +26,14 @@ pub(super) struct ClientsFile {
     revoked: Option<PathBuf>,
     /// Names of which a certificate has to have one, as its common name or among its alternative ones (DNS, e-mail, URI):
     /// `["billing", "*.clients.example.com"]`, where the star is one label. Default: whatever its names.
-    names: Vec<NameFile>,
+    names: NamesFile,
 }
 
 /// A name, or a pattern of names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
-pub(super) struct NameFile(pub(super) NamePattern);
+pub(super) struct NameFile(NamePattern);
 
 impl TryFrom<String> for NameFile {
     type Error = String;
@@ -43,10 +43,35 @@ impl TryFrom<String> for NameFile {
     }
 }
 
+/// Names, of which there is one at least: an empty list would let in whoever an authority vouches for, and looks as if it let in nobody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(try_from = "Vec<NameFile>")]
+#[schemars(with = "Vec<NameFile>")]
+pub(super) struct NamesFile(Vec<NameFile>);
+
+impl TryFrom<Vec<NameFile>> for NamesFile {
+    type Error = &'static str;
+
+    fn try_from(names: Vec<NameFile>) -> Result<Self, Self::Error> {
+        if names.is_empty() {
+            return Err(
+                "an empty list would let in nobody: write the names that are let in, or leave it out where all are",
+            );
+        }
+        Ok(Self(names))
+    }
+}
+
+impl NamesFile {
+    /// Empty where all are let in.
+    pub(super) fn patterns(&self) -> Vec<NamePattern> {
+        self.0.iter().map(|name| name.0.clone()).collect()
+    }
+}
+
 pub(super) fn clients(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientAuth, Finding> {
     let trust = trusted(file, place)?;
-    let names = file.names.iter().map(|name| name.0.clone()).collect();
-    let options = ClientAuthOptions::new(trust).optional(file.optional).names(names);
+    let options = ClientAuthOptions::new(trust).optional(file.optional).names(file.names.patterns());
     ClientAuth::new(&options).map_err(|error| {
         Finding::new(place.span(), format!("clients cannot be asked for certificates like this: {error}"))
     })

@@ -15,7 +15,7 @@ use super::super::file::{ListenerFile, RouteFile};
 use super::super::finding::Finding;
 use super::super::send_proxy::SendProxyFile;
 use super::certificate::LARGEST;
-use super::clients::NameFile;
+use super::clients::NamesFile;
 use crate::plain_file;
 
 /// The identity of a hop.
@@ -28,7 +28,7 @@ struct HopTable {
     /// Names of which the other hop's certificate has to have one: `["outer-1", "*.edge.internal"]`, where the star is one label.
     /// Default: whatever its names.
     #[serde(default)]
-    names: Vec<NameFile>,
+    names: NamesFile,
 }
 
 /// The identity of a hop, as it is written: a file, or a table.
@@ -51,7 +51,7 @@ impl<'de> Visitor<'de> for Either {
     }
 
     fn visit_str<E: Error>(self, path: &str) -> Result<HopFile, E> {
-        Ok(HopFile(HopTable { identity: path.into(), names: Vec::new() }))
+        Ok(HopFile(HopTable { identity: path.into(), names: NamesFile::default() }))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HopFile, A::Error> {
@@ -80,8 +80,7 @@ pub(super) fn hop(HopFile(table): &HopFile, place: &Place<'_, '_>) -> Result<Hop
     let path = &table.identity;
     let text =
         text(path).map_err(|error| Finding::new(at(), format!("cannot read {}: {error}", path.display())))?;
-    let names = table.names.iter().map(|name| name.0.clone()).collect();
-    Hop::from_pem(&text, names)
+    Hop::from_pem(&text, table.names.patterns())
         .map_err(|error| Finding::new(at(), format!("{} cannot be used: {error}", path.display())))
 }
 
