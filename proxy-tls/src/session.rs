@@ -180,13 +180,20 @@ impl Session {
         Ok(filled)
     }
 
-    /// Has the alert go out that the library has made of an error in `wire`: the next step, and never more than one, since one more
-    /// would meet the error again.
+    /// Has the alert go out that the library has made of an error in `wire`, behind what it had made before: a server that finds no
+    /// protocol in common has its hello there already. Not a step further: it would meet the error again.
     fn alert(&mut self, wire: &mut [u8]) {
-        let mut plain = Plain { buffer: &mut [], filled: 0, rest: &mut Vec::new() };
-        let mut to = Outcome { outgoing: &mut self.outgoing, peer_closed: &mut self.peer_closed };
-        let (_, step) = self.role.step(wire, &mut plain, &mut to, &mut Wish::None);
-        drop(step);
+        let mut at = 0;
+        while self.common().wants_write() {
+            let mut plain = Plain { buffer: &mut [], filled: 0, rest: &mut Vec::new() };
+            let mut to = Outcome { outgoing: &mut self.outgoing, peer_closed: &mut self.peer_closed };
+            let rest = wire.get_mut(at..).unwrap_or_default();
+            let (discard, step) = self.role.step(rest, &mut plain, &mut to, &mut Wish::None);
+            at += discard;
+            if !matches!(step, Ok(Step::Again)) {
+                return;
+            }
+        }
     }
 
     /// Encrypts all of `bytes` to the front of `to`, which has room for it; how much of `to` that took.

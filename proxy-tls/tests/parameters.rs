@@ -51,6 +51,28 @@ async fn what_either_side_rules_out_is_not_agreed_upon() {
     assert_eq!(nothing, Err(HandshakeFault::NothingInCommon));
 }
 
+/// A server that finds no protocol in common has its hello queued when it does: the alert goes behind it.
+#[tokio::test]
+async fn whatever_a_server_has_begun_to_say_the_alert_is_said_too() {
+    for version in [Version::V12, Version::V13] {
+        let made = rcgen::generate_simple_self_signed(["test.example".to_owned()]).unwrap();
+        let own = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let own = Certificate::new(vec![made.cert.der().clone()], &own).unwrap();
+        let store = Arc::new(CertificateStore::new(Certificates::new(&[own], true)));
+        let options = ServerOptions::default().alpn(vec![b"http/1.1".to_vec()]);
+        let server = server_config(store, &options, &TicketKeys::default()).unwrap();
+        let trust = Trust::Roots(vec![made.cert.der().clone()]);
+        let options = ClientOptions::default().trust(trust).alpn(vec![b"h2".to_vec()]);
+        let client = client_config(&options.parameters(all().max_version(version))).unwrap();
+        let (near, far) = pair(64 * 1024);
+        let name = ServerName::try_from("test.example").unwrap();
+        let server = accept(far, server, Vec::new());
+        let (client, server) = tokio::join!(connect(near, client, name), server);
+        assert_eq!(server.unwrap_err().error.fault(), HandshakeFault::NoProtocol);
+        assert_eq!(client.unwrap_err().error.fault(), HandshakeFault::NoProtocol, "{version:?}");
+    }
+}
+
 /// A client that names the group first sends a share of it.
 #[tokio::test]
 async fn a_post_quantum_share_is_taken_where_it_is_sent() {
