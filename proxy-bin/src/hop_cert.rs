@@ -9,6 +9,7 @@
 //! Another authority takes three steps, between which the files are taken to the hops: at no time does one hop refuse another.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -78,6 +79,9 @@ pub enum HopCertError {
 /// Why it could not.
 pub fn hop_cert(asked: &HopCert, now: SystemTime) -> Result<String, HopCertError> {
     let folder = Folder(&asked.folder);
+    if !asked.names.is_empty() {
+        folder.is_there()?;
+    }
     let names = folder.hops(&asked.names)?;
     let (signs, believed, said) =
         if asked.next_authority { folder.step(now)? } else { folder.present(now)? };
@@ -158,6 +162,12 @@ impl Folder<'_> {
         }
         found.sort_unstable();
         if found.is_empty() { Err(HopCertError::NoNames) } else { Ok(found) }
+    }
+
+    /// Makes it where it is not there, for its owner alone.
+    fn is_there(&self) -> Result<(), HopCertError> {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(self.0);
+        made.map_err(|source| file(self.0, source))
     }
 
     fn text(&self, path: &Path) -> Result<Option<String>, HopCertError> {

@@ -93,3 +93,13 @@ fn who_was_shut_out_stays_so_when_the_others_are_renewed() {
     }
     assert!(!std::fs::read_to_string(dir.path().join("outer.pem")).unwrap().contains("CRL"));
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_made_for_its_owner_alone() {
+    let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
+    let folder = dir.path().join("hops");
+    assert!(run(&folder, &[], false, now).is_err(), "there is none to renew");
+    run(&folder, &["outer"], false, now).unwrap();
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(hop(&folder, "outer").name(), "outer");
+}
