@@ -30,6 +30,7 @@ mod parameters;
 mod pins;
 mod provider;
 mod session;
+mod signatures;
 mod store;
 mod stream;
 mod tickets;
