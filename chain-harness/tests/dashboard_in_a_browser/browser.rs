@@ -154,19 +154,39 @@ impl Browser {
         self.call("Input.insertText", json!({ "text": text })).await;
     }
 
-    /// Points at the middle of the first element that `selector` finds, and clicks.
+    /// Points at the middle of the first element that `selector` finds, once it lies still and uncovered, and clicks. What has
+    /// moved away by the time the click comes is clicked again where it is then.
     pub(crate) async fn click(&mut self, selector: &str) {
         let find = format!(
-            "(() => {{ const it = document.querySelector({}); it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
-             const at = it.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]; }})()",
+            "(async () => {{ const selector = {}; const it = document.querySelector(selector); if (!it) return null; \
+             const frame = () => new Promise(requestAnimationFrame); \
+             it.scrollIntoView({{ block: 'center', behavior: 'instant' }}); const was = it.getBoundingClientRect(); \
+             await frame(); await frame(); const at = it.getBoundingClientRect(); \
+             const [x, y] = [at.x + at.width / 2, at.y + at.height / 2]; \
+             if (was.x !== at.x || was.y !== at.y || !it.contains(document.elementFromPoint(x, y))) return null; \
+             globalThis.clicked = false; \
+             const look = (click) => {{ globalThis.clicked = click.target.closest(selector) !== null; }}; \
+             document.addEventListener('click', look, {{ once: true, capture: true }}); \
+             return [x, y]; }})()",
             json!(selector)
         );
-        let at = self.eval(&find).await;
-        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
-            let button = if kind == "mouseMoved" { "none" } else { "left" };
-            let params = json!({ "type": kind, "x": at[0], "y": at[1], "button": button, "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", params).await;
+        let looks = PATIENCE.as_millis() / LOOK.as_millis();
+        for _ in 0..looks {
+            let at = self.eval(&find).await;
+            if !at.is_null() {
+                for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+                    let button = if kind == "mouseMoved" { "none" } else { "left" };
+                    let params =
+                        json!({ "type": kind, "x": at[0], "y": at[1], "button": button, "clickCount": 1 });
+                    self.call("Input.dispatchMouseEvent", params).await;
+                }
+                if self.eval("clicked").await == true {
+                    return;
+                }
+            }
+            tokio::time::sleep(LOOK).await;
         }
+        panic!("{selector} cannot be clicked\n{}", self.eval("document.body.innerText").await);
     }
 
     /// Presses and releases a key: `Tab`, `Enter` or `Escape`.
