@@ -53,9 +53,10 @@ pub struct TcpInfo {
     pub last_sent: Duration,
     /// Since data was last received.
     pub last_received: Duration,
-    /// Bytes that the other side has acknowledged.
+    /// Bytes that the other side has acknowledged, as Linux counts them: one more at the side that connected, for its SYN, and one
+    /// more once this side's FIN is acknowledged.
     pub acked: u64,
-    /// Bytes received.
+    /// Bytes received, and one more once the other side's FIN is.
     pub received: u64,
 }
 

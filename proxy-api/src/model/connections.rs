@@ -129,9 +129,10 @@ pub struct Tcp {
     pub last_sent_s: f64,
     /// Since data was last received.
     pub last_received_s: f64,
-    /// Bytes acknowledged by the other side.
+    /// Bytes that the other side has acknowledged, as Linux counts them: one more at the side that connected, for its SYN, and one
+    /// more once this side's FIN is acknowledged.
     pub acked_bytes: u64,
-    /// Bytes received.
+    /// Bytes received, and one more once the other side's FIN is.
     pub received_bytes: u64,
 }
 
