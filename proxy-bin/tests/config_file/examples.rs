@@ -57,6 +57,15 @@ backend [] -> 127.0.0.1:8080 Off
 }
 
 #[test]
+fn an_edge_with_certificates_that_are_obtained() {
+    assert_snapshot!(picture("tls-edge.toml"), @"
+*:443 Off
+www [\"www.example.com\", \"example.com\"] -> 127.0.0.1:8080 Off
+vault [\"vault.example.com\"] -> 10.0.0.7:443 Off
+");
+}
+
+#[test]
 fn limits() {
     assert_snapshot!(picture("limits.toml"), @"
 *:8080 Off
