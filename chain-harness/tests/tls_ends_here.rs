@@ -254,6 +254,41 @@ fn plain_http_gets_an_answer_and_costs_no_backend_anything() {
 }
 
 #[test]
+fn plain_http_is_answered_as_the_route_of_its_host_has_it_where_routes_go_by_names() {
+    let redirecting = TERMINATE.replace("edge.pem\" }] }", "edge.pem\" }], plain_http = \"redirect\" }");
+    for (tls, status) in [(TERMINATE, "HTTP/1.1 400 "), (&*redirecting, "HTTP/1.1 301 ")] {
+        scenario(async {
+            let (files, backend) = (Files::new(), Backend::silent());
+            let by_name =
+                |config: &str| config.replace("[PORT_A] }", "[PORT_A], domains = [\"edge.test\"] }");
+            let hop = Hop::start(&by_name(&files.config(&backend, tls)));
+            for at_once in [true, false] {
+                let mut client = Wire::connect(hop.addr()).await;
+                let request = "GET /a HTTP/1.1\r\nHost: Edge.test:8443\r\n\r\n";
+                if at_once {
+                    client.send(request).await;
+                } else {
+                    client.send_byte_by_byte(request).await;
+                }
+                let got = client.read_to_end().await;
+                assert!(got.text().starts_with(status), "{}", got.text());
+                assert_eq!(got.end, Some(Ending::Fin));
+            }
+            for end in hop.ended(2).await {
+                assert_eq!((end.cause, end.phase), (Cause::TlsFailed, Phase::Tls));
+            }
+            let mut stranger = Wire::connect(hop.addr()).await;
+            stranger.send("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n").await;
+            assert_eq!(stranger.read_to_end().await.text(), "");
+            drop(stranger);
+            assert_eq!(hop.ended(3).await.last().map(|end| end.cause), Some(Cause::NoRoute));
+            assert_eq!(backend.accepted(), 0);
+            hop.settles().await;
+        });
+    }
+}
+
+#[test]
 fn a_backend_that_cannot_prove_who_it_is_gets_nothing() {
     scenario(async {
         let files = Files::new();

@@ -253,6 +253,9 @@ async fn identify<'p, S: Stream, D>(
     if proxy.settings.answering.is_some() {
         Box::pin(challenge::answer(conn, &mut passage, &mut wait)).await?;
     }
+    if tls::may_be_plain_http(&passage) {
+        Box::pin(tls::answer_plain_http(conn, &mut passage, &mut wait)).await?;
+    }
     Ok((process, peeked, passage))
 }
 

@@ -8,6 +8,7 @@
 //! Nothing is dialled before the client's handshake is done: a client that cannot finish one costs no backend anything.
 
 mod backend;
+mod by_host;
 mod client;
 mod plain_http;
 
@@ -21,6 +22,7 @@ use proxy_tls::{HandshakeFault, MaybeTls};
 use tokio::time::Instant;
 
 use self::backend::reencrypted;
+pub(super) use self::by_host::{answer as answer_plain_http, may_be_request as may_be_plain_http};
 use self::client::terminated;
 use super::admit;
 use super::client::while_client_stays;

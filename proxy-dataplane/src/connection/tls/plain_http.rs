@@ -29,7 +29,34 @@ const METHODS: [&[u8]; 10] = [
 ];
 
 /// As much as nginx reads of a head before it gives up (`large_client_header_buffers`, one of them).
-const LONGEST_HEAD: usize = 8 * 1024;
+pub(super) const LONGEST_HEAD: usize = 8 * 1024;
+
+/// Whether what has come is the beginning of a request, or may be one yet.
+pub(super) fn may_begin(come: &[u8]) -> bool {
+    METHODS.iter().any(|method| come.starts_with(method) || method.starts_with(come))
+}
+
+/// Whether the head of a request is whole.
+pub(super) fn is_whole(come: &[u8]) -> bool {
+    come.windows(4).any(|at| at == b"\r\n\r\n")
+}
+
+/// The name of the host that a request is for, without its port; None where it has none, or several.
+pub(super) fn host_name(head: &[u8]) -> Option<&str> {
+    let (head, _) = std::str::from_utf8(head).ok()?.split_once("\r\n\r\n")?;
+    let host = only_host(head.split("\r\n").skip(1))?;
+    Some(host.rsplit_once(':').map_or(host, |(name, _)| name))
+}
+
+/// What the one header `Host` of a request says.
+fn only_host<'h>(lines: impl Iterator<Item = &'h str>) -> Option<&'h str> {
+    let mut hosts = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("host").then(|| value.trim_matches([' ', '\t']))
+    });
+    let host = hosts.next().filter(|host| is_host(host))?;
+    hosts.next().is_none().then_some(host)
+}
 
 /// Whether the client speaks HTTP: reads on while what has come may be the beginning of a method.
 pub(super) async fn begins<S: Stream>(client: &S, ahead: &mut ReadAhead) -> bool {
@@ -69,7 +96,6 @@ pub(super) async fn answered<S: Stream>(
 
 /// The head of the request, as far as it comes.
 async fn read_head<S: Stream>(client: &S, ahead: &mut ReadAhead) -> Vec<u8> {
-    let is_whole = |come: &[u8]| come.windows(4).any(|at| at == b"\r\n\r\n");
     while !is_whole(ahead.bytes()) {
         let room = LONGEST_HEAD.saturating_sub(ahead.bytes().len());
         if room == 0 || !matches!(ahead.fill(client, room).await, Ok(1..)) {
@@ -90,14 +116,7 @@ fn redirect(head: &[u8]) -> Option<String> {
     let mut lines = head.split("\r\n");
     let mut request = lines.next()?.split(' ');
     let (method, target, _) = (request.next()?, request.next()?, request.next()?.strip_prefix("HTTP/1.")?);
-    let mut hosts = lines.filter_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("host").then(|| value.trim_matches([' ', '\t']))
-    });
-    let host = hosts.next().filter(|host| is_host(host))?;
-    if hosts.next().is_some() {
-        return None;
-    }
+    let host = only_host(lines)?;
     let path = Some(target).filter(|target| target.starts_with('/') && is_visible(target)).unwrap_or("/");
     let status =
         if matches!(method, "GET" | "HEAD") { "301 Moved Permanently" } else { "308 Permanent Redirect" };
