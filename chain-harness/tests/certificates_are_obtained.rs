@@ -1,7 +1,7 @@
 //! Certificates that are obtained from an authority (Pebble), renewed, shared by two hops, and what is said where there is none.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -71,10 +71,14 @@ impl Place {
         )
     }
 
+    /// The file that `name` is kept in.
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("acme/certificates").join(name)
+    }
+
     /// What is kept of `name`.
     fn kept(&self, name: &str) -> Vec<CertificateDer<'static>> {
-        let file = self.dir.path().join("acme/certificates").join(name);
-        certificates_from_pem(&std::fs::read(file).expect("it is kept")).expect("it is a chain")
+        certificates_from_pem(&std::fs::read(self.file(name)).expect("it is kept")).expect("it is a chain")
     }
 
     fn addr(&self) -> SocketAddr {
@@ -294,6 +298,41 @@ fn it_is_there_after_a_restart_and_over_reloads_and_nothing_is_ordered_again() {
         shakes(place.addr(), NAME, &kept).await.expect("a restart loses nothing");
         assert_eq!(hop.control().obtained()[0].tries, 0);
         assert_eq!(place.kept(NAME), kept);
+    });
+}
+
+#[test]
+fn its_file_is_lost_or_overwritten_and_it_stays_presented_and_is_written_again() {
+    scenario(async {
+        let place = Place::new();
+        let Some(authority) = place.authority().await else { return };
+        let backend = Backend::answers("answer");
+        let config = place.acme(&authority.entry(), "") + &place.route("\"edge.test\"", &backend);
+        let hop = Hop::start(&config);
+        obtains(&hop, &[NAME]).await;
+        presents(&place, place.addr(), NAME).await;
+        let (kept, file) = (place.kept(NAME), place.file(NAME));
+        let text = std::fs::read(&file).expect("it is kept");
+        let half = text.get(..text.len() / 2).expect("it has some");
+        for instead in [None, Some(&b"!"[..]), Some(half)] {
+            match instead {
+                None => std::fs::remove_file(&file).expect("it is there"),
+                Some(text) => std::fs::write(&file, text).expect("there is room"),
+            }
+            shakes(place.addr(), NAME, &kept).await.expect("it is presented still");
+            eventually(PATIENCE, || std::fs::read(&file).is_ok_and(|there| there == text)).await;
+        }
+        // Nobody can write it now, and a reload keeps what memory has.
+        let new = place.dir.path().join("acme/new");
+        std::fs::remove_dir_all(&new).expect("it is a folder");
+        std::fs::write(&new, "in its place").expect("there is room");
+        std::fs::remove_file(&file).expect("it is there");
+        let troubled = || hop.control().certificates().troubles().len();
+        eventually(PATIENCE, || troubled() == 1).await;
+        assert!(hop.reload(&(config.clone() + "[timeouts]\ntls_handshake_timeout = \"5s\"\n")).await.taken);
+        shakes(place.addr(), NAME, &kept).await.expect("a reload loses nothing");
+        eventually(PATIENCE, || troubled() == 1).await;
+        assert_eq!(hop.control().obtained()[0].tries, 1, "nothing was ordered again");
     });
 }
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,13 +23,13 @@ use tracing::{info, warn};
 use crate::aside::aside;
 use crate::attempt::{Attempt, Outcome};
 use crate::desk::{Desk, LOOK};
-use crate::entry::{Entry, Task};
+use crate::entry::{Entry, Task, Unwritten};
 use crate::http::Network;
 use crate::options::{Options, Wanted};
 use crate::record::Record;
 use crate::standing::Standing;
 use crate::storage::{Storage, StorageError};
-use crate::stored::stored;
+use crate::stored::{Kept, restored, stored};
 
 /// Names that are worked on at a time: many more would meet an authority's limit of requests, and a thousand at a start are through in
 /// an hour.
@@ -182,6 +183,28 @@ impl Acme {
         Ok(tries)
     }
 
+    /// This file of the folder's is gone, or nothing that can be used: it is written again at once, from memory.
+    pub fn lost(&self, file: &Path) {
+        let name = {
+            let state = self.state.lock();
+            let Some(in_force) = &state.in_force else { return };
+            let is_it = |name: &&Arc<str>| Storage::certificate_file(&in_force.options.folder, name) == file;
+            state.names.keys().find(is_it).cloned()
+        };
+        if let Some(name) = name {
+            self.lost_name(&name);
+            self.wake.notify_one();
+        }
+    }
+
+    fn lost_name(&self, name: &str) {
+        let mut state = self.state.lock();
+        if let Some(entry) = state.names.get_mut(name).filter(|entry| entry.certificate.is_some()) {
+            let now = SystemTime::now();
+            entry.unwritten.get_or_insert(Unwritten { at: now });
+        }
+    }
+
     /// Obtains and renews, until it is dropped; `changed` is called whenever a certificate is there that was not. Dropped, orders that
     /// are under way are abandoned, and their answers with them.
     pub async fn run<D: Dial + Clone>(&self, network: Network<D>, changed: impl Fn(&str))
@@ -207,6 +230,7 @@ impl Acme {
                 () = tokio::time::sleep(self.sleep(SystemTime::now(), full)) => {}
             }
             self.look(&mut looked, &changed).await;
+            self.write_again(&changed).await;
         }
     }
 
@@ -220,7 +244,9 @@ impl Acme {
         if full || state.in_force.is_none() {
             return longest;
         }
-        let next = state.names.values().filter_map(Entry::next).map(|(at, _)| at).min();
+        let due = state.names.values().filter_map(Entry::next).map(|(at, _)| at);
+        let unwritten = state.names.values().filter_map(|entry| entry.unwritten.as_ref()).map(|one| one.at);
+        let next = due.chain(unwritten).min();
         next.map_or(longest, |at| at.duration_since(now).unwrap_or_default().min(longest))
     }
 
@@ -252,7 +278,7 @@ impl Acme {
         if attempt.task == Task::Obtain && !matches!(outcome, Outcome::Busy) {
             entry.tries += 1;
         }
-        let (certificate, record) = match outcome {
+        let (kept, record, is_written) = match outcome {
             Outcome::Busy => {
                 entry.busy(SystemTime::now());
                 return false;
@@ -266,11 +292,15 @@ impl Acme {
                 entry.forced = false;
                 return false;
             }
-            Outcome::Obtained(certificate, record) => (certificate, record),
+            Outcome::Obtained { kept, record, is_written } => (kept, record, is_written),
         };
-        entry.certificate = Some(certificate);
+        entry.keep(Some(kept));
         entry.record = record;
         entry.forced = false;
+        entry.unwritten = None;
+        if !is_written {
+            entry.not_written(false, SystemTime::now());
+        }
         true
     }
 
@@ -298,6 +328,7 @@ impl Acme {
                     info!(name = &*name, "another process has renewed the certificate");
                     changed(&name);
                 }
+                Ok((None, _)) => self.lost_name(&name),
                 Ok(_) => {}
                 Err(error) => {
                     warn!(%error, "the folder of certificates cannot be read");
@@ -307,8 +338,48 @@ impl Acme {
         }
     }
 
+    /// Writes what the folder has lost.
+    async fn write_again(&self, changed: &impl Fn(&str)) {
+        let now = SystemTime::now();
+        let (storage, due) = {
+            let state = self.state.lock();
+            let Some(in_force) = &state.in_force else { return };
+            let due = state.names.iter().filter_map(|(name, entry)| {
+                Some((Arc::clone(name), entry.to_write(now)?, entry.record.clone()))
+            });
+            (Arc::clone(&in_force.storage), due.collect::<Vec<_>>())
+        };
+        for (name, kept, record) in due {
+            let (of, text) = (Arc::clone(&name), kept.clone());
+            let written = aside(&storage, move |storage| restored(storage, &of, &text, &record)).await;
+            if self.written(&name, &kept, written) {
+                changed(&name);
+            }
+        }
+    }
+
+    /// Takes over what came of writing; whether the folder has it now.
+    fn written(&self, name: &str, kept: &Kept, written: Result<bool, StorageError>) -> bool {
+        let mut state = self.state.lock();
+        let same = |entry: &&mut Entry| entry.pem.as_ref().is_some_and(|now| Arc::ptr_eq(now, &kept.pem));
+        let Some(entry) = state.names.get_mut(name).filter(same) else { return false };
+        match written {
+            Ok(true) => {
+                info!(name, "the folder has lost a certificate, and has it again");
+                entry.unwritten = None;
+                return true;
+            }
+            Ok(false) => entry.not_written(true, SystemTime::now()),
+            Err(error) => {
+                warn!(name, %error, "the folder has lost a certificate, which cannot be written again: it is presented still");
+                entry.not_written(false, SystemTime::now());
+            }
+        }
+        false
+    }
+
     /// Takes over what is in the folder, where it is something else; whether it was.
-    fn take_over(&self, name: &str, certificate: &Certificate, record: &Record) -> bool {
+    fn take_over(&self, name: &str, certificate: &Kept, record: &Record) -> bool {
         let mut state = self.state.lock();
         let Some(entry) = state.names.get_mut(name).filter(|entry| !entry.underway) else { return false };
         let known = entry.certificate.as_ref().is_some_and(|known| known.chain() == certificate.chain());

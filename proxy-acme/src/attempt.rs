@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proxy_core::Dial;
-use proxy_tls::Certificate;
 use tracing::{info, warn};
 
 use crate::answer::ChallengeKind;
@@ -15,10 +14,10 @@ use crate::entry::{Entry, Task};
 use crate::failure::{Failure, FailureKind};
 use crate::http::{Network, Transport};
 use crate::options::Options;
-use crate::order::{Clerk, Obtained};
+use crate::order::Clerk;
 use crate::record::{Record, moment};
 use crate::storage::{Storage, StorageError};
-use crate::stored::stored;
+use crate::stored::{Kept, stored};
 
 /// How long an order may take with one authority, all its steps together.
 const ORDER: Duration = Duration::from_secs(300);
@@ -39,7 +38,12 @@ pub(crate) enum Outcome {
     /// Another process is at it.
     Busy,
     /// There is a certificate.
-    Obtained(Certificate, Record),
+    Obtained {
+        kept: Kept,
+        record: Record,
+        /// Whether the folder has it.
+        is_written: bool,
+    },
     /// There is none.
     Failed(Record),
     /// When it is to be renewed is known, or known to be unknown.
@@ -102,8 +106,8 @@ impl Attempt {
     }
 
     fn renewed_by_another(&self, entry: Entry) -> Outcome {
-        match entry.certificate {
-            Some(certificate) => Outcome::Obtained(certificate, entry.record),
+        match entry.kept() {
+            Some(kept) => Outcome::Obtained { kept, record: entry.record, is_written: true },
             None => Outcome::Failed(entry.record),
         }
     }
@@ -113,7 +117,7 @@ impl Attempt {
         &'a self,
         network: &Network<D>,
         entry: &Entry,
-    ) -> Result<(Obtained, &'a Authority), Failure>
+    ) -> Result<(Kept, &'a Authority), Failure>
     where
         D::Stream: Unpin,
     {
@@ -137,7 +141,7 @@ impl Attempt {
         authority: &Authority,
         network: &Network<D>,
         entry: &Entry,
-    ) -> Result<Obtained, Failure>
+    ) -> Result<Kept, Failure>
     where
         D::Stream: Unpin,
     {
@@ -174,24 +178,24 @@ impl Attempt {
     async fn obtained<D: Dial + Clone>(
         &self,
         mut entry: Entry,
-        obtained: Obtained,
+        kept: Kept,
         authority: &Authority,
         network: Network<D>,
     ) -> Outcome
     where
         D::Stream: Unpin,
     {
-        let Obtained { pem, certificate } = obtained;
-        let name = Arc::clone(&self.name);
-        let kept = aside(&self.storage, move |storage| storage.keep_certificate(&name, &pem)).await;
-        if let Err(error) = kept {
-            // It serves all the same; after a restart it is obtained again.
-            warn!(name = &*self.name, %error, "a certificate was obtained and cannot be kept");
+        let (name, pem) = (Arc::clone(&self.name), Arc::clone(&kept.pem));
+        let written = aside(&self.storage, move |storage| storage.keep_certificate(&name, &pem)).await;
+        // What is presented is what the folder has: it is written as soon as that goes.
+        let is_written = written.is_ok();
+        if let Err(error) = written {
+            warn!(name = &*self.name, %error, "a certificate was obtained and cannot be kept: that is tried again");
         }
-        entry.obtained(certificate.clone(), authority.directory(), SystemTime::now(), fastrand::f64());
+        entry.obtained(kept.clone(), authority.directory(), SystemTime::now(), fastrand::f64());
         info!(name = &*self.name, authority = authority.host(), "a certificate was obtained");
         entry.record = self.ask(&entry, network).await;
-        Outcome::Obtained(certificate, entry.record)
+        Outcome::Obtained { kept, record: entry.record, is_written }
     }
 
     async fn failed(&self, mut entry: Entry, failure: &Failure) -> Outcome {

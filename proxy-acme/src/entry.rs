@@ -1,5 +1,6 @@
 //! One name, and what is to be done about it next. Pure: time is handed in.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proxy_tls::Certificate;
@@ -8,12 +9,16 @@ use crate::backoff::{Lesson, next_try};
 use crate::failure::{Failure, FailureKind};
 use crate::record::{Record, moment, seconds};
 use crate::schedule::{Window, ask_again, renew_at};
+use crate::stored::Kept;
 
 /// When a window is asked for again that was not told.
 const UNTOLD: Duration = Duration::from_secs(6 * 3600);
 
 /// The longest that is waited for another process which has the lock of a name.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// When a file is written again that could not be.
+const UNWRITTEN: Duration = Duration::from_secs(60);
 
 /// What is to be done about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,13 @@ pub(crate) enum Task {
     AskWindow,
 }
 
+/// A certificate that its folder has lost, or could not take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unwritten {
+    /// When it is written next.
+    pub(crate) at: SystemTime,
+}
+
 /// A name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Entry {
@@ -32,6 +44,8 @@ pub(crate) struct Entry {
     /// A client has asked for it.
     pub(crate) asked: bool,
     pub(crate) certificate: Option<Certificate>,
+    /// What the file of the certificate says, to write it again.
+    pub(crate) pem: Option<Arc<[u8]>>,
     pub(crate) record: Record,
     /// Something is being done about it.
     pub(crate) underway: bool,
@@ -41,6 +55,8 @@ pub(crate) struct Entry {
     pub(crate) tries: u64,
     /// Another process is at it: when this one looks again.
     pub(crate) busy_until: Option<SystemTime>,
+    /// The folder has not, or no more, what is here: when it is written (again).
+    pub(crate) unwritten: Option<Unwritten>,
 }
 
 impl Entry {
@@ -72,9 +88,10 @@ impl Entry {
     }
 
     /// A certificate with its record, as the folder has them.
-    pub(crate) fn found(&mut self, certificate: Option<Certificate>, record: Record, draw: f64) {
+    pub(crate) fn found(&mut self, certificate: Option<Kept>, record: Record, draw: f64) {
         self.record = record;
-        self.certificate = certificate;
+        self.keep(certificate);
+        self.unwritten = None;
         let Some(certificate) = &self.certificate else { return };
         if self.record.renew_at.is_none() {
             self.record.renew_at = Some(renewal(certificate, self.record.window(), draw));
@@ -82,20 +99,14 @@ impl Entry {
     }
 
     /// It was obtained from the authority of that directory.
-    pub(crate) fn obtained(
-        &mut self,
-        certificate: Certificate,
-        directory: String,
-        now: SystemTime,
-        draw: f64,
-    ) {
+    pub(crate) fn obtained(&mut self, certificate: Kept, directory: String, now: SystemTime, draw: f64) {
         self.record = Record {
             authority: Some(directory),
             renew_at: Some(renewal(&certificate, None, draw)),
             ask_at: Some(seconds(now)),
             ..Record::default()
         };
-        self.certificate = Some(certificate);
+        self.keep(Some(certificate));
         self.forced = false;
     }
 
@@ -112,6 +123,28 @@ impl Entry {
         };
         record.next_try = Some(seconds(next_try(now, lesson, draw)));
         self.forced = false;
+    }
+
+    /// What is to be written, if that is due.
+    pub(crate) fn to_write(&self, now: SystemTime) -> Option<Kept> {
+        let due = !self.underway && self.unwritten.as_ref().is_some_and(|unwritten| unwritten.at <= now);
+        self.kept().filter(|_| due)
+    }
+
+    /// The certificate, with what its file says.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        Some(Kept { certificate: self.certificate.clone()?, pem: Arc::clone(self.pem.as_ref()?) })
+    }
+
+    /// From now on this one.
+    pub(crate) fn keep(&mut self, kept: Option<Kept>) {
+        (self.certificate, self.pem) = kept.map(|kept| (kept.certificate, kept.pem)).unzip();
+    }
+
+    /// It could not be written, or another process is at it: it is tried again.
+    pub(crate) fn not_written(&mut self, is_busy: bool, now: SystemTime) {
+        let after = if is_busy { BUSY } else { UNWRITTEN };
+        self.unwritten = Some(Unwritten { at: now + after });
     }
 
     /// Another process is at it.
@@ -145,13 +178,15 @@ mod tests {
     use super::*;
     use rcgen::{CertificateParams, KeyPair};
 
-    fn certificate() -> Certificate {
+    fn certificate() -> Kept {
         let mut params = CertificateParams::new(["edge.example".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2026, 1, 1);
         params.not_after = rcgen::date_time_ymd(2026, 4, 1);
         let key = KeyPair::generate().unwrap();
         let made = params.self_signed(&key).unwrap();
-        Certificate::from_pem(made.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap()
+        let pem = made.pem() + &key.serialize_pem();
+        let certificate = Certificate::from_pem(pem.as_bytes(), pem.as_bytes()).unwrap();
+        Kept { certificate, pem: pem.into_bytes().into() }
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -25,6 +25,7 @@ use crate::failure::{Failure, FailureKind, said};
 use crate::http::Transport;
 use crate::schedule::Window;
 use crate::storage::Storage;
+use crate::stored::Kept;
 
 /// How long an authority may take to decide. They ask from several places, each with a few seconds of patience.
 const DECISION: RetryPolicy = RetryPolicy::new()
@@ -38,14 +39,6 @@ const NONCES: usize = 3;
 
 /// The most authorizations of an order that are looked at: one name has one.
 const AUTHORIZATIONS: usize = 10;
-
-/// A certificate that was obtained.
-#[derive(Debug)]
-pub(crate) struct Obtained {
-    /// The chain and its key.
-    pub(crate) pem: String,
-    pub(crate) certificate: Certificate,
-}
 
 /// What orders are made with.
 pub(crate) struct Clerk<'a, D> {
@@ -69,7 +62,7 @@ where
         name: &str,
         kind: ChallengeKind,
         replaces: Option<&Certificate>,
-    ) -> Result<Obtained, Failure> {
+    ) -> Result<Kept, Failure> {
         let mut replaces = replaces.and_then(identifier);
         let mut anew = false;
         let mut outcome = Err(Failure::new(FailureKind::Nonces, "it was not tried"));
@@ -94,7 +87,7 @@ where
         name: &str,
         kind: ChallengeKind,
         replaces: Option<CertificateIdentifier<'static>>,
-    ) -> Result<Obtained, Failure> {
+    ) -> Result<Kept, Failure> {
         let account = self.account().await?;
         let identifiers = [Identifier::Dns(name.to_owned())];
         let mut wanted = NewOrder::new(&identifiers);
@@ -168,7 +161,7 @@ where
     }
 
     /// The chain of an order that is ready.
-    async fn finish(&self, order: &mut Order, name: &str) -> Result<Obtained, Failure> {
+    async fn finish(&self, order: &mut Order, name: &str) -> Result<Kept, Failure> {
         let (key, csr) = request(name)?;
         order.finalize_csr(&csr).await.map_err(self.failed("finalize"))?;
         let chain = order.poll_certificate(&DECISION).await.map_err(self.failed("certificate"))?;
@@ -184,7 +177,8 @@ where
             return Err(unusable(format!("is not for {name}")));
         }
         let end = if chain.ends_with('\n') { "" } else { "\n" };
-        Ok(Obtained { pem: format!("{chain}{end}{key}"), certificate })
+        let pem = format!("{chain}{end}{key}").into_bytes().into();
+        Ok(Kept { certificate, pem })
     }
 
     /// When the authority wants `certificate` to be renewed, and after how long it wants to be asked again.

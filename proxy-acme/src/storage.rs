@@ -70,6 +70,17 @@ impl Storage {
     /// # Errors
     /// Where it cannot be made or entered, and where others than its user may enter it.
     pub fn open(folder: &Path) -> Result<Self, StorageError> {
+        let storage = Self { folder: folder.to_owned() };
+        storage.make()?;
+        Ok(storage)
+    }
+
+    /// Makes what of the folder is not there (any more).
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub(crate) fn make(&self) -> Result<(), StorageError> {
+        let folder = &*self.folder;
         let error = |what: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| StorageError::Io { what, path, source }
@@ -85,7 +96,7 @@ impl Storage {
             let path = folder.join(part);
             made.create(&path).map_err(error("make the folder", &path))?;
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(())
     }
 
     /// The file in `folder` that has the chain and the key of `name`, once there is one: for those who present it.
@@ -111,8 +122,8 @@ impl Storage {
     ///
     /// # Errors
     /// [`StorageError`]; then what was there is there still.
-    pub fn keep_certificate(&self, name: &str, pem: &str) -> Result<(), StorageError> {
-        self.write(&self.path("certificates", name)?, pem.as_bytes())
+    pub fn keep_certificate(&self, name: &str, pem: &[u8]) -> Result<(), StorageError> {
+        self.write(&self.path("certificates", name)?, pem)
     }
 
     /// What is remembered of `name`; nothing where there is none, or none that can be read.

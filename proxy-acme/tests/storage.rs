@@ -40,7 +40,7 @@ fn modes(path: &Path, folders: &mut Vec<u32>, files: &mut Vec<u32>) {
 #[test]
 fn nobody_but_its_user_may_read_any_of_it() {
     let (dir, storage) = folder();
-    storage.keep_certificate(NAME, "a chain and a key").unwrap();
+    storage.keep_certificate(NAME, b"a chain and a key").unwrap();
     storage.keep_record(NAME, &Record::default()).unwrap();
     storage.keep_account(DIRECTORY, &"an account").unwrap();
     storage.put_answer(&answer()).unwrap();
@@ -66,8 +66,8 @@ fn what_one_keeps_another_reads() {
     let other = Storage::open(&dir.path().join("acme")).unwrap();
     assert_eq!(other.certificate(NAME).unwrap(), None);
     assert_eq!(other.record(NAME).unwrap(), Record::default());
-    storage.keep_certificate(NAME, "first").unwrap();
-    storage.keep_certificate(NAME, "second").unwrap();
+    storage.keep_certificate(NAME, b"first").unwrap();
+    storage.keep_certificate(NAME, b"second").unwrap();
     let record = Record { failures: 2, ..Record::default() };
     storage.keep_record(NAME, &record).unwrap();
     storage.keep_account(DIRECTORY, &"an account").unwrap();

@@ -35,8 +35,14 @@ impl Selection {
     #[must_use]
     pub fn read(registry: &Arc<Registry>, sources: &BTreeSet<Source>) -> Self {
         let mut pending = Pending::default();
-        for (source, read) in read_sources(sources.iter(), &registry.held(sources)) {
+        let before = registry.held(sources);
+        for (source, read) in read_sources(sources.iter(), &before) {
             match read {
+                Err(_) if matches!(source, Source::Obtained(_)) => {
+                    // There was one, or none would be looked for: it stays, and its file is written again.
+                    let held = before.get(&source).cloned();
+                    pending.sources.extend(held.map(|held| (source, held)));
+                }
                 Ok(certificates) => {
                     let held = Held { certificates, trouble: None };
                     pending.sources.insert(source, Arc::new(held));

@@ -59,8 +59,8 @@ impl Source {
             Self::Obtained(file) => {
                 let pair = Pair { certificate: file.clone(), key: None };
                 // One that is broken is obtained anew, as one that is not there; and somebody who may not look into the folder, but
-                // checks a configuration, need not.
-                Ok(if pair.read().is_ok() { vec![pair] } else { Vec::new() })
+                // checks a configuration, need not. One that was good is presented whatever becomes of its file, and written again.
+                Ok(if known.contains(&**file) || pair.read().is_ok() { vec![pair] } else { Vec::new() })
             }
             Self::Files(pair) => Ok(vec![pair.clone()]),
             Self::Folder(path) => {

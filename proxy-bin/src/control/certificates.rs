@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::running::Running;
-use crate::certificates::{Registry, Seen};
+use crate::certificates::{Registry, Seen, Source};
 
 /// So often all are looked at, whatever the watch says: ten thousand files take some twenty milliseconds.
 const EVERY: Duration = Duration::from_secs(30);
@@ -87,6 +87,7 @@ pub(crate) async fn look_now(running: &Running) {
     let looking = running.looking.run(&running.runtime, stop, LOOKING, move || registry.look(Instant::now()));
     if let Ok(seen) = looking.await {
         say(&seen);
+        write_again(running, &seen);
     }
 }
 
@@ -97,8 +98,20 @@ async fn look(running: &Running, registry: &Arc<Registry>) {
         .looking
         .run(&running.runtime, running.asked_to_stop(), LOOKING, move || registry.look(Instant::now()));
     match looking.await {
-        Ok(seen) => say(&seen),
+        Ok(seen) => {
+            say(&seen);
+            write_again(running, &seen);
+        }
         Err(error) => warn!("certificates are as they were: {error}"),
+    }
+}
+
+/// Has what was obtained and is lost written again.
+fn write_again(running: &Running, seen: &Seen) {
+    for (source, _) in &seen.failed {
+        if let Source::Obtained(file) = source {
+            running.acme.lost(file);
+        }
     }
 }
 
