@@ -6,7 +6,7 @@ use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError as Refused, ClientConfig, Error, RootCertStore};
 
 use crate::certificate::{Certificate, CertificateError};
@@ -79,17 +79,6 @@ pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>
         .collect::<Result<_, _>>()
         .map_err(|error| CertificateError::Pem(error.to_string()))?;
     if all.is_empty() { Err(CertificateError::NoCertificate) } else { Ok(all) }
-}
-
-/// The lists of revoked certificates (CRL) of a PEM text.
-///
-/// # Errors
-/// Where there is none, or the text is broken.
-pub fn revoked_from_pem(text: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, CertificateError> {
-    let all: Vec<_> = CertificateRevocationListDer::pem_slice_iter(text)
-        .collect::<Result<_, _>>()
-        .map_err(|error| CertificateError::Pem(error.to_string()))?;
-    if all.is_empty() { Err(CertificateError::NoRevocationList) } else { Ok(all) }
 }
 
 /// Servers, by name, of which sessions are kept to be resumed; of each the last eight tickets (rustls). The names may be those that

@@ -113,6 +113,8 @@ pub(super) struct Loaded {
     selection: Selection,
     /// Where certificates are presented that are obtained.
     automatic: Vec<Automatic>,
+    /// What works, and is to be looked at.
+    warnings: Vec<Finding>,
 }
 
 /// What TLS is made of: what is written, and the names of the route where its certificates are obtained for those.
@@ -141,8 +143,13 @@ impl Loaded {
             Some(asked.ok()?.wanted.sources)
         });
         let selection = Selection::read(registry, &sources.flatten().collect());
-        let mut loaded =
-            Self { made: HashMap::new(), hops: HashMap::new(), selection, automatic: Vec::new() };
+        let mut loaded = Self {
+            made: HashMap::new(),
+            hops: HashMap::new(),
+            selection,
+            automatic: Vec::new(),
+            warnings: Vec::new(),
+        };
         for (index, file) in with_tls() {
             let around = Around { file, acme };
             if loaded.made.contains_key(&kind(file)) {
@@ -187,9 +194,10 @@ impl Loaded {
 
     fn make(&mut self, around: Around<'_>, place: &Place<'_, '_>, findings: &mut Vec<Finding>) {
         let TlsTable { terminate, reencrypt } = &around.file.tls.0;
+        let (selection, warnings) = (&self.selection, &mut self.warnings);
         let terminate = terminate
             .as_ref()
-            .map(|file| terminating((file, around), &self.selection, &place.key("terminate")));
+            .map(|file| terminating((file, around), selection, &place.key("terminate"), warnings));
         let reencrypt = reencrypt.as_ref().map(|file| reencrypting(file, &place.key("reencrypt")));
         match (terminate.transpose(), reencrypt.transpose()) {
             (Ok(terminate), Ok(reencrypt)) => {
@@ -223,6 +231,11 @@ impl Loaded {
     /// Where certificates are presented that are obtained.
     pub(super) fn take_automatic(&mut self) -> Vec<Automatic> {
         std::mem::take(&mut self.automatic)
+    }
+
+    /// What works, and is to be looked at.
+    pub(super) fn take_warnings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// The certificates that all of them ask for.

@@ -1,5 +1,6 @@
 //! TLS of routes: what the files that it names may be, and what is said where they cannot be used.
 
+use proxy_bin::config::Ink;
 use proxy_dataplane::settings::{Greeting, PlainHttp, SendProxy, Truncated};
 use proxy_tls::rustls::crypto::CryptoProvider;
 use rcgen::{
@@ -16,15 +17,13 @@ pub(crate) fn folder() -> TempDir {
     let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
     let params = CertificateParams::new(["edge.example".to_owned(), "*.edge.example".to_owned()]).unwrap();
     let certificate = params.self_signed(&key).unwrap();
-    let revoked = CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
-        next_update: date_time_ymd(2021, 1, 1),
-        crl_number: SerialNumber::from(1),
-        issuing_distribution_point: None,
-        revoked_certs: Vec::new(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    let revoked = revoked.signed_by(&Issuer::from_params(&params, &key)).unwrap();
+    let revoked = revoked_by(&params, &key, 4000);
+    let past = revoked_by(&params, &key, 2021);
+    let mut stranger = CertificateParams::default();
+    stranger.distinguished_name.push(DnType::CommonName, "Another CA");
+    let of_stranger = revoked_by(&stranger, &other, 4000);
+    let of_other_key = revoked_by(&params, &other, 4000);
+    let stranger = stranger.self_signed(&other).unwrap();
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
@@ -38,7 +37,12 @@ pub(crate) fn folder() -> TempDir {
         ("both.pem", certificate.pem() + &key.serialize_pem()),
         ("hop.identity", authority.pem() + &hop),
         ("stranger.identity", certificate.pem() + &authority.pem() + &key.serialize_pem()),
-        ("revoked.crl", revoked.pem().unwrap()),
+        ("revoked.crl", revoked),
+        ("past.crl", past),
+        ("stranger.crl", of_stranger.clone()),
+        ("beside.crl", of_stranger + &stranger.pem()),
+        ("other-key.crl", of_other_key.clone()),
+        ("other-key.identity", authority.pem() + &hop + &of_other_key),
         ("other.pem", other.serialize_pem()),
         ("encrypted.pem", encrypted.to_owned()),
         ("broken.pem", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n".to_owned()),
@@ -52,6 +56,19 @@ pub(crate) fn folder() -> TempDir {
     std::fs::copy(dir.path().join("key.pem"), dir.path().join("live/edge/privkey.pem")).unwrap();
     std::fs::create_dir(dir.path().join("none")).unwrap();
     dir
+}
+
+/// A list of revoked certificates with nobody on it, the next one of which is due in this year.
+fn revoked_by(params: &CertificateParams, key: &KeyPair, next: i32) -> String {
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(next, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(&Issuer::from_params(params, key)).unwrap().pem().unwrap()
 }
 
 pub(crate) fn in_folder(dir: &TempDir, text: &str) -> String {
@@ -122,6 +139,16 @@ fn who_is_asked_of_clients_is_written_whole_or_not_at_all() {
              -----BEGIN X509 CRL-----",
         ),
         (
+            "{ roots = \"DIR/chain.pem\", revoked = \"DIR/stranger.crl\" }",
+            "error: DIR/stranger.crl cannot be used: its list of \"CN=Another CA\" is of none of the authorities, so that it would revoke \
+             nothing: take it out, or put that authority's certificate beside it, where it stands between a root and the peers",
+        ),
+        (
+            "{ roots = \"DIR/chain.pem\", revoked = \"DIR/other-key.crl\" }",
+            "error: DIR/other-key.crl cannot be used: its list of \"CN=rcgen self signed cert\" is not signed by the key of the authority \
+             of that name, so that every peer of it would be refused: get the list of this authority, or the certificate with its new key",
+        ),
+        (
             "{ roots = \"DIR/chain.pem\" }, tickets = 1",
             "error: no session is resumed where clients have to show certificates",
         ),
@@ -132,6 +159,30 @@ fn who_is_asked_of_clients_is_written_whole_or_not_at_all() {
         asked("{ roots = \"DIR/chain.pem\", names = [\"a*\"] }").contains("`a*` is no name in a certificate")
     );
     assert!(asked("{ roots = \"DIR/chain.pem\", names = [] }").contains("an empty list would let in nobody"));
+}
+
+#[test]
+fn a_list_of_revoked_certificates_that_is_past_its_time_is_taken_and_told_of() {
+    let dir = folder();
+    let warnings = |list: &str| {
+        let tls = format!(
+            "{{ terminate = {{ certificates = [{{ certificate = \"DIR/both.pem\" }}], client_certificates = {{ roots = \"DIR/chain.pem\", revoked = \"DIR/{list}\" }} }} }}"
+        );
+        good(&in_folder(&dir, &with(&tls))).warnings.render(Ink::Plain)
+    };
+    for fresh in ["revoked.crl", "beside.crl"] {
+        assert_eq!(warnings(fresh), "");
+    }
+    let said = warnings("past.crl");
+    assert!(said.contains("past.crl the list of \"CN=rcgen self signed cert\" is past its time"), "{said}");
+    assert!(said.contains("it still counts"), "{said}");
+}
+
+#[test]
+fn a_list_in_a_hops_file_that_another_key_has_signed_is_refused() {
+    let dir = folder();
+    let said = refusal(&in_folder(&dir, &(with("\"passthrough\"") + "hop = \"DIR/other-key.identity\"\n")));
+    assert!(said.contains("every peer of it would be refused"), "{said}");
 }
 
 /// What is said of a file with this in its route, and this listener.

@@ -1,9 +1,9 @@
 //! Certificates that clients have to present: how it is written.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use proxy_tls::rustls::pki_types::CertificateRevocationListDer;
-use proxy_tls::{ClientAuth, ClientAuthOptions, ClientTrust, NamePattern, revoked_from_pem};
+use proxy_tls::{ClientAuth, ClientAuthOptions, ClientTrust, NamePattern, Outdated, Revoked};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -21,8 +21,8 @@ pub(super) struct ClientsFile {
     pinned: Option<PathBuf>,
     /// Whether a client that presents none is served, too. One that presents another one is refused in any case. Default false.
     optional: bool,
-    /// A file with lists of revoked certificates (CRL) of the authorities in `roots`, whose holders are refused. A list that is past its
-    /// time still counts. Default: none is revoked.
+    /// A file with lists of revoked certificates (CRL) of the authorities in `roots`, or of those whose certificates are beside them in it,
+    /// whose holders are refused. A list that is past its time still counts, and is warned of. Default: none is revoked.
     revoked: Option<PathBuf>,
     /// Names of which a certificate has to have one, as its common name or among its alternative ones (DNS, e-mail, URI):
     /// `["billing", "*.clients.example.com"]`, where the star is one label. Default: whatever its names.
@@ -69,19 +69,33 @@ impl NamesFile {
     }
 }
 
-pub(super) fn clients(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientAuth, Finding> {
-    let trust = trusted(file, place)?;
+pub(super) fn clients(
+    file: &ClientsFile,
+    place: &Place<'_, '_>,
+    warnings: &mut Vec<Finding>,
+) -> Result<ClientAuth, Finding> {
+    let trust = trusted(file, place, warnings)?;
     let options = ClientAuthOptions::new(trust).optional(file.optional).names(file.names.patterns());
     ClientAuth::new(&options).map_err(|error| {
         Finding::new(place.span(), format!("clients cannot be asked for certificates like this: {error}"))
     })
 }
 
-fn trusted(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientTrust, Finding> {
+fn trusted(
+    file: &ClientsFile,
+    place: &Place<'_, '_>,
+    warnings: &mut Vec<Finding>,
+) -> Result<ClientTrust, Finding> {
     match (&file.roots, &file.pinned, &file.revoked) {
         (Some(roots), None, revoked) => {
-            let revoked = revoked.as_ref().map(|path| lists(path, &place.key("revoked"))).transpose()?;
-            Ok(ClientTrust::Roots(authorities(roots, &place.key("roots"))?, revoked.unwrap_or_default()))
+            let roots = authorities(roots, &place.key("roots"))?;
+            let revoked = revoked.as_ref().map(|path| {
+                let (place, revoked) = (place.key("revoked"), lists(path, &place.key("revoked"))?);
+                revoked.check(&roots).map_err(|error| unusable(path, &place, &error))?;
+                warnings.extend(outdated(path, &place, &revoked));
+                Ok(revoked)
+            });
+            Ok(ClientTrust::Roots(roots, revoked.transpose()?.unwrap_or_default().into_lists()))
         }
         (None, Some(pinned), None) => Ok(ClientTrust::Pinned(authorities(pinned, &place.key("pinned"))?)),
         (None, Some(_), Some(_)) => {
@@ -98,7 +112,25 @@ fn trusted(file: &ClientsFile, place: &Place<'_, '_>) -> Result<ClientTrust, Fin
     }
 }
 
-fn lists(path: &Path, place: &Place<'_, '_>) -> Result<Vec<CertificateRevocationListDer<'static>>, Finding> {
-    revoked_from_pem(&pem(path, place)?)
-        .map_err(|error| Finding::new(place.span(), format!("{} cannot be used: {error}", path.display())))
+fn lists(path: &Path, place: &Place<'_, '_>) -> Result<Revoked, Finding> {
+    Revoked::from_pem(&pem(path, place)?).map_err(|error| unusable(path, place, &error))
+}
+
+fn unusable(path: &Path, place: &Place<'_, '_>, error: &dyn std::error::Error) -> Finding {
+    Finding::new(place.span(), format!("{} cannot be used: {error}", path.display()))
+}
+
+/// Lists that nobody keeps up to date.
+fn outdated(path: &Path, place: &Place<'_, '_>, revoked: &Revoked) -> Vec<Finding> {
+    const DAY: u64 = 24 * 3600;
+    let one = |list: &Outdated| {
+        let (path, issuer, days) = (path.display(), &list.issuer, list.since.as_secs() / DAY);
+        let title = format!(
+            "in {path} the list of \"{issuer}\" is past its time: the next one was due {days} days ago"
+        );
+        Finding::new(place.span(), title)
+            .label("it still counts: who was revoked since is taken")
+            .help("get the present list of that authority, and reload")
+    };
+    revoked.outdated(SystemTime::now()).iter().map(one).collect()
 }

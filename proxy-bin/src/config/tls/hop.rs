@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use proxy_tls::Hop;
+use proxy_tls::{Hop, Revoked};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -80,8 +80,14 @@ pub(super) fn hop(HopFile(table): &HopFile, place: &Place<'_, '_>) -> Result<Hop
     let path = &table.identity;
     let text =
         text(path).map_err(|error| Finding::new(at(), format!("cannot read {}: {error}", path.display())))?;
-    Hop::from_pem(&text, table.names.patterns())
-        .map_err(|error| Finding::new(at(), format!("{} cannot be used: {error}", path.display())))
+    let unusable = |error: &dyn std::error::Error| {
+        Finding::new(at(), format!("{} cannot be used: {error}", path.display()))
+    };
+    // A hop needs no list. Whose those are that it has, the authorities in the same file show.
+    if let Ok(revoked) = Revoked::from_pem(&text) {
+        revoked.check(&[]).map_err(|error| unusable(&error))?;
+    }
+    Hop::from_pem(&text, table.names.patterns()).map_err(|error| unusable(&error))
 }
 
 /// Files of a folder that are read, at most.

@@ -137,6 +137,7 @@ pub(super) fn terminating(
     (file, around): (&TerminateFile, Around<'_>),
     selection: &Selection,
     place: &Place<'_, '_>,
+    warnings: &mut Vec<Finding>,
 ) -> Result<(Terminate, Option<Automatic>), Vec<Finding>> {
     let Asked { wanted, entries, names } = file.asked(around, place).map_err(|finding| vec![finding])?;
     let all = place.key("certificates");
@@ -151,7 +152,7 @@ pub(super) fn terminating(
     let spoken = parameters(file.min_version, file.max_version, &file.ciphers, &file.groups, place);
     let spoken = spoken.map_err(|finding| vec![finding])?;
     let store = selection.store(wanted, around.file.name.shared());
-    let taken = taken(file, place).map_err(|finding| vec![finding])?;
+    let taken = taken(file, place, warnings).map_err(|finding| vec![finding])?;
     let options = ServerOptions::default()
         .clients(taken)
         .parameters(spoken)
@@ -168,7 +169,11 @@ pub(super) fn terminating(
 }
 
 /// Which clients are taken by their certificates, where any are asked for.
-fn taken(file: &TerminateFile, place: &Place<'_, '_>) -> Result<Option<ClientAuth>, Finding> {
+fn taken(
+    file: &TerminateFile,
+    place: &Place<'_, '_>,
+    warnings: &mut Vec<Finding>,
+) -> Result<Option<ClientAuth>, Finding> {
     let (asked, tickets) = (place.key("client_certificates"), place.key("tickets"));
     if file.client_certificates.is_some() && tickets.exists() {
         let title = "no session is resumed where clients have to show certificates";
@@ -176,5 +181,5 @@ fn taken(file: &TerminateFile, place: &Place<'_, '_>) -> Result<Option<ClientAut
             .label("this has no effect: take it out")
             .beside(asked.span(), "each handshake sees the certificate, and what has been revoked"));
     }
-    file.client_certificates.as_ref().map(|file| clients(file, &asked)).transpose()
+    file.client_certificates.as_ref().map(|file| clients(file, &asked, warnings)).transpose()
 }
