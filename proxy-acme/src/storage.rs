@@ -88,15 +88,22 @@ impl Storage {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700);
         made.create(folder).map_err(error("make the folder", folder))?;
-        let mode = fs::metadata(folder).map_err(error("look at", folder))?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(StorageError::Open { folder: folder.to_owned(), mode });
-        }
+        Self::is_private(folder)?;
         for part in FOLDERS {
             let path = folder.join(part);
             made.create(&path).map_err(error("make the folder", &path))?;
         }
         Ok(())
+    }
+
+    /// Whether its user alone may enter the folder.
+    ///
+    /// # Errors
+    /// Where others may, or it cannot be looked at.
+    pub fn is_private(folder: &Path) -> Result<(), StorageError> {
+        let error = |source| StorageError::Io { what: "look at", path: folder.to_owned(), source };
+        let mode = fs::metadata(folder).map_err(error)?.mode() & 0o7777;
+        if mode & 0o077 == 0 { Ok(()) } else { Err(StorageError::Open { folder: folder.to_owned(), mode }) }
     }
 
     /// The file in `folder` that has the chain and the key of `name`, once there is one: for those who present it.

@@ -7,7 +7,7 @@ mod words;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use proxy_acme::{Authority, ChallengeKind, ExternalAccount, Name, Options, Storage, Wanted};
+use proxy_acme::{Authority, ChallengeKind, ExternalAccount, Name, Options, Storage, StorageError, Wanted};
 use proxy_dataplane::settings::Answering;
 use proxy_tls::{Challenges, ClientOptions, Trust, client_config};
 use schemars::JsonSchema;
@@ -150,6 +150,15 @@ pub(super) fn unused(file: &ConfigFile, acme: Option<&Acme>, document: &Document
         Finding::new(document.root().key("acme").span(), "no certificate is obtained by `[acme]`")
             .help("a route has its certificates obtained by `terminate = { certificates = \"auto\" }`")
     })
+}
+
+/// A folder that a start refuses, since others than its user may enter it. One that cannot be looked at, or is not there, is none.
+pub(super) fn open_to_others(file: &ConfigFile, document: &Document<'_>) -> Option<Finding> {
+    let storage = &file.acme.as_ref()?.storage;
+    let error =
+        Storage::is_private(storage).err().filter(|error| matches!(error, StorageError::Open { .. }))?;
+    let place = document.root().key("acme").key("storage");
+    Some(Finding::new(place.span(), error.to_string()).label("a start fails with it"))
 }
 
 /// What is wrong with the table alone.

@@ -1,5 +1,9 @@
 //! Certificates that are obtained: for which names, and what is said where that is not clear.
 
+use std::os::unix::fs::PermissionsExt as _;
+
+use proxy_bin::config::Ink;
+
 use crate::tls::{folder, in_folder};
 use crate::{good, refusal};
 
@@ -124,4 +128,17 @@ fn a_table_that_no_route_makes_use_of_is_a_warning() {
     assert!(config.acme.is_none());
     let titles: Vec<_> = config.warnings.iter().map(|one| one.title.as_str()).collect();
     assert_eq!(titles, ["no certificate is obtained by `[acme]`"]);
+}
+
+#[test]
+fn a_folder_that_others_may_enter_is_told_of_before_a_start_fails_with_it() {
+    let (dir, files) = (tempfile::tempdir().unwrap(), folder());
+    let told = |mode: u32| {
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let storage = format!("{ACME}storage = \"{}\"\n", dir.path().display());
+        good(&in_folder(&files, &with(&storage, NAMED, "\"auto\""))).warnings.render(Ink::Plain)
+    };
+    assert_eq!(told(0o700), "");
+    let said = told(0o755);
+    assert!(said.contains("mode 0755") && said.contains("chmod 700 it"), "{said}");
 }
