@@ -338,12 +338,7 @@ fn resolve(
     let mut warnings = route::shadowed(&routes, document);
     warnings.extend(of_pools.into_iter().chain(of_groups));
     warnings.extend(listener::warnings(file, document));
-    warnings.extend(
-        of_limits
-            .into_iter()
-            .chain(acme::unused(file, acme.as_ref(), document))
-            .chain(acme::open_to_others(file, document)),
-    );
+    warnings.extend(of_limits.into_iter().chain(acme::warnings(file, acme.as_ref(), document)));
     warnings.extend(access_rule::warnings(file, document).into_iter().chain(defaults.tls.take_warnings()));
     warnings.extend(send_proxy::warnings(&routes, &listeners, file, document));
     let pools = defaults.pools.resolved(file.limits.at_limit);

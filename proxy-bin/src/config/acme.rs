@@ -144,8 +144,17 @@ pub(super) fn resolved(
     (Some(Acme { wanted, places }), Some(answering))
 }
 
+/// What works, and is to be looked at.
+pub(super) fn warnings(
+    file: &ConfigFile,
+    acme: Option<&Acme>,
+    document: &Document<'_>,
+) -> impl Iterator<Item = Finding> {
+    unused(file, acme, document).into_iter().chain(open_to_others(file, document))
+}
+
 /// A table that no route makes use of.
-pub(super) fn unused(file: &ConfigFile, acme: Option<&Acme>, document: &Document<'_>) -> Option<Finding> {
+fn unused(file: &ConfigFile, acme: Option<&Acme>, document: &Document<'_>) -> Option<Finding> {
     (file.acme.is_some() && acme.is_none()).then(|| {
         Finding::new(document.root().key("acme").span(), "no certificate is obtained by `[acme]`")
             .help("a route has its certificates obtained by `terminate = { certificates = \"auto\" }`")
@@ -153,7 +162,7 @@ pub(super) fn unused(file: &ConfigFile, acme: Option<&Acme>, document: &Document
 }
 
 /// A folder that a start refuses, since others than its user may enter it. One that cannot be looked at, or is not there, is none.
-pub(super) fn open_to_others(file: &ConfigFile, document: &Document<'_>) -> Option<Finding> {
+fn open_to_others(file: &ConfigFile, document: &Document<'_>) -> Option<Finding> {
     let storage = &file.acme.as_ref()?.storage;
     let error =
         Storage::is_private(storage).err().filter(|error| matches!(error, StorageError::Open { .. }))?;
