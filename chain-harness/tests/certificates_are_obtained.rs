@@ -15,7 +15,7 @@ use proxy_core::{Dial as _, Endpoint, TcpDialer};
 use proxy_tls::rustls::pki_types::{CertificateDer, ServerName};
 use proxy_tls::{ClientOptions, Trust, certificates_from_pem, client_config};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -399,16 +399,19 @@ fn renewals<T>(count: usize, rounds: u64, look: impl AsyncFn() -> T) -> Option<V
 /// A client that asks for one name after the other, again and again.
 struct Clients {
     over: Arc<AtomicBool>,
-    task: JoinHandle<usize>,
+    task: JoinSet<usize>,
 }
 
 impl Clients {
     /// It trusts the authority's own certificate, which all the chains of `place` have behind their first one.
     fn come(place: &Place, names: &[String]) -> Self {
-        let (at, names, authority) = (place.addr(), names.to_vec(), place.kept(&names[0])[1].clone());
+        let chain = place.kept(names.first().expect("there are names"));
+        let authority = chain.get(1).expect("an authority is behind it").clone();
+        let (at, names) = (place.addr(), names.to_vec());
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
-        let task = tokio::spawn(async move {
+        let mut task = JoinSet::new();
+        task.spawn(async move {
             let mut served = 0;
             for name in names.iter().cycle() {
                 shakes_trusting(at, name, Trust::Roots(vec![authority.clone()])).await.expect(name);
@@ -423,9 +426,9 @@ impl Clients {
     }
 
     /// It goes, and was never turned away.
-    async fn were_served(self) {
+    async fn were_served(mut self) {
         self.over.store(true, Ordering::Relaxed);
-        let served = self.task.await.expect("nobody was turned away");
+        let served = self.task.join_next().await.expect("there is one").expect("nobody was turned away");
         assert!(served > 0);
     }
 }

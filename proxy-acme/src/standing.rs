@@ -70,7 +70,9 @@ impl Standing {
         }
         let next = self.next_try.filter(|_| !self.underway).and_then(|next| next.duration_since(now).ok());
         if let Some(wait) = next {
-            write!(text, "; next try in {}s", wait.as_secs()).unwrap_or_default();
+            let wait = wait.as_secs();
+            let when = if wait == 0 { "now".to_owned() } else { format!("in {wait}s") };
+            write!(text, "; next try {when}").unwrap_or_default();
         }
         text
     }

@@ -22,6 +22,7 @@ use proxy_cli::{Cli, Command, HopCert, Operate};
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_dataplane::descriptors;
 use proxy_dataplane::server::StartError as PlaneError;
+use proxy_values::plural::count;
 
 /// As clap has it.
 const WRONG_COMMAND_LINE: u8 = 2;
@@ -86,10 +87,9 @@ pub(crate) fn fit(path: &Path, config: Result<Config, LoadError>) -> Option<Conf
             Some(config)
         }
         Err(LoadError::Invalid(errors)) => {
-            let count = errors.findings().len();
-            let plural = if count == 1 { "" } else { "s" };
+            let found = count(errors.findings().len() as u64, "error", "errors");
             print::err(format_args!(
-                "{}\n\nsmartproxy: {} has {count} error{plural}",
+                "{}\n\nsmartproxy: {} has {found}",
                 errors.render(ink()),
                 path.display()
             ));

@@ -8,7 +8,7 @@ use hyper::Method;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::format::{Align, Table, age, count, plain};
+use super::format::{Align, Table, age, count, next_try, plain};
 use super::output::{self, Failure, Outcome};
 use proxy_api::model::{Certificate, Certificates, ObtainedCertificate, RenewCertificate};
 
@@ -98,7 +98,7 @@ fn failing(one: &ObtainedCertificate, now: f64) -> String {
     if one.underway {
         line.push_str("; it is being obtained");
     } else if let Some(next) = one.next_try {
-        write!(line, "; next try in {}", age((next - now).max(0.0))).unwrap_or_default();
+        write!(line, "; {}", next_try(next - now)).unwrap_or_default();
     }
     plain(&line) + "\n"
 }

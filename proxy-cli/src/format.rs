@@ -1,5 +1,7 @@
 //! Ages, sizes and tables, as people read them.
 
+pub use proxy_values::plural::count;
+
 /// An age or a time to go: three significant parts at most, such as `0.4s`, `28s`, `1m12s`, `2h05m` or `3d04h`.
 #[must_use]
 pub fn age(seconds: f64) -> String {
@@ -58,12 +60,6 @@ pub fn bytes(count: u64) -> String {
         size /= 1024.0;
     }
     if size < 9.95 { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
-}
-
-/// `one` thing or so many `many`.
-#[must_use]
-pub fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// So much of so much, such as `3 of 100`, or `3` where there is no limit.
@@ -171,6 +167,12 @@ impl std::fmt::Display for Table {
     }
 }
 
+/// When something is tried again, so many seconds from now: `next try in 12s`, or `next try now`.
+#[must_use]
+pub fn next_try(seconds: f64) -> String {
+    if seconds < 0.05 { "next try now".to_owned() } else { format!("next try in {}", age(seconds)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +195,13 @@ mod tests {
             (f64::NAN, "?"),
         ] {
             assert_eq!(age(seconds), text);
+        }
+    }
+
+    #[test]
+    fn what_is_due_is_tried_now_and_not_in_no_seconds() {
+        for (seconds, text) in [(-1.0, "next try now"), (0.04, "next try now"), (0.06, "next try in 0.1s")] {
+            assert_eq!(next_try(seconds), text);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::access::Access;
-use super::format::{Align, Table, age, bytes, count, fine, usage};
+use super::format::{Align, Table, age, bytes, count, fine, next_try, usage};
 use super::output::{self, Failure, Outcome};
 use super::status::{DRAINED, groups, is_up, placeless, state};
 use proxy_api::model::{Group, Limit, Outcomes, Phase, Route, Target};
@@ -195,7 +195,7 @@ pub(super) fn state_of_target(target: &Target) -> String {
         format!("{}, ", state(target))
     };
     state.push_str(&match target.retry_in_s {
-        Some(left) => format!("breaker {}, next try in {}", target.breaker, age(left)),
+        Some(left) => format!("breaker {}, {}", target.breaker, next_try(left)),
         None => format!("breaker {}", target.breaker),
     });
     if target.failures_in_a_row > 0 {

@@ -15,6 +15,7 @@ use proxy_core::header::ReadError;
 use proxy_core::relay::{RelayDeadline, RelayEnd};
 use proxy_core::screen::is_forbidden_header;
 use proxy_core::{DialError, Side};
+use proxy_values::plural::count;
 
 use crate::end::{By, Cause, End};
 use crate::guard::ConnGuard;
@@ -92,7 +93,11 @@ impl Verdict {
             ReadError::Lost { source, .. } => Self::lost(conn, Side::Client, source),
             ReadError::Timeout { .. } => explained(Cause::HeaderTimeout, format!("{}: {error}", conn.peer())),
             ReadError::Incomplete { read } => {
-                let detail = format!("{} closed after {read} bytes of a PROXY header", conn.peer());
+                let detail = format!(
+                    "{} closed after {} of a PROXY header",
+                    conn.peer(),
+                    count(*read, "byte", "bytes")
+                );
                 explained(Cause::ClientLeft, detail)
             }
             _ => explained(Cause::HeaderMalformed, error.to_string()),

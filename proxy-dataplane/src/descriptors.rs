@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_core::listen::accept_error_is_shortage;
 use proxy_core::resolve::MOST_LOOK_UPS;
+use proxy_values::plural::count;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::settings::Settings;
@@ -185,7 +186,7 @@ pub fn too_few(settings: &Settings, descriptors: u64) -> Option<String> {
     let needs = Needs::of(settings);
     let room = needs.room(descriptors);
     let why = format!("the limit of open files is {descriptors}: {needs}");
-    let connections = format!("{room} connection{}", if room == 1 { "" } else { "s" });
+    let connections = count(room as u64, "connection", "connections");
     match settings.max_connections.map(|wanted| wanted.get() as usize) {
         Some(wanted) if wanted > room => Some(format!(
             "max_connections = {wanted}, but there are descriptors for {connections} only, since {why}. Lower \

@@ -92,10 +92,7 @@ impl ClientAuth {
                 Arc::new(Pinned { pinned: pinned.clone(), optional: options.optional, provider: provider() })
             }
         };
-        if options.names.is_empty() {
-            return Ok(Self(verifier));
-        }
-        Ok(Self(Arc::new(Named { verifier, names: options.names.clone() })))
+        Ok(Self(named(verifier, options.names.clone())))
     }
 }
 
@@ -119,15 +116,12 @@ pub(crate) fn by_roots(
     Ok(builder.build().map_err(|error| Error::General(error.to_string()))?)
 }
 
-/// Whether one of the names of this certificate is among those that are let in.
-pub(crate) fn is_let_in(certificate: &CertificateDer<'_>, names: &[NamePattern]) -> Result<(), Error> {
-    let identity = Identity::of(certificate);
-    let taken = |identity: &Identity| names.iter().any(|pattern| pattern.takes_any(identity));
-    if names.is_empty() || identity.as_ref().is_some_and(taken) {
-        return Ok(());
-    }
-    let who = identity.as_ref().map_or("one without a name", Identity::name);
-    Err(refusal(format!("the certificate of {who} has none of the names that are let in")))
+/// What takes those of `verifier` that have one of `names`; empty: whatever their names.
+pub(crate) fn named(
+    verifier: Arc<dyn ClientCertVerifier>,
+    names: Vec<NamePattern>,
+) -> Arc<dyn ClientCertVerifier> {
+    if names.is_empty() { verifier } else { Arc::new(Named { verifier, names }) }
 }
 
 /// Takes those of another verifier that have one of some names.
@@ -153,8 +147,12 @@ impl ClientCertVerifier for Named {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.verifier.verify_client_cert(presented, chain, now)?;
-        is_let_in(presented, &self.names)?;
-        Ok(verified)
+        let identity = Identity::of(presented);
+        if identity.as_ref().is_some_and(|own| self.names.iter().any(|pattern| pattern.takes_any(own))) {
+            return Ok(verified);
+        }
+        let who = identity.as_ref().map_or("one without a name", Identity::name);
+        Err(refusal(format!("the certificate of {who} has none of the names that are let in")))
     }
 
     signatures!(by verifier verifier);

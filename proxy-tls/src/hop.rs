@@ -26,7 +26,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
 
 use crate::certificate::{Certificate, CertificateError};
-use crate::client_auth::{by_roots, is_let_in};
+use crate::client_auth::{by_roots, named};
 use crate::error::{ClientError, HandshakeError, refusal};
 use crate::identity::{Identity, NamePattern};
 use crate::provider::provider;
@@ -40,6 +40,7 @@ pub struct Hop {
     revoked: Vec<CertificateRevocationListDer<'static>>,
     own: Certificate,
     name: Box<str>,
+    names: Vec<NamePattern>,
     neighbours: Arc<Neighbours>,
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
@@ -104,9 +105,9 @@ impl Hop {
         if let Err(why) = verify(&*verifier, leaf, own.not_before()) {
             return Err(HopError::NotOfThese { name, why: HandshakeError::from(why).to_string() });
         }
-        let neighbours = Arc::new(Neighbours { verifier, names });
+        let neighbours = Arc::new(Neighbours { verifier: named(verifier, names.clone()) });
         let (server, client) = (server(&own, &neighbours)?, client(&own, &neighbours)?);
-        Ok(Self { authorities, revoked, own, name, neighbours, server, client })
+        Ok(Self { authorities, revoked, own, name, names, neighbours, server, client })
     }
 
     /// The name in its certificate.
@@ -118,7 +119,7 @@ impl Hop {
     /// The names of which another hop has to have one; empty: whatever its names.
     #[must_use]
     pub fn names(&self) -> &[NamePattern] {
-        &self.neighbours.names
+        &self.names
     }
 
     /// A number that is the same for two that are equal.
@@ -256,7 +257,6 @@ fn client(own: &Certificate, neighbours: &Arc<Neighbours>) -> Result<Arc<ClientC
 #[derive(Debug)]
 struct Neighbours {
     verifier: Arc<dyn ClientCertVerifier>,
-    names: Vec<NamePattern>,
 }
 
 impl Neighbours {
@@ -265,7 +265,7 @@ impl Neighbours {
         presented: &CertificateDer<'_>,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Error> {
+    ) -> Result<ClientCertVerified, Error> {
         let verified = self.verifier.verify_client_cert(presented, chain, now);
         // Authorities of two chains may have the same name: then it is the signature that is another's.
         if let Err(Error::InvalidCertificate(Refused::UnknownIssuer | Refused::BadSignature)) = verified {
@@ -275,8 +275,7 @@ impl Neighbours {
                 "the certificate of {who} is of none of the authorities in the file of this hop"
             )));
         }
-        verified?;
-        is_let_in(presented, &self.names)
+        verified
     }
 }
 
@@ -291,8 +290,7 @@ impl ClientCertVerifier for Neighbours {
         chain: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(presented, chain, now)?;
-        Ok(ClientCertVerified::assertion())
+        self.verify(presented, chain, now)
     }
 
     signatures!(by verifier verifier);

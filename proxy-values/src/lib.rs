@@ -3,7 +3,8 @@
 //! - [`bound`]: durations that are never zero and never absent, and sizes;
 //! - [`whole`]: numbers and sizes within a range that is part of their type;
 //! - [`choice`]: a word, or a table with one key;
-//! - [`spelling`]: what was probably meant.
+//! - [`spelling`]: what was probably meant;
+//! - [`plural`]: numbers of things in words.
 //!
 //! What it is not: it reads no file, and knows nothing of proxies. Its macros, hidden here, are shared by the crates of its
 //! workspace and are no part of the API.
@@ -15,6 +16,7 @@ pub mod bound;
 pub mod choice;
 #[doc(hidden)]
 pub mod layered;
+pub mod plural;
 #[doc(hidden)]
 pub mod setters;
 pub mod spelling;

@@ -11,7 +11,7 @@ use ratatui::widgets::{Cell, Paragraph, Row, Table};
 
 use super::found::worst;
 use super::style::{ALARM, BOLD, FAINT, NARROW, cut};
-use crate::format::{age, bytes, count, plain, shortened, usage};
+use crate::format::{age, bytes, count, next_try, plain, shortened, usage};
 use crate::status::{DRAINED, is_up, state};
 use proxy_api::model::{Group, Minute, Phase, Route, Sample, SampledSockets, Target};
 
@@ -172,10 +172,11 @@ fn why(target: &Target) -> Option<String> {
     let failed = target.failures_in_a_row;
     match (target.breaker.as_str(), failed) {
         ("closed", 0) => None,
-        ("closed", failed) => Some(format!("{failed} dials failed in a row")),
+        ("closed", failed) => Some(format!("{} failed in a row", count(failed.into(), "dial", "dials"))),
         (breaker, failed) => {
-            let retry = target.retry_in_s.map(|s| format!(", next try in {}", age(s))).unwrap_or_default();
-            Some(format!("breaker {breaker} after {failed} failed dials{retry}"))
+            let retry = target.retry_in_s.map(|s| format!(", {}", next_try(s))).unwrap_or_default();
+            let dials = count(failed.into(), "failed dial", "failed dials");
+            Some(format!("breaker {breaker} after {dials}{retry}"))
         }
     }
 }

@@ -212,13 +212,13 @@ pub enum V2Error {
 #[non_exhaustive]
 pub enum TlvFault {
     /// No room for a type and a length.
-    #[error("{left} bytes are left, fewer than the 3 of the shortest TLV")]
+    #[error("too little is left for a TLV, which has at least 3 bytes: {left}")]
     Truncated {
         /// Bytes left.
         left: usize,
     },
     /// The value does not fit.
-    #[error("type {kind:#04x} says {len} bytes, but {left} are left")]
+    #[error("type {kind:#04x} has the length {len}, and less is left: {left}")]
     Overrun {
         /// Its type.
         kind: u8,
@@ -228,7 +228,7 @@ pub enum TlvFault {
         left: usize,
     },
     /// The value has a length that its type does not allow.
-    #[error("type {kind:#04x} says {len} bytes, expected {expected}")]
+    #[error("type {kind:#04x} has the length {len}, expected {expected}")]
     Length {
         /// Its type.
         kind: u8,

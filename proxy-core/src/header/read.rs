@@ -2,6 +2,7 @@
 
 use std::io;
 
+use proxy_values::plural::count;
 use tokio::time::Instant;
 
 use super::{Decoded, Header, HeaderError, HeaderLimits, decode};
@@ -17,7 +18,7 @@ pub enum ReadError {
     #[error("the peer left before it sent a PROXY header")]
     Left,
     /// The peer closed its direction in the middle of a header.
-    #[error("the peer closed after {read} bytes of a PROXY header")]
+    #[error("the peer closed after {} of a PROXY header", count(*.read, "byte", "bytes"))]
     Incomplete {
         /// Bytes that it had sent.
         read: u64,
@@ -26,13 +27,13 @@ pub enum ReadError {
     #[error(transparent)]
     Malformed(#[from] HeaderError),
     /// The header was not complete at the deadline.
-    #[error("no whole PROXY header by the deadline; {read} bytes came")]
+    #[error("no whole PROXY header by the deadline; {} came", count(*.read, "byte", "bytes"))]
     Timeout {
         /// Bytes that had come by then.
         read: u64,
     },
     /// The peer reset the connection in the middle of a header, or a read failed.
-    #[error("the connection failed after {read} bytes of a PROXY header: {source}")]
+    #[error("the connection failed after {} of a PROXY header: {source}", count(*.read, "byte", "bytes"))]
     Lost {
         /// Bytes that had come by then.
         read: u64,

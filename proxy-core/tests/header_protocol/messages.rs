@@ -52,12 +52,12 @@ fn bad_fixed_parts() {
 
 #[test]
 fn bad_tlvs() {
-    assert_snapshot!(told(&v2(PROXY, 0x00, &[1, 0])), @"PROXY v2: bad TLV at byte 16: 2 bytes are left, fewer than the 3 of the shortest TLV");
-    assert_snapshot!(told(&v2(PROXY, 0x00, &[2, 0, 5, b'a', b'b'])), @"PROXY v2: bad TLV at byte 16: type 0x02 says 5 bytes, but 2 are left");
-    assert_snapshot!(told(&v2(PROXY, 0x11, &[inet(), tlv(0x05, &[0; 129])].concat())), @"PROXY v2: bad TLV at byte 28: type 0x05 says 129 bytes, expected at most 128");
-    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x03, &[0; 3]))), @"PROXY v2: bad TLV at byte 16: type 0x03 says 3 bytes, expected 4");
-    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x20, &[0; 3]))), @"PROXY v2: bad TLV at byte 16: type 0x20 says 3 bytes, expected at least 5");
-    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x20, &[0; 7]))), @"PROXY v2: bad TLV at byte 24: 2 bytes are left, fewer than the 3 of the shortest TLV");
+    assert_snapshot!(told(&v2(PROXY, 0x00, &[1, 0])), @"PROXY v2: bad TLV at byte 16: too little is left for a TLV, which has at least 3 bytes: 2");
+    assert_snapshot!(told(&v2(PROXY, 0x00, &[2, 0, 5, b'a', b'b'])), @"PROXY v2: bad TLV at byte 16: type 0x02 has the length 5, and less is left: 2");
+    assert_snapshot!(told(&v2(PROXY, 0x11, &[inet(), tlv(0x05, &[0; 129])].concat())), @"PROXY v2: bad TLV at byte 28: type 0x05 has the length 129, expected at most 128");
+    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x03, &[0; 3]))), @"PROXY v2: bad TLV at byte 16: type 0x03 has the length 3, expected 4");
+    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x20, &[0; 3]))), @"PROXY v2: bad TLV at byte 16: type 0x20 has the length 3, expected at least 5");
+    assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x20, &[0; 7]))), @"PROXY v2: bad TLV at byte 24: too little is left for a TLV, which has at least 3 bytes: 2");
     assert_snapshot!(told(&v2(PROXY, 0x00, &tlv(0x03, &[0; 4]))), @"PROXY v2: the checksum at byte 19 is 0x00000000, but the header's own is 0x3ec9894e");
 }
 
