@@ -53,12 +53,13 @@ impl<S: Seen> Serving<'_, S> {
         self.walk(last, |_| true)
     }
 
-    /// The first of the best rank, from this place on and round; among those that fit, where one does.
+    /// The first of the best rank, from this place on and round. Of those that serve one that fits comes before all that do not; who
+    /// does not serve comes by its rank, whether it fits or not.
     #[cold]
     pub(super) fn walk(&self, first: usize, fits: impl Fn(usize) -> bool) -> Choice {
         let key = |at: &usize| {
             let rank = self.seen.rank(*at);
-            (rank > self.worst(), !fits(*at), rank)
+            (rank.max(self.worst()), !fits(*at), rank)
         };
         // The first of those that are equal.
         let at = self.span.ring(first).min_by_key(key).unwrap_or(first);

@@ -66,6 +66,20 @@ fn way(members: &[Weighed], world: &World, threshold: u32) -> Way {
     if plain == 0 && backups > 0 { Way::Backups } else { Way::Panic }
 }
 
+#[test]
+fn a_drained_member_with_room_comes_after_one_whose_breaker_is_open_and_that_is_full() {
+    let members = weighed(&[1, 14], |at| at as u64);
+    for balance in ALL {
+        let (plan, turn) = (Plan::new(&members, balance, 0), Rotation::default());
+        let mut world = World::of(2);
+        (world.rank, world.open) = (vec![Rank::Open, Rank::Closed], vec![1, 0]);
+        for key in 0..100 {
+            let choice = plan.choose(&world, &plan.look(&world), &turn, key).unwrap();
+            assert_eq!((choice.at, choice.sure), (0, false), "{balance:?}");
+        }
+    }
+}
+
 proptest! {
     // A hash table of each level is made for each case.
     #![proptest_config(ProptestConfig::with_cases(48))]
