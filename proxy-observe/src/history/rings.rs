@@ -89,10 +89,11 @@ impl Rings {
 
     /// Those that another process has kept.
     pub(super) fn of(rings: [Ring; 3], parts: [Part; 2], active: u32) -> Self {
-        let [short, middle, _] = &rings;
-        let minute = Window::over(MINUTE, short);
-        let three_minutes = Window::over(THREE_MINUTES, short);
-        let hour = Window::over(HOUR / Span::SixHours.step_s(), middle);
+        let [short, middle, long] = &rings;
+        let before_short = open_before(short, [middle, long]);
+        let minute = Window::over(MINUTE, short, before_short);
+        let three_minutes = Window::over(THREE_MINUTES, short, before_short);
+        let hour = Window::over(HOUR / Span::SixHours.step_s(), middle, open_before(middle, [long]));
         Self { rings, parts, minute, three_minutes, hour, counted: None, active, open: 0, seen: 0 }
     }
 
@@ -253,10 +254,22 @@ impl Rings {
 
     /// How many were open at the end of that second, or of the last one before it that is known: as exactly as is kept of it.
     fn open_at(&self, second: u32) -> u64 {
-        let last_of = |ring: &Ring| {
-            let ends = |number: u32| number.saturating_mul(ring.span().step_s());
-            ring.steps().take_while(|(number, _)| ends(*number) <= second).last()
-        };
-        self.rings.iter().find_map(last_of).map_or(0, |(_, step)| step.open)
+        open_at(&self.rings, second)
     }
+}
+
+/// How many were open at the end of that second, or of the last one before it that one of these rings knows; the first that does.
+fn open_at<'r>(rings: impl IntoIterator<Item = &'r Ring>, second: u32) -> u64 {
+    let last_of = |ring: &Ring| {
+        let ends = |number: u32| number.saturating_mul(ring.span().step_s());
+        ring.steps().take_while(|(number, _)| ends(*number) <= second).last()
+    };
+    rings.into_iter().find_map(last_of).map_or(0, |(_, step)| step.open)
+}
+
+/// How many were open before the first step of `ring`, as the longer ones know it.
+fn open_before<'r>(ring: &Ring, longer: impl IntoIterator<Item = &'r Ring>) -> u64 {
+    let first =
+        ring.steps().next().map(|(number, _)| number.saturating_sub(1).saturating_mul(ring.span().step_s()));
+    open_at(longer, first.unwrap_or(u32::MAX))
 }

@@ -16,10 +16,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// One over so many steps of `ring`, of what is there of them.
-    pub(super) fn over(steps: u32, ring: &Ring) -> Self {
+    /// One over so many steps of `ring`, of what is there of them; so many were open before the first of these.
+    pub(super) fn over(steps: u32, ring: &Ring, open_before: u64) -> Self {
         let sum = ring.steps().fold(Step::default(), |sum, (_, step)| sum.and(&step));
-        Self { steps, sum, open_before: 0, tail: ring.start() }
+        Self { steps, sum, open_before, tail: ring.start() }
     }
 
     /// Adds a step, as its ring keeps it.
