@@ -9,12 +9,13 @@
 //! already is read by nobody.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Verdict};
-use proxy_core::stream::Lent;
+use proxy_core::stream::{Lent, read, shutdown};
 use proxy_core::{Bound, Dial, Side, Stream};
 use proxy_tls::{Failed, HandshakeError, HandshakeFault, Hop, TlsStream, accept};
 use tokio::time::{Instant, timeout_at};
@@ -24,8 +25,9 @@ use super::deadline::within;
 use super::{Admission, WithinAHop};
 use crate::generation::{Generation, ListenerInForce};
 
-/// How long the end of what ended in order may take to be written, which a socket has room for.
-const WRITTEN_WITHIN: Bound = Bound::secs(1);
+/// How long the end of what ended in order may take: to be written, which a socket has room for, and to be answered by the other hop,
+/// which is on its way with its own.
+const ENDED_WITHIN: Bound = Bound::secs(2);
 
 /// All stages, within the TLS of the hop that has connected at `listener`.
 pub(super) async fn live<S: Stream, D: Dial>(
@@ -42,11 +44,24 @@ pub(super) async fn live<S: Stream, D: Dial>(
     };
     let verdict = super::live::<WithinAHop, _, _>(conn, &neighbour, admission).await;
     if verdict.orderly {
-        // A relay has written it already. Where it cannot be written, whoever reads there is told that something is missing.
-        let ended = poll_fn(|cx| neighbour.poll_finish(cx));
-        drop(timeout_at(Instant::now() + WRITTEN_WITHIN.get(), ended).await);
+        // Where it cannot be written, whoever reads there is told that something is missing.
+        drop(timeout_at(Instant::now() + ENDED_WITHIN.get(), Box::pin(ends(&neighbour))).await);
     }
     verdict
+}
+
+/// Ends the TLS with the hop, and takes the end of its own. A client's TLS that ended inside says nothing of that: a socket that is
+/// closed before the `close_notify` of the hop is read answers it with a reset, and what ended in order would look cut off over there.
+async fn ends<S: Stream>(neighbour: &S) -> io::Result<()> {
+    // A relay has written it already.
+    poll_fn(|cx| neighbour.poll_finish(cx)).await?;
+    let mut rest = [0; 512];
+    let told = poll_fn(|cx| Poll::Ready(neighbour.poll_read(cx, &mut rest))).await;
+    if !matches!(told, Poll::Ready(Ok(0) | Err(_))) {
+        shutdown(neighbour).await?;
+        while read(neighbour, &mut rest).await? > 0 {}
+    }
+    Ok(())
 }
 
 /// The handshake, for as long as there is a place to wait in.
