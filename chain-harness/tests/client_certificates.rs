@@ -3,8 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chain_harness::{Backend, EndLine, Hop, Own, Root, TlsWire, Wire, scenario};
+use chain_harness::{
+    Backend, EndLine, Hop, Own, PATIENCE, Root, TlsWire, Wire, config, eventually, scenario,
+};
 use proxy_conn::{Cause, Phase};
+use proxy_core::header::{HeaderLimits, Tlvs, decode};
+use proxy_core::{Dial as _, Endpoint, TcpDialer};
+use proxy_tls::rustls::pki_types::ServerName;
+use proxy_tls::{ClientOptions, Trust, certificates_from_pem, client_config};
 use tempfile::TempDir;
 
 const NAME: &str = "edge.test";
@@ -179,5 +185,59 @@ fn a_hop_that_is_refused_after_its_handshake_says_so() {
         assert!(inner.the_end().await.detail.starts_with("certificate_missing: "));
         drop(client);
         outer.empties(Duration::from_secs(5)).await;
+    });
+}
+
+/// What a backend was told in the PROXY header of its first visitor.
+fn told(backend: &Backend) -> Tlvs {
+    let bytes = backend.first().bytes;
+    decode(&bytes, &HeaderLimits::default()).expect("it is well formed").expect("it is whole").header.tlvs
+}
+
+#[test]
+fn the_next_hop_and_the_backend_behind_it_are_told_of_the_clients_tls_and_whose_certificate_it_gave() {
+    scenario(async {
+        let (files, backend) = (Files::new(), Backend::sink());
+        let told_on =
+            "send_proxy = \"v2\"\nproxy_v2 = { fields = [\"ssl\", \"alpn\"], max_header = \"4KiB\" }\n";
+        let inner = Hop::start(&(config::inner("", &[&backend.addr()]) + told_on));
+        let to_inner = files.config(&backend, "{ roots = \"DIR/clients.pem\", optional = true }");
+        let to_inner = to_inner.replace(&backend.addr().to_string(), &inner.addr().to_string());
+        let outer = Hop::start(&(to_inner + told_on));
+        let before = || {
+            let facts = inner.tracker().snapshot().into_iter().next().map(|one| one.facts);
+            facts.and_then(|facts| facts.tls).and_then(|tls| tls.before.clone()).unwrap_or_default()
+        };
+
+        let mut alice = files.connect(&files.clients.own("alice", &["alice.clients.test"]), &outer).await;
+        alice.send("hello").await;
+        eventually(PATIENCE, || before().ends_with(", certificate of alice")).await;
+        alice.close().await;
+        alice.read_to_end().await;
+        drop(alice);
+        assert_eq!(inner.the_end().await.cause, Cause::Finished);
+        let ssl = told(&backend).ssl.expect("it is told");
+        assert_eq!((ssl.client, ssl.verify, ssl.cn.as_deref()), (7, 0, Some(&b"alice"[..])));
+        assert_eq!(ssl.version.as_deref(), Some(&b"TLSv1.3"[..]));
+        assert!(ssl.cipher.as_deref().is_some_and(|cipher| cipher.starts_with(b"TLS_AES_")));
+
+        backend.forget_visits();
+        // It offers a protocol, and none is agreed upon; and it has no certificate.
+        let roots = certificates_from_pem(files.servers.pem().as_bytes()).expect("they are certificates");
+        let options = ClientOptions::default().trust(Trust::Roots(roots)).alpn(vec![b"h2".to_vec()]);
+        let options = client_config(&options).expect("they are certificates");
+        let stream =
+            TcpDialer::default().dial((&Endpoint::Ip(outer.addr())).into()).await.expect("it listens");
+        let name = ServerName::try_from(NAME).expect("it is a name");
+        let client = proxy_tls::connect(stream, options, name).await.expect("it is served");
+        eventually(PATIENCE, || before().ends_with(", no certificate")).await;
+        proxy_core::stream::finish(client).await.expect("it is open");
+        eventually(PATIENCE, || inner.ends().len() == 2).await;
+        let tlvs = told(&backend);
+        let ssl = tlvs.ssl.expect("it is told");
+        assert_eq!((ssl.client, ssl.verify != 0, ssl.cn, tlvs.alpn), (1, true, None, None));
+        for hop in [&outer, &inner] {
+            hop.empties(PATIENCE).await;
+        }
     });
 }

@@ -72,7 +72,8 @@ fn what_it_knows_of_the_clients_tls_goes_on_to_the_backend() {
         assert_eq!(hop.the_end().await.cause, Cause::Finished);
         let tlvs = told(&backend).0.header.tlvs;
         assert_eq!(tlvs.authority_str(), Some("asked.test"));
-        assert!(tlvs.ssl.is_some());
+        let ssl = tlvs.ssl.expect("it is passed on");
+        assert_eq!((ssl.client, ssl.version.as_deref()), (1, Some(&b"TLSv1.3"[..])));
         hop.empties(PATIENCE).await;
     });
 }

@@ -87,7 +87,13 @@ fn tls(tls: Option<&Tls>) -> Vec<(&'static str, String)> {
     let agreed = [&tls.version, &tls.cipher, &tls.group].into_iter().flatten().cloned();
     let agreed: Vec<_> = agreed.chain(tls.resumed.then(|| "resumed".to_owned())).collect();
     let agreed = Some(agreed.join(", ")).filter(|agreed| !agreed.is_empty());
-    let known = [("tls", &agreed), ("alpn", &tls.alpn), ("ja4", &tls.ja4), ("identity", &tls.identity)];
+    let known = [
+        ("tls", &agreed),
+        ("alpn", &tls.alpn),
+        ("ja4", &tls.ja4),
+        ("identity", &tls.identity),
+        ("tls before", &tls.before),
+    ];
     known.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect()
 }
 

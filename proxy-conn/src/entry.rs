@@ -57,7 +57,7 @@ pub struct Facts {
     pub server_name: Option<Box<str>>,
     /// Why it was routed as one without a name, where it has sent what begins as TLS does.
     pub nameless: Option<Box<str>>,
-    /// What its client's TLS has come to, where it ends here.
+    /// What is known of its client's TLS, where it ends here or has ended on a hop before that tells of it.
     pub tls: Option<Box<TlsFacts>>,
     /// The hop that it came from, by the name in the certificate that this has proven to be its own.
     pub hop: Option<Box<str>>,
@@ -67,7 +67,7 @@ pub struct Facts {
     pub target: Option<Tally>,
 }
 
-/// What a handshake with a client has come to.
+/// What is known of the client's TLS: what a handshake here has come to, and what a hop before has told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsFacts {
@@ -85,6 +85,8 @@ pub struct TlsFacts {
     pub ja4: Option<Box<str>>,
     /// Who the client has proven to be: the name in its certificate.
     pub identity: Option<Box<str>>,
+    /// What the hop before has told of the client's TLS that ended there: version, cipher suite, and whose certificate it gave.
+    pub before: Option<Box<str>>,
 }
 
 /// What all entries of a tracker have in common, so that none has to hold it.

@@ -18,6 +18,7 @@ mod announce;
 mod asked;
 mod challenge;
 mod client;
+mod client_tls;
 mod deadline;
 mod dial;
 mod found;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 pub enum Omission {
     /// Fields of a received header that the proxy does not know.
     PassedOn,
-    /// The protocol that the client prefers.
+    /// What is known of the client's TLS.
+    Ssl,
+    /// The protocol that was agreed upon with the client, or that it prefers.
     Alpn,
     /// Ids of the hops before, the oldest first.
     OlderIds,
@@ -20,13 +22,15 @@ pub enum Omission {
 
 impl Omission {
     /// Every kind, in order.
-    pub const ALL: [Self; 5] = [Self::PassedOn, Self::Alpn, Self::OlderIds, Self::Authority, Self::UniqueId];
+    pub const ALL: [Self; 6] =
+        [Self::PassedOn, Self::Ssl, Self::Alpn, Self::OlderIds, Self::Authority, Self::UniqueId];
 
     /// The stable name: a metric's label.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::PassedOn => "passed_on",
+            Self::Ssl => "ssl",
             Self::Alpn => "alpn",
             Self::OlderIds => "older_ids",
             Self::Authority => "authority",

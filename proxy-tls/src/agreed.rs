@@ -32,6 +32,20 @@ impl Agreed {
     }
 }
 
+/// The name that OpenSSL has for a cipher suite, by that of the registry: the two differ for TLS 1.2.
+#[must_use]
+pub fn openssl_cipher_name(registered: &str) -> &str {
+    match registered {
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256" => "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => "ECDHE-RSA-AES128-GCM-SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => "ECDHE-RSA-AES256-GCM-SHA384",
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" => "ECDHE-RSA-CHACHA20-POLY1305",
+        other => other,
+    }
+}
+
 fn version(version: ProtocolVersion) -> &'static str {
     if version == ProtocolVersion::TLSv1_3 { "TLSv1.3" } else { "TLSv1.2" }
 }
@@ -65,6 +79,9 @@ mod tests {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let suites: Vec<_> = provider.cipher_suites.iter().map(|suite| cipher_name(suite.suite())).collect();
         assert!(suites.iter().all(|name| name.starts_with("TLS_")), "{suites:?}");
+        let older = suites.iter().filter(|name| name.contains("_WITH_"));
+        assert!(older.map(|name| openssl_cipher_name(name)).all(|name| name.starts_with("ECDHE-")));
+        assert_eq!(openssl_cipher_name("TLS_AES_128_GCM_SHA256"), "TLS_AES_128_GCM_SHA256");
         let groups: Vec<_> = provider.kx_groups.iter().map(|group| group_name(group.name())).collect();
         assert!(groups.contains(&"x25519") && groups.contains(&"X25519MLKEM768"), "{groups:?}");
         assert!(!groups.contains(&"unknown"), "{groups:?}");

@@ -13,7 +13,11 @@ const LONGEST: usize = 2048;
 /// The names in a certificate: its subject's common name first, where it has one, then its alternative names of the kinds DNS, e-mail
 /// and URI, in their order. Never empty, and no name has a control character.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity(Vec<Box<str>>);
+pub struct Identity {
+    names: Vec<Box<str>>,
+    /// Whether the first one is the common name.
+    common: bool,
+}
 
 impl Identity {
     /// The names in this certificate; None where there is none, or it cannot be read. Whether the peer is who it says is a verifier's
@@ -22,26 +26,34 @@ impl Identity {
     pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, read) = X509Certificate::from_der(certificate).ok()?;
         let common = read.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        let common: Vec<_> = common.filter(|name| is_fit(name)).collect();
+        let has_common = !common.is_empty();
         let alternative = read.subject_alternative_name().ok().flatten();
         let alternative = alternative.iter().flat_map(|names| &names.value.general_names).filter_map(named);
         let mut names: Vec<Box<str>> = Vec::new();
-        for name in common.chain(alternative).filter(|name| is_fit(name)).take(MOST) {
+        for name in common.into_iter().chain(alternative).filter(|name| is_fit(name)).take(MOST) {
             if !names.iter().any(|known| **known == *name) {
                 names.push(name.into());
             }
         }
-        (!names.is_empty()).then_some(Self(names))
+        (!names.is_empty()).then_some(Self { names, common: has_common })
+    }
+
+    /// The common name of its subject, where it has one.
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
+        self.names().next().filter(|_| self.common)
     }
 
     /// What it is called in logs: the first of its names.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.0.first().map_or("", |name| name)
+        self.names.first().map_or("", |name| name)
     }
 
     /// All of its names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|name| &**name)
+        self.names.iter().map(|name| &**name)
     }
 }
 

@@ -37,7 +37,7 @@ mod stream;
 mod tickets;
 mod wire;
 
-pub use agreed::Agreed;
+pub use agreed::{Agreed, openssl_cipher_name};
 pub use certificate::{Certificate, CertificateError, Details};
 pub use certificates::Certificates;
 pub use challenges::{ACME_TLS, ChallengeCertificate, Challenges};

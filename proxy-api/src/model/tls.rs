@@ -20,4 +20,7 @@ pub struct Tls {
     pub ja4: Option<String>,
     /// Who the client has proven to be: the name in its certificate.
     pub identity: Option<String>,
+    /// What the hop before has told of the client's TLS that ended there: version, cipher suite, and whose certificate it gave.
+    #[serde(default)]
+    pub before: Option<String>,
 }

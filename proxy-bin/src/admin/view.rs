@@ -83,6 +83,7 @@ fn tls(facts: &TlsFacts) -> model::Tls {
         alpn: text(&facts.alpn),
         ja4: text(&facts.ja4),
         identity: text(&facts.identity),
+        before: text(&facts.before),
     }
 }
 

@@ -44,15 +44,17 @@ pub(super) struct ProxyV1File {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ProxyV2File {
     /// What is told, where it is known: `"unique_id"`, the connection's id; `"authority"`, the name that the client asks
-    /// for; `"alpn"`, the protocol that it prefers. Default `["unique_id"]`; all three where `next_hop` is `"smartproxy"`.
+    /// for; `"alpn"`, the protocol that was agreed upon with it where its TLS ends here, else the one that it prefers;
+    /// `"ssl"`, the client's TLS that ends here or has ended on the hop before: version, cipher suite, and the common
+    /// name in a certificate that it gave. Default `["unique_id"]`; all where `next_hop` is `"smartproxy"`.
     pub(super) fields: Option<Vec<HeaderField>>,
     /// Which id the field `unique_id` holds: `"trail"`, the ids on the hops before and the one here, joined by `/`, of
     /// which the oldest give way where all do not fit; `"received"`, the id that came, untouched, and the one here where
     /// none came; `"own"`, the one here alone. Default `"trail"`.
     pub(super) unique_id: Option<UniqueId>,
     /// The longest header that is sent, from 59B to 65551B: addresses and checksum always fit. What would go beyond it is
-    /// left out, told of in the log once and counted, in this order: fields passed on, `alpn`, the older ids, `authority`,
-    /// `unique_id`. Default 107B, which every receiver takes; 4KiB where `next_hop` is `"smartproxy"`.
+    /// left out, told of in the log once and counted, in this order: fields passed on, `ssl`, `alpn`, the older ids,
+    /// `authority`, `unique_id`. Default 107B, which every receiver takes; 4KiB where `next_hop` is `"smartproxy"`.
     pub(super) max_header: Option<HeaderSize>,
     /// Whether it has a CRC-32C checksum of itself. Default false.
     pub(super) crc32c: bool,

@@ -123,6 +123,7 @@ impl Subscriber for AccessLog {
             alpn = tls.and_then(|tls| tls.alpn.as_deref()),
             ja4 = tls.and_then(|tls| tls.ja4.as_deref()),
             identity = tls.and_then(|tls| tls.identity.as_deref()),
+            tls_before = tls.and_then(|tls| tls.before.as_deref()),
             hop = facts.hop.as_deref(),
             route = facts.route.as_deref(),
             target = facts.target.as_deref(),

@@ -44,7 +44,7 @@ web [] -> 127.0.0.1:3000 Off
 fn the_outer_proxy_of_a_chain() {
     assert_snapshot!(picture("chain-outer.toml"), @"
 *:8001 Off
-to-inner [] -> 127.0.0.1:8002 V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: true, pass_unknown_tlvs: false, next_hop: Smartproxy })
+to-inner [] -> 127.0.0.1:8002 V2(HeaderContent { fields: {UniqueId, Authority, Alpn, Ssl}, unique_id: Trail, max_header: 4096, crc32c: true, pass_unknown_tlvs: false, next_hop: Smartproxy })
 ");
 }
 
@@ -93,8 +93,8 @@ fn groups_of_targets() {
     assert_snapshot!(picture("groups.toml"), @"
 *:8001 Off
 *:8011 Off
-plain [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
-tls [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
+plain [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn, Ssl}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
+tls [] -> @inner V2(HeaderContent { fields: {UniqueId, Authority, Alpn, Ssl}, unique_id: Trail, max_header: 4096, crc32c: false, pass_unknown_tlvs: false, next_hop: Smartproxy })
 ");
     let config = load("groups.toml");
     let inner = &config.settings.groups[0];

@@ -96,7 +96,7 @@ error: unknown value `uniqueid`
 7 | proxy_v2 = { fields = ["uniqueid"] }
   |                        ^^^^^^^^^^ did you mean `unique_id`?
   |
-  = help: the values here are `unique_id`, `authority`, `alpn`
+  = help: the values here are `unique_id`, `authority`, `alpn`, `ssl`
 "#);
 }
 

@@ -164,7 +164,7 @@ fn full() -> Vec<u8> {
 }
 
 /// What is there of a full header within so many bytes.
-async fn within(max: usize) -> (String, [(&'static str, u64); 5]) {
+async fn within(max: usize) -> (String, [(&'static str, u64); 6]) {
     let rig = hop(&format!(
         "{V2}proxy_v2 = {{ fields = [\"unique_id\", \"authority\", \"alpn\"], pass_unknown_tlvs = true, max_header = \"{max}B\" }}\n"
     ));

@@ -16,7 +16,7 @@ use crate::omissions::{Omission, Omissions};
 use crate::settings::{HeaderContent, HeaderField, NextHop, RouteConfig, SendProxy, UniqueId, UnknownClient};
 
 /// The longest name that is told: no host's is longer (RFC 1035, section 2.3.4), and HAProxy closes on one that is.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 /// What there is to tell, and how the route wants it told.
 pub(super) struct Known<'a> {
@@ -106,28 +106,35 @@ fn binary(
 }
 
 /// What the header says beyond addresses. Nothing is made up: a name and a protocol are sent where the client (or the hop
-/// before) gave them; of several protocols that the client offers, the one that it prefers.
+/// before) gave them. The protocol is the one that was agreed upon where the client's TLS ends here; where it passes through, the one
+/// that the client prefers of those that it offers.
 fn told(conn: &ConnGuard, known: &Known<'_>, content: &HeaderContent, omitted: &mut fit::Omitted) -> Tlvs {
-    let (hello, from_hop) = (known.hello, &known.origin.tlvs);
+    let (hello, origin) = (known.hello, &known.origin.tlvs);
     let mut tlvs = Tlvs::default();
     if content.fields.has(HeaderField::UniqueId) {
         tlvs.unique_id = Some(id(conn, known.origin, content.unique_id, omitted));
     }
     if content.fields.has(HeaderField::Authority) {
         let name = hello.and_then(|hello| hello.server_name.as_deref()).map(|name| name.as_bytes().to_vec());
-        tlvs.authority = name.or_else(|| from_hop.authority.clone());
+        tlvs.authority = name.or_else(|| origin.authority.clone());
         if tlvs.authority.take_if(|name| name.len() > LONGEST_NAME).is_some() {
             omitted.add(Omission::Authority);
         }
     }
     if content.fields.has(HeaderField::Alpn) {
-        let protocol = hello.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(<[u8]>::to_vec);
-        tlvs.alpn = protocol.or_else(|| from_hop.alpn.clone());
+        let passed = hello.filter(|_| known.route.tls.terminate.is_none());
+        let offered = passed.and_then(|hello| hello.alpn.iter().find(|p| !is_grease(p))).map(<[u8]>::to_vec);
+        tlvs.alpn = offered.or_else(|| origin.alpn.clone());
+    }
+    // Of a hop before it is one of the fields that are passed on; of TLS that ends here it is not.
+    if content.fields.has(HeaderField::Ssl)
+        || (content.pass_unknown_tlvs && known.route.tls.terminate.is_none())
+    {
+        tlvs.ssl.clone_from(&origin.ssl);
     }
     if content.pass_unknown_tlvs {
-        tlvs.ssl.clone_from(&from_hop.ssl);
-        tlvs.netns.clone_from(&from_hop.netns);
-        tlvs.other.clone_from(&from_hop.other);
+        tlvs.netns.clone_from(&origin.netns);
+        tlvs.other.clone_from(&origin.other);
     }
     tlvs
 }

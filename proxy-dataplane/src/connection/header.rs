@@ -34,9 +34,13 @@ pub(super) async fn greet<S: Stream, D>(
         }
         *origin = Origin::told_by(conn, header);
     }
+    let told = origin.tls_in_words();
     conn.learn(|facts| {
         facts.client = origin.client;
         facts.previous = origin.previous.clone();
+        if told.is_some() {
+            facts.tls.get_or_insert_default().before = told;
+        }
     });
     Ok(Greeted(()))
 }

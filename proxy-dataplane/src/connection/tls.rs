@@ -30,6 +30,7 @@ use super::deadline::{enter, within};
 use super::dial::{self, Dialled};
 use super::relay::{self, Established, Preamble};
 use super::route::Routed;
+use crate::settings::SendProxy;
 
 /// A connection that has both its sides, of which one at least has TLS.
 pub(super) struct Secured<'p, S, B> {
@@ -59,6 +60,9 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
                 let detail = format!("no TLS handshake within tls_handshake_timeout {timeout}");
                 Err(Verdict::explained(conn, Cause::TlsTimeout, detail))
             })?;
+            if matches!(route.send_proxy, SendProxy::V2(_)) {
+                routed.passage.origin.ends_tls(&shaken);
+            }
             (MaybeTls::Tls(shaken), ReadAhead::default())
         }
         None => (MaybeTls::Plain(Lent(accepted)), ahead),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use proxy_core::header::{Outgoing, Tlvs};
+use proxy_core::header::{Outgoing, Ssl, Tlvs};
 
 /// The PROXY header that a backend gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +42,13 @@ pub struct Fields(u8);
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = [HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn];
-        f.debug_set().entries(all.into_iter().filter(|field| self.has(*field))).finish()
+        f.debug_set().entries(HeaderField::ALL.into_iter().filter(|field| self.has(*field))).finish()
     }
 }
 
 impl Fields {
     /// Every one.
-    pub const ALL: Self = Self::of(&[HeaderField::UniqueId, HeaderField::Authority, HeaderField::Alpn]);
+    pub const ALL: Self = Self::of(&HeaderField::ALL);
 
     #[expect(
         clippy::indexing_slicing,
@@ -105,8 +104,15 @@ pub enum HeaderField {
     UniqueId,
     /// The name that the client asks for.
     Authority,
-    /// The protocol that the client prefers.
+    /// The protocol that was agreed upon with the client, or the one that it prefers where its TLS passes through.
     Alpn,
+    /// What is known of the client's TLS that ends here, or ended on a hop before.
+    Ssl,
+}
+
+impl HeaderField {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::UniqueId, Self::Authority, Self::Alpn, Self::Ssl];
 }
 
 /// Which id a header holds.
@@ -160,6 +166,7 @@ impl HeaderContent {
             unique_id: field(HeaderField::UniqueId, id, true),
             authority: field(HeaderField::Authority, NAME, is_read),
             alpn: field(HeaderField::Alpn, PROTOCOL, is_read),
+            ssl: (is_read && self.fields.has(HeaderField::Ssl)).then(|| Box::new(longest_ssl(NAME))),
             ..Tlvs::default()
         };
         let ipv6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
@@ -167,6 +174,13 @@ impl HeaderContent {
         let passed_on = known.header.filter(|_| self.pass_unknown_tlvs).unwrap_or(0);
         sum.max(passed_on)
     }
+}
+
+/// The longest of our own: the name of a version, that of a cipher suite, and a common name of so many bytes.
+fn longest_ssl(name: usize) -> Ssl {
+    let (version, cipher) = ("TLSv1.3", "ECDHE-ECDSA-CHACHA20-POLY1305");
+    let field = |len| Some(vec![0; len]);
+    Ssl { version: field(version.len()), cipher: field(cipher.len()), cn: field(name), ..Ssl::default() }
 }
 
 /// What connections of a route may come with.

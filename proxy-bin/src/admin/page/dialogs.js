@@ -95,7 +95,7 @@ function connectionPairs(it) {
 function tlsPairs(tls) {
   if (!tls) return [];
   const agreed = [tls.version, tls.cipher, tls.group, tls.resumed ? "resumed" : null].filter((part) => part).join(", ");
-  return [["TLS", agreed || null], ["ALPN", tls.alpn], ["JA4", tls.ja4], ["identity", tls.identity]].filter(([, value]) => value);
+  return [["TLS", agreed || null], ["ALPN", tls.alpn], ["JA4", tls.ja4], ["identity", tls.identity], ["TLS before", tls.before]].filter(([, value]) => value);
 }
 
 function socketPairs(title, socket) {

@@ -4,7 +4,7 @@ use proxy_core::header::{Outgoing, Tlvs};
 
 use crate::connection::origin::UNKNOWN_CLIENT;
 use crate::omissions::Omission;
-use crate::settings::{HeaderContent, UniqueId};
+use crate::settings::{HeaderContent, HeaderField, UniqueId};
 
 /// Bytes of a field's type and length (PROXY protocol, section 2.2).
 const HEAD: usize = 3;
@@ -49,7 +49,8 @@ pub(super) fn fit(header: &mut Outgoing, content: &HeaderContent, omitted: &mut 
 fn next(omission: Omission, tlvs: &mut Tlvs, content: &HeaderContent) -> Option<usize> {
     let field = |field: &mut Option<Vec<u8>>| field.take().map(|value| HEAD + value.len());
     match omission {
-        Omission::PassedOn => passed_on(tlvs),
+        Omission::PassedOn => passed_on(tlvs, content),
+        Omission::Ssl => ssl(tlvs),
         Omission::Alpn => field(&mut tlvs.alpn),
         Omission::OlderIds if content.unique_id == UniqueId::Trail => {
             let ids = tlvs.unique_id.as_mut()?;
@@ -63,17 +64,19 @@ fn next(omission: Omission, tlvs: &mut Tlvs, content: &HeaderContent) -> Option<
 }
 
 /// The last of the fields that are passed on, which are all or nothing each.
-fn passed_on(tlvs: &mut Tlvs) -> Option<usize> {
+fn passed_on(tlvs: &mut Tlvs, content: &HeaderContent) -> Option<usize> {
     let is_passed_on = |(kind, value): &(u8, Vec<u8>)| (*kind, value.as_slice()) != UNKNOWN_CLIENT;
     if tlvs.other.last().is_some_and(is_passed_on) {
         return tlvs.other.pop().map(|(_, value)| HEAD + value.len());
     }
     let netns = tlvs.netns.take().map(|value| HEAD + value.len());
-    netns.or_else(|| {
-        let ssl = tlvs.ssl.take()?;
-        let alone = Tlvs { ssl: Some(ssl), ..Tlvs::default() };
-        Some(Outgoing { tlvs: alone, ..Outgoing::local() }.encoded_len() - Outgoing::local().encoded_len())
-    })
+    netns.or_else(|| if content.fields.has(HeaderField::Ssl) { None } else { ssl(tlvs) })
+}
+
+/// What is known of the client's TLS, as a whole.
+fn ssl(tlvs: &mut Tlvs) -> Option<usize> {
+    let alone = Tlvs { ssl: Some(tlvs.ssl.take()?), ..Tlvs::default() };
+    Some(Outgoing { tlvs: alone, ..Outgoing::local() }.encoded_len() - Outgoing::local().encoded_len())
 }
 
 #[cfg(test)]
@@ -84,7 +87,7 @@ mod tests {
     use proxy_core::header::{Ssl, encode_v2};
 
     use super::*;
-    use crate::settings::{Fields, HeaderField, NextHop};
+    use crate::settings::{Fields, NextHop};
 
     /// Every field, and so many bytes at most.
     fn content(unique_id: UniqueId, max_header: usize) -> HeaderContent {
