@@ -18,7 +18,7 @@ use crate::process::Process;
 use crate::tls::Trusting;
 
 /// Long enough for Envoy on a machine that is busy otherwise.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The certificate of a hop that ends TLS, and its key, in its directory.

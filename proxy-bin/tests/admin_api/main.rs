@@ -36,7 +36,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that does happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {

@@ -23,7 +23,7 @@ mod world;
 use std::time::Duration;
 
 /// How long something may take that is to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `look` finds something.
 #[track_caller]

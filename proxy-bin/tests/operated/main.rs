@@ -27,7 +27,7 @@ mod watching;
 use std::time::Duration;
 
 /// How long something may take that is to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`.
 #[track_caller]
