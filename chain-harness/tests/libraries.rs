@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
@@ -15,6 +15,7 @@ const LIBRARIES: [&str; 9] = [
     "proxy-upstream",
     "proxy-tls",
     "proxy-acme",
+    "proxy-http",
     "proxy-observe",
     "proxy-dataplane",
 ];

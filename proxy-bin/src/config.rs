@@ -72,6 +72,7 @@ mod explain;
 mod file;
 mod finding;
 mod group;
+mod http;
 mod kernel;
 mod limits;
 mod listener;

@@ -13,7 +13,7 @@
 //! | `K` | an operator ended it: shutdown, kill |
 //! | `I` | a fault of the proxy itself: must never be seen |
 //!
-//! Second letter: the phase, `H` header, `P` peek, `T` tls, `C` dial, `D` relay, `L` drain.
+//! Second letter: the phase, `H` header, `P` peek, `T` tls, `C` dial, `I` idle, `B` busy, `D` relay, `L` drain.
 
 use std::fmt;
 
@@ -159,6 +159,14 @@ causes! {
     DialFailed = "dial_failed" 'S' Backend,
     /// The TLS handshake with the backend failed, or was not done in time.
     BackendTls = "backend_tls" 'S' Backend,
+    /// A request of HTTP was not complete in time: its head, or the next bytes of its body.
+    RequestTimeout = "request_timeout" 'c' Client,
+    /// A request of HTTP is malformed, or can be read in several ways.
+    RequestMalformed = "request_malformed" 'P' Client,
+    /// What the backend answered is no HTTP.
+    BackendMalformed = "backend_malformed" 'S' Backend,
+    /// The backend did not answer a request of HTTP in time, or stopped in the middle of its answer.
+    BackendTimeout = "backend_timeout" 's' Backend,
     /// Silence both ways for too long.
     Idle = "idle" 'p' Proxy,
     /// Established, and never a byte either way.
@@ -239,6 +247,10 @@ impl Cause {
             | Self::DialEgress
             | Self::DialFailed
             | Self::BackendTls
+            | Self::RequestTimeout
+            | Self::RequestMalformed
+            | Self::BackendMalformed
+            | Self::BackendTimeout
             | Self::Idle
             | Self::NoData
             | Self::HalfClosed

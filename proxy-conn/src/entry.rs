@@ -7,7 +7,9 @@
 //!  age 0 ─────── entered[0] ──── entered[1] ──── entered[2] ──── entered[3] ──── age
 //!        header           peek            dial           relay           drain
 //! ```
-//! Times are ages: how old the connection was. One for each phase says all of what was spent where.
+//! Times are ages: how old the connection was. One for each phase says all of what was spent where. A connection that goes from request
+//! to request is idle and busy by turns: of those times there are the sums, as if all of its idle time had come first, and when the
+//! present turn began.
 
 mod deadline;
 mod known;
@@ -19,7 +21,7 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 use std::future::poll_fn;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ use crate::outcomes::Tally;
 use crate::phase::Phase;
 use crate::pool_id::{NO_POOL, PoolId};
 
-use self::deadline::Deadline;
+use self::deadline::{Deadline, Kinds};
 use self::known::{Known, Packed};
 use self::mark::Mark;
 use self::talk::Spoken;
@@ -109,14 +111,18 @@ pub(crate) struct Entry {
     from_backend: AtomicU64,
     /// Of these, how many are in the counts of what it belongs to.
     counted: [AtomicU64; 2],
-    /// When each phase but the first was entered. A phase that was passed over has the time of the one after.
-    entered: [Mark; Phase::ALL.len() - 1],
+    /// When each phase but header and busy was entered. A phase that was passed over has the time of the one after. Where busy began, as if
+    /// all idle time had come first, is where relay's is to come, and then where drain's is to: what one that was upgraded was idle
+    /// before that counts as busy once it drains.
+    entered: [Mark; Phase::ALL.len() - 2],
     last_activity: Mark,
-    /// When the client first spoke to a backend that owed it an answer from then on.
+    /// In idle and busy: when this turn began. From the relay on: when the client first spoke to a backend that owed it an answer from
+    /// then on.
     spoke: Mark,
     /// How long the backend's first byte took.
     first_byte: Mark,
     deadline: Deadline,
+    deadline_kinds: Kinds,
     /// The descriptors it holds, -1 for none: client's, backend's.
     descriptors: [AtomicI32; 2],
     known: Mutex<Known>,
@@ -124,9 +130,7 @@ pub(crate) struct Entry {
     phase: AtomicU8,
     /// The number of its pool; `NO_POOL` until it is known.
     pool: AtomicU8,
-    /// Whether it may be silent for ever.
-    immortal: AtomicBool,
-    role: Role,
+    /// And its role, and whether it may be silent for ever.
     spoken: Spoken,
     cancel: Cancel,
 }
@@ -142,19 +146,18 @@ impl Entry {
             from_client: AtomicU64::new(0),
             from_backend: AtomicU64::new(0),
             counted: [const { AtomicU64::new(0) }; 2],
-            entered: [const { Mark::zero() }; Phase::ALL.len() - 1],
+            entered: [const { Mark::zero() }; Phase::ALL.len() - 2],
             last_activity: Mark::zero(),
             spoke: Mark::zero(),
             first_byte: Mark::unset(),
             deadline: Deadline::unset(),
+            deadline_kinds: Kinds::none(),
             descriptors: [AtomicI32::new(-1), AtomicI32::new(-1)],
             known: Mutex::default(),
             peer: Packed::of(peer.socket_addr()),
             phase: AtomicU8::new(Phase::Header as u8),
             pool: AtomicU8::new(NO_POOL),
-            immortal: AtomicBool::new(false),
-            role,
-            spoken: Spoken::nothing(),
+            spoken: Spoken::nothing(role),
             cancel: Cancel::default(),
         }
     }
@@ -190,26 +193,82 @@ impl Entry {
         if !phase.may_enter(next) {
             return Err(Cause::IllegalTransition.during(phase));
         }
-        let passed = next.index().saturating_sub(phase.index());
-        for mark in self.entered.iter().skip(phase.index()).take(passed) {
-            mark.set(age);
-        }
+        self.mark(phase, next, age);
         // Whoever sees the phase sees when it was entered, too.
         self.phase.store(next as u8, Ordering::Release);
         Ok(())
     }
 
-    /// At what age it entered `phase`, which it has reached.
+    /// Notes when phases were entered, on the way from one to the next.
+    fn mark(&self, phase: Phase, next: Phase, age: Duration) {
+        let [_, _, _, idle, relay, drain] = &self.entered;
+        match (phase, next) {
+            (Phase::Dial, Phase::Idle) => {
+                idle.set(age);
+                relay.set(age);
+                self.spoke.set(age);
+            }
+            (Phase::Idle, Phase::Busy) => {
+                relay.set(relay.age() + age.saturating_sub(self.spoke.age()));
+                self.spoke.set(age);
+            }
+            (Phase::Busy, Phase::Idle) => self.spoke.set(age),
+            (Phase::Busy, Phase::Relay) => {
+                drain.set(relay.age());
+                relay.set(age);
+            }
+            (Phase::Dial, Phase::Relay) => [idle, relay, drain].into_iter().for_each(|mark| mark.set(age)),
+            (_, Phase::Drain) => drain.set(age),
+            // Of those before, each has its mark, and one that was passed over has the time of the one after.
+            _ => {
+                let passed = self.entered.iter().take(next.index()).skip(phase.index());
+                passed.for_each(|mark| mark.set(age));
+            }
+        }
+    }
+
+    /// At what age the present phase was entered.
+    fn since(&self) -> Duration {
+        match self.phase() {
+            Phase::Idle | Phase::Busy => self.spoke.age(),
+            phase
+            @ (Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Relay | Phase::Drain) => {
+                self.entered(phase)
+            }
+        }
+    }
+
+    /// At what age it entered `phase`, which it has reached: busy, when all idle time was over, as if that had come first.
     fn entered(&self, phase: Phase) -> Duration {
-        let mark = phase.index().checked_sub(1).and_then(|before| self.entered.get(before));
-        mark.map_or(Duration::ZERO, Mark::age)
+        let [peek, tls, dial, idle, relay, drain] = &self.entered;
+        match phase {
+            Phase::Header => Duration::ZERO,
+            Phase::Peek => peek.age(),
+            Phase::Tls => tls.age(),
+            Phase::Dial => dial.age(),
+            Phase::Idle => idle.age(),
+            Phase::Busy => match self.phase() {
+                Phase::Relay => drain.age(),
+                Phase::Drain => idle.age(),
+                Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Idle | Phase::Busy => {
+                    relay.age()
+                }
+            },
+            Phase::Relay => relay.age(),
+            Phase::Drain => drain.age(),
+        }
     }
 
     /// Time spent in `phase` by the age of `age`. The times in all phases add up to it.
     pub(crate) fn spent(&self, phase: Phase, age: Duration) -> Duration {
         let present = self.phase();
+        if present == Phase::Idle && matches!(phase, Phase::Idle | Phase::Busy) {
+            let busy = self.spoke.age().saturating_sub(self.entered(Phase::Busy));
+            let both = age.saturating_sub(self.entered(Phase::Idle));
+            return if phase == Phase::Busy { busy } else { both.saturating_sub(busy) };
+        }
         let left = match phase.cmp(&present) {
-            Less => self.entered.get(phase.index()).map_or(age, Mark::age),
+            Less => Phase::ALL.get(phase.index() + 1).map_or(age, |next| self.entered(*next)),
             Equal => age,
             Greater => return Duration::ZERO,
         };
@@ -222,12 +281,12 @@ impl Entry {
 
     /// Notes that its phase has to end at the age of `due`, whatever moves.
     pub(crate) fn set_deadline(&self, due: Duration, kind: DeadlineKind) {
-        self.deadline.set(due, kind);
+        self.deadline.set(&self.deadline_kinds, due, kind);
     }
 
     /// Notes until when its relay may last; `age`: how old the connection is at a time.
     pub(crate) fn set_due(&self, due: &Due, age: impl Fn(Instant) -> Duration) {
-        self.deadline.set_due(due, age);
+        self.deadline.set_due(&self.deadline_kinds, due, age);
     }
 
     pub(crate) fn moved(&self, from: Side, bytes: u64, age: Duration) {
@@ -254,12 +313,16 @@ impl Entry {
     pub(crate) fn join(&self, pool: PoolId, immortal: bool) -> Option<PoolId> {
         let before = self.pool();
         self.pool.store(pool.byte(), Ordering::Relaxed);
-        self.immortal.store(immortal, Ordering::Relaxed);
+        self.spoken.set_immortal(immortal);
         before
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.spoken.role()
+    }
+
     pub(crate) fn is_immortal(&self) -> bool {
-        self.immortal.load(Ordering::Relaxed)
+        self.spoken.is_immortal()
     }
 
     pub(crate) fn pool(&self) -> Option<PoolId> {
@@ -268,7 +331,7 @@ impl Entry {
 
     /// Since it entered its phase, at the age of `age`.
     pub(crate) fn in_phase(&self, age: Duration) -> Duration {
-        age.saturating_sub(self.entered(self.phase()))
+        age.saturating_sub(self.since())
     }
 
     /// Since bytes last moved, at the age of `age`.
@@ -344,23 +407,27 @@ impl Entry {
         let (opened, age) = (self.opened(home), self.age(home, now));
         let phase = self.phase();
         // The backend's descriptor is noted just before the relay phase is entered.
-        let connected = if phase < Phase::Relay {
-            Duration::ZERO
-        } else {
-            age.saturating_sub(self.entered(Phase::Relay))
+        let connected = match phase {
+            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial => Duration::ZERO,
+            // One that is kept for clients is entered as soon as it is there.
+            Phase::Idle | Phase::Busy => age.saturating_sub(self.entered(Phase::Idle)),
+            Phase::Relay | Phase::Drain => age.saturating_sub(self.entered(Phase::Relay)),
         };
         let [client, backend] = self.held();
         TableEntry {
             id: self.id(home),
             peer: self.peer(),
-            role: self.role,
+            role: self.role(),
             pool: self.pool(),
             phase,
             age,
             in_phase: self.in_phase(age),
             idle: self.idle(age),
             talk: self.spoken.talk(),
-            deadline: self.deadline.nearest(&self.last_activity).map(|(due, kind)| (opened + due, kind)),
+            deadline: self
+                .deadline
+                .nearest(&self.deadline_kinds, &self.last_activity)
+                .map(|(due, kind)| (opened + due, kind)),
             client: client.map(|fd| Claim { fd, held_for: age }),
             backend: backend.map(|fd| Claim { fd, held_for: connected }),
         }
@@ -370,13 +437,13 @@ impl Entry {
         let (opened, age) = (self.opened(home), self.age(home, now));
         let (from_client, from_backend) = self.bytes();
         let [client_descriptor, backend_descriptor] = self.held();
-        let deadline = self.deadline.nearest(&self.last_activity);
+        let deadline = self.deadline.nearest(&self.deadline_kinds, &self.last_activity);
         let (due, deadline) = deadline.unwrap_or((Duration::ZERO, DeadlineKind::Header));
         ConnView {
             id: self.id(home),
             peer: self.peer(),
             listener: self.listener.clone(),
-            role: self.role,
+            role: self.role(),
             facts: self.known.lock().facts(),
             pool: self.pool(),
             phase: self.phase(),
@@ -474,8 +541,28 @@ mod tests {
         let entry = entry("127.0.0.1:1", home);
         entry.enter(Phase::Dial, secs(2)).unwrap();
         entry.enter(Phase::Relay, secs(5)).unwrap();
-        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 4, 0]);
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 0, 0, 4, 0]);
         assert_eq!(entry.enter(Phase::Peek, secs(10)), Err(Cause::IllegalTransition.during(Phase::Relay)));
-        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 4, 0]);
+        assert_eq!(Phase::ALL.map(|phase| entry.spent(phase, secs(9)).as_secs()), [2, 0, 0, 3, 0, 0, 4, 0]);
+    }
+
+    #[test]
+    fn turns_of_requests_add_up_to_what_was_idle_and_what_was_busy() {
+        let (home, secs) = (home(), Duration::from_secs);
+        let entry = entry("127.0.0.1:1", home);
+        let spent = |age| Phase::ALL.map(|phase| entry.spent(phase, secs(age)).as_secs());
+        entry.enter(Phase::Dial, secs(1)).unwrap();
+        entry.enter(Phase::Idle, secs(2)).unwrap();
+        assert_eq!((spent(5), entry.in_phase(secs(5))), ([1, 0, 0, 1, 3, 0, 0, 0], secs(3)));
+        entry.enter(Phase::Busy, secs(5)).unwrap();
+        assert_eq!((spent(6), entry.in_phase(secs(6))), ([1, 0, 0, 1, 3, 1, 0, 0], secs(1)));
+        entry.enter(Phase::Idle, secs(7)).unwrap();
+        assert_eq!((spent(17), entry.in_phase(secs(17))), ([1, 0, 0, 1, 13, 2, 0, 0], secs(10)));
+        entry.enter(Phase::Busy, secs(17)).unwrap();
+        assert_eq!(spent(20), [1, 0, 0, 1, 13, 5, 0, 0]);
+        entry.enter(Phase::Relay, secs(21)).unwrap();
+        assert_eq!((spent(31), entry.in_phase(secs(31))), ([1, 0, 0, 1, 13, 6, 10, 0], secs(10)));
+        entry.enter(Phase::Drain, secs(31)).unwrap();
+        assert_eq!(spent(33), [1, 0, 0, 1, 0, 19, 10, 2], "of an upgraded one all of it counts as busy");
     }
 }

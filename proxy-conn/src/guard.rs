@@ -50,6 +50,18 @@ impl ConnGuard {
         self.entry.id(self.tracker.home())
     }
 
+    /// The worker in whose part of the table it is, below [`Tracker::workers`]; None where it is in none.
+    #[must_use]
+    pub fn worker(&self) -> Option<usize> {
+        self.tracker.worker(self.key).map(|worker| worker.nth)
+    }
+
+    /// The table that it is in.
+    #[must_use]
+    pub const fn tracker(&self) -> &Arc<Tracker> {
+        &self.tracker
+    }
+
     /// The peer of the accepted socket.
     #[must_use]
     pub fn peer(&self) -> PeerAddr {

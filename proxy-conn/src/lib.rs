@@ -25,6 +25,7 @@ mod figures;
 mod guard;
 pub mod histogram;
 mod id;
+mod leave;
 pub mod limits;
 mod opening;
 mod outcomes;
@@ -46,6 +47,7 @@ pub use figures::Figures;
 pub use guard::ConnGuard;
 pub use histogram::Histogram;
 pub use id::{ConnId, ConnIdError, Trail};
+pub use leave::leave;
 pub use limits::{
     AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,

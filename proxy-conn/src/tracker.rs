@@ -376,6 +376,12 @@ impl Tracker {
         (self.checks.opened.load(Ordering::Relaxed), ended)
     }
 
+    /// How many workers have a part of the table: at least one.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.shards.len()
+    }
+
     /// Connections that are open.
     #[must_use]
     pub fn len(&self) -> usize {

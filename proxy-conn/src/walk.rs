@@ -77,7 +77,13 @@ impl Living {
                 }
                 self.unreplied += u64::from(one.unreplied.is_some_and(|waited| waited >= LONG));
             }
-            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Drain => {}
+            Phase::Header
+            | Phase::Peek
+            | Phase::Tls
+            | Phase::Dial
+            | Phase::Idle
+            | Phase::Busy
+            | Phase::Drain => {}
         }
     }
 }
@@ -119,6 +125,8 @@ impl Living {
             Phase::Header | Phase::Peek | Phase::Tls => self.greeting.add(one.age),
             Phase::Dial if one.waits => {}
             Phase::Dial => self.dialling.add(one.dialling),
+            // What a request waits for is told by the connection that it was sent over.
+            Phase::Idle | Phase::Busy => {}
             // Whoever still sends waits for nothing yet.
             Phase::Relay => {
                 one.unanswered.into_iter().for_each(|since| self.answering.add(since.min(one.idle)));

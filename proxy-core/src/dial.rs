@@ -48,7 +48,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Its future owns the half-made connection: dropping it abandons the attempt and frees the descriptor.
 pub trait Dial: Send + Sync + 'static {
     /// What a connection is.
-    type Stream: Stream;
+    type Stream: Stream + Unpin + 'static;
 
     /// Connects. Cancel-safe: dropping the future closes what it opened.
     ///

@@ -41,7 +41,7 @@ pub mod process;
 mod reactor;
 pub mod relay;
 pub mod resolve;
-mod scratch;
+pub mod scratch;
 pub mod screen;
 pub mod socket;
 pub mod stream;

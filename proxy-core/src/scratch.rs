@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 /// 64 KiB: what one read of a busy loopback or 10 GbE socket returns at most usefully; larger gains nothing measurable,
 /// smaller costs a system call more per window.
-pub(crate) const SIZE: usize = 64 * 1024;
+pub const SIZE: usize = 64 * 1024;
 
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SIZE].into_boxed_slice());
@@ -12,6 +12,6 @@ thread_local! {
 
 /// Lends the thread's buffer to `f`. It must not be borrowed twice: `f` is never asynchronous and calls no code of others
 /// that reads through here.
-pub(crate) fn with<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
+pub fn with<R>(f: impl FnOnce(&mut [u8]) -> R) -> R {
     BUFFER.with_borrow_mut(|buffer| f(buffer))
 }

@@ -11,7 +11,8 @@
 //! So every end but the clean one reaches both sides at once, and through every further hop.
 //!
 //! The generation that it was accepted under is held by the stages up to the backend, and gone with them: an established
-//! connection has what it needs itself, however many reloads it outlives.
+//! connection has what it needs itself, however many reloads it outlives. One that is served by requests holds it for as long as
+//! it is in force, and a request longer.
 
 mod admit;
 mod announce;
@@ -24,6 +25,7 @@ mod dial;
 mod found;
 mod header;
 mod hop;
+mod http;
 mod origin;
 mod passage;
 mod peek;
@@ -36,7 +38,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Phase, Verdict};
+use proxy_conn::{AddressPermit, Cause, ConnGuard, Opening, Permit, Phase, Reason, Verdict};
 use proxy_core::relay::PollLoop;
 use proxy_core::{Dial, PeerAddr, Side, Stream};
 
@@ -112,7 +114,7 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
         let (client, conn) = (&*client, &*conn);
         let verdict = tokio::select! {
             biased;
-            reason = conn.cancelled() => reason.cause().during(conn.phase()).into(),
+            reason = conn.cancelled() => cancelled(conn, reason),
             verdict = live::<AtTheSocket, _, _>(conn, client, admission) => verdict,
         };
         capacity.released();
@@ -121,6 +123,12 @@ pub(crate) fn serve<S: Stream, D: Dial>(mut newcomer: Newcomer<S, D>) -> impl Fu
             newcomer.client.finish();
         }
     }
+}
+
+/// How one ends that is ended from outside: between two requests in order, since nothing is cut by that.
+fn cancelled(conn: &ConnGuard, reason: Reason) -> Verdict {
+    let phase = conn.phase();
+    Verdict { orderly: phase == Phase::Idle, ..reason.cause().during(phase).into() }
 }
 
 /// Where a stream of the client's is: hops are taken at a socket, and not again within the TLS of one.
@@ -269,6 +277,9 @@ async fn connect<'c, S: Stream, D: Dial>(
     passage: Passage<'_, S, D>,
 ) -> Result<Way<'c, S, D::Stream>, Verdict> {
     let routed = route::route(conn, peeked, passage)?;
+    if routed.route.http.is_some() {
+        return Err(Box::pin(http::serve(conn, client, process, routed)).await);
+    }
     if !routed.route.tls.is_passthrough() {
         let secured = Box::pin(tls::secure(conn, client, process, routed)).await?;
         return Ok(Way::Secured(Box::new(secured)));

@@ -12,6 +12,7 @@
 
 mod capacity;
 mod counted;
+mod force;
 mod groups;
 mod listener_in_force;
 mod lobby;
@@ -44,8 +45,12 @@ pub use route_states::RouteStates;
 
 use capacity::max_connections;
 use counted::OfRoute;
+use force::Force;
 use groups::Groups;
 use lobby::Lobby;
+
+/// What connections to backends that are kept are opened by.
+const UPSTREAM: &str = "upstream";
 
 /// One generation: a configuration with the limits and breakers that go with it; and what all generations share.
 pub struct Generation<D> {
@@ -59,6 +64,13 @@ pub struct Generation<D> {
     pub(crate) capacity: Arc<Capacity>,
     /// Those of them that have no route yet and have to be waited for.
     pub(crate) lobby: Arc<Lobby>,
+    /// Connections to backends that are kept for the next request. None outlives the generation for long: what it is kept for may have
+    /// changed.
+    pub(crate) upstreams: Arc<proxy_http::Pool>,
+    /// What they are opened by, as their entries have it.
+    pub(crate) upstream: Tally,
+    /// Whether it is in force.
+    pub(crate) force: Force,
     /// What the control plane is about.
     pub(crate) preparing: Preparing,
     /// Whether the process is about to stop, and still accepts: the answer to neighbours that ask.
@@ -187,9 +199,11 @@ impl<D: Dial> Generation<D> {
         let capacity = Arc::new(Capacity::new(connections.clone()));
         let lobby = Arc::new(Lobby::new(settings.unrouted(most)));
         Self {
-            tracker,
             connections,
             capacity,
+            upstreams: proxy_http::Pool::new(tracker.workers()),
+            upstream: UPSTREAM.into(),
+            force: Force::default(),
             preparing: Preparing::default(),
             leaving: Arc::default(),
             handshakes: Arc::default(),
@@ -206,6 +220,7 @@ impl<D: Dial> Generation<D> {
             unhealthy,
             most,
             settings,
+            tracker,
         }
     }
 
@@ -228,6 +243,9 @@ impl<D: Dial> Generation<D> {
             tracker: Arc::clone(&self.tracker),
             connections: self.connections.clone(),
             capacity: Arc::clone(&self.capacity),
+            upstreams: proxy_http::Pool::new(self.tracker.workers()),
+            upstream: self.upstream.clone(),
+            force: Force::default(),
             preparing: self.preparing.clone(),
             leaving: Arc::clone(&self.leaving),
             handshakes: Arc::clone(&self.handshakes),
@@ -330,6 +348,13 @@ impl<D> Generation<D> {
     #[must_use]
     pub fn unrouted(&self) -> (usize, usize) {
         (self.lobby.waiting(), self.lobby.most())
+    }
+
+    /// It is in force no more, or is the last: connections of it on which no request is under way end in order, the others when that is
+    /// answered, and none to a backend is kept.
+    pub fn retire(&self) {
+        self.force.end();
+        self.upstreams.retire();
     }
 
     /// Forgets the names of routes, targets, listeners and pools that neither a generation nor a connection has any more; the watch

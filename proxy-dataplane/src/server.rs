@@ -218,6 +218,7 @@ impl DataPlane {
             next.take_force();
             self.in_force.store(Arc::clone(&next));
         }
+        before.retire();
         self.names.tell();
         self.audit.set_options(next.settings.audit);
         self.outcomes.follow(&next.settings, &self.in_force);
@@ -391,6 +392,7 @@ impl Server {
             plane.listeners.close(&plane.listeners.labels()).await;
             plane.accepts.cancel();
             drop(guard);
+            plane.generation().retire();
             info!(connections = plane.tracker.len(), "stopped accepting");
             tokio::time::timeout_at(until, plane.tracker.emptied()).await.is_ok()
         };
@@ -402,7 +404,12 @@ impl Server {
         let stopped =
             if finished { Stopped::Finished } else { Stopped::Ended(tracker.cancel_all(Reason::Shutdown)) };
         plane.tasks.close();
-        if tokio::time::timeout(patience, plane.tasks.wait()).await.is_err() {
+        // Those of connections to backends are the pool's own.
+        let ending = async {
+            plane.tasks.wait().await;
+            tracker.emptied().await;
+        };
+        if tokio::time::timeout(patience, ending).await.is_err() {
             error!(connections = tracker.len(), "connections did not end when told to; dropping them");
         }
         self.join();

@@ -6,6 +6,7 @@
 mod at_limit;
 mod challenges;
 mod group;
+mod http;
 mod listener;
 mod pool;
 mod route;
@@ -24,6 +25,10 @@ use proxy_values::Whole;
 pub use at_limit::AtLimit;
 pub use challenges::Answering;
 pub use group::GroupConfig;
+pub use http::{
+    FieldChanges, FixedAnswer, HttpRoute, PathRewrite, Redirect, RequestAction, RequestRule, RequestRules,
+    Rewrite, Template, TemplateError,
+};
 pub use listener::{AcceptProxy, BACKLOG, Backlog, Greeting, ListenerConfig, UnreadableHello};
 pub use pool::{BuiltIn, PoolChoice, PoolConfig, PoolPlace, RoutePools};
 pub use route::{Action, RouteConfig, RouteSettings};

@@ -43,6 +43,7 @@ mod alpn;
 mod domain;
 mod network;
 mod port;
+pub mod request;
 mod spec;
 mod table;
 #[cfg(feature = "serde")]

@@ -87,6 +87,8 @@ pub(crate) const KEPT: &[(&str, &[&str], &str)] = &[
             "group/check.rs",
             "group/health.rs",
             "group/health/check.rs",
+            "http.rs",
+            "http/rule.rs",
             "kernel.rs",
             "limits.rs",
             "listener.rs",

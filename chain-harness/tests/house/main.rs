@@ -61,7 +61,7 @@ fn what_is_kept_is_there_and_says_why() {
 }
 
 /// The crates, the lowest first: each may use those before it.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 15] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
@@ -69,6 +69,7 @@ const ORDER: [&str; 14] = [
     "proxy-upstream",
     "proxy-tls",
     "proxy-acme",
+    "proxy-http",
     "proxy-observe",
     "proxy-dataplane",
     "proxy-api",
@@ -110,13 +111,14 @@ fn an_arrow_that_climbs_is_found() {
 }
 
 /// The crates that connections pass through.
-const DATA_PLANE: [&str; 8] = [
+const DATA_PLANE: [&str; 9] = [
     "proxy-values",
     "proxy-core",
     "proxy-conn",
     "proxy-route",
     "proxy-upstream",
     "proxy-tls",
+    "proxy-http",
     "proxy-observe",
     "proxy-dataplane",
 ];
@@ -146,6 +148,8 @@ fn one_file_spawns_connections_and_few_spawn_at_all() {
         "proxy-core/src/reactor.rs",
         "proxy-core/src/resolve/lookups.rs",
         "proxy-core/src/resolve.rs",
+        // The owners of connections to backends that are kept.
+        "proxy-http/src/pool.rs",
         // The one place for connections.
         "proxy-dataplane/src/accept.rs",
         // The end of a drain that a member's check has begun.

@@ -99,7 +99,7 @@ mod tests {
     fn they_are_an_object_with_every_phase_in_order() {
         let phases = Phases::from([(Phase::Dial, 31), (Phase::Header, 1)]);
         let json = serde_json::to_string(&phases).unwrap();
-        assert_eq!(json, r#"{"header":1,"peek":0,"tls":0,"dial":31,"relay":0,"drain":0}"#);
+        assert_eq!(json, r#"{"header":1,"peek":0,"tls":0,"dial":31,"idle":0,"busy":0,"relay":0,"drain":0}"#);
         assert_eq!((serde_json::from_str::<Phases>(&json).unwrap(), phases.total()), (phases, 32));
     }
 

@@ -24,6 +24,7 @@ use super::admin::Admin;
 use super::breaker::BreakerFile;
 use super::delay::Delay;
 use super::group::{ForwardFile, GroupFile, GroupName};
+use super::http::HttpFile;
 use super::limits::Limits;
 use super::log::Log;
 use super::process::Process;
@@ -274,6 +275,10 @@ pub(super) struct RouteFile {
     /// a PROXY header of version 2 goes inside, as `send_proxy = "v2"` and `next_hop = "smartproxy"` have it. What a client says is
     /// inside as well, its own TLS too. The file with the identity of this hop, or a table, as of `[[listeners]]`. Default: none is.
     pub(super) hop: Option<HopFile>,
+    /// Whether its clients speak HTTP/1.1, or 1.0, and are served by requests: each is taken to a backend by itself, over a connection
+    /// that is kept for the next one. `true`, or a table that says more. Default false: what a client says goes on as it comes.
+    #[serde(default)]
+    pub(super) http: HttpFile,
 }
 
 impl RouteFile {
@@ -303,6 +308,7 @@ impl RouteFile {
             mark,
             tls,
             hop,
+            http,
         } = self;
         *send_proxy == SendProxyFile::Off
             && next_hop.is_none()
@@ -321,6 +327,7 @@ impl RouteFile {
             && mark.is_none()
             && tls.is_passthrough()
             && hop.is_none()
+            && *http == HttpFile::Off
     }
 }
 

@@ -32,11 +32,11 @@ use super::file::{ConfigFile, RouteFile};
 use super::tls::Loaded;
 use super::{egress, route};
 
-pub(super) use check::{check, unused};
+pub(super) use check::{NoGroup, check, unused};
 pub(super) use forward::ForwardFile;
 use health::{CheckFile, OutliersFile};
 pub(super) use member::{MemberFile, To};
-pub(super) use name::GroupName;
+pub(super) use name::{GroupName, GroupNameError};
 
 /// Targets that stand for each other. A route is taken to them by `forward = "@NAME"`, and so may be any number of routes: what is
 /// counted and known of a member (its connections, its breaker) is known for all of them.

@@ -13,7 +13,7 @@ use super::file::{ActionFile, RouteFile};
 use super::finding::Finding;
 use super::group::{ForwardFile, Groups};
 use super::pool::Pools;
-use super::{egress, kernel, send_proxy, tls, too_early};
+use super::{egress, http, kernel, send_proxy, tls, too_early};
 
 /// What holds for routes that say nothing else.
 pub(super) struct Defaults<'f> {
@@ -131,6 +131,7 @@ fn check_one(file: &RouteFile, place: &Place<'_, '_>, findings: &mut Vec<Finding
     }
     send_proxy::check(file, place, findings);
     tls::check_route(file, place, findings);
+    http::check(file, place, findings);
     too_early::check(&file.timeouts, "route", &place.key("timeouts"), findings);
     kernel::check(&file.keep_alive, &place.key("keep_alive"), findings);
     egress::check(file, place, findings);
@@ -183,6 +184,7 @@ fn settings(file: &RouteFile, defaults: &Defaults<'_>) -> RouteSettings {
         send_proxy: send_proxy::resolved(file),
         egress: egress::of_route(file, &defaults.egress),
         tls: defaults.tls.of_route(file),
+        http: http::resolved(file),
     }
 }
 

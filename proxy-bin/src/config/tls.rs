@@ -55,6 +55,11 @@ impl TlsFile {
         self.0 == TlsTable::default()
     }
 
+    /// Whether a client's TLS ends here, and it is offered this protocol.
+    pub(super) fn terminates_with(&self, protocol: &str) -> bool {
+        self.0.terminate.as_ref().is_some_and(|terminate| terminate.offers(protocol))
+    }
+
     /// Whether it says that TLS is spoken to the backends.
     pub(super) fn reencrypts(&self) -> bool {
         self.0.reencrypt.is_some()

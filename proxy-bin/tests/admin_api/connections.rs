@@ -118,7 +118,10 @@ fn a_list_is_sorted_and_comes_in_pages() {
 fn what_makes_no_sense_is_refused_with_what_would() {
     let world = World::new();
     for (query, says) in [
-        ("phase=Relay", "`phase` is \"Relay\", expected one of header, peek, tls, dial, relay, drain"),
+        (
+            "phase=Relay",
+            "`phase` is \"Relay\", expected one of header, peek, tls, dial, idle, busy, relay, drain",
+        ),
         ("sort=size", "`sort` is \"size\", expected age, idle, bytes, in_phase or id"),
         ("limit=0", "`limit` is 0, expected a whole number from 1 to 10000"),
         ("limit=10001", "`limit` is 10001, expected a whole number from 1 to 10000"),

@@ -156,7 +156,7 @@ error: unknown key `proirity`
 6 | proirity = 3
   | ^^^^^^^^ did you mean `priority`?
   |
-  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `tls`, `hop`
+  = help: the keys here are `name`, `priority`, `enabled`, `match`, `action`, `send_proxy`, `next_hop`, `proxy_v1`, `proxy_v2`, `pool`, `max_connections`, `max_connections_per_target`, `at_limit`, `breaker`, `timeouts`, `keep_alive`, `congestion`, `source`, `interface`, `mark`, `tls`, `hop`, `http`
 ");
 }
 

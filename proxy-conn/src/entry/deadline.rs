@@ -6,7 +6,7 @@
 //!   earlier of         └─ fixed:  as told
 //! ```
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use proxy_core::Bound;
@@ -35,6 +35,18 @@ pub enum DeadlineKind {
     Relay(RelayDeadline),
     /// The timeout of a health check.
     Check,
+    /// HTTP: `keep_alive_timeout`, for the next request of a client, or for the next use of a connection that is kept.
+    KeepAlive,
+    /// HTTP: `request_head_timeout`.
+    RequestHead,
+    /// HTTP: `request_body_timeout`, for the next bytes of a request's body.
+    RequestBody,
+    /// HTTP: `response_head_timeout`.
+    ResponseHead,
+    /// HTTP: `response_body_timeout`, for the next bytes of an answer.
+    ResponseBody,
+    /// HTTP: `request_timeout`, for a request and its answer as a whole.
+    Request,
 }
 
 impl std::fmt::Display for DeadlineKind {
@@ -48,6 +60,12 @@ impl std::fmt::Display for DeadlineKind {
             Self::Dial => f.write_str("dial"),
             Self::Relay(which) => which.fmt(f),
             Self::Check => f.write_str("check"),
+            Self::KeepAlive => f.write_str("keep_alive"),
+            Self::RequestHead => f.write_str("request_head"),
+            Self::RequestBody => f.write_str("request_body"),
+            Self::ResponseHead => f.write_str("response_head"),
+            Self::ResponseBody => f.write_str("response_body"),
+            Self::Request => f.write_str("request"),
         }
     }
 }
@@ -59,32 +77,36 @@ pub(super) struct Deadline {
     /// How long after the last byte; zero where no byte moves it.
     anew: Mark,
     fixed: Mark,
-    /// The number of the silent one's kind, and above it that of the fixed one's; [`NO_KIND`] where there is none.
-    kinds: AtomicU8,
 }
 
-const KIND_BITS: u32 = 4;
-const NO_KIND: u8 = (1 << KIND_BITS) - 1;
+/// Which they are: the number of the silent one's kind, and above it that of the fixed one's; [`NO_KIND`] where there is none. Beside them
+/// and not among them, where it would cost an entry twice its size.
+#[derive(Debug)]
+pub(super) struct Kinds(AtomicU16);
+
+impl Kinds {
+    pub(super) const fn none() -> Self {
+        Self(AtomicU16::new(NO_KIND << KIND_BITS))
+    }
+}
+
+const KIND_BITS: u32 = 5;
+const NO_KIND: u16 = (1 << KIND_BITS) - 1;
 
 impl Deadline {
     pub(super) const fn unset() -> Self {
-        Self {
-            silent: Mark::unset(),
-            anew: Mark::zero(),
-            fixed: Mark::unset(),
-            kinds: AtomicU8::new(NO_KIND << KIND_BITS),
-        }
+        Self { silent: Mark::unset(), anew: Mark::zero(), fixed: Mark::unset() }
     }
 
     /// At the age of `due`, whatever moves.
-    pub(super) fn set(&self, due: Duration, kind: DeadlineKind) {
+    pub(super) fn set(&self, kinds: &Kinds, due: Duration, kind: DeadlineKind) {
         self.silent.set_no_earlier(due);
         self.anew.set(Duration::ZERO);
-        self.kinds.store(NO_KIND << KIND_BITS | code(kind), Ordering::Relaxed);
+        kinds.0.store(NO_KIND << KIND_BITS | code(kind), Ordering::Relaxed);
     }
 
     /// As a relay has told; `age`: how old the connection is at a time.
-    pub(super) fn set_due(&self, due: &Due, age: impl Fn(Instant) -> Duration) {
+    pub(super) fn set_due(&self, kinds: &Kinds, due: &Due, age: impl Fn(Instant) -> Duration) {
         let (silent, kind) = due.silent;
         self.silent.set_no_earlier(age(silent));
         self.anew.set_no_earlier(due.anew.map_or(Duration::ZERO, Bound::get));
@@ -92,12 +114,12 @@ impl Deadline {
             self.fixed.set_no_earlier(age(fixed));
             code(DeadlineKind::Relay(kind))
         });
-        self.kinds.store(fixed << KIND_BITS | code(DeadlineKind::Relay(kind)), Ordering::Relaxed);
+        kinds.0.store(fixed << KIND_BITS | code(DeadlineKind::Relay(kind)), Ordering::Relaxed);
     }
 
     /// At what age it passes if no byte has moved since `last_activity`, and which it is. None while there is none.
-    pub(super) fn nearest(&self, last_activity: &Mark) -> Option<(Duration, DeadlineKind)> {
-        let (told, kinds) = (self.silent.get()?, self.kinds.load(Ordering::Relaxed));
+    pub(super) fn nearest(&self, kinds: &Kinds, last_activity: &Mark) -> Option<(Duration, DeadlineKind)> {
+        let (told, kinds) = (self.silent.get()?, kinds.0.load(Ordering::Relaxed));
         let anew = Some(self.anew.age()).filter(|anew| !anew.is_zero());
         let silent = anew.map_or(told, |anew| told.max(last_activity.latest().saturating_add(anew)));
         let fixed = kind(kinds >> KIND_BITS).and_then(|kind| Some((self.fixed.get()?, kind)));
@@ -106,16 +128,16 @@ impl Deadline {
     }
 }
 
-fn code(kind: DeadlineKind) -> u8 {
-    KINDS.iter().position(|k| *k == kind).and_then(|n| u8::try_from(n).ok()).unwrap_or(NO_KIND)
+fn code(kind: DeadlineKind) -> u16 {
+    KINDS.iter().position(|k| *k == kind).and_then(|n| u16::try_from(n).ok()).unwrap_or(NO_KIND)
 }
 
-fn kind(code: u8) -> Option<DeadlineKind> {
+fn kind(code: u16) -> Option<DeadlineKind> {
     KINDS.get(usize::from(code)).copied()
 }
 
 /// The kinds in the order of their codes.
-const KINDS: [DeadlineKind; 12] = [
+const KINDS: [DeadlineKind; 18] = [
     DeadlineKind::Header,
     DeadlineKind::Hello,
     DeadlineKind::Queue,
@@ -128,4 +150,10 @@ const KINDS: [DeadlineKind; 12] = [
     DeadlineKind::Relay(RelayDeadline::Lifetime),
     DeadlineKind::Check,
     DeadlineKind::Tls,
+    DeadlineKind::KeepAlive,
+    DeadlineKind::RequestHead,
+    DeadlineKind::RequestBody,
+    DeadlineKind::ResponseHead,
+    DeadlineKind::ResponseBody,
+    DeadlineKind::Request,
 ];

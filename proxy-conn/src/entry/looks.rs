@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{DeadlineKind, Entry, Facts, Home, Talk};
 use crate::end::{By, End};
 use crate::histogram::Bounds;
+use crate::opening::Role;
 use crate::outcomes::{Account, Tally, Valued, WAITS, Worker, micros};
 use crate::phase::Phase;
 
@@ -88,7 +89,8 @@ impl Entry {
     /// What a connection that has ended so is counted as. Its bytes are counted with it: once.
     pub(crate) fn account(&self, end: End, lifetime: Duration) -> Account {
         let wait = |time| Valued::new(WAITS, micros(time));
-        let dialled = self.phase() >= Phase::Relay;
+        let from = if self.role() == Role::Pooled { Phase::Idle } else { Phase::Relay };
+        let dialled = self.phase() >= from;
         let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         Account {
             cause: end.cause,
@@ -124,7 +126,7 @@ impl Entry {
     pub(crate) fn look(&self, home: Home, now: Instant) -> Look {
         let (phase, age) = (self.phase(), self.age(home, now));
         let talk = self.spoken.talk();
-        let kind = || self.deadline.nearest(&self.last_activity).map(|(_, kind)| kind);
+        let kind = || self.deadline.nearest(&self.deadline_kinds, &self.last_activity).map(|(_, kind)| kind);
         let in_relay = phase == Phase::Relay;
         let unreplied = in_relay && talk != Talk::Silent && self.spoken.last_is_clients();
         Look {

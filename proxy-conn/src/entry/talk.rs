@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use proxy_core::relay::Side;
 
+use crate::opening::Role;
+
 /// Which sides have sent something, and in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,14 +32,31 @@ pub enum Talk {
 /// The bits that say who has spoken, and the one that says whether the last bytes were the client's.
 const TALK: u8 = 0b011;
 const CLIENTS: u8 = 0b100;
+/// Beside them, what else is known in a few bits: whether it may be silent for ever, and its role.
+const IMMORTAL: u8 = 0b1000;
+const ROLE_BITS: u32 = 4;
 
 /// Where it is told how far it is. Only the connection's own task changes it.
 #[derive(Debug)]
 pub(super) struct Spoken(AtomicU8);
 
 impl Spoken {
-    pub(super) const fn nothing() -> Self {
-        Self(AtomicU8::new(Talk::Silent as u8))
+    pub(super) const fn nothing(role: Role) -> Self {
+        Self(AtomicU8::new(Talk::Silent as u8 | (role as u8) << ROLE_BITS))
+    }
+
+    pub(super) fn role(&self) -> Role {
+        let role = self.0.load(Ordering::Relaxed) >> ROLE_BITS;
+        Role::ALL.get(usize::from(role)).copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_immortal(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & IMMORTAL != 0
+    }
+
+    pub(super) fn set_immortal(&self, immortal: bool) {
+        let rest = self.0.load(Ordering::Relaxed) & !IMMORTAL;
+        self.0.store(rest | if immortal { IMMORTAL } else { 0 }, Ordering::Relaxed);
     }
 
     pub(super) fn talk(&self) -> Talk {
@@ -52,7 +71,7 @@ impl Spoken {
     /// Notes whose the last bytes are; whether what is said may still change who has spoken.
     pub(super) fn last_word(&self, is_clients: bool) -> bool {
         let before = self.0.load(Ordering::Relaxed);
-        let now = before & TALK | if is_clients { CLIENTS } else { 0 };
+        let now = before & !CLIENTS | if is_clients { CLIENTS } else { 0 };
         if now != before {
             self.0.store(now, Ordering::Relaxed);
         }
@@ -78,7 +97,7 @@ impl Spoken {
             (Talk::Unanswered, Side::Backend) => Talk::Answered,
             (same, _) => same,
         };
-        self.0.store(self.0.load(Ordering::Relaxed) & CLIENTS | next as u8, Ordering::Relaxed);
+        self.0.store(self.0.load(Ordering::Relaxed) & !TALK | next as u8, Ordering::Relaxed);
     }
 }
 
@@ -89,9 +108,11 @@ mod tests {
     #[test]
     fn a_greeting_answers_nothing() {
         let after = |said: &str| {
-            let spoken = Spoken::nothing();
+            let spoken = Spoken::nothing(Role::Pooled);
+            spoken.set_immortal(true);
             said.chars().for_each(|c| spoken.hear(if c == 'c' { Side::Client } else { Side::Backend }));
             assert_eq!(spoken.is_over(), spoken.talk() == Talk::Answered);
+            assert!(spoken.is_immortal() && spoken.role() == Role::Pooled);
             spoken.talk()
         };
         assert_eq!(after(""), Talk::Silent);

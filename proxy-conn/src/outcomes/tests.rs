@@ -187,7 +187,7 @@ async fn bytes_are_counted_once_by_whoever_is_first() {
     moved(&guard, Side::Client, 100);
     assert_eq!(world.route.totals().from_client, 0, "nobody has looked yet");
     let walk = world.tracker.walk();
-    assert_eq!(walk.all().phases, [0, 0, 0, 1, 1, 0]);
+    assert_eq!(walk.all().phases, [0, 0, 0, 1, 0, 0, 1, 0]);
     assert!(world.subjects().iter().all(|totals| totals.from_client == 100), "of those that have a backend");
     drop(world.tracker.walk());
     moved(&guard, Side::Client, 11);

@@ -100,9 +100,10 @@ impl Candidate {
             return None;
         }
         match self.phase {
-            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial => None,
+            // A request that is under way has deadlines of its own as well.
+            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Busy => None,
             Phase::Relay if self.moved == 0 => Some(Useless::NoData),
-            Phase::Relay => Some(Useless::Idle),
+            Phase::Idle | Phase::Relay => Some(Useless::Idle),
             Phase::Drain => Some(Useless::HalfClosed),
         }
     }
@@ -270,7 +271,7 @@ mod tests {
     }
 
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
-        let one = (0_usize..5, 0_u64..30, 0_u64..3);
+        let one = (0_usize..Phase::ALL.len(), 0_u64..30, 0_u64..3);
         prop::collection::vec(one, 0..200).prop_map(|all| {
             let numbered = all.into_iter().zip(0..);
             numbered.map(|((phase, idle, moved), id)| candidate(id, Phase::ALL[phase], idle, moved)).collect()
@@ -289,7 +290,7 @@ mod tests {
             let (gone, kept): (Vec<&Candidate>, Vec<_>) = candidates.iter().partition(chosen);
             prop_assert_eq!(gone.len(), victims.len(), "nobody is chosen twice");
             prop_assert!(gone.iter().all(|c| c.idle >= options.victims_idle.get()));
-            prop_assert!(gone.iter().all(|c| matches!(c.phase, Phase::Relay | Phase::Drain)));
+            prop_assert!(gone.iter().all(|c| matches!(c.phase, Phase::Idle | Phase::Relay | Phase::Drain)));
             let order = |c: &Candidate| c.useless(&options).map(|why| (why, Reverse(c.idle)));
             let last_to_go = gone.iter().filter_map(|c| order(c)).max();
             let first_to_stay = kept.iter().filter_map(|c| order(c)).min();

@@ -90,7 +90,7 @@ async fn an_entry_lives_as_long_as_its_guard_and_ends_once() {
     assert_eq!(tracker.len(), 1, "ended is not gone");
     drop(guard);
     assert_eq!((tracker.len(), tracker.opened(), tracker.ended(Cause::Finished)), (0, 1, 1));
-    insta::assert_snapshot!(seen.lock().join("\n"), @"-- finished by client in drain 7/9 [1, 0, 0, 2, 3, 4] None");
+    insta::assert_snapshot!(seen.lock().join("\n"), @"-- finished by client in drain 7/9 [1, 0, 0, 2, 0, 0, 3, 4] None");
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,8 +115,8 @@ async fn a_task_that_is_aborted_or_panics_ends_too() {
     let mut seen = seen.lock().clone();
     seen.sort();
     insta::assert_snapshot!(seen.join("\n"), @r"
-    IP aborted by proxy in peek 0/0 [0, 2, 0, 0, 0, 0] None
-    IP panicked by proxy in peek 0/0 [0, 1, 0, 0, 0, 0] None
+    IP aborted by proxy in peek 0/0 [0, 2, 0, 0, 0, 0, 0, 0] None
+    IP panicked by proxy in peek 0/0 [0, 1, 0, 0, 0, 0, 0, 0] None
     ");
 }
 

@@ -9,14 +9,13 @@ use std::pin::pin;
 
 use proxy_conn::{
     AddressPermit, AddressRefusal, Cause, ConnGuard, DeadlineKind, Limit, Permit, Phase, QueueError,
-    QueueLimits, Verdict,
+    QueueLimits, Verdict, leave,
 };
-use proxy_core::stream::{read, shutdown};
-use proxy_core::{Bound, Stream};
+use proxy_core::Stream;
 use tokio::time::Instant;
 
 use super::client::while_client_stays;
-use super::deadline::{enter, within};
+use super::deadline::enter;
 use super::passage::Passage;
 use super::route::Routed;
 use crate::generation::{Generation, Listener};
@@ -89,7 +88,7 @@ pub(super) async fn admit<'p, S: Stream, D>(
                 if refusal.orderly {
                     // Not its place among all: while it is heard out it is a connection like any other.
                     drop(places);
-                    take_leave(conn, routed.passage.client).await;
+                    leave(conn, routed.passage.client).await;
                     return Err(refusal.verdict.in_order());
                 }
                 return Err(refusal.verdict);
@@ -159,29 +158,6 @@ pub(super) async fn to_the_process<S: Stream, D>(
     waited.map_err(|_| {
         Verdict::explained(conn, Cause::GlobalLimit, format!("max_connections {} are open", limit.most()))
     })
-}
-
-/// How long, and for how many bytes, a client that is turned away in order is heard out.
-const LEAVE: Bound = Bound::secs(1);
-const LAST_WORDS: usize = 64 * 1024;
-
-/// Ends our direction, and takes what the client still has to say: closing over unread bytes would reset it after all.
-pub(super) async fn take_leave<S: Stream>(conn: &ConnGuard, client: &S) {
-    let deadline = Instant::now() + LEAVE.get();
-    conn.deadline(deadline, DeadlineKind::Leave);
-    if within(deadline, client, shutdown(client)).await.is_none_or(|ended| ended.is_err()) {
-        return;
-    }
-    let (mut buffer, mut heard) = (vec![0; 4096], 0);
-    let listening = async {
-        while heard < LAST_WORDS {
-            match read(client, &mut buffer).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => heard += n,
-            }
-        }
-    };
-    within(deadline, client, listening).await.unwrap_or_default();
 }
 
 /// Why there was no place, and whether the client gets a FIN.

@@ -21,7 +21,7 @@ use proxy_core::{Dial, ReadAhead, Side, Stream};
 use proxy_tls::{HandshakeFault, MaybeTls};
 use tokio::time::Instant;
 
-use self::backend::reencrypted;
+pub(super) use self::backend::{Towards, reencrypted};
 pub(super) use self::by_host::{answer as answer_plain_http, may_be_request as may_be_plain_http};
 use self::client::terminated;
 use super::admit;
@@ -48,25 +48,8 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
 ) -> Result<Secured<'c, S, D::Stream>, Verdict> {
     let (route, deadlines) = (routed.route, routed.deadlines);
     let handshakes = &routed.passage.proxy.handshakes;
-    let (early_data, ahead) =
-        (routed.passage.proxy.settings.early_data, std::mem::take(&mut routed.passage.ahead));
-    let (client, ahead) = match &route.tls.terminate {
-        Some(terminate) => {
-            let timeout = deadlines.tls_handshake_timeout;
-            let deadline = enter(conn, Phase::Tls, timeout, DeadlineKind::Tls)?;
-            let shaken = Box::pin(terminated(conn, terminate, accepted, &mut routed.passage, ahead));
-            let shaken = within(deadline, accepted, shaken).await.unwrap_or_else(|| {
-                handshakes.failed(Side::Client, HandshakeFault::Timeout);
-                let detail = format!("no TLS handshake within tls_handshake_timeout {timeout}");
-                Err(Verdict::explained(conn, Cause::TlsTimeout, detail))
-            })?;
-            if matches!(route.send_proxy, SendProxy::V2(_)) {
-                routed.passage.origin.ends_tls(&shaken);
-            }
-            (MaybeTls::Tls(shaken), ReadAhead::default())
-        }
-        None => (MaybeTls::Plain(Lent(accepted)), ahead),
-    };
+    let early_data = routed.passage.proxy.settings.early_data;
+    let (client, ahead) = client_side(conn, accepted, &mut routed).await?;
     let name = routed.passage.hello.as_ref().and_then(|hello| hello.server_name.clone());
     let admitted = Box::pin(admit::admit(conn, process, routed.over(&client, ahead))).await?;
     // As the dial's, which begins when there is a place.
@@ -77,8 +60,14 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
             let mut ahead = std::mem::take(&mut with.ahead);
             let name = name.as_deref();
             let shaken = {
+                // Where the header goes inside, it is the relay's to send.
+                let header =
+                    if reencrypt.header_inside { Vec::new() } else { std::mem::take(&mut with.header) };
+                let unproven = with.unproven.take();
+                let towards =
+                    Towards { target: with.target.as_deref(), endpoint: &with.endpoint, header, unproven };
                 let shaking =
-                    pin!(reencrypted(conn, (reencrypt, name), backend, &mut with, deadline, handshakes));
+                    pin!(reencrypted(conn, (reencrypt, name), backend, towards, deadline, handshakes));
                 Box::pin(while_client_stays(conn, &client, &mut ahead, early_data, shaking)).await?
             };
             with.ahead = ahead;
@@ -88,6 +77,32 @@ pub(super) async fn secure<'c, S: Stream, D: Dial>(
     };
     let (established, preamble) = relay::begin(conn, Dialled { backend, with })?;
     Ok(Secured { client, established, preamble })
+}
+
+/// The client's side: a handshake where its TLS ends here, and its bytes as they come where it does not. What was read of it that is
+/// no handshake's comes with it.
+pub(super) async fn client_side<'c, S: Stream, D: Dial>(
+    conn: &ConnGuard,
+    accepted: &'c S,
+    routed: &mut Routed<'_, S, D>,
+) -> Result<(MaybeTls<Lent<'c, S>>, ReadAhead), Verdict> {
+    let ahead = std::mem::take(&mut routed.passage.ahead);
+    let Some(terminate) = &routed.route.tls.terminate else {
+        return Ok((MaybeTls::Plain(Lent(accepted)), ahead));
+    };
+    let handshakes = &routed.passage.proxy.handshakes;
+    let timeout = routed.deadlines.tls_handshake_timeout;
+    let deadline = enter(conn, Phase::Tls, timeout, DeadlineKind::Tls)?;
+    let shaken = Box::pin(terminated(conn, terminate, accepted, &mut routed.passage, ahead));
+    let shaken = within(deadline, accepted, shaken).await.unwrap_or_else(|| {
+        handshakes.failed(Side::Client, HandshakeFault::Timeout);
+        let detail = format!("no TLS handshake within tls_handshake_timeout {timeout}");
+        Err(Verdict::explained(conn, Cause::TlsTimeout, detail))
+    })?;
+    if matches!(routed.route.send_proxy, SendProxy::V2(_)) {
+        routed.passage.origin.ends_tls(&shaken);
+    }
+    Ok((MaybeTls::Tls(shaken), ReadAhead::default()))
 }
 
 impl<S: Stream, B: Stream> Secured<'_, S, B> {

@@ -10,6 +10,7 @@ use proxy_upstream::{GroupOptions, Target};
 use super::Connections;
 use super::at_limit::AtLimit;
 use super::group::GroupConfig;
+use super::http::HttpRoute;
 use super::pool::{PoolChoice, RoutePools};
 use super::send_proxy::SendProxy;
 use super::tls::RouteTls;
@@ -48,6 +49,8 @@ pub struct RouteSettings {
     pub egress: Option<Arc<Egress>>,
     /// What is done with TLS.
     pub tls: RouteTls,
+    /// How its clients' requests are served, where they speak HTTP; None: their bytes go on as they come.
+    pub http: Option<Arc<HttpRoute>>,
 }
 
 impl Default for RouteSettings {
@@ -62,6 +65,7 @@ impl Default for RouteSettings {
             send_proxy: SendProxy::Off,
             egress: None,
             tls: RouteTls::default(),
+            http: None,
         }
     }
 }

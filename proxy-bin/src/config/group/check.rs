@@ -11,7 +11,7 @@ use super::super::file::{ActionFile, ConfigFile, RouteFile};
 use super::super::finding::Finding;
 use super::super::send_proxy::SendProxyFile;
 use super::super::tls::HopFile;
-use super::super::{egress, route};
+use super::super::{egress, http, route};
 use super::{ForwardFile, GroupFile, GroupName, To, earlier, health, place};
 
 /// Errors of the groups, and of the routes that are taken to them.
@@ -41,7 +41,17 @@ pub(in crate::config) fn check(
         }
         of_the_group(route, name, &place, findings);
     }
+    let groups = |name: &GroupName, forward: &Place<'_, '_>| {
+        let is_there = file.groups.contains_key(name) || was_there(name, document);
+        (!is_there).then(|| unknown(name, file, forward))
+    };
+    for (index, route) in routes.iter().enumerate().filter(|(_, route)| !route.is_plain()) {
+        http::check_groups(route, &route::place(document, index), &groups, findings);
+    }
 }
+
+/// What is wrong with a name of a group that is written at a place, where there is no such group.
+pub(in crate::config) type NoGroup<'a> = &'a dyn Fn(&GroupName, &Place<'_, '_>) -> Option<Finding>;
 
 /// The routes that are taken to a group, each with its position and the group.
 fn to_groups(routes: &[RouteFile]) -> impl Iterator<Item = (usize, &RouteFile, &GroupName)> {
@@ -177,7 +187,9 @@ pub(in crate::config) fn unused(
     routes: &[RouteFile],
     document: &Document<'_>,
 ) -> Vec<Finding> {
-    let used: std::collections::HashSet<&str> = to_groups(routes).map(|(_, _, name)| name.as_str()).collect();
+    let by_rules = routes.iter().flat_map(http::groups);
+    let used: std::collections::HashSet<&str> =
+        to_groups(routes).map(|(_, _, name)| name).chain(by_rules).map(GroupName::as_str).collect();
     let mut findings = Vec::new();
     for (name, group) in &file.groups {
         let place = place(document, name.as_str());

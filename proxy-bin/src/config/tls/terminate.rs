@@ -68,6 +68,13 @@ pub(super) struct TerminateFile {
     client_certificates: Option<ClientsFile>,
 }
 
+impl TerminateFile {
+    /// Whether clients are offered this protocol.
+    pub(super) fn offers(&self, protocol: &str) -> bool {
+        self.alpn.iter().any(|Protocol(one)| one == protocol.as_bytes())
+    }
+}
+
 /// What its certificates depend on, beside what is written of its TLS.
 #[derive(Clone, Copy)]
 pub(super) struct Around<'f> {

@@ -1,11 +1,10 @@
 //! A challenge by request (RFC 8555, section 8.3): as much of HTTP as that takes.
 
-use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Verdict};
+use proxy_conn::{Cause, ConnGuard, DeadlineKind, Phase, Verdict, leave};
 use proxy_core::stream::write_all;
 use proxy_core::{ReadAhead, Stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::admit::take_leave;
 use super::super::client::fill;
 use super::super::deadline::within;
 use super::super::passage::Passage;
@@ -128,7 +127,7 @@ async fn write<S: Stream>(conn: &ConnGuard, client: &S, status: &str, body: &str
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => return Verdict::of(conn, Cause::ClientReset),
     }
-    take_leave(conn, client).await;
+    leave(conn, client).await;
     Verdict::explained(conn, Cause::Challenge, detail).in_order()
 }
 

@@ -6,12 +6,11 @@
 //!                                                          └─► 400, where there is no host to send it to
 //! ```
 
-use proxy_conn::{Cause, ConnGuard, Verdict};
+use proxy_conn::{Cause, ConnGuard, Verdict, leave};
 use proxy_core::stream::write_all;
 use proxy_core::{ReadAhead, Side, Stream};
 use proxy_tls::HandshakeFault;
 
-use super::super::admit::take_leave;
 use crate::settings::PlainHttp;
 
 /// How requests begin (RFC 9110, section 9.3; RFC 5789; HTTP/2's preface, RFC 9113, section 3.4).
@@ -89,7 +88,7 @@ pub(super) async fn answered<S: Stream>(
     if let Err(error) = write_all(client, answer.as_bytes()).await {
         return Verdict::lost(conn, Side::Client, &error);
     }
-    take_leave(conn, client).await;
+    leave(conn, client).await;
     let detail = format!("{}: a plain HTTP request was answered with {what}", HandshakeFault::PlainHttp);
     Verdict::explained(conn, Cause::TlsFailed, detail).in_order()
 }
