@@ -47,7 +47,7 @@ pub use figures::Figures;
 pub use guard::ConnGuard;
 pub use histogram::Histogram;
 pub use id::{ConnId, ConnIdError, Trail};
-pub use leave::leave;
+pub use leave::{leave, leave_with};
 pub use limits::{
     AddressKey, AddressLimits, AddressLimitsOptions, AddressLimitsOverrides, AddressPermit, AddressRefusal,
     Busiest, Limit, Permit, QueueError, QueueLimits, V6Prefix,

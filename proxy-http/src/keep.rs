@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::fault::Fault;
 use crate::link::{Fate, Link};
+use crate::timer::has_passed;
 use crate::upload::Upload;
 use crate::wire::BackendWire;
 
@@ -147,7 +148,7 @@ fn poll_rest(
     conn: &ConnGuard,
     link: &Link,
     waits: &Waits,
-    mut timer: Pin<&mut Sleep>,
+    timer: Pin<&mut Sleep>,
 ) -> Poll<Out> {
     let (busy, fate) = link.look(cx);
     match (fate, busy) {
@@ -158,32 +159,23 @@ fn poll_rest(
     let now = Instant::now();
     let (phase, kind) =
         if busy { (Phase::Busy, DeadlineKind::ResponseHead) } else { (Phase::Idle, DeadlineKind::KeepAlive) };
-    let until = |conn: &ConnGuard| {
-        let in_phase = conn.in_phase_for(now);
-        if busy {
-            now + waits.silence.saturating_sub(in_phase.min(conn.silent_for(now)))
-        } else {
-            (now + waits.idle.saturating_sub(in_phase)).min(waits.retire_at.max(now))
-        }
-    };
     if conn.phase() != phase {
         // A way that does not exist is noted by the guard.
         conn.enter(phase, now, kind).unwrap_or_default();
     }
-    let due = until(conn);
+    let in_phase = conn.in_phase_for(now);
+    let due = if busy {
+        now + waits.silence.saturating_sub(in_phase.min(conn.silent_for(now)))
+    } else {
+        (now + waits.idle.saturating_sub(in_phase)).min(waits.retire_at.max(now))
+    };
     conn.deadline(due, kind);
-    if timer.deadline() > due {
-        timer.as_mut().reset(due);
+    if !has_passed(timer, cx, now, due) {
+        return Poll::Pending;
     }
-    while timer.as_mut().poll(cx).is_ready() {
-        if now >= due {
-            return Poll::Ready(match busy {
-                true => Out::Silent,
-                false if now >= waits.retire_at => Out::Old,
-                false => Out::Idle,
-            });
-        }
-        timer.as_mut().reset(due);
-    }
-    Poll::Pending
+    Poll::Ready(match busy {
+        true => Out::Silent,
+        false if now >= waits.retire_at => Out::Old,
+        false => Out::Idle,
+    })
 }

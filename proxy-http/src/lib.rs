@@ -21,9 +21,11 @@ mod keep;
 mod link;
 pub mod message;
 mod options;
+mod page;
 mod pool;
 mod serve;
 mod talk;
+mod timer;
 mod upload;
 mod wire;
 
@@ -31,8 +33,9 @@ pub use answer::Answer;
 pub use fault::Fault;
 pub use keep::Tunnel;
 pub use options::{KeepOptions, Options};
+pub use page::{json_page, last, page};
 pub use pool::{Lease, Made, Place, Pool, Unsent};
-pub use serve::{Asked, Clock, Handler, Served, Told, json_page, page, serve};
+pub use serve::{Asked, Clock, Handler, Served, Told, serve};
 pub use upload::Upload;
 
 /// The parser's own types, for those who handle requests.

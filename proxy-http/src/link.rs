@@ -84,19 +84,18 @@ impl Link {
 
     /// No request is under way on it any more.
     pub(crate) fn give_back(&self, fate: Fate) {
-        let waker = {
-            let mut state = self.0.lock();
-            state.busy = false;
-            state.fate = state.fate.max(fate);
-            state.owner.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
+        self.change(fate, |busy| *busy = false);
     }
 
     /// It is not to be used any more.
     pub(crate) fn end(&self, fate: Fate) {
+        self.change(fate, |_| {});
+    }
+
+    fn change(&self, fate: Fate, of: impl FnOnce(&mut bool)) {
         let waker = {
             let mut state = self.0.lock();
+            of(&mut state.busy);
             state.fate = state.fate.max(fate);
             state.owner.take()
         };

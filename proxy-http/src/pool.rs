@@ -39,8 +39,8 @@ use crate::wire::BackendWire;
 pub struct Place {
     /// The target.
     pub target: Tally,
-    /// What else tells apart how it is reached: the addresses of what it is reached with.
-    pub by: [usize; 2],
+    /// What else tells apart how it is reached, and for whom: the addresses of what says so.
+    pub by: [usize; 3],
     /// The name that is asked for in TLS, where the request says which.
     pub name: Option<Box<str>>,
 }
@@ -127,8 +127,12 @@ impl Pool {
         let Made { conn, stream, permit, place, worker } = made;
         let conn = Arc::new(conn);
         let wire = BackendWire { conn: Arc::clone(&conn), stream, ended: false, lost: None };
-        let (sender, connection) =
-            http1::Builder::new().handshake(wire).await.map_err(|error| Fault::of_backend(&error))?;
+        let handshake = http1::Builder::new().handshake(wire).await;
+        let (sender, connection) = handshake.map_err(|error| {
+            let fault = Fault::of_backend(&error);
+            conn.end(fault.cause.during(conn.phase()), Some(fault.detail.clone()));
+            fault
+        })?;
         let now = Instant::now();
         let tenth = keep.lifetime.get() / 10;
         let lifetime = keep.lifetime.get().saturating_sub(tenth.mul_f64(fastrand::f64()));

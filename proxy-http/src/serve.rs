@@ -14,21 +14,20 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use parking_lot::Mutex;
-use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Phase, Verdict, leave};
-use proxy_core::stream::write_all;
+use proxy_conn::{By, Cause, ConnGuard, DeadlineKind, Phase, Verdict, leave, leave_with};
 use proxy_core::{ReadAhead, Side, Stream};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::answer::Answer;
 use crate::fault::{Fault, io_error};
-use crate::framing::Refusal;
 use crate::options::Options;
-use crate::talk::{Kind, Talk, Wait};
+use crate::page::{last, page, refused, written};
+use crate::talk::{Kind, Talk};
+use crate::timer::has_passed;
 use crate::upload::Upload;
 use crate::wire::ClientWire;
 
@@ -173,12 +172,15 @@ async fn answered<H: Handler>(
 ) -> Result<Response<Watched>, Infallible> {
     let nth = talk.asks();
     let request = request.map(|body| Upload::new(body, Arc::clone(&talk), nth, options.max_body));
-    if let Some(most) = options.max_body.filter(|most| request.body().size_hint().lower() > *most) {
-        let sentence =
-            format!("The body of the request is longer than the {most} bytes that are taken here.");
-        return Ok(last(page(413, &sentence)).map(|answer| Watched { answer, talk, fault }));
-    }
-    let mut told = handler.handle(Asked { request, nth, talk: Arc::clone(&talk) }).await;
+    let too_long = options.max_body.filter(|most| request.body().size_hint().lower() > *most);
+    let mut told = match too_long {
+        Some(most) => {
+            let sentence =
+                format!("The body of the request is longer than the {most} bytes that are taken here.");
+            last(page(413, &sentence)).into()
+        }
+        None => handler.handle(Asked { request, nth, talk: Arc::clone(&talk) }).await,
+    };
     if let Some(refusal) = talk.refusal().filter(|_| !talk.is_whole(nth)) {
         talk.tells_refusal();
         told = refused(&refusal).into();
@@ -209,22 +211,18 @@ fn poll_rest<S: Stream>(
     }
     let phase = if idle { Phase::Idle } else { Phase::Busy };
     let now = Instant::now();
-    let Wait { until, kind } = talk.wait(now);
+    let mut wait = talk.wait(now);
     if conn.phase() == phase {
-        conn.deadline(until, kind.deadline());
+        conn.deadline(wait.until, wait.kind.deadline());
     } else {
         // A way that does not exist is noted by the guard.
-        conn.enter(phase, until, kind.deadline()).unwrap_or_default();
+        conn.enter(phase, wait.until, wait.kind.deadline()).unwrap_or_default();
     }
-    // Set again only where it is too late: mostly it goes off for a wait that is over, once for many.
-    if timer.deadline() > until {
-        timer.as_mut().reset(until);
-    }
-    while timer.as_mut().poll(cx).is_ready() {
-        if now >= until && !(kind == Kind::Taken && talk.took_after_all(client, now)) {
-            return Poll::Ready(Out::Passed(kind));
+    while has_passed(timer.as_mut(), cx, now, wait.until) {
+        if wait.kind != Kind::Taken || !talk.took_after_all(client, now) {
+            return Poll::Ready(Out::Passed(wait.kind));
         }
-        timer.as_mut().reset(talk.wait(now).until);
+        wait = talk.wait(now);
     }
     Poll::Pending
 }
@@ -310,18 +308,14 @@ async fn passed<S: Stream>(conn: &ConnGuard, client: &S, talk: &Talk, kind: Kind
     if begun { verdict } else { tell(conn, client, &answer, verdict).await }
 }
 
-/// An answer of this proxy's own that is not hyper's to write: nothing else is under way.
+/// An answer of this proxy's own that is not hyper's to write: nothing else is under way. A client that does not take it is reset.
 async fn tell<S: Stream>(
     conn: &ConnGuard,
     client: &S,
     answer: &Response<Answer>,
     verdict: Verdict,
 ) -> Verdict {
-    let text = written(answer);
-    match write_all(client, text.as_bytes()).await {
-        Ok(()) => last_word(conn, client, verdict).await,
-        Err(_) => verdict,
-    }
+    if leave_with(conn, client, written(answer).as_bytes()).await { verdict.in_order() } else { verdict }
 }
 
 /// Ends this direction, and hears the client out for a moment: closing over what it has sent meanwhile would reset it, and some systems
@@ -329,55 +323,6 @@ async fn tell<S: Stream>(
 async fn last_word<S: Stream>(conn: &ConnGuard, client: &S, verdict: Verdict) -> Verdict {
     leave(conn, client).await;
     verdict.in_order()
-}
-
-/// An answer of this proxy's own, in plain text.
-#[must_use]
-pub fn page(status: u16, sentence: &str) -> Response<Answer> {
-    let mut response = Response::new(Answer::own(format!("{sentence}\n")));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-/// The same for a client that reads JSON.
-#[must_use]
-pub fn json_page(status: u16, sentence: &str) -> Response<Answer> {
-    let text: String = sentence
-        .chars()
-        .map(|char| match char {
-            '"' | '\\' => format!("\\{char}"),
-            control if control.is_control() => format!("\\u{:04x}", u32::from(control)),
-            char => char.to_string(),
-        })
-        .collect();
-    let mut response = page(status, sentence);
-    *response.body_mut() = Answer::own(format!("{{\"status\":{status},\"error\":\"{text}\"}}\n"));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// What a client is told whose request is refused; it is the connection's last answer.
-fn refused(refusal: &Refusal) -> Response<Answer> {
-    last(page(refusal.status, refusal.sentence))
-}
-
-/// The same as the last of its connection.
-fn last(mut response: Response<Answer>) -> Response<Answer> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-/// As it goes over the wire, as the last of a connection.
-fn written(answer: &Response<Answer>) -> String {
-    let status = answer.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let text = answer.body().text();
-    format!(
-        "HTTP/1.1 {} {reason}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
-        status.as_u16(),
-        text.len()
-    )
 }
 
 /// An answer on its way: that it is out of our hands is noted when it is, and why it broke off where it did.
@@ -416,3 +361,6 @@ impl Body for Watched {
         self.answer.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod exchange;
 mod reach;
 mod rules;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Deadlines, Permit, Phase, Verdict};
 use proxy_core::hello::ClientHello;
 use proxy_core::relay::{Engine as _, NextTo, PollLoop, Preface, RelayDeadline, RelayEnd};
-use proxy_core::stream::{Lent, write_all};
+use proxy_core::stream::write_all;
 use proxy_core::{Bound, Dial, Side, Stream};
 use proxy_http::{Asked, Handler, Options, Place, Served, Told, Tunnel};
 use proxy_tls::MaybeTls;
@@ -52,7 +53,7 @@ struct Requests<'p, C, D> {
     port: u16,
     is_secure: bool,
     /// Where connections are kept that are this client's alone.
-    own: Mutex<Vec<Place>>,
+    own: Mutex<HashSet<Place>>,
 }
 
 /// Serves requests until the client's connection ends, or a tunnel does.
@@ -98,16 +99,7 @@ pub(super) async fn serve<S: Stream, D: Dial>(
         Served::Ended(verdict) => verdict,
         Served::Switched { tunnel, ahead } => relayed(&requests, tunnel, ahead).await,
     };
-    truncated(conn, &client, verdict)
-}
-
-/// What is told of a client that ended its TCP without the `close_notify` of its TLS.
-fn truncated<S: Stream>(conn: &ConnGuard, client: &MaybeTls<Lent<'_, S>>, verdict: Verdict) -> Verdict {
-    let truncated = matches!(client, MaybeTls::Tls(stream) if stream.was_truncated());
-    if truncated && verdict.end.cause == Cause::Finished {
-        return Verdict { end: Cause::ClientTruncated.during(conn.phase()), ..verdict };
-    }
-    verdict
+    tls::truncated(conn, &client, verdict)
 }
 
 /// Relays what a client and a backend say that have both left HTTP behind.
@@ -161,7 +153,7 @@ impl<C, D> Drop for Requests<'_, C, D> {
     /// What was this client's alone goes with it.
     fn drop(&mut self) {
         let worker = self.conn.worker().unwrap_or_default();
-        for place in self.own.get_mut().drain(..) {
+        for place in self.own.get_mut().drain() {
             self.proxy.upstreams.close(worker, &place);
         }
     }

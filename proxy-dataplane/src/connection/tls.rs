@@ -114,10 +114,19 @@ impl<S: Stream, B: Stream> Secured<'_, S, B> {
         let end = self.established.relay(engine, conn, &self.client, preamble).await;
         let Self { client, established, .. } = *self;
         let verdict = established.close(conn, &end);
-        let truncated = matches!(&client, MaybeTls::Tls(stream) if stream.was_truncated());
-        if truncated && verdict.end.cause == Cause::Finished {
-            return Verdict { end: Cause::ClientTruncated.during(conn.phase()), ..verdict };
-        }
-        verdict
+        truncated(conn, &client, verdict)
     }
+}
+
+/// What is told of a client that ended its TCP without the `close_notify` of its TLS, where it is else told to have finished.
+pub(super) fn truncated<S: Stream>(
+    conn: &ConnGuard,
+    client: &MaybeTls<Lent<'_, S>>,
+    verdict: Verdict,
+) -> Verdict {
+    let truncated = matches!(client, MaybeTls::Tls(stream) if stream.was_truncated());
+    if truncated && verdict.end.cause == Cause::Finished {
+        return Verdict { end: Cause::ClientTruncated.during(conn.phase()), ..verdict };
+    }
+    verdict
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use proxy_conn::Cause;
 use proxy_core::{Dial, Stream};
 use proxy_http::hyper::body::Incoming;
-use proxy_http::hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue};
+use proxy_http::hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue};
 use proxy_http::hyper::http::request::Parts;
-use proxy_http::hyper::{Method, Response, StatusCode, Uri};
+use proxy_http::hyper::{Method, Response, StatusCode};
 use proxy_http::message::{Origin, backward, onward};
-use proxy_http::{Answer, Asked, Clock, Fault, Lease, Told, Tunnel, Unsent, Upload, json_page, page};
+use proxy_http::{Answer, Asked, Clock, Fault, Lease, Told, Tunnel, Unsent, Upload, json_page, last, page};
 use proxy_tls::MaybeTls;
 use proxy_upstream::{Group, Key};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -72,35 +72,32 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
 
     /// Does what the rules say.
     async fn dealt_with(&self, asked: Asked) -> Result<Told<Tunnel<MaybeTls<D::Stream>>>, Fault> {
-        let Asked { request, .. } = &asked;
-        let (host, target) = asked_for(request.uri(), request.headers())?;
-        let (parts, body) = {
-            let clock = asked.clock();
-            let nth = asked.nth;
-            let (parts, body) = asked.request.into_parts();
-            (parts, Sending { body, clock, nth })
-        };
+        let (clock, nth) = (asked.clock(), asked.nth);
+        let (parts, body) = asked.request.into_parts();
+        let sending = Sending { body, clock, nth };
+        let (host, target) = asked_for(&parts)?;
         let taken = rules::taken(self.http, &parts, &host)
             .map_err(|error| Fault::new(Cause::RequestMalformed, error.to_string()))?;
         let own = &*self.state.targets;
         let Some((at, rule)) = taken else {
-            return self
-                .forwarded(&parts, body, &Way { target: &target, host: &host, group: own, rule: None })
-                .await;
+            let way = Way { target, host: &host, group: own, rule: None };
+            return self.forwarded(&parts, sending, &way).await;
         };
         let group = match &rule.action {
             RequestAction::Deny => return Ok(page(403, "This is not to be had here.").into()),
             RequestAction::Answer(answer) => return Ok(rules::fixed(answer).into()),
             RequestAction::Redirect(redirect) => {
                 let redirect = (at, redirect);
-                return Ok(rules::redirected(self.http, redirect, &target, &host, self.is_secure).into());
+                return Ok(rules::redirected(self.http, redirect, target, &host, self.is_secure).into());
             }
             RequestAction::Forward => own,
             // A name that the configuration has, which is checked when it is read.
             RequestAction::Group(name) => self.proxy.group(name).map_or(own, |group| group),
         };
-        let (target, host) = rules::rewritten(self.http, (at, &rule.rewrite), &target, &host);
-        self.forwarded(&parts, body, &Way { target: &target, host: &host, group, rule: Some(rule) }).await
+        let host = rule.rewrite.host.as_ref().unwrap_or(&host);
+        let target = rules::rewritten(self.http, at, rule.rewrite.path.as_ref(), target);
+        let way = Way { target: &target, host, group, rule: Some(rule) };
+        self.forwarded(&parts, sending, &way).await
     }
 
     /// Takes it to a backend.
@@ -150,7 +147,7 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
             via: &self.http.via,
         };
         let mut body = Some(body);
-        let mut last = Fault::new(Cause::TargetsDown, "no backend could be tried");
+        let mut failure = Fault::new(Cause::TargetsDown, "no backend could be tried");
         for _ in 0..TRIES {
             let mut lease = self.lease(way, may_repeat).await?;
             let Some(upload) = body.take().or_else(|| bodiless.then(Upload::none)) else { break };
@@ -165,13 +162,13 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
                 Ok(response) => return Ok((lease, response)),
                 Err(Unsent { fault, request: Some(request) }) => {
                     body = Some(request.into_body());
-                    last = fault;
+                    failure = fault;
                 }
-                Err(Unsent { fault, request: None }) if kept && may_repeat => last = fault,
+                Err(Unsent { fault, request: None }) if kept && may_repeat => failure = fault,
                 Err(Unsent { fault, .. }) => return Err(fault),
             }
         }
-        Err(last)
+        Err(failure)
     }
 
     /// A connection for it: one that is kept, or a new one.
@@ -181,7 +178,7 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
         let key = Key::new(self.origin.client.map(proxy_core::ClientAddr::ip), name);
         let candidates = way.group.candidates_for(self.port, &key);
         let worker = self.conn.worker().unwrap_or_default();
-        if let Some(place) = candidates.name(0).map(|target| self.place(target)) {
+        if let Some(place) = candidates.name(0).map(|target| self.place(way.group, target)) {
             while let Some(lease) = self.proxy.upstreams.take(worker, &place) {
                 if !may_repeat {
                     // Its end may have arrived, and its task not have had its turn.
@@ -215,20 +212,14 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
 }
 
 /// The host and the path that a request is for.
-fn asked_for(uri: &Uri, fields: &HeaderMap) -> Result<(HeaderValue, String), Fault> {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    if let Some(host) = fields.get(HOST) {
+fn asked_for(parts: &Parts) -> Result<(HeaderValue, &str), Fault> {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    if let Some(host) = parts.headers.get(HOST) {
         return Ok((host.clone(), target));
     }
-    let host = HeaderValue::from_str(uri.authority().map_or("", |authority| authority.as_str()));
+    let host = HeaderValue::from_str(parts.uri.authority().map_or("", |authority| authority.as_str()));
     let host = host.map_err(|error| Fault::new(Cause::RequestMalformed, format!("its host: {error}")))?;
     Ok((host, target))
-}
-
-/// The same as the last of its connection.
-fn last(mut response: Response<Answer>) -> Response<Answer> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// Whether its client is a program that reads JSON.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proxy_conn::{Cause, ConnGuard, DeadlineKind, Opening, Phase, Role, Tally, Verdict};
 use proxy_core::dial::{Dialled, reach};
 use proxy_core::stream::write_all;
-use proxy_core::{Dial, Kernel as _, PeerAddr, Side, Stream, TargetAddr};
+use proxy_core::{Dial, Egress, Kernel as _, PeerAddr, Side, Source, Stream, TargetAddr};
 use proxy_http::{Fault, Lease, Made, Place};
 use proxy_tls::MaybeTls;
 use proxy_upstream::{Candidates, Group, Reached};
@@ -42,17 +42,26 @@ impl Making {
 }
 
 impl<C: Stream, D: Dial> Requests<'_, C, D> {
-    /// Where connections to that target are kept.
-    pub(super) fn place(&self, target: Tally) -> Place {
+    /// Where connections to that target of a group are kept.
+    pub(super) fn place(&self, group: &Group, target: Tally) -> Place {
+        // What it is reached with, TLS and all, is of the route's settings and the group.
+        let settings = Arc::as_ptr(&self.route.settings).addr();
+        let whose = if self.is_its_own(group) { std::ptr::from_ref(self).addr() } else { 0 };
         let tls = self.route.tls.reencrypt.as_ref();
-        // One that was sent a PROXY header is its client's alone.
-        let whose = match self.route.send_proxy {
-            SendProxy::Off => 0,
-            SendProxy::V1 { .. } | SendProxy::V2(_) => std::ptr::from_ref(self).addr(),
-        };
         let asked = self.hello.as_ref().and_then(|hello| hello.server_name.clone());
         let name = tls.filter(|tls| tls.server_name.is_none()).and(asked);
-        Place { target, by: [tls.map_or(0, |tls| Arc::as_ptr(tls).addr()), whose], name }
+        Place { target, by: [settings, std::ptr::from_ref(group).addr(), whose], name }
+    }
+
+    /// Whether connections to the members of a group are this client's alone: they are sent a PROXY header, or come from its address.
+    fn is_its_own(&self, group: &Group) -> bool {
+        self.route.send_proxy != SendProxy::Off || matches!(self.egress(group).source, Source::Client)
+    }
+
+    /// How they leave this machine.
+    fn egress<'e>(&'e self, group: &'e Group) -> &'e Egress {
+        let own = self.route.egress.as_ref().or(group.options().egress.as_ref());
+        own.unwrap_or(&self.proxy.settings.egress)
     }
 
     /// Makes one to the first of the candidates that can be reached, within one deadline.
@@ -75,10 +84,8 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
         let conn = making.conn()?;
         conn.enter(Phase::Dial, deadline, DeadlineKind::Dial)
             .map_err(|end| Fault::new(end.cause, "it has no phase to be dialled in"))?;
-        let own = self.route.egress.as_ref().or(group.options().egress.as_ref());
-        let egress = own.unwrap_or(&self.proxy.settings.egress);
         let candidates = candidates
-            .leaving_by(egress, self.origin.client)
+            .leaving_by(self.egress(group), self.origin.client)
             .followed_by_handshake(self.route.tls.reencrypt.is_some());
         conn.learn(|facts| facts.target = candidates.name(0));
         let (dialer, resolver) = (&self.proxy.dialer, &self.proxy.resolver);
@@ -98,9 +105,9 @@ impl<C: Stream, D: Dial> Requests<'_, C, D> {
         if let Err(error) = stream.keep_alive(&self.state.keep_alive) {
             tracing::debug!(%error, "the keepalive of a connection to a backend could not be set");
         }
-        let place = self.place(target.unwrap_or_else(|| self.proxy.upstream.clone()));
-        if self.route.send_proxy != SendProxy::Off {
-            self.own.lock().push(place.clone());
+        let place = self.place(group, target.unwrap_or_else(|| self.proxy.upstream.clone()));
+        if self.is_its_own(group) {
+            self.own.lock().insert(place.clone());
         }
         let mut making = making;
         let Some(conn) = making.0.take() else {

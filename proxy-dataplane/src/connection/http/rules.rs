@@ -1,5 +1,7 @@
 //! What a route's rules say of a request.
 
+use std::borrow::Cow;
+
 use proxy_http::Answer;
 use proxy_http::hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use proxy_http::hyper::http::request::Parts;
@@ -7,7 +9,7 @@ use proxy_http::hyper::{Response, StatusCode};
 use proxy_http::page;
 use proxy_route::request::{Fields, RequestFacts, SeveralReadings};
 
-use crate::settings::{FixedAnswer, HttpRoute, Redirect, RequestRule, Rewrite};
+use crate::settings::{FixedAnswer, HttpRoute, PathRewrite, Redirect, RequestRule};
 
 /// The fields of a request, as a rule looks at them.
 struct Of<'h>(&'h HeaderMap);
@@ -46,18 +48,16 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// What it is asked for then: path and query, and host.
-pub(super) fn rewritten(
+/// The path that a request is asked for then, and its query.
+pub(super) fn rewritten<'t>(
     http: &HttpRoute,
-    (at, rewrite): (usize, &Rewrite),
-    target: &str,
-    host: &HeaderValue,
-) -> (String, HeaderValue) {
-    let host = rewrite.host.clone().unwrap_or_else(|| host.clone());
-    let Some(to) = &rewrite.path else { return (target.to_owned(), host) };
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    let path = http.rules.rewritten(at, to, path);
-    (query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")), host)
+    at: usize,
+    rewrite: Option<&PathRewrite>,
+    target: &'t str,
+) -> Cow<'t, str> {
+    let Some(to) = rewrite else { return Cow::Borrowed(target) };
+    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
+    Cow::Owned(http.rules.rewritten(at, to, path) + query)
 }
 
 /// Where its client is sent.
@@ -68,8 +68,7 @@ pub(super) fn redirected(
     host: &HeaderValue,
     is_secure: bool,
 ) -> Response<Answer> {
-    let path_only = Rewrite { path: redirect.path.clone(), host: None };
-    let (target, _) = rewritten(http, (at, &path_only), target, host);
+    let target = rewritten(http, at, redirect.path.as_ref(), target);
     let came_to = host.to_str().unwrap_or_default();
     let scheme = redirect.scheme.unwrap_or(if is_secure { "https" } else { "http" });
     // Another scheme has another port.
