@@ -34,8 +34,7 @@ impl Figures {
 
     pub(crate) fn record(&self, worker: usize, entry: &Entry, lifetime: Duration, account: &Account) {
         self.lifetime.record_time(worker, lifetime);
-        for (phase, times) in Phase::ALL.into_iter().zip(&self.phases) {
-            let spent = entry.spent(phase, lifetime);
+        for (spent, times) in entry.times(lifetime).into_iter().zip(&self.phases) {
             if !spent.is_zero() {
                 times.record_time(worker, spent);
             }

@@ -1,9 +1,9 @@
 //! When a connection entered its phases, and how long it was in each: by its own ages.
 
-use std::cmp::Ordering::{Equal, Greater, Less};
 use std::time::Duration;
 
 use super::Entry;
+use super::mark::Mark;
 use crate::phase::Phase;
 
 impl Entry {
@@ -37,16 +37,12 @@ impl Entry {
 
     /// At what age the present phase was entered.
     pub(super) fn since(&self) -> Duration {
-        match self.phase() {
-            Phase::Idle | Phase::Busy => self.spoke.age(),
-            phase
-            @ (Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Relay | Phase::Drain) => {
-                self.entered(phase)
-            }
-        }
+        let phase = self.phase();
+        // Idle, too, there may be many times.
+        if phase == Phase::Idle { self.spoke.age() } else { self.entered(phase) }
     }
 
-    /// At what age it entered `phase`, which it has reached: busy, when all idle time was over, as if that had come first.
+    /// At what age it entered `phase`, which it has reached: of busy, of which there may be many, the last time.
     pub(super) fn entered(&self, phase: Phase) -> Duration {
         let [peek, tls, dial, idle, relay, drain] = &self.entered;
         match phase {
@@ -55,13 +51,7 @@ impl Entry {
             Phase::Tls => tls.age(),
             Phase::Dial => dial.age(),
             Phase::Idle => idle.age(),
-            Phase::Busy => match self.phase() {
-                Phase::Relay => drain.age(),
-                Phase::Drain => idle.age(),
-                Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial | Phase::Idle | Phase::Busy => {
-                    relay.age()
-                }
-            },
+            Phase::Busy => self.spoke.age(),
             Phase::Relay => relay.age(),
             Phase::Drain => drain.age(),
         }
@@ -69,17 +59,50 @@ impl Entry {
 
     /// Time spent in `phase` by the age of `age`. The times in all phases add up to it.
     pub(crate) fn spent(&self, phase: Phase, age: Duration) -> Duration {
+        self.times(age).get(phase.index()).copied().unwrap_or_default()
+    }
+
+    /// The time spent in each phase by the age of `age`.
+    pub(crate) fn times(&self, age: Duration) -> [Duration; Phase::ALL.len()] {
+        let mut times = [Duration::ZERO; Phase::ALL.len()];
         let present = self.phase();
-        if present == Phase::Idle && matches!(phase, Phase::Idle | Phase::Busy) {
-            let busy = self.spoke.age().saturating_sub(self.entered(Phase::Busy));
-            let both = age.saturating_sub(self.entered(Phase::Idle));
-            return if phase == Phase::Busy { busy } else { both.saturating_sub(busy) };
+        if present == Phase::Header {
+            // Many are turned away at once.
+            let [header, ..] = &mut times;
+            *header = age;
+            return times;
         }
-        let left = match phase.cmp(&present) {
-            Less => Phase::ALL.get(phase.index() + 1).map_or(age, |next| self.entered(*next)),
-            Equal => age,
-            Greater => return Duration::ZERO,
-        };
-        left.saturating_sub(self.entered(phase))
+        let [peek, tls, dial, idle, relay, drain] = &self.entered;
+        // When each began; of those that have not, now.
+        let began = |phase: Phase, mark: &Mark| if present >= phase { mark.age() } else { age };
+        let bounds = [
+            Duration::ZERO,
+            began(Phase::Peek, peek),
+            began(Phase::Tls, tls),
+            began(Phase::Dial, dial),
+            began(Phase::Idle, idle),
+            self.busy_began(present, age),
+            began(Phase::Relay, relay),
+            began(Phase::Drain, drain),
+            age,
+        ];
+        for (time, ends) in times.iter_mut().zip(bounds.windows(2)) {
+            if let [from, to] = ends {
+                *time = to.saturating_sub(*from);
+            }
+        }
+        times
+    }
+
+    /// When busy began, as if all idle time had come first.
+    fn busy_began(&self, present: Phase, age: Duration) -> Duration {
+        let [_, _, _, idle, relay, drain] = &self.entered;
+        match present {
+            Phase::Header | Phase::Peek | Phase::Tls | Phase::Dial => age,
+            Phase::Idle => age.saturating_sub(self.spoke.age().saturating_sub(relay.age())),
+            Phase::Busy => relay.age(),
+            Phase::Relay => drain.age(),
+            Phase::Drain => idle.age(),
+        }
     }
 }
